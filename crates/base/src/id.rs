@@ -1,0 +1,116 @@
+//! Identifiers as types: 16 random bytes each, shown as a word for what they name and 26 letters and digits.
+//! Refuses to be made from anything but randomness or its own text or bytes.
+
+use crate::Entropy;
+use data_encoding::{Encoding, Specification};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+/// Crockford's alphabet, in lower case: no letter that is mistaken for a digit when it is read aloud.
+static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut spec = Specification::new();
+    spec.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+    spec.encoding().expect("32 distinct symbols make an encoding")
+});
+
+/// A text that is not an identifier of the wanted kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdError {
+    prefix: &'static str,
+}
+
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not an identifier of the form {}_ and 26 letters and digits", self.prefix)
+    }
+}
+
+impl std::error::Error for IdError {}
+
+fn parse(prefix: &'static str, text: &str) -> Result<[u8; 16], IdError> {
+    let error = IdError { prefix };
+    let body = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or(error.clone())?;
+    let bytes = BASE32.decode(body.as_bytes()).map_err(|_| error.clone())?;
+    bytes.try_into().map_err(|_| error)
+}
+
+macro_rules! id {
+    ($name:ident, $prefix:literal, $what:literal) => {
+        #[doc = concat!("Names ", $what, ": 16 random bytes, shown as `", $prefix, "_` and 26 characters.")]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// What the text of such an identifier begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new identifier, drawn from `entropy`. Never fails.
+            pub fn mint(entropy: &dyn Entropy) -> Self {
+                let mut bytes = [0; 16];
+                entropy.fill(&mut bytes);
+                Self(bytes)
+            }
+
+            /// The identifier with these bytes. Never fails.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 16 bytes. Never fails.
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "_{}"), BASE32.encode(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                parse($prefix, text).map(Self)
+            }
+        }
+    };
+}
+
+id!(AdminId, "adm", "an admin");
+id!(DeviceId, "dev", "a device record");
+id!(RepositoryId, "rep", "a repository");
+id!(RunId, "run", "one execution of a backup or a restore");
+id!(SnapshotId, "snp", "a snapshot");
+id!(UserId, "usr", "a user");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SeededEntropy;
+
+    #[test]
+    fn text_and_back_is_the_same_identifier() {
+        let id = DeviceId::mint(&SeededEntropy::new(1));
+        let text = id.to_string();
+        assert!(text.starts_with("dev_") && text.len() == 30, "{text}");
+        assert_eq!(text.parse(), Ok(id));
+    }
+
+    #[test]
+    fn another_kind_a_short_text_and_a_strange_letter_are_refused() {
+        let id = DeviceId::mint(&SeededEntropy::new(1)).to_string();
+        assert!(id.parse::<RunId>().is_err());
+        assert!(id[..29].parse::<DeviceId>().is_err());
+        assert!(id.replace(&id[10..11], "u").parse::<DeviceId>().is_err());
+        assert!("".parse::<DeviceId>().is_err());
+    }
+}

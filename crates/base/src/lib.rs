@@ -1,0 +1,18 @@
+//! What every crate of Holdfast may lean on: time, randomness, identifiers, sizes, secrets.
+//! Refuses any word of the domain and any error of another library. Layers: ARCHITECTURE.md.
+
+mod clock;
+mod entropy;
+mod id;
+mod kind;
+mod secret;
+mod size;
+mod time;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use entropy::{Entropy, OsEntropy, SeededEntropy};
+pub use id::{AdminId, DeviceId, IdError, RepositoryId, RunId, SnapshotId, UserId};
+pub use kind::Kind;
+pub use secret::Secret;
+pub use size::{Bytes, Count};
+pub use time::{Span, Timestamp};
