@@ -1,0 +1,49 @@
+//! Every byte that Holdfast stores, and nothing else: no I/O, no async, no clock, no randomness of its own.
+//! Refuses, on reading, whatever it would not itself have written. The bytes are specified in docs/format.md.
+//!
+//! From the outside in:
+//!
+//! | object | module | holds |
+//! |---|---|---|
+//! | pack | [`pack`](open_pack), `index` | sealed frames of chunks, and a sealed index of them |
+//! | manifest | `manifest` | the sealed and signed root record of a snapshot |
+//!
+//! | chunk | module | holds |
+//! |---|---|---|
+//! | content | – | bytes of files |
+//! | tree | `tree` | the entries of one directory, or the pages of a very large one |
+//! | list | `list` | the pieces of a very large file |
+//!
+//! Below them: `codec` (varints, byte strings), `digest` (names), `key` (keys), `seal` (encryption), `compress`,
+//! `path`, `object` (where in the store), `limits`.
+
+pub mod codec;
+pub mod compress;
+mod digest;
+mod error;
+mod header;
+mod index;
+mod key;
+pub mod limits;
+mod list;
+mod manifest;
+pub mod object;
+mod pack;
+mod path;
+mod piece;
+mod seal;
+mod tree;
+
+pub use compress::Codec;
+pub use digest::{ChunkId, ChunkKind, ChunkRef, NamingKey, PackHasher, PackId};
+pub use error::{Error, Flaw};
+pub use header::ObjectHeader;
+pub use index::{FrameEntry, IndexedChunk, PackIndex};
+pub use key::{RepositoryKey, RunKey};
+pub use list::List;
+pub use manifest::{ListedProblem, Manifest, Problems, SignedManifest};
+pub use object::ObjectName;
+pub use pack::{FrameOpener, FrameSealer, OpenPack, PackBuilder, SealedFrame, SealedPack, index_tail_len, open_pack};
+pub use path::{StoredPath, is_entry_name};
+pub use piece::Piece;
+pub use tree::{Content, Entry, EntryBody, FileTime, ListRef, Meta, Page, Totals, Tree, TreeBody, Xattr};
