@@ -1,0 +1,128 @@
+//! Named rights of those who administer; every route and every use case names the one that it needs.
+//! Refuses rights without a name. A device has no permits: its rights are `access::may`.
+
+use crate::Refusal;
+use std::fmt;
+
+/// A named right. The words are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Permit {
+    /// See devices, their states and their runs.
+    DeviceRead,
+    /// Approve, deactivate, reactivate, suspend, decommission, delete devices.
+    DeviceManage,
+    /// See users and their profiles.
+    UserRead,
+    /// Add, change, lock, preserve, delete users.
+    UserManage,
+    /// See which snapshots there are: times, sizes, problems' counts. No names of files.
+    SnapshotRead,
+    /// See the names in a snapshot, and restore from it, where the user's profile lets admins do so.
+    SnapshotRestore,
+    /// Read the whole repository and compare every byte with its digest.
+    RepositoryScrub,
+    /// Read the audit log.
+    AuditRead,
+}
+
+/// A set of permits: what a role or a credential gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Permits(u32);
+
+impl Permit {
+    /// Every permit, in the order of docs/control.md.
+    pub const ALL: [Permit; 8] = [
+        Permit::DeviceRead,
+        Permit::DeviceManage,
+        Permit::UserRead,
+        Permit::UserManage,
+        Permit::SnapshotRead,
+        Permit::SnapshotRestore,
+        Permit::RepositoryScrub,
+        Permit::AuditRead,
+    ];
+
+    /// The stable word. Never fails.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Permit::DeviceRead => "device_read",
+            Permit::DeviceManage => "device_manage",
+            Permit::UserRead => "user_read",
+            Permit::UserManage => "user_manage",
+            Permit::SnapshotRead => "snapshot_read",
+            Permit::SnapshotRestore => "snapshot_restore",
+            Permit::RepositoryScrub => "repository_scrub",
+            Permit::AuditRead => "audit_read",
+        }
+    }
+
+    /// The permit with this word; `None` for any other text. Never fails.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|permit| permit.word() == word)
+    }
+}
+
+impl Permits {
+    /// No permit at all.
+    pub const NONE: Permits = Permits(0);
+
+    /// Every permit there is: the first admin, and whoever may use the server's own command line.
+    pub fn all() -> Self {
+        Permit::ALL.into_iter().collect()
+    }
+
+    /// These and `permit`. Never fails.
+    #[must_use]
+    pub const fn with(self, permit: Permit) -> Self {
+        Self(self.0 | 1 << permit as u8)
+    }
+
+    /// Is `permit` among them? Never fails.
+    pub const fn contains(self, permit: Permit) -> bool {
+        self.0 & 1 << permit as u8 != 0
+    }
+
+    /// Fails with `not_permitted` when `permit` is not among them.
+    pub const fn need(self, permit: Permit) -> Result<(), Refusal> {
+        if self.contains(permit) { Ok(()) } else { Err(Refusal::NotPermitted) }
+    }
+}
+
+impl FromIterator<Permit> for Permits {
+    fn from_iter<I: IntoIterator<Item = Permit>>(permits: I) -> Self {
+        permits.into_iter().fold(Permits::NONE, Permits::with)
+    }
+}
+
+impl fmt::Display for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_gives_what_was_put_in_and_nothing_else() {
+        for held in Permit::ALL {
+            let set = Permits::NONE.with(held);
+            for asked in Permit::ALL {
+                let expected = if asked == held { Ok(()) } else { Err(Refusal::NotPermitted) };
+                assert_eq!(set.need(asked), expected, "{held} asked for {asked}");
+                assert_eq!(Permits::all().need(asked), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_lists_every_permit_and_every_word_reads_back() {
+        let document = crate::document::TEXT;
+        for permit in Permit::ALL {
+            assert_eq!(Permit::from_word(permit.word()), Some(permit));
+            assert!(document.contains(&format!("| `{permit}` |")), "docs/control.md lacks {permit}");
+        }
+    }
+}
