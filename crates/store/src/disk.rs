@@ -1,0 +1,208 @@
+//! A store in a folder of a disk, durable and shared by any number of processes that have it open.
+//! Refuses to overwrite, to show half an object, and to work in a folder that holds no store (an unmounted disk).
+//! Where an object lies: disk/layout.rs. How it is put there: disk/write.rs. Listing in order: disk/walk.rs.
+
+mod layout;
+mod walk;
+mod write;
+
+use crate::{LIST_MAX, OBJECT_BYTES_MAX, ObjectInfo, ObjectName, Put, Store, StoreError, Verb};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::collections::HashSet;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+/// Objects as files below one folder.
+#[derive(Clone, Debug)]
+pub struct Disk(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    folder: PathBuf,
+    reserve: base::Bytes,
+    /// The layout file, locked as shared for as long as the store is open: see `clean`.
+    _lock: File,
+    /// Numbers the temporary files of this process.
+    temp_next: AtomicU64,
+    /// Folders whose own entries are known to be durable; bounded by the number of folders of the store.
+    durable: Mutex<HashSet<PathBuf>>,
+}
+
+impl Disk {
+    /// Makes a store in `folder`, which is made too if need be, and opens it. Objects are refused as `Full` while
+    /// less than `reserve` would stay free: the database beside the store must still be able to write.
+    ///
+    /// # Errors
+    /// `StoreExists`; `Folder` when the folder cannot be written, or its file system has no hard links or no locks.
+    pub async fn create(folder: impl Into<PathBuf>, reserve: base::Bytes) -> Result<Disk, StoreError> {
+        let folder = folder.into();
+        blocking(move || match write::layout_file(&folder) {
+            Ok(Put::Created) => open(folder, reserve),
+            Ok(Put::Existed) => Err(StoreError::StoreExists { folder }),
+            Err(cause) => Err(StoreError::Folder { folder, cause }),
+        })
+        .await
+    }
+
+    /// Opens the store in `folder`, and removes what writers that were killed left behind.
+    ///
+    /// # Errors
+    /// `NoStore`; `Layout` when another version made it; `Folder` when it cannot be read, written or locked.
+    pub async fn open(folder: impl Into<PathBuf>, reserve: base::Bytes) -> Result<Disk, StoreError> {
+        let folder = folder.into();
+        blocking(move || open(folder, reserve)).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.0);
+        blocking(move || work(&inner)).await
+    }
+}
+
+#[async_trait]
+impl Store for Disk {
+    async fn put_new(&self, name: &ObjectName, bytes: Bytes) -> Result<Put, StoreError> {
+        let name = name.clone();
+        self.run(move |inner| write::put_new(inner, &name, &bytes)).await
+    }
+
+    async fn get(&self, name: &ObjectName) -> Result<Bytes, StoreError> {
+        let name = name.clone();
+        self.run(move |inner| inner.get(&name)).await
+    }
+
+    async fn get_range(&self, name: &ObjectName, offset: u64, len: u64) -> Result<Bytes, StoreError> {
+        let name = name.clone();
+        self.run(move |inner| inner.get_range(&name, offset, len)).await
+    }
+
+    async fn head(&self, name: &ObjectName) -> Result<Option<base::Bytes>, StoreError> {
+        let name = name.clone();
+        self.run(move |inner| inner.head(&name)).await
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&ObjectName>,
+        limit: usize,
+    ) -> Result<Vec<ObjectInfo>, StoreError> {
+        let (prefix, after) = (prefix.to_owned(), after.cloned());
+        self.run(move |inner| {
+            walk::list(&inner.folder, &prefix, after.as_ref(), limit.min(LIST_MAX))
+                .map_err(|cause| StoreError::List { prefix, cause })
+        })
+        .await
+    }
+
+    async fn remove(&self, name: &ObjectName) -> Result<(), StoreError> {
+        let name = name.clone();
+        self.run(move |inner| write::remove(inner, &name)).await
+    }
+}
+
+fn open(folder: PathBuf, reserve: base::Bytes) -> Result<Disk, StoreError> {
+    let failed = |cause| StoreError::Folder { folder: folder.clone(), cause };
+    let layout = match File::open(folder.join(layout::LAYOUT_FILE)) {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Err(StoreError::NoStore { folder }),
+        Err(cause) => return Err(failed(cause)),
+    };
+    let mut found = String::new();
+    (&layout).take(200).read_to_string(&mut found).map_err(failed)?;
+    if found != layout::LAYOUT_TEXT {
+        return Err(StoreError::Layout { found: found.lines().next().unwrap_or_default().to_owned(), folder });
+    }
+    clean(&folder, &layout).map_err(failed)?;
+    let inner =
+        Inner { folder, reserve, _lock: layout, temp_next: AtomicU64::new(0), durable: Mutex::new(HashSet::new()) };
+    Ok(Disk(Arc::new(inner)))
+}
+
+/// Removes all temporary files if no other process has the store open, and leaves the layout file locked as shared.
+// RACE: a temporary file may be that of a living writer, here or elsewhere. Every open store holds the shared lock;
+// who gets the exclusive one is alone, and puts nothing itself before this returns. Between the two locks another
+// opener may be alone too: it finds nothing to remove.
+fn clean(folder: &Path, layout: &File) -> io::Result<()> {
+    let temp = folder.join(layout::TEMP_FOLDER);
+    match layout.try_lock() {
+        Ok(()) => {
+            fs::create_dir_all(&temp)?;
+            for left in fs::read_dir(&temp)? {
+                fs::remove_file(left?.path())?;
+            }
+            layout.unlock()?;
+        }
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(cause)) => return Err(cause),
+    }
+    layout.lock_shared()
+}
+
+impl Inner {
+    fn get(&self, name: &ObjectName) -> Result<Bytes, StoreError> {
+        let failed = |cause| read_failed(Verb::Get, name, cause);
+        let mut file = File::open(layout::place(&self.folder, name).file).map_err(failed)?;
+        let size = base::Bytes(file.metadata().map_err(failed)?.len());
+        if size > OBJECT_BYTES_MAX {
+            return Err(StoreError::TooLarge { name: name.clone(), size });
+        }
+        let mut bytes = vec![0; size.0 as usize];
+        file.read_exact(&mut bytes).map_err(failed)?;
+        Ok(bytes.into())
+    }
+
+    fn get_range(&self, name: &ObjectName, offset: u64, len: u64) -> Result<Bytes, StoreError> {
+        let failed = |cause| read_failed(Verb::GetRange, name, cause);
+        let file = File::open(layout::place(&self.folder, name).file).map_err(failed)?;
+        if base::Bytes(len) > OBJECT_BYTES_MAX {
+            return Err(StoreError::TooLarge { name: name.clone(), size: base::Bytes(len) });
+        }
+        let size = base::Bytes(file.metadata().map_err(failed)?.len());
+        if offset.checked_add(len).is_none_or(|end| end > size.0) {
+            return Err(StoreError::Short { name: name.clone(), offset, len, size });
+        }
+        let mut bytes = vec![0; len as usize];
+        file.read_exact_at(&mut bytes, offset).map_err(failed)?;
+        Ok(bytes.into())
+    }
+
+    fn head(&self, name: &ObjectName) -> Result<Option<base::Bytes>, StoreError> {
+        match fs::metadata(layout::place(&self.folder, name).file) {
+            Ok(metadata) => Ok(Some(base::Bytes(metadata.len()))),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(StoreError::Io { verb: Verb::Head, name: name.clone(), cause }),
+        }
+    }
+}
+
+fn read_failed(verb: Verb, name: &ObjectName, cause: io::Error) -> StoreError {
+    match cause.kind() {
+        io::ErrorKind::NotFound => StoreError::NotFound { name: name.clone() },
+        _ => StoreError::Io { verb, name: name.clone(), cause },
+    }
+}
+
+/// Runs work that waits for a disk on the threads meant for that. A panic there goes on here.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(end) => match end.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(StoreError::Closing),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

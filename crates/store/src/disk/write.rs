@@ -1,0 +1,156 @@
+//! Putting objects on a disk and taking them off: whole, once, and durable before anyone is told.
+//! Refuses to overwrite. Temporary file, fsync, link under the name, fsync of the folder.
+
+use super::{Inner, layout};
+use crate::{OBJECT_BYTES_MAX, ObjectName, Put, StoreError, Verb};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// See `Store::put_new`.
+pub(super) fn put_new(inner: &Inner, name: &ObjectName, bytes: &[u8]) -> Result<Put, StoreError> {
+    let size = base::Bytes::of(bytes.len());
+    if size > OBJECT_BYTES_MAX {
+        return Err(StoreError::TooLarge { name: name.clone(), size });
+    }
+    let failed = |cause| put_failed(inner, name, cause);
+    if !layout::place(&inner.folder, name).file.try_exists().map_err(failed)? {
+        let free = free_bytes(&inner.folder).map_err(failed)?;
+        if free < size + inner.reserve {
+            let (folder, reserve) = (inner.folder.clone(), inner.reserve);
+            return Err(StoreError::Full { folder, free, reserve, cause: None });
+        }
+    }
+    put_unasked(inner, name, bytes)
+}
+
+/// Stores the object without asking first whether there is room for it.
+pub(super) fn put_unasked(inner: &Inner, name: &ObjectName, bytes: &[u8]) -> Result<Put, StoreError> {
+    let failed = |cause| put_failed(inner, name, cause);
+    let place = layout::place(&inner.folder, name);
+    make_folders(inner, &place.folders).map_err(failed)?;
+    let put = if place.file.try_exists().map_err(failed)? {
+        Put::Existed
+    } else {
+        let temp = Temp::write(&inner.folder, &inner.temp_next, bytes).map_err(failed)?;
+        temp.publish(&place.file).inspect_err(|_| doubt_folders(inner)).map_err(failed)?
+    };
+    // ORDER: also when it existed. The writer who linked the file may not have got so far as this yet, and the
+    // caller may name the object in the database as soon as we answer.
+    sync_folder_of(&place.file).map_err(failed)?;
+    Ok(put)
+}
+
+/// See `Store::remove`.
+pub(super) fn remove(inner: &Inner, name: &ObjectName) -> Result<(), StoreError> {
+    let file = layout::place(&inner.folder, name).file;
+    let removed = match fs::remove_file(&file) {
+        Ok(()) => sync_folder_of(&file),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(cause) => Err(cause),
+    };
+    removed.map_err(|cause| StoreError::Io { verb: Verb::Remove, name: name.clone(), cause })
+}
+
+/// Makes the folder a store by writing its layout file, in the same way as an object. `Existed`: it was one.
+pub(super) fn layout_file(folder: &Path) -> io::Result<Put> {
+    let private = |recursive| {
+        let mut builder = DirBuilder::new();
+        builder.recursive(recursive).mode(0o700);
+        builder
+    };
+    private(true).create(folder)?;
+    let temp = folder.join(layout::TEMP_FOLDER);
+    private(true).create(&temp)?;
+    let text = Temp::write(folder, &AtomicU64::new(0), layout::LAYOUT_TEXT.as_bytes())?;
+    let put = text.publish(&folder.join(layout::LAYOUT_FILE))?;
+    sync_folder_of(&temp)?;
+    sync_folder_of(folder)?;
+    Ok(put)
+}
+
+fn put_failed(inner: &Inner, name: &ObjectName, cause: io::Error) -> StoreError {
+    match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            let free = free_bytes(&inner.folder).unwrap_or_default();
+            StoreError::Full { folder: inner.folder.clone(), free, reserve: inner.reserve, cause: Some(cause) }
+        }
+        _ => StoreError::Io { verb: Verb::PutNew, name: name.clone(), cause },
+    }
+}
+
+/// What is free for this user on the disk of the folder.
+fn free_bytes(folder: &Path) -> io::Result<base::Bytes> {
+    let stat = rustix::fs::statvfs(folder)?;
+    Ok(base::Bytes(stat.f_bavail.saturating_mul(stat.f_frsize)))
+}
+
+/// Makes those of the folders that are missing, from the outermost on, and their entries durable.
+// RACE: a folder that is there may have been made by another writer whose fsync has not come yet. So it counts as
+// durable only after a fsync of its parent that this process has seen end.
+fn make_folders(inner: &Inner, folders: &[PathBuf]) -> io::Result<()> {
+    for folder in folders {
+        if inner.durable.lock().unwrap_or_else(PoisonError::into_inner).contains(folder) {
+            continue;
+        }
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause),
+            _ => sync_folder_of(folder)?,
+        }
+        inner.durable.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.clone());
+    }
+    Ok(())
+}
+
+/// After a failed link: perhaps somebody tidied up empty folders. The next put makes them again.
+fn doubt_folders(inner: &Inner) {
+    inner.durable.lock().unwrap_or_else(PoisonError::into_inner).clear();
+}
+
+fn sync_folder_of(file: &Path) -> io::Result<()> {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}
+
+/// A temporary file whose bytes are durable; it is removed when dropped.
+struct Temp(PathBuf);
+
+impl Temp {
+    fn write(store: &Path, next: &AtomicU64, bytes: &[u8]) -> io::Result<Temp> {
+        let (temp, mut file) = loop {
+            // Processes share the folder, and their numbers may be equal on two machines: an exclusive open decides.
+            let name = format!("{}-{}", std::process::id(), next.fetch_add(1, Ordering::Relaxed));
+            let path = store.join(layout::TEMP_FOLDER).join(name);
+            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+                Ok(file) => break (Temp(path), file),
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(cause) => return Err(cause),
+            }
+        };
+        file.write_all(bytes)?;
+        // ORDER: the bytes are durable before a name leads to them.
+        file.sync_all()?;
+        Ok(temp)
+    }
+
+    /// Gives the file its name. A link, unlike a rename, fails when the name is taken, on every file system.
+    fn publish(self, file: &Path) -> io::Result<Put> {
+        match fs::hard_link(&self.0, file) {
+            Ok(()) => Ok(Put::Created),
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(Put::Existed),
+            Err(cause) => Err(cause),
+        }
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed when the store is opened next.
+        let _ = fs::remove_file(&self.0);
+    }
+}
