@@ -1,0 +1,7 @@
+//! The messages of the device audience, by route.
+
+pub mod activation;
+pub mod fetch;
+pub mod run;
+pub mod session;
+pub mod status;
