@@ -1,0 +1,61 @@
+//! The only SQL of Holdfast: one function a statement, the transaction as its first argument, the table's noun
+//! first in its name. Refuses rules: what may happen is decided in `control` and `app`, which opens and commits.
+
+mod activation;
+mod admin;
+mod audit;
+mod batch;
+mod challenge;
+mod chunk;
+mod credential;
+mod device;
+mod error;
+mod pack;
+mod repository;
+mod row;
+mod run;
+mod sign_in;
+mod snapshot;
+#[cfg(test)]
+mod testing;
+mod tx;
+mod user;
+
+pub use activation::{ActivationRow, activation_get, activation_insert};
+pub use admin::{AdminRow, admin_insert, admin_list};
+pub use audit::{AuditRow, audit_get_newest, audit_insert, audit_list};
+pub use challenge::{challenge_used_insert, challenge_used_remove};
+pub use chunk::{
+    ChunkRow, ClosedRow, Place, Shape, chunk_count_list, chunk_insert, chunk_list, chunk_missing_list,
+    chunk_unfit_list, closed_insert, closed_list, closed_remove,
+};
+pub use credential::{
+    CredentialRow, credential_get_live, credential_get_newest, credential_insert, credential_key_get,
+    credential_revoke_update,
+};
+pub use device::{
+    DeviceAbout, DeviceRow, DeviceStandingRow, device_binding_update, device_epoch_update, device_get, device_insert,
+    device_last_snapshot_update, device_list, device_list_by_user, device_seen_update, device_standing_get,
+    device_state_update,
+};
+pub use error::DbError;
+pub use pack::{
+    FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
+    pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_missing_list, repository_damages_get,
+    repository_damages_update,
+};
+pub use repository::{
+    RepositoryKeyRow, RepositoryRow, repository_insert, repository_key_insert, repository_key_list, repository_list,
+};
+pub use run::{
+    RunCounters, RunNew, RunPurpose, RunRow, RunStatus, restore_aborted_update_by_device, run_aborted_update,
+    run_aborted_update_by_device, run_committed_update, run_counters_update, run_get, run_get_by_request, run_insert,
+    run_lease_update, run_superseded_update,
+};
+pub use sign_in::{sign_in_failure_get, sign_in_failure_remove, sign_in_failure_remove_old, sign_in_failure_update};
+pub use snapshot::{
+    SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_insert, snapshot_list,
+    snapshot_list_by_device,
+};
+pub use tx::{Db, Tx};
+pub use user::{UserRow, user_get, user_get_by_email, user_insert, user_list, user_password_update};

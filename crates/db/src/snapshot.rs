@@ -1,0 +1,272 @@
+//! Rows of `snapshot`: what a commit made, complete and restorable.
+//! Refuses two snapshots of one run, and to change a row: a snapshot is written once.
+
+use crate::error::failed;
+use crate::row::{Columns as _, int};
+use crate::{DbError, Tx};
+use base::{Bytes, Count, DeviceId, RunId, SnapshotId, Timestamp};
+use format::{ChunkId, StoredPath, Totals};
+use sqlx::sqlite::SqliteRow;
+
+/// A snapshot about to be committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotNew {
+    /// Its name.
+    pub id: SnapshotId,
+    /// Whose it is.
+    pub device: DeviceId,
+    /// The repository's number.
+    pub repository: i64,
+    /// The run that made it.
+    pub run: RunId,
+    /// The binding of the device's key under which it was appended.
+    pub epoch: u64,
+    /// The snapshot that it went on from.
+    pub parent: Option<SnapshotId>,
+    /// The ref of its root tree, sealed.
+    pub root_sealed: Vec<u8>,
+    /// The public name of its root tree.
+    pub root: ChunkId,
+    /// BLAKE3 of the manifest object.
+    pub manifest_id: [u8; 32],
+    /// The device's clock.
+    pub began_at: Timestamp,
+    /// The device's clock.
+    pub ended_at: Timestamp,
+    /// The server's clock.
+    pub committed_at: Timestamp,
+    /// What is in it.
+    pub totals: Totals,
+    /// The folders that it covers.
+    pub folders: Vec<StoredPath>,
+    /// The computer's name at the time.
+    pub host_name: String,
+    /// Entries that could not be saved, or changed while they were read.
+    pub problems: Count,
+}
+
+/// A snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotRow {
+    /// Its number: grows with each commit.
+    pub seq: i64,
+    /// What was committed.
+    pub new: SnapshotNew,
+}
+
+/// Adds a snapshot and gives its number.
+///
+/// # Errors
+/// Constraint when there is one of that name, or of that run.
+pub async fn snapshot_insert(tx: &mut Tx, snapshot: &SnapshotNew) -> Result<i64, DbError> {
+    let done = sqlx::query(
+        "insert into snapshot (id, device_id, repository, run_id, epoch, parent_id, root_sealed, root_id, manifest_id, \
+         began_at, ended_at, committed_at, entries, files, bytes, folders, host_name, problems) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+    )
+    .bind(&snapshot.id.as_bytes()[..])
+    .bind(&snapshot.device.as_bytes()[..])
+    .bind(snapshot.repository)
+    .bind(&snapshot.run.as_bytes()[..])
+    .bind(int(snapshot.epoch))
+    .bind(snapshot.parent.as_ref().map(|parent| &parent.as_bytes()[..]))
+    .bind(&snapshot.root_sealed)
+    .bind(&snapshot.root.as_bytes()[..])
+    .bind(&snapshot.manifest_id[..])
+    .bind(snapshot.began_at.as_ms())
+    .bind(snapshot.ended_at.as_ms())
+    .bind(snapshot.committed_at.as_ms())
+    .bind(int(snapshot.totals.entries.0))
+    .bind(int(snapshot.totals.files.0))
+    .bind(int(snapshot.totals.bytes.0))
+    .bind(folders_to_bytes(&snapshot.folders))
+    .bind(&snapshot.host_name)
+    .bind(int(snapshot.problems.0))
+    .execute(tx.conn())
+    .await
+    .map_err(failed("insert a snapshot"))?;
+    Ok(done.last_insert_rowid())
+}
+
+/// The snapshot with this name.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_get(tx: &mut Tx, snapshot: SnapshotId) -> Result<Option<SnapshotRow>, DbError> {
+    let row = sqlx::query("select * from snapshot where id = $1").bind(&snapshot.as_bytes()[..]);
+    row.fetch_optional(tx.conn()).await.map_err(failed("get a snapshot"))?.as_ref().map(read).transpose()
+}
+
+/// The newest snapshot of a device: the one committed last, whatever the clocks said.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_get_newest(tx: &mut Tx, device: DeviceId) -> Result<Option<SnapshotRow>, DbError> {
+    Ok(snapshot_list_by_device(tx, device, None, None, 1).await?.pop())
+}
+
+/// The snapshots of a device with numbers below `before`, newest first, at most `limit`; with an `epoch`, only those
+/// that were appended under that binding of its key.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_list_by_device(
+    tx: &mut Tx,
+    device: DeviceId,
+    epoch: Option<u64>,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<SnapshotRow>, DbError> {
+    let rows = sqlx::query(
+        "select * from snapshot where device_id = $1 and seq < $2 and ($3 is null or epoch = $3) \
+         order by seq desc limit $4",
+    )
+    .bind(&device.as_bytes()[..])
+    .bind(before.unwrap_or(i64::MAX))
+    .bind(epoch.map(int))
+    .bind(limit);
+    rows.fetch_all(tx.conn()).await.map_err(failed("list the snapshots of a device"))?.iter().map(read).collect()
+}
+
+/// The snapshots of all devices with numbers below `before`, newest first, at most `limit`.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_list(tx: &mut Tx, before: Option<i64>, limit: u32) -> Result<Vec<SnapshotRow>, DbError> {
+    let rows = sqlx::query("select * from snapshot where seq < $1 order by seq desc limit $2")
+        .bind(before.unwrap_or(i64::MAX))
+        .bind(limit);
+    rows.fetch_all(tx.conn()).await.map_err(failed("list snapshots"))?.iter().map(read).collect()
+}
+
+/// How many snapshots a device has.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_count_get(tx: &mut Tx, device: DeviceId) -> Result<Count, DbError> {
+    let row = sqlx::query("select count(*) as snapshots from snapshot where device_id = $1")
+        .bind(&device.as_bytes()[..])
+        .fetch_one(tx.conn())
+        .await
+        .map_err(failed("count the snapshots of a device"))?;
+    Ok(Count(row.number("snapshots")?))
+}
+
+/// Each path followed by a NUL, which no path contains: so one empty path, the root, differs from none.
+fn folders_to_bytes(folders: &[StoredPath]) -> Vec<u8> {
+    folders.iter().flat_map(|folder| [folder.as_bytes(), b"\0"]).flatten().copied().collect()
+}
+
+fn folders_from_bytes(bytes: &[u8]) -> Result<Vec<StoredPath>, DbError> {
+    let wrong = DbError::Column { column: "folders", what: "the lists of stored paths" };
+    let Some((last, parts)) = bytes.split_last() else { return Ok(Vec::new()) };
+    if *last != 0 {
+        return Err(wrong);
+    }
+    let paths = parts.split(|byte| *byte == 0).map(|path| StoredPath::from_bytes(path.to_vec()));
+    paths.collect::<Result<_, _>>().map_err(|_| wrong)
+}
+
+fn read(row: &SqliteRow) -> Result<SnapshotRow, DbError> {
+    let totals = Totals {
+        entries: Count(row.number("entries")?),
+        files: Count(row.number("files")?),
+        bytes: Bytes(row.number("bytes")?),
+    };
+    let new = SnapshotNew {
+        id: SnapshotId::from_bytes(row.bytes("id")?),
+        device: DeviceId::from_bytes(row.bytes("device_id")?),
+        repository: row.int("repository")?,
+        run: RunId::from_bytes(row.bytes("run_id")?),
+        epoch: row.number("epoch")?,
+        parent: row.bytes_maybe("parent_id")?.map(SnapshotId::from_bytes),
+        root_sealed: row.octets("root_sealed")?,
+        root: ChunkId::from_bytes(row.bytes("root_id")?),
+        manifest_id: row.bytes("manifest_id")?,
+        began_at: row.time("began_at")?,
+        ended_at: row.time("ended_at")?,
+        committed_at: row.time("committed_at")?,
+        totals,
+        folders: folders_from_bytes(&row.octets("folders")?)?,
+        host_name: row.text("host_name")?,
+        problems: Count(row.number("problems")?),
+    };
+    Ok(SnapshotRow { seq: row.int("seq")?, new })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn path(text: &str) -> StoredPath {
+        StoredPath::from_bytes(text.as_bytes().to_vec()).expect("a literal path is good")
+    }
+
+    fn snapshot(n: u8, device: DeviceId) -> SnapshotNew {
+        SnapshotNew {
+            id: SnapshotId::from_bytes([n; 16]),
+            device,
+            repository: testing::REPOSITORY,
+            run: RunId::from_bytes([n; 16]),
+            epoch: 2,
+            parent: (n > 1).then(|| SnapshotId::from_bytes([n - 1; 16])),
+            root_sealed: vec![n; 60],
+            root: ChunkId::from_bytes([n; 32]),
+            manifest_id: [n; 32],
+            began_at: Timestamp::from_ms(-1),
+            ended_at: Timestamp::from_ms(1),
+            // The clock of the server was set back between the first and the others.
+            committed_at: Timestamp::from_ms(100 - i64::from(n)),
+            totals: Totals { entries: Count(3), files: Count(2), bytes: Bytes(1) },
+            folders: vec![path("home/a b"), path("été")],
+            host_name: "host".to_owned(),
+            problems: Count(4),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_snapshot_is_the_one_committed_last_whatever_the_clock_said() {
+        let temp = testing::fixture().await;
+        let mut tx = temp.db.write().await.expect("nobody else writes");
+        let other = DeviceId::from_bytes([0xd2; 16]);
+        testing::device(&mut tx, other).await;
+        assert_eq!(snapshot_get_newest(&mut tx, testing::DEVICE).await.expect("readable"), None);
+        for n in 1..=3 {
+            snapshot_insert(&mut tx, &snapshot(n, testing::DEVICE)).await.expect("new");
+        }
+        let seq = snapshot_insert(&mut tx, &snapshot(9, other)).await.expect("new");
+        let newest = snapshot_get_newest(&mut tx, testing::DEVICE).await.expect("readable").expect("there");
+        assert_eq!(newest.new, snapshot(3, testing::DEVICE));
+        assert_eq!(snapshot_get(&mut tx, newest.new.id).await.expect("readable"), Some(newest.clone()));
+        let list = async |tx: &mut Tx, epoch, before| {
+            let rows = snapshot_list_by_device(tx, testing::DEVICE, epoch, before, 10).await.expect("readable");
+            rows.iter().map(|row| row.new.id.as_bytes()[0]).collect::<Vec<u8>>()
+        };
+        assert_eq!(list(&mut tx, None, Some(newest.seq)).await, [2, 1]);
+        assert_eq!(list(&mut tx, Some(2), None).await, [3, 2, 1]);
+        assert_eq!(list(&mut tx, Some(3), None).await, [0_u8; 0], "nothing was appended under that binding");
+        assert_eq!(snapshot_count_get(&mut tx, testing::DEVICE).await.expect("readable"), Count(3));
+        assert_eq!(snapshot_list(&mut tx, None, 2).await.expect("readable")[0].seq, seq);
+    }
+
+    #[tokio::test]
+    async fn a_name_and_a_run_make_one_snapshot() {
+        let temp = testing::fixture().await;
+        let mut tx = temp.db.write().await.expect("nobody else writes");
+        snapshot_insert(&mut tx, &snapshot(1, testing::DEVICE)).await.expect("new");
+        let same_run = SnapshotNew { run: RunId::from_bytes([1; 16]), ..snapshot(2, testing::DEVICE) };
+        let same_name = SnapshotNew { run: RunId::from_bytes([2; 16]), ..snapshot(1, testing::DEVICE) };
+        for twice in [same_run, same_name] {
+            assert!(snapshot_insert(&mut tx, &twice).await.expect_err("it is there").is_constraint());
+        }
+    }
+
+    #[test]
+    fn lists_of_folders_come_back_and_the_root_differs_from_none() {
+        for folders in [vec![], vec![StoredPath::root()], vec![path("a"), path("b/c")]] {
+            assert_eq!(folders_from_bytes(&folders_to_bytes(&folders)).expect("our own bytes"), folders);
+        }
+        assert!(folders_from_bytes(b"a").is_err(), "a path without its end");
+    }
+}

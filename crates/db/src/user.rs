@@ -1,0 +1,123 @@
+//! Users. Refuses passwords: the column holds an Argon2id hash in its text form.
+
+use crate::error::failed;
+use crate::row::Columns as _;
+use crate::{DbError, Tx};
+use base::{Timestamp, UserId};
+use control::UserState;
+use sqlx::sqlite::SqliteRow;
+
+/// One user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserRow {
+    /// Who.
+    pub id: UserId,
+    /// The address, in lower case.
+    pub email: String,
+    /// Where the user stands.
+    pub state: UserState,
+    /// The row number of the repository that the user's devices share.
+    pub repository: i64,
+    /// The hash of the password.
+    pub password_hash: String,
+    /// When the user was added.
+    pub created_at: Timestamp,
+}
+
+/// Adds a user.
+///
+/// # Errors
+/// Constraint: a user with this address is there; the database does not answer.
+pub async fn user_insert(tx: &mut Tx, user: &UserRow) -> Result<(), DbError> {
+    sqlx::query(
+        "insert into \"user\" (id, email, state, repository, password_hash, created_at) \
+         values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(&user.id.as_bytes()[..])
+    .bind(&user.email)
+    .bind(user.state.word())
+    .bind(user.repository)
+    .bind(&user.password_hash)
+    .bind(user.created_at.as_ms())
+    .execute(tx.conn())
+    .await
+    .map_err(failed("insert a user"))?;
+    Ok(())
+}
+
+/// The user with this id.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn user_get(tx: &mut Tx, id: UserId) -> Result<Option<UserRow>, DbError> {
+    let row = sqlx::query(
+        "select id, email, state, repository, password_hash, created_at \
+         from \"user\" where id = $1",
+    )
+    .bind(&id.as_bytes()[..])
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(failed("get a user"))?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The user with this address, which is in lower case.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn user_get_by_email(tx: &mut Tx, email: &str) -> Result<Option<UserRow>, DbError> {
+    let row = sqlx::query(
+        "select id, email, state, repository, password_hash, created_at \
+         from \"user\" where email = $1",
+    )
+    .bind(email)
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(failed("get a user"))?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Every user, by address.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub async fn user_list(tx: &mut Tx) -> Result<Vec<UserRow>, DbError> {
+    let rows = sqlx::query(
+        "select id, email, state, repository, password_hash, created_at \
+         from \"user\" order by email",
+    )
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list users"))?;
+    rows.iter().map(read).collect()
+}
+
+/// Sets the hash of a user's password.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn user_password_update(tx: &mut Tx, id: UserId, password_hash: &str) -> Result<(), DbError> {
+    sqlx::query("update \"user\" set password_hash = $2 where id = $1")
+        .bind(&id.as_bytes()[..])
+        .bind(password_hash)
+        .execute(tx.conn())
+        .await
+        .map_err(failed("update a password"))?;
+    Ok(())
+}
+
+fn read(row: &SqliteRow) -> Result<UserRow, DbError> {
+    Ok(UserRow {
+        id: UserId::from_bytes(row.bytes("id")?),
+        email: row.text("email")?,
+        state: user_state(&row.text("state")?)?,
+        repository: row.int("repository")?,
+        password_hash: row.text("password_hash")?,
+        created_at: row.time("created_at")?,
+    })
+}
+
+/// The state with this word. Fails for a word that no state has.
+pub(crate) fn user_state(word: &str) -> Result<UserState, DbError> {
+    UserState::from_word(word).ok_or(DbError::Column { column: "state", what: "the states of a user" })
+}
