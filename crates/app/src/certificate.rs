@@ -1,0 +1,87 @@
+//! The server's own certificate authority and certificate. Refuses to sign anything later: the authority's key is
+//! used by `init` alone. Keys come from the operating system's generator, inside the TLS library.
+
+use crate::AppError;
+use base::Timestamp;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use std::time::Duration;
+
+/// Names that every certificate is good for: devices on the server itself, and tests.
+const OWN_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+/// Clocks of devices that are behind must not find the certificate not yet valid.
+const BACKDATED: Duration = Duration::from_secs(24 * 3_600);
+/// Both certificates; devices pin the authority, so that its end is the end of the pin.
+const VALID: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+
+/// Two certificates and their keys, as PEM text.
+pub(crate) struct Certificates {
+    pub(crate) ca: String,
+    pub(crate) ca_key: String,
+    pub(crate) server: String,
+    pub(crate) server_key: String,
+    pub(crate) ca_fingerprint: String,
+}
+
+/// Makes an authority and a certificate for this machine and `names`.
+///
+/// # Errors
+/// `name_invalid`: a name that is neither a host's nor an address.
+pub(crate) fn issue(now: Timestamp, names: &[String]) -> Result<Certificates, AppError> {
+    let mut all: Vec<String> = OWN_NAMES.map(str::to_owned).into();
+    all.extend(names.iter().filter(|name| !OWN_NAMES.contains(&name.as_str())).cloned());
+    let invalid =
+        |_| AppError::invalid("name_invalid", "A name for the certificate is neither a host's nor an address.");
+    let mut server = CertificateParams::new(all).map_err(invalid)?;
+    let mut ca = CertificateParams::default();
+    for params in [&mut ca, &mut server] {
+        let now = date_time_ymd(1970, 1, 1) + Duration::from_millis(now.as_ms().unsigned_abs());
+        (params.not_before, params.not_after) = (now - BACKDATED, now + VALID);
+        params.distinguished_name = DistinguishedName::new();
+    }
+    ca.distinguished_name.push(DnType::CommonName, "Holdfast certificate authority");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    server.distinguished_name.push(DnType::CommonName, "Holdfast server");
+    server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    server.use_authority_key_identifier_extension = true;
+
+    let ca_key = KeyPair::generate().map_err(not_made)?;
+    let ca_certificate = ca.self_signed(&ca_key).map_err(not_made)?;
+    let (ca_pem, ca_key_pem) = (ca_certificate.pem(), ca_key.serialize_pem());
+    let ca_fingerprint = hex_digest(ca_certificate.der());
+    let server_key = KeyPair::generate().map_err(not_made)?;
+    let server = server.signed_by(&server_key, &Issuer::new(ca, ca_key)).map_err(not_made)?;
+    Ok(Certificates {
+        ca: ca_pem,
+        ca_key: ca_key_pem,
+        server: server.pem(),
+        server_key: server_key.serialize_pem(),
+        ca_fingerprint,
+    })
+}
+
+/// SHA-256 of the certificate in this PEM text: 64 hexadecimal digits.
+///
+/// # Errors
+/// `certificate_damaged`.
+pub(crate) fn fingerprint(pem: &str) -> Result<String, AppError> {
+    let body = pem
+        .split_once("-----BEGIN CERTIFICATE-----")
+        .and_then(|(_, rest)| rest.split_once("-----END CERTIFICATE-----"))
+        .map(|(body, _)| body.split_whitespace().collect::<String>());
+    let der = body.and_then(|body| data_encoding::BASE64.decode(body.as_bytes()).ok());
+    let damaged = || AppError::damaged("certificate_damaged", "ca.pem does not hold a certificate.");
+    der.map(|der| hex_digest(&der)).ok_or_else(damaged)
+}
+
+fn hex_digest(der: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, der).as_ref())
+}
+
+fn not_made(_: rcgen::Error) -> AppError {
+    AppError::damaged("certificate_not_made", "The TLS library could not make a certificate.")
+}

@@ -1,0 +1,149 @@
+//! Every way in which a use case ends without an answer. Refuses HTTP: the status is chosen by `server::reply`.
+//! A "no" in the words of docs/control.md is `Refused`; one in its own words is `Said`; the rest is a broken part.
+
+use base::{Kind, Span};
+use control::Refusal;
+use std::path::PathBuf;
+
+const STORE_FULL: Refusal = Refusal::StoreFull;
+
+/// Why a use case did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A rule says no, or what was sent is not what it must be.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The same with a sentence of its own: what an operator did wrong, or a refusal that can say more exactly what.
+    #[error("{sentence}")]
+    Said {
+        /// What the caller can do about it.
+        kind: Kind,
+        /// The stable code, snake_case; of docs/control.md, or listed in docs/operating.md, "Codes".
+        code: &'static str,
+        /// One plain sentence for a person.
+        sentence: String,
+        /// When asking again may help.
+        retry_after: Option<Span>,
+    },
+    /// The database did not do its part.
+    #[error("{during}")]
+    Db {
+        /// What was being done, as a phrase: `reading a device`.
+        during: &'static str,
+        /// Why it failed.
+        #[source]
+        cause: db::DbError,
+    },
+    /// The object store did not do its part.
+    #[error("{during}")]
+    Store {
+        /// What was being done, as a phrase: `writing a pack`.
+        during: &'static str,
+        /// Why it failed.
+        #[source]
+        cause: store::StoreError,
+    },
+    /// Bytes are not what they must be.
+    #[error("{during}")]
+    Format {
+        /// What was being done, as a phrase: `opening a manifest`.
+        during: &'static str,
+        /// Why it failed.
+        #[source]
+        cause: format::Error,
+    },
+    /// A file of the data directory could not be used.
+    #[error("{during} {}", path.display())]
+    File {
+        /// What was being done, as a phrase that the path ends: `reading`.
+        during: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+impl AppError {
+    /// The request is wrong in itself. Never fails.
+    pub fn invalid(code: &'static str, sentence: impl Into<String>) -> Self {
+        Self::said(Kind::Invalid, code, sentence)
+    }
+
+    /// What the request names is not there, or is none of the caller's business. Never fails.
+    pub fn not_found(code: &'static str, sentence: impl Into<String>) -> Self {
+        Self::said(Kind::NotFound, code, sentence)
+    }
+
+    /// Something else happened first. Never fails.
+    pub fn conflict(code: &'static str, sentence: impl Into<String>) -> Self {
+        Self::said(Kind::Conflict, code, sentence)
+    }
+
+    /// Sent or stored bytes are not what they must be. Never fails.
+    pub fn damaged(code: &'static str, sentence: impl Into<String>) -> Self {
+        Self::said(Kind::Damaged, code, sentence)
+    }
+
+    /// Not now; asking again after `retry_after` may help. Never fails.
+    pub fn unavailable(code: &'static str, sentence: impl Into<String>, retry_after: Span) -> Self {
+        Self::Said { kind: Kind::Unavailable, code, sentence: sentence.into(), retry_after: Some(retry_after) }
+    }
+
+    /// Adds to a database error what was being done; for `map_err`. Never fails.
+    pub fn db(during: &'static str) -> impl FnOnce(db::DbError) -> Self {
+        move |cause| Self::Db { during, cause }
+    }
+
+    /// Adds to a store error what was being done; for `map_err`. Never fails.
+    pub fn store(during: &'static str) -> impl FnOnce(store::StoreError) -> Self {
+        move |cause| Self::Store { during, cause }
+    }
+
+    /// Adds to a format error what was being done; for `map_err`. Never fails.
+    pub fn format(during: &'static str) -> impl FnOnce(format::Error) -> Self {
+        move |cause| Self::Format { during, cause }
+    }
+
+    /// What the caller can do about it. Never fails.
+    pub fn kind(&self) -> Kind {
+        match self {
+            AppError::Refused(refusal) => refusal.kind(),
+            AppError::Said { kind, .. } => *kind,
+            AppError::Db { cause, .. } => cause.kind(),
+            // An object that the database names and the store lacks is damage, whoever asked for it.
+            AppError::Store { cause, .. } => match cause.kind() {
+                Kind::NotFound => Kind::Damaged,
+                kind => kind,
+            },
+            AppError::Format { cause, .. } => cause.kind(),
+            AppError::File { .. } => Kind::Unavailable,
+        }
+    }
+
+    /// The stable code. Never fails.
+    pub fn code(&self) -> &'static str {
+        match self {
+            AppError::Refused(refusal) => refusal.code(),
+            AppError::Said { code, .. } => code,
+            AppError::Store { cause: store::StoreError::Full { .. }, .. } => STORE_FULL.code(),
+            AppError::Db { cause: db::DbError::Disk { .. }, .. } => "database_disk_full",
+            AppError::Db { .. } => "database_failed",
+            AppError::Store { .. } => "store_failed",
+            AppError::Format { .. } => "format_failed",
+            AppError::File { .. } => "file_failed",
+        }
+    }
+
+    fn said(kind: Kind, code: &'static str, sentence: impl Into<String>) -> Self {
+        Self::Said { kind, code, sentence: sentence.into(), retry_after: None }
+    }
+}
+
+impl From<Refusal> for AppError {
+    /// A refusal is an answer of this crate's own: nothing has to be added to it. Never fails.
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}

@@ -1,0 +1,204 @@
+//! Makes a data directory: keys, own certificate authority, certificate, database, store, repository, first admin.
+//! Refuses a directory that holds any of it, and to leave half of it: all is made in `.init` and then moved.
+
+use crate::config::CONFIG_FILE;
+use crate::keys::{
+    CA_KEY_FILE, KEYS_DIR, KeyPurpose, MasterKey, SERVER_KEY_FILE, key_file_read, key_file_write, keys_dir_create,
+};
+use crate::password::{Password, Passwords, hash_now};
+use crate::{AdminActor, AppError, Config, audit, certificate, users};
+use base::{AdminId, Clock, Entropy, RepositoryId, Secret, Timestamp};
+use control::password::PasswordPolicy;
+use db::{AdminRow, Db, RepositoryKeyRow};
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use store::Disk;
+
+/// The database in the data directory.
+pub const DATABASE_FILE: &str = "holdfast.db";
+/// The folder of objects in the data directory.
+pub const STORE_DIR: &str = "store";
+/// The certificate that devices pin.
+pub const CA_FILE: &str = "ca.pem";
+/// The server's certificate.
+pub const SERVER_FILE: &str = "server.pem";
+
+const INIT_DIR: &str = ".init";
+const FIRST_KEY_ID: u32 = 1;
+/// What a fresh configuration file says.
+const CONFIG_TEXT: &str = "\
+# Holdfast server. Every key has a default; `holdfast-server config` lists keys, defaults and meanings.
+";
+
+/// What `init` is told.
+#[derive(Debug)]
+pub struct Init<'a> {
+    /// The data directory: absent or empty.
+    pub data_dir: &'a Path,
+    /// The first admin's address.
+    pub admin_email: &'a str,
+    /// The first admin's password.
+    pub admin_password: &'a Password,
+    /// Names and addresses that the server's certificate is good for, besides those of this machine.
+    pub names: &'a [String],
+}
+
+/// Makes the data directory. Gives the fingerprint of the certificate authority.
+///
+/// # Errors
+/// `already_initialised`; `email_invalid`, `password_too_short`, `password_too_long`, `name_invalid`; a directory that
+/// cannot be written.
+pub async fn init(init: &Init<'_>, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<String, AppError> {
+    let email = users::email_parse(init.admin_email)?;
+    PasswordPolicy::default().accepts(init.admin_password.expose())?;
+    vacant_or_refuse(init.data_dir)?;
+    let work = init.data_dir.join(INIT_DIR);
+    if work.exists() {
+        // A former `init` was interrupted: nothing of it has been used.
+        std::fs::remove_dir_all(&work).map_err(file_error("removing", &work))?;
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(&work).map_err(file_error("making the directory", &work))?;
+    let now = clock.now();
+    keys_dir_create(&work)?;
+    let master = MasterKey::mint(entropy);
+    master.store(&work)?;
+    let certificates = certificate::issue(now, init.names)?;
+    key_file_write(&work, CA_KEY_FILE, &certificates.ca_key)?;
+    key_file_write(&work, SERVER_KEY_FILE, &certificates.server_key)?;
+    file_write(&work.join(CA_FILE), &certificates.ca)?;
+    file_write(&work.join(SERVER_FILE), &certificates.server)?;
+    file_write(&work.join(CONFIG_FILE), CONFIG_TEXT)?;
+    Disk::create(work.join(STORE_DIR), base::Bytes(0)).await.map_err(AppError::store("making the store"))?;
+    database(&work.join(DATABASE_FILE), now, &master, &email, init.admin_password, entropy).await?;
+    move_out(&work, init.data_dir)?;
+    Ok(certificates.ca_fingerprint)
+}
+
+/// The certificates and the key of a data directory, as PEM text, for the listener.
+pub struct TlsFiles {
+    /// The server's certificate and the authority's.
+    pub chain: String,
+    /// The private key of the server's certificate.
+    pub key: String,
+    /// SHA-256 of the authority's certificate, for a person to compare: 64 hexadecimal digits.
+    pub ca_fingerprint: String,
+}
+
+/// Reads what the listener needs.
+///
+/// # Errors
+/// `keys_exposed`; a file that cannot be read; `certificate_damaged`.
+pub fn tls_files(data_dir: &Path) -> Result<TlsFiles, AppError> {
+    let ca = file_read(&data_dir.join(CA_FILE))?;
+    let server = file_read(&data_dir.join(SERVER_FILE))?;
+    let key = key_file_read(data_dir, SERVER_KEY_FILE)?;
+    let ca_fingerprint = certificate::fingerprint(&ca)?;
+    Ok(TlsFiles { chain: format!("{server}{ca}"), key, ca_fingerprint })
+}
+
+/// Fails unless `data_dir` was made by `init`.
+///
+/// # Errors
+/// `not_initialised`, with the command that makes one.
+pub fn initialised_or_refuse(data_dir: &Path) -> Result<(), AppError> {
+    if data_dir.join(CONFIG_FILE).exists() && data_dir.join(DATABASE_FILE).exists() {
+        return Ok(());
+    }
+    Err(AppError::not_found(
+        "not_initialised",
+        format!(
+            "{} is not a data directory of Holdfast: make one with `holdfast-server init --data {}`.",
+            data_dir.display(),
+            data_dir.display()
+        ),
+    ))
+}
+
+const MADE: [&str; 6] = [KEYS_DIR, CA_FILE, SERVER_FILE, STORE_DIR, DATABASE_FILE, CONFIG_FILE];
+
+fn vacant_or_refuse(data_dir: &Path) -> Result<(), AppError> {
+    match MADE.iter().find(|name| data_dir.join(name).exists()) {
+        None => Ok(()),
+        Some(name) => Err(AppError::conflict(
+            "already_initialised",
+            format!(
+                "{} holds `{name}` already: nothing was changed. Give another directory, or start this server with \
+                 `holdfast-server run --data {}`.",
+                data_dir.display(),
+                data_dir.display()
+            ),
+        )),
+    }
+}
+
+async fn database(
+    path: &Path,
+    now: Timestamp,
+    master: &MasterKey,
+    email: &str,
+    password: &Password,
+    entropy: &dyn Entropy,
+) -> Result<(), AppError> {
+    let during = || AppError::db("making the database");
+    // The file is made before the database is: SQLite gives its own files the permissions that it finds.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.map_err(file_error("making", path))?;
+    let db = Db::open(path).await.map_err(during())?;
+    let mut tx = db.write().await.map_err(during())?;
+    let repository = RepositoryId::mint(entropy);
+    let seq = db::repository_insert(&mut tx, repository, now).await.map_err(during())?;
+    for purpose in [KeyPurpose::Name, KeyPurpose::Seal] {
+        let secret = Secret::mint(entropy);
+        let sealed = master.seal_repository_key(repository, purpose, FIRST_KEY_ID, &secret, entropy);
+        let key = RepositoryKeyRow { purpose: purpose.word().to_owned(), key_id: FIRST_KEY_ID, sealed };
+        db::repository_key_insert(&mut tx, seq, &key, now).await.map_err(during())?;
+    }
+    let price = Passwords::new(&Config::default(), entropy).params();
+    let mut salt = [0; 16];
+    entropy.fill(&mut salt);
+    let password_hash = hash_now(password, price, &salt);
+    let admin = AdminRow { id: AdminId::mint(entropy), email: email.to_owned(), password_hash };
+    db::admin_insert(&mut tx, &admin, now).await.map_err(during())?;
+    let deed = audit::Deed {
+        actor: AdminActor::Command.to_string(),
+        action: "server_init",
+        subject: repository.to_string(),
+        detail: format!("first admin {email}"),
+    };
+    audit::write(&mut tx, now, deed).await?;
+    tx.commit().await.map_err(during())?;
+    // Closing the last connection folds the write-ahead log into the file, so that the file alone can be moved.
+    db.close().await;
+    Ok(())
+}
+
+/// ORDER: the configuration file is moved last: where it lies, everything else does.
+fn move_out(work: &Path, data_dir: &Path) -> Result<(), AppError> {
+    for name in MADE {
+        let (from, to) = (work.join(name), data_dir.join(name));
+        std::fs::rename(&from, &to).map_err(file_error("making", &to))?;
+    }
+    std::fs::remove_dir(work).map_err(file_error("removing", work))?;
+    let directory = std::fs::File::open(data_dir).and_then(|directory| directory.sync_all());
+    directory.map_err(file_error("writing", data_dir))
+}
+
+fn file_write(path: &Path, text: &str) -> Result<(), AppError> {
+    use std::io::Write as _;
+    let write = || {
+        let mut file = std::fs::File::create_new(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(file_error("writing", path))
+}
+
+fn file_read(path: &Path) -> Result<String, AppError> {
+    std::fs::read_to_string(path).map_err(file_error("reading", path))
+}
+
+fn file_error(during: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> AppError {
+    let path = PathBuf::from(path);
+    move |cause| AppError::File { during, path, cause }
+}

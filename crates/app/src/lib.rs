@@ -1,0 +1,95 @@
+//! The use cases: what an activation, a backup, a restore or an admin's command does, from permit to audit row.
+//! Refuses HTTP, wire types and rules: rules are in `control`, statements in `db`, bytes in `format` and `store`.
+//! Use cases are free functions that take `&App`; `App` holds what is constructed once.
+
+pub mod activation;
+mod actor;
+pub mod audit;
+pub mod backup;
+mod certificate;
+pub mod config;
+mod damage;
+pub mod devices;
+mod effects;
+mod error;
+mod frames;
+pub mod init;
+pub mod keys;
+pub mod password;
+pub mod plane;
+pub mod restore;
+pub mod runs;
+pub mod scrub;
+pub mod session;
+pub mod snapshots;
+pub mod states;
+pub mod users;
+
+pub use actor::{AdminActor, DeviceActor};
+pub use config::Config;
+pub use db::DeviceAbout;
+pub use error::AppError;
+
+use base::{Clock, Entropy};
+use db::Db;
+use std::path::Path;
+use std::sync::Arc;
+use store::{Disk, Store};
+
+/// What is constructed once and lent to every use case.
+pub struct App {
+    /// The database.
+    pub db: Db,
+    /// The object store.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The keys, open.
+    pub keys: keys::Keys,
+    /// What the operator chose.
+    pub config: Config,
+    /// What is known of devices' states for a moment.
+    pub states: states::DeviceStates,
+    /// What computes the hashes of passwords.
+    pub passwords: password::Passwords,
+    /// What uploads, commits and restores share.
+    pub plane: plane::DataPlane,
+}
+
+impl App {
+    /// Opens a data directory that `init` has made.
+    ///
+    /// # Errors
+    /// `not_initialised`; `keys_exposed`; a configuration, key, database or store that cannot be read.
+    pub async fn open(data_dir: &Path, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<App, AppError> {
+        init::initialised_or_refuse(data_dir)?;
+        let config = Config::load(data_dir)?;
+        let master = keys::MasterKey::load(data_dir)?;
+        let store = Disk::open(data_dir.join(init::STORE_DIR), config.store_reserve).await;
+        let store = Arc::new(store.map_err(AppError::store("opening the store"))?);
+        let db = Db::open(&data_dir.join(init::DATABASE_FILE)).await.map_err(AppError::db("opening the database"))?;
+        App::with(db, store, clock, entropy, master, config).await
+    }
+
+    /// The same from parts, for tests and the simulator: the database has a repository, sealed by `master`.
+    ///
+    /// # Errors
+    /// A repository whose keys do not open.
+    pub async fn with(
+        db: Db,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        master: keys::MasterKey,
+        config: Config,
+    ) -> Result<App, AppError> {
+        let repositories = keys::repositories_open(&db, &master).await?;
+        let passwords = password::Passwords::new(&config, entropy.as_ref());
+        let keys = keys::Keys::new(master, repositories);
+        let states = states::DeviceStates::default();
+        let plane = plane::DataPlane::new(&config);
+        Ok(App { db, store, clock, entropy, keys, config, states, passwords, plane })
+    }
+}

@@ -1,0 +1,156 @@
+//! Hashes and compares passwords with Argon2id, off the async threads and only so many at a time.
+//! Refuses to tell an unknown account from a wrong password: both cost the same computation.
+
+use crate::{App, AppError, Config};
+use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use base::{Entropy, Span};
+use control::Refusal;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// How many computations may wait for each that runs; the next ones are told to come again.
+const WAITING_PER_TURN: usize = 64;
+/// When they are told to come again.
+const COME_AGAIN: Span = Span::seconds(5);
+const SALT_LEN: usize = 16;
+const HASH_LEN: usize = 32;
+
+/// A person's password in memory. Not printable; wiped on drop.
+#[derive(Clone)]
+pub struct Password(Arc<zeroize::Zeroizing<String>>);
+
+/// What computes hashes. One for each `App`.
+pub struct Passwords {
+    turns: Semaphore,
+    places: Semaphore,
+    params: Params,
+    /// Compared with when there is no account: the hash of nothing, at the usual price.
+    dummy: String,
+}
+
+impl Password {
+    /// Takes a password over. Never fails.
+    pub fn new(text: String) -> Self {
+        Self(Arc::new(zeroize::Zeroizing::new(text)))
+    }
+
+    /// The text, for the one place that uses it. Never fails.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password")
+    }
+}
+
+impl Passwords {
+    /// With the configured price of a computation. Never fails.
+    pub fn new(config: &Config, entropy: &dyn Entropy) -> Self {
+        let turns = usize::try_from(config.password_hashes_max).expect("the configuration allows at most 64");
+        let memory_kib = u32::try_from(config.password_memory.0 >> 10).expect("the configuration allows 1 GiB");
+        let passes = u32::try_from(config.password_passes).expect("the configuration allows at most 16");
+        let params =
+            Params::new(memory_kib, passes, 1, Some(HASH_LEN)).expect("the configuration allows only good prices");
+        let mut noise = [0; SALT_LEN + HASH_LEN];
+        entropy.fill(&mut noise);
+        let encode = |bytes: &[u8]| data_encoding::BASE64_NOPAD.encode(bytes);
+        let dummy = format!(
+            "$argon2id$v=19$m={memory_kib},t={passes},p=1${}${}",
+            encode(&noise[..SALT_LEN]),
+            encode(&noise[SALT_LEN..])
+        );
+        let places = Semaphore::new(turns * (1 + WAITING_PER_TURN));
+        Self { turns: Semaphore::new(turns), places, params, dummy }
+    }
+
+    /// The price of a computation. Never fails.
+    pub(crate) fn params(&self) -> Params {
+        self.params.clone()
+    }
+
+    async fn turn(&self) -> Result<[SemaphorePermit<'_>; 2], AppError> {
+        let place = self.places.try_acquire().map_err(|_| Refusal::ServerBusy { left: COME_AGAIN })?;
+        let turn = self.turns.acquire().await.expect("the semaphore is never closed");
+        Ok([place, turn])
+    }
+}
+
+/// The hash of a new password, in its text form.
+///
+/// # Errors
+/// `server_busy` when too many wait already.
+pub async fn hash(app: &App, password: &Password) -> Result<String, AppError> {
+    let _turn = app.passwords.turn().await?;
+    let (password, params) = (password.clone(), app.passwords.params.clone());
+    let mut salt = [0; SALT_LEN];
+    app.entropy.fill(&mut salt);
+    Ok(blocking(move || hash_now(&password, params, &salt)).await)
+}
+
+/// Whether the password is the one behind `hash`; without a hash the same work is done and the answer is no.
+///
+/// # Errors
+/// `server_busy` when too many wait already; `Damaged` when `hash` is not the text of a hash.
+pub async fn verify(app: &App, hash: Option<&str>, password: &Password) -> Result<bool, AppError> {
+    let _turn = app.passwords.turn().await?;
+    let (known, text) = (hash.is_some(), hash.unwrap_or(&app.passwords.dummy).to_owned());
+    let password = password.clone();
+    let matches = blocking(move || {
+        let hash = PasswordHash::new(&text).ok()?;
+        // The price is in the text: an old hash is compared at its own.
+        Some(Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok())
+    })
+    .await;
+    let damaged = || AppError::damaged("password_hash_damaged", "The stored password is damaged: set a new one.");
+    Ok(matches.ok_or_else(damaged)? && known)
+}
+
+/// The hash of a password at this price with this salt. Takes tens of milliseconds on purpose.
+pub(crate) fn hash_now(password: &Password, params: Params, salt: &[u8; SALT_LEN]) -> String {
+    let salt = SaltString::encode_b64(salt).expect("16 bytes are a good salt");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password(password.expose().as_bytes(), &salt)
+        .expect("the price was checked by `Passwords::new`, and passwords are bounded by the policy")
+        .to_string()
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("the work does not panic, and the runtime outlives its requests")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base::SeededEntropy;
+
+    #[test]
+    fn the_dummy_costs_what_a_hash_costs_and_is_never_right() {
+        let config = Config::parse("password.memory_mib = 1\npassword.passes = 1").expect("good text");
+        let passwords = Passwords::new(&config, &SeededEntropy::new(1));
+        let dummy = PasswordHash::new(&passwords.dummy).expect("a hash's text");
+        assert_eq!(Params::try_from(&dummy).expect("a price"), passwords.params);
+        assert!(Argon2::default().verify_password(b"", &dummy).is_err());
+        let text = hash_now(&Password::new("correct horse".to_owned()), passwords.params.clone(), &[7; 16]);
+        let hash = PasswordHash::new(&text).expect("a hash's text");
+        assert!(text.len() == passwords.dummy.len() && hash.algorithm == dummy.algorithm);
+        assert!(Argon2::default().verify_password(b"correct horse", &hash).is_ok());
+        assert!(Argon2::default().verify_password(b"correct horsf", &hash).is_err());
+    }
+
+    #[tokio::test]
+    async fn so_many_wait_and_the_next_is_told_to_come_again() {
+        let config = Config::parse("password.hashes_max = 1").expect("good text");
+        let passwords = Passwords::new(&config, &SeededEntropy::new(1));
+        let first = passwords.turn().await.expect("nobody waits");
+        let waiting: Vec<_> = (0..WAITING_PER_TURN).map(|_| passwords.places.try_acquire()).collect();
+        assert!(waiting.iter().all(Result::is_ok));
+        let refused = passwords.turn().await.expect_err("every place is taken");
+        assert_eq!(refused.code(), "server_busy");
+        drop((first, waiting));
+        drop(passwords.turn().await.expect("nobody waits any more"));
+    }
+}

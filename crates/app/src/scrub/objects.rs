@@ -1,0 +1,50 @@
+//! Objects of the store that nothing names: left by uploads and commits that ended between object and row.
+//! Refuses to remove them: a backup that goes on may be about to name one.
+
+use super::{Progress, Report};
+use crate::{App, AppError};
+use base::Count;
+use db::Tx;
+use format::ObjectName;
+
+/// Names that are read at once.
+const PAGE: usize = 1_000;
+
+/// Lists every object and looks for the row that names it.
+pub(super) async fn scrub(
+    app: &App,
+    progress: &mut (dyn FnMut(Progress) + Send),
+    report: &mut Report,
+) -> Result<(), AppError> {
+    let mut after = None;
+    let mut done = Count(0);
+    loop {
+        let page = app.store.list("", after.as_ref(), PAGE).await.map_err(AppError::store("listing objects"))?;
+        // The rows are read after the names: an object that was named meanwhile is no orphan.
+        let mut tx = app.db.read().await.map_err(AppError::db("looking objects up"))?;
+        for object in &page {
+            if !is_named(&mut tx, object.name.as_str()).await? {
+                report.add_orphan(object.name.to_string());
+            }
+        }
+        drop(tx);
+        done += Count::of(page.len());
+        progress(Progress::Objects { done });
+        if page.len() < PAGE {
+            return Ok(());
+        }
+        after = page.into_iter().last().map(|object| object.name);
+    }
+}
+
+async fn is_named(tx: &mut Tx, name: &str) -> Result<bool, AppError> {
+    let during = || AppError::db("looking an object up");
+    Ok(match name.parse() {
+        Ok(ObjectName::Pack(pack)) => db::pack_get(tx, pack).await.map_err(during())?.is_some(),
+        Ok(ObjectName::Manifest(device, snapshot)) => {
+            let row = db::snapshot_get(tx, snapshot).await.map_err(during())?;
+            row.is_some_and(|row| row.new.device == device)
+        }
+        Err(_) => false,
+    })
+}

@@ -1,0 +1,79 @@
+//! Snapshots: each manifest opens, and each tree holds to its ends, whatever was found before.
+//! Refuses to trust table `closed`.
+
+use super::{BadFrames, Problem, ProblemCode, Progress, Report};
+use crate::backup::{Closure, Index};
+use crate::snapshots;
+use crate::{App, AppError};
+use base::{Count, Kind};
+use db::SnapshotRow;
+use std::collections::HashMap;
+
+/// Rows that are read at once.
+const PAGE: u32 = 1_000;
+
+/// Looks at every snapshot that is known now, newest first.
+pub(super) async fn scrub(
+    app: &App,
+    progress: &mut (dyn FnMut(Progress) + Send),
+    report: &mut Report,
+    bad: &BadFrames,
+) -> Result<(), AppError> {
+    // What one snapshot of a repository has been found to hold need not be followed again for the next.
+    let mut walks: HashMap<i64, Closure<'_>> = HashMap::new();
+    let mut before = None;
+    loop {
+        let during = || AppError::db("listing snapshots");
+        let mut tx = app.db.read().await.map_err(during())?;
+        let rows = db::snapshot_list(&mut tx, before, PAGE).await.map_err(during())?;
+        drop(tx);
+        let Some(last) = rows.last() else { return Ok(()) };
+        before = Some(last.seq);
+        for row in rows {
+            let repository = row.new.repository;
+            let walk = walks.entry(repository).or_insert_with(|| Closure::new(app, repository, Index::Scrub(bad)));
+            let flaws = [manifest(app, &row).await?, tree(app, &row, walk).await?];
+            let is_hurt = flaws[1].is_some();
+            for (code, sentence) in flaws.into_iter().flatten() {
+                report.add(Problem { code, subject: row.new.id.to_string(), sentence });
+            }
+            if is_hurt {
+                report.snapshots_hurt.push(row.new.id);
+            }
+            report.snapshots += Count(1);
+            progress(Progress::Snapshots { done: report.snapshots });
+        }
+    }
+}
+
+/// What is wrong with the manifest of a snapshot. Nothing is lost with it: the database has what a restore needs.
+async fn manifest(app: &App, row: &SnapshotRow) -> Result<Option<(ProblemCode, String)>, AppError> {
+    let damaged = |sentence: &str| Ok(Some((ProblemCode::ManifestDamaged, sentence.to_owned())));
+    let manifest = match snapshots::manifest(app, row).await {
+        Ok(manifest) => manifest,
+        Err(error) if error.kind() == Kind::Damaged => {
+            return damaged("Its manifest is not in the store, or not the bytes that were stored.");
+        }
+        Err(error) => return Err(error),
+    };
+    let new = &row.new;
+    let agree = manifest.snapshot == new.id
+        && manifest.device == new.device
+        && manifest.root.id() == new.root
+        && manifest.totals == new.totals;
+    if agree { Ok(None) } else { damaged("Its manifest says something else of it than the database.") }
+}
+
+/// What cannot be restored of a snapshot, or the first of it.
+async fn tree(app: &App, row: &SnapshotRow, walk: &mut Closure<'_>) -> Result<Option<(ProblemCode, String)>, AppError> {
+    let hurt = |sentence: String| Ok(Some((ProblemCode::SnapshotHurt, sentence)));
+    let root = match app.keys.repository(row.new.repository)?.open_root(row.new.id, &row.new.root_sealed) {
+        Ok(root) if root.id() == row.new.root => root,
+        Ok(_) | Err(_) => return hurt("The name of its root tree is damaged in the database.".to_owned()),
+    };
+    match walk.walk(&root).await? {
+        Ok(totals) if totals == row.new.totals => Ok(None),
+        Ok(_) => hurt("It holds another number of entries, files or bytes than the database says.".to_owned()),
+        Err(broken) => hurt(format!("It cannot be restored whole: {broken}.")),
+    }
+}

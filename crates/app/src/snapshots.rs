@@ -1,0 +1,243 @@
+//! Snapshots as devices and admins see them: lists, one of them, its problems.
+//! Refuses another device's snapshot, and the root of one that the asking credential could not read.
+
+use crate::damage::is_damage;
+use crate::{AdminActor, App, AppError, DeviceActor, runs};
+use base::{Count, DeviceId, SnapshotId, Timestamp};
+use control::access::Verb;
+use control::{Permit, Refusal, Rights};
+use db::SnapshotRow;
+use format::{ChunkRef, ListedProblem, Manifest, ObjectName, StoredPath, Totals};
+
+/// The most snapshots on one page of a list.
+pub const PAGE_MAX: Count = Count(1_000);
+
+/// One snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotView {
+    /// Its name.
+    pub id: SnapshotId,
+    /// The device that made it.
+    pub device: DeviceId,
+    /// The ref of its root tree: lets its holder read it. None where the caller may list but not read.
+    pub root: Option<ChunkRef>,
+    /// The snapshot that it went on from.
+    pub parent: Option<SnapshotId>,
+    /// The device's clock when the run began.
+    pub began_at: Timestamp,
+    /// The device's clock when the run ended.
+    pub ended_at: Timestamp,
+    /// The server's clock at commit.
+    pub committed_at: Timestamp,
+    /// What is in it.
+    pub totals: Totals,
+    /// The folders that it covers.
+    pub folders: Vec<StoredPath>,
+    /// The computer's name at the time.
+    pub host_name: String,
+    /// Entries that could not be saved, or changed while they were read.
+    pub problems: Count,
+}
+
+/// One page of a list, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotPage {
+    /// The snapshots.
+    pub snapshots: Vec<SnapshotView>,
+    /// Where the next page begins; None on the last.
+    pub next: Option<String>,
+}
+
+/// The snapshots of the device, newest first: all, or those that this very credential appended where it may not see
+/// more. `after` is `next` of the page before.
+///
+/// # Errors
+/// The refusal of the device's state; `request_malformed` for an `after` that no page gave.
+pub async fn list(app: &App, actor: &DeviceActor, after: Option<&str>, limit: Count) -> Result<SnapshotPage, AppError> {
+    let now = app.clock.now();
+    let epoch = match actor.may(now, Verb::ListSnapshots) {
+        Ok(()) => None,
+        Err(refusal) => {
+            actor.may(now, Verb::ReadAppended).map_err(|_| refusal)?;
+            Some(actor.epoch)
+        }
+    };
+    let (before, limit) = (cursor(after)?, limit_of(limit));
+    let during = || AppError::db("listing snapshots");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let rows = db::snapshot_list_by_device(&mut tx, actor.device, epoch, before, limit).await.map_err(during())?;
+    drop(tx);
+    page(app, rows, limit, |row| root_shown(actor, row))
+}
+
+/// One snapshot of the device.
+///
+/// # Errors
+/// `snapshot_not_yours`; the refusal of the device's state.
+pub async fn get(app: &App, actor: &DeviceActor, snapshot: SnapshotId) -> Result<SnapshotView, AppError> {
+    let row = own(app, actor, snapshot).await?;
+    let shown = root_shown(actor, &row);
+    view(app, row, shown)
+}
+
+/// The problems that the snapshot's manifest lists: at most 1,000, the others are only counted.
+///
+/// # Errors
+/// As `get`; `stored_data_damaged` for a manifest that does not open; a store that does not answer.
+pub async fn problems(app: &App, actor: &DeviceActor, snapshot: SnapshotId) -> Result<Vec<ListedProblem>, AppError> {
+    let row = own(app, actor, snapshot).await?;
+    Ok(manifest(app, &row).await?.problems.listed().to_vec())
+}
+
+/// The newest snapshot of a device, and how many there are, for its status.
+///
+/// # Errors
+/// As the database says.
+pub async fn standing(app: &App, actor: &DeviceActor) -> Result<(Option<SnapshotView>, Count), AppError> {
+    let during = || AppError::db("reading the newest snapshot");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let count = db::snapshot_count_get(&mut tx, actor.device).await.map_err(during())?;
+    let row = db::snapshot_get_newest(&mut tx, actor.device).await.map_err(during())?;
+    drop(tx);
+    let shown = row.map(|row| {
+        let shown = root_shown(actor, &row);
+        view(app, row, shown)
+    });
+    Ok((shown.transpose()?, count))
+}
+
+/// The newest snapshot of a device, with its root only when `root_shown`; for the answer to an activation.
+///
+/// # Errors
+/// As the database says.
+pub(crate) async fn newest(app: &App, device: DeviceId, root_shown: bool) -> Result<Option<SnapshotView>, AppError> {
+    let during = || AppError::db("reading the newest snapshot");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let row = db::snapshot_get_newest(&mut tx, device).await.map_err(during())?;
+    drop(tx);
+    row.map(|row| view(app, row, root_shown)).transpose()
+}
+
+/// The snapshots of one device or of all, newest first, as an admin sees them: without roots.
+///
+/// # Errors
+/// `not_permitted`; `request_malformed` for an `after` that no page gave.
+pub async fn admin_list(
+    app: &App,
+    actor: &AdminActor,
+    device: Option<DeviceId>,
+    after: Option<&str>,
+    limit: Count,
+) -> Result<SnapshotPage, AppError> {
+    actor.need(Permit::SnapshotRead)?;
+    let (before, limit) = (cursor(after)?, limit_of(limit));
+    let during = || AppError::db("listing snapshots");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let rows = match device {
+        Some(device) => db::snapshot_list_by_device(&mut tx, device, None, before, limit).await,
+        None => db::snapshot_list(&mut tx, before, limit).await,
+    };
+    drop(tx);
+    page(app, rows.map_err(during())?, limit, |_| false)
+}
+
+/// One snapshot as an admin sees it: without its root.
+///
+/// # Errors
+/// `not_permitted`; `snapshot_unknown`.
+pub async fn admin_get(app: &App, actor: &AdminActor, snapshot: SnapshotId) -> Result<SnapshotView, AppError> {
+    actor.need(Permit::SnapshotRead)?;
+    let during = || AppError::db("reading a snapshot");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let row = db::snapshot_get(&mut tx, snapshot).await.map_err(during())?;
+    drop(tx);
+    let unknown = || AppError::not_found("snapshot_unknown", format!("There is no snapshot {snapshot}."));
+    view(app, row.ok_or_else(unknown)?, false)
+}
+
+/// Whether the credential of this actor could read the snapshot, if the state of the device let it read at all.
+/// Whoever knows the ref of a root can name it in a snapshot of its own and read it there: so a credential that only
+/// appends is shown the roots that it appended itself, and no other.
+pub(crate) fn root_shown(actor: &DeviceActor, row: &SnapshotRow) -> bool {
+    actor.state.rights() == Some(Rights::Full) || row.new.epoch == actor.epoch
+}
+
+/// A row as it is shown.
+///
+/// # Errors
+/// `root_damaged`.
+pub(crate) fn view(app: &App, row: SnapshotRow, root_shown: bool) -> Result<SnapshotView, AppError> {
+    let new = row.new;
+    let open = || app.keys.repository(new.repository)?.open_root(new.id, &new.root_sealed);
+    let root = if root_shown { Some(open()?) } else { None };
+    Ok(SnapshotView {
+        id: new.id,
+        device: new.device,
+        root,
+        parent: new.parent,
+        began_at: new.began_at,
+        ended_at: new.ended_at,
+        committed_at: new.committed_at,
+        totals: new.totals,
+        folders: new.folders,
+        host_name: new.host_name,
+        problems: new.problems,
+    })
+}
+
+/// The manifest of a snapshot, from the store. Its bytes are those whose signature was checked at commit.
+///
+/// # Errors
+/// `stored_data_damaged`; a store that does not answer.
+pub(crate) async fn manifest(app: &App, row: &SnapshotRow) -> Result<Manifest, AppError> {
+    let name = store_name(&ObjectName::Manifest(row.new.device, row.new.id));
+    let bytes = match app.store.get(&name).await {
+        Ok(bytes) => bytes,
+        Err(error) if is_damage(&error) => return Err(Refusal::StoredDataDamaged.into()),
+        Err(error) => return Err(AppError::store("reading a manifest")(error)),
+    };
+    if blake3::hash(&bytes).as_bytes() != &row.new.manifest_id {
+        return Err(Refusal::StoredDataDamaged.into());
+    }
+    let keys = app.keys.repository(row.new.repository)?;
+    let opened = Manifest::open(&bytes, |header| keys.seal_key(header.key_id).map(|key| key.run_key(header.run)));
+    opened.map(|signed| signed.unverified().clone()).map_err(|_| Refusal::StoredDataDamaged.into())
+}
+
+/// The name of an object for the store.
+pub(crate) fn store_name(name: &ObjectName) -> store::ObjectName {
+    store::ObjectName::new(name.to_string()).expect("the names of docs/format.md are names for every store")
+}
+
+async fn own(app: &App, actor: &DeviceActor, snapshot: SnapshotId) -> Result<SnapshotRow, AppError> {
+    let during = || AppError::db("reading a snapshot");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let row = db::snapshot_get(&mut tx, snapshot).await.map_err(during())?;
+    let row = row.filter(|row| row.new.device == actor.device).ok_or(Refusal::SnapshotNotYours)?;
+    actor.may(app.clock.now(), runs::read_verb(actor, &row, Verb::ListSnapshots))?;
+    Ok(row)
+}
+
+fn page(
+    app: &App,
+    rows: Vec<SnapshotRow>,
+    limit: u32,
+    shown: impl Fn(&SnapshotRow) -> bool,
+) -> Result<SnapshotPage, AppError> {
+    let full = rows.len() as u64 == u64::from(limit);
+    let next = rows.last().filter(|_| full).map(|row| row.seq.to_string());
+    let views = rows.into_iter().map(|row| {
+        let shown = shown(&row);
+        view(app, row, shown)
+    });
+    Ok(SnapshotPage { snapshots: views.collect::<Result<_, _>>()?, next })
+}
+
+fn cursor(after: Option<&str>) -> Result<Option<i64>, AppError> {
+    let parse = |text: &str| text.parse::<i64>().map_err(|_| Refusal::RequestMalformed.into());
+    after.map(parse).transpose()
+}
+
+fn limit_of(limit: Count) -> u32 {
+    limit.0.clamp(1, PAGE_MAX.0) as u32
+}

@@ -1,0 +1,163 @@
+//! Users: added, listed, given passwords, and recognised by them. Refuses to say whether an address has an account
+//! to who has not proved to be its user.
+
+use crate::audit::{self, Deed};
+use crate::password::{self, Password};
+use crate::{AdminActor, App, AppError};
+use base::{Timestamp, UserId};
+use control::password::PasswordPolicy;
+use control::{Permit, Refusal, UserState};
+use db::UserRow;
+
+/// The longest address: what mail systems take.
+const EMAIL_BYTES_MAX: usize = 254;
+
+/// A user as an admin sees one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserView {
+    /// Who.
+    pub id: UserId,
+    /// The address.
+    pub email: String,
+    /// Where the user stands.
+    pub state: UserState,
+    /// How many records the user has that count as devices.
+    pub devices: u64,
+    /// When the user was added.
+    pub created_at: Timestamp,
+}
+
+/// A user who has given the right password.
+#[derive(Clone, Debug)]
+pub(crate) struct SignedIn {
+    pub(crate) user: UserId,
+    /// The hash that was compared with: who binds something looks whether it is still the one.
+    pub(crate) password_hash: String,
+}
+
+/// Adds a user with a local password.
+///
+/// # Errors
+/// `email_invalid`, `user_exists`; `password_too_short`, `password_too_long`; `not_permitted`.
+pub async fn add(app: &App, actor: &AdminActor, email: &str, password: &Password) -> Result<UserId, AppError> {
+    actor.need(Permit::UserManage)?;
+    let email = email_parse(email)?;
+    PasswordPolicy::default().accepts(password.expose())?;
+    let password_hash = password::hash(app, password).await?;
+    let (id, now) = (UserId::mint(app.entropy.as_ref()), app.clock.now());
+    let repository = app.keys.repositories().next().expect("`App::open` refuses a database without one").seq;
+    let user =
+        UserRow { id, email: email.clone(), state: UserState::Active, repository, password_hash, created_at: now };
+    let during = || AppError::db("adding a user");
+    let mut tx = app.db.write().await.map_err(during())?;
+    if db::user_get_by_email(&mut tx, &email).await.map_err(during())?.is_some() {
+        return Err(AppError::conflict("user_exists", format!("There is a user {email} already.")));
+    }
+    db::user_insert(&mut tx, &user).await.map_err(during())?;
+    let deed = Deed { actor: actor.to_string(), action: "user_add", subject: email, detail: String::new() };
+    audit::write(&mut tx, now, deed).await?;
+    tx.commit().await.map_err(during())?;
+    Ok(id)
+}
+
+/// Every user, by address.
+///
+/// # Errors
+/// `not_permitted`; the database does not answer.
+pub async fn list(app: &App, actor: &AdminActor) -> Result<Vec<UserView>, AppError> {
+    actor.need(Permit::UserRead)?;
+    let during = || AppError::db("listing users");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let users = db::user_list(&mut tx).await.map_err(during())?;
+    let mut views = Vec::with_capacity(users.len());
+    for UserRow { id, email, state, created_at, .. } in users {
+        let records = db::device_list_by_user(&mut tx, id).await.map_err(during())?;
+        let devices = records.iter().filter(|record| record.state.counts()).count() as u64;
+        views.push(UserView { id, email, state, devices, created_at });
+    }
+    Ok(views)
+}
+
+/// Gives a user another local password, and ends a lock-out.
+///
+/// # Errors
+/// `user_unknown`; `password_too_short`, `password_too_long`; `not_permitted`.
+pub async fn password_set(app: &App, actor: &AdminActor, email: &str, password: &Password) -> Result<(), AppError> {
+    actor.need(Permit::UserManage)?;
+    let email = email_parse(email)?;
+    PasswordPolicy::default().accepts(password.expose())?;
+    let password_hash = password::hash(app, password).await?;
+    let during = || AppError::db("setting a password");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let user = db::user_get_by_email(&mut tx, &email).await.map_err(during())?;
+    let unknown = || AppError::not_found("user_unknown", format!("There is no user {email}."));
+    let user = user.ok_or_else(unknown)?;
+    db::user_password_update(&mut tx, user.id, &password_hash).await.map_err(during())?;
+    db::sign_in_failure_remove(&mut tx, &address_digest(&email)).await.map_err(during())?;
+    let deed = Deed { actor: actor.to_string(), action: "user_password_set", subject: email, detail: String::new() };
+    audit::write(&mut tx, app.clock.now(), deed).await?;
+    tx.commit().await.map_err(during())
+}
+
+/// Recognises a user by the password. The answer and the work are the same for an address without an account.
+///
+/// # Errors
+/// `wrong_credentials`, `account_locked`; `server_busy`.
+pub(crate) async fn sign_in(app: &App, email: &str, password: &Password) -> Result<SignedIn, AppError> {
+    let policy = PasswordPolicy::default();
+    let email = normal(email);
+    if email.len() > EMAIL_BYTES_MAX || policy.length_max.0 < password.expose().len() as u64 {
+        return Err(Refusal::WrongCredentials.into());
+    }
+    attempt_count(app, &policy, &email).await?;
+    let during = || AppError::db("reading a user");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let user = db::user_get_by_email(&mut tx, &email).await.map_err(during())?;
+    drop(tx);
+    let right = password::verify(app, user.as_ref().map(|user| user.password_hash.as_str()), password).await?;
+    match user {
+        Some(user) if right => Ok(SignedIn { user: user.id, password_hash: user.password_hash }),
+        Some(_) | None => {
+            tracing::warn!("a password was wrong, or its user is unknown");
+            Err(Refusal::WrongCredentials.into())
+        }
+    }
+}
+
+/// The address as it is stored: without space around it, in lower case.
+///
+/// # Errors
+/// `email_invalid`: not one `@` with something on both sides, spaces or control characters, over 254 bytes.
+pub fn email_parse(text: &str) -> Result<String, AppError> {
+    let email = normal(text);
+    let sides = email.split_once('@').filter(|(name, domain)| !name.is_empty() && !domain.is_empty());
+    let plain = !email.chars().any(|c| c.is_whitespace() || c.is_control()) && email.matches('@').count() == 1;
+    if sides.is_none() || !plain || email.len() > EMAIL_BYTES_MAX {
+        let shown = text.escape_debug();
+        return Err(AppError::invalid("email_invalid", format!("\"{shown}\" is not an e-mail address.")));
+    }
+    Ok(email)
+}
+
+/// The digest under which wrong passwords for an address are remembered. Never fails.
+pub(crate) fn address_digest(email: &str) -> [u8; 32] {
+    blake3::derive_key("holdfast 2026 v1 sign-in address", normal(email).as_bytes())
+}
+
+fn normal(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
+/// Counts an attempt as wrong before the password is compared; whoever finds it right takes that back.
+async fn attempt_count(app: &App, policy: &PasswordPolicy, email: &str) -> Result<(), AppError> {
+    let (now, address) = (app.clock.now(), address_digest(email));
+    let during = || AppError::db("counting a sign-in");
+    // RACE: counted first and compared later, so that a thousand guesses side by side are a thousand and not one.
+    let mut tx = app.db.write().await.map_err(during())?;
+    db::sign_in_failure_remove_old(&mut tx, now - policy.lock_span).await.map_err(during())?;
+    let failures = db::sign_in_failure_get(&mut tx, &address).await.map_err(during())?;
+    policy.may_try(now, &failures)?;
+    let counted = policy.after_failure(now, &failures);
+    db::sign_in_failure_update(&mut tx, &address, counted.count, now).await.map_err(during())?;
+    tx.commit().await.map_err(during())
+}
