@@ -1,0 +1,80 @@
+//! `run`: the server, until it is told to stop.
+
+use super::{Desk, chain};
+use crate::out::{Answer, Failure};
+use crate::run::{serve, signals};
+use app::config::{CONFIG_FILE, Config, KEYS, LogFormat};
+use app::init::tls_files;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tracing_subscriber::EnvFilter;
+
+/// What `run` takes.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Address and port to listen on, in place of the configured one; port 0 chooses a free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// How log lines look, in place of the configured way.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<Format>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Run {
+    pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
+        let failed = |code: &str, error: &dyn std::error::Error| Failure {
+            code: code.to_owned(),
+            sentence: format!("The server did not start: {}.", chain(error)),
+        };
+        let app = Arc::new(desk.app().await?);
+        log(&app.config, self.log_format);
+        let files = tls_files(desk.data()?)?;
+        let stop = signals().map_err(|error| failed("signals_failed", &error))?;
+        let address = self.listen.unwrap_or(app.config.listen);
+        let serving = serve(Arc::clone(&app), &files, address, stop).await;
+        let serving = serving.map_err(|error| failed("listen_failed", &error))?;
+        let (address, fingerprint) = (serving.address, files.ca_fingerprint);
+        for (name, value) in changed(&app.config) {
+            tracing::info!("{CONFIG_FILE} says {name} = {value}");
+        }
+        tracing::info!("listening on {address}");
+        desk.surroundings.out.answer(&Answer::good(
+            format!("listening on {address}, ca sha256 {fingerprint}\n"),
+            json!({ "listening": address, "ca_sha256": fingerprint }),
+        ));
+        serving.done().await;
+        app.db.close().await;
+        Ok(Answer::good("stopped\n", json!({ "stopped": true })))
+    }
+}
+
+/// The keys that are not at their default. None is a secret.
+fn changed(config: &Config) -> Vec<(&'static str, String)> {
+    let defaults = Config::default();
+    let shown = KEYS.iter().map(|key| (key.name, config.shown(key), defaults.shown(key)));
+    shown.filter(|(_, value, default)| value != default).map(|(name, value, _)| (name, value)).collect()
+}
+
+/// Log lines go to the error output, so that the answer on the standard output stays alone.
+fn log(config: &Config, format: Option<Format>) {
+    let filter = EnvFilter::new(format!("{},sqlx=warn,hyper=warn,rustls=warn", config.log_level));
+    let json = match (format, config.log_format) {
+        (Some(Format::Json), _) | (None, LogFormat::Json) => true,
+        (Some(Format::Text), _) | (None, LogFormat::Text) => false,
+    };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // A second subscriber in one process is a test's business.
+    let _ = if json { subscriber.json().try_init() } else { subscriber.try_init() };
+}

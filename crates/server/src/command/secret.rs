@@ -1,0 +1,52 @@
+//! Passwords from a file or from the terminal, never from the command line. Refuses an empty file and two different
+//! answers.
+
+use crate::out::Failure;
+use app::password::Password;
+use std::io::Read as _;
+use std::path::Path;
+
+/// The longest password file that is read.
+const FILE_BYTES_MAX: u64 = 4 << 10;
+
+/// The password in `file`, without the line's end; without a file it is asked for twice on the terminal.
+///
+/// # Errors
+/// A file that cannot be read or is empty; no terminal; two different answers.
+pub(super) fn password(file: Option<&Path>, prompt: &str) -> Result<Password, Failure> {
+    match file {
+        Some(file) => from_file(file),
+        None => from_terminal(prompt),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Password, Failure> {
+    let unreadable = |cause: std::io::Error| {
+        failure("password_file", format!("The password file {} cannot be read: {cause}.", path.display()))
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut text = String::new();
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err(failure("password_file", format!("The password file {} is empty.", path.display())));
+    }
+    Ok(Password::new(password.to_owned()))
+}
+
+fn from_terminal(prompt: &str) -> Result<Password, Failure> {
+    let ask = |prompt: String| {
+        let no_terminal =
+            |_| failure("no_terminal", "There is no terminal to ask for the password: give it in a file.".to_owned());
+        rpassword::prompt_password(prompt).map_err(no_terminal)
+    };
+    let (first, second) = (ask(format!("{prompt}: "))?, ask(format!("{prompt}, again: "))?);
+    if first != second {
+        return Err(failure("passwords_differ", "The two passwords differ; nothing was changed.".to_owned()));
+    }
+    Ok(Password::new(first))
+}
+
+fn failure(code: &str, sentence: String) -> Failure {
+    Failure { code: code.to_owned(), sentence }
+}

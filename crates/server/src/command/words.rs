@@ -1,0 +1,47 @@
+//! How times, identifiers and states are said to a person. Refuses to be read by machines: JSON has numbers.
+
+use base::{DeviceId, Timestamp};
+
+/// A point in time in UTC, to the minute: `2026-11-24 17:30`. Never fails: a time that no calendar has is said so.
+pub(super) fn time(at: Timestamp) -> String {
+    match jiff::Timestamp::from_millisecond(at.as_ms()) {
+        Ok(at) => at.strftime("%Y-%m-%d %H:%M").to_string(),
+        Err(_) => "out of range".to_owned(),
+    }
+}
+
+/// The same, or a dash. Never fails.
+pub(super) fn time_maybe(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "-".to_owned(), time)
+}
+
+/// How long ago: `5 min`, `3 days`; a dash for never. Never fails.
+pub(super) fn ago(at: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(at) = at else { return "-".to_owned() };
+    match now.since(at).as_ms() / 1_000 {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3_600 => format!("{} min", seconds / 60),
+        seconds @ 3_600..86_400 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// The beginning of an identifier, which commands take as long as only one device has it. Never fails.
+pub(super) fn short(id: DeviceId) -> String {
+    id.to_string().chars().take(DeviceId::PREFIX.len() + 1 + 8).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_well() {
+        assert_eq!(time(Timestamp::from_ms(1_764_005_400_000)), "2025-11-24 17:30");
+        assert_eq!(time(Timestamp::from_ms(i64::MAX)), "out of range");
+        let now = Timestamp::from_ms(1_000_000_000);
+        let said = |ms: i64| ago(Some(Timestamp::from_ms(1_000_000_000 - ms)), now);
+        assert_eq!([said(900), said(61_000), said(7_200_000), said(400_000_000)], ["0 s", "1 min", "2 h", "4 days"]);
+        assert_eq!(ago(None, now), "-");
+    }
+}

@@ -1,0 +1,190 @@
+//! From HTTP to what a handler takes: actor, JSON, refs, identifiers, streams. Refuses, with a problem and a stable
+//! code, every body that is longer than its route allows or is not what it must be.
+
+use crate::reply::No;
+use crate::routes::{Route, Shared};
+use app::{App, DeviceActor};
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use base::Bytes as Size;
+use bytes::Bytes;
+use control::Refusal;
+use futures::{Stream, StreamExt as _};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use std::io;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A request that needs no device.
+pub(crate) struct At {
+    pub(crate) app: Arc<App>,
+    pub(crate) shared: Shared,
+}
+
+/// A request of a device that was let in.
+pub(crate) struct AtDevice {
+    pub(crate) app: Arc<App>,
+    pub(crate) actor: DeviceActor,
+}
+
+impl FromRequestParts<Shared> for At {
+    type Rejection = No;
+
+    async fn from_request_parts(_: &mut Parts, shared: &Shared) -> Result<Self, No> {
+        Ok(At { app: Arc::clone(&shared.app), shared: shared.clone() })
+    }
+}
+
+impl FromRequestParts<Shared> for AtDevice {
+    type Rejection = No;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, No> {
+        // Absent only when the route is not for devices: then nobody was let in as one.
+        let actor = parts.extensions.get::<DeviceActor>().cloned().ok_or(Refusal::SessionInvalid)?;
+        Ok(AtDevice { app: Arc::clone(&shared.app), actor })
+    }
+}
+
+/// A JSON body.
+pub(crate) struct FromJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Shared> for FromJson<T> {
+    type Rejection = No;
+
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, No> {
+        let Whole(bytes) = Whole::from_request(request, shared).await?;
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Ok(FromJson(value)),
+            Err(error) => {
+                // The position and the field, never the value: it may be a password.
+                tracing::debug!("a request is not understood at line {} column {}", error.line(), error.column());
+                Err(Refusal::RequestMalformed.into())
+            }
+        }
+    }
+}
+
+/// A whole body, no longer than the route allows.
+pub(crate) struct Whole(pub(crate) Bytes);
+
+impl FromRequest<Shared> for Whole {
+    type Rejection = No;
+
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, No> {
+        let limit = body_max(&request);
+        let collected = Limited::new(request.into_body(), usize::try_from(limit.0).unwrap_or(usize::MAX)).collect();
+        match collected.await {
+            Ok(collected) => {
+                let bytes = collected.to_bytes();
+                shared.metrics.received(Size::of(bytes.len()));
+                Ok(Whole(bytes))
+            }
+            Err(error) if error.is::<LengthLimitError>() => Err(Refusal::RequestTooLarge.into()),
+            // The connection broke: nobody reads this answer.
+            Err(_) => Err(Refusal::RequestMalformed.into()),
+        }
+    }
+}
+
+/// A body of names, 32 bytes each.
+pub(crate) struct Names(pub(crate) Vec<[u8; 32]>);
+
+impl FromRequest<Shared> for Names {
+    type Rejection = No;
+
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, No> {
+        let Whole(bytes) = Whole::from_request(request, shared).await?;
+        let (names, rest) = bytes.as_chunks::<32>();
+        if !rest.is_empty() {
+            return Err(Refusal::RequestMalformed.into());
+        }
+        Ok(Names(names.to_vec()))
+    }
+}
+
+/// A body that is passed on as it arrives.
+pub(crate) struct Streamed {
+    /// How long the body says it is.
+    pub(crate) len: Option<u64>,
+    body: Body,
+    shared: Shared,
+}
+
+impl FromRequest<Shared> for Streamed {
+    type Rejection = No;
+
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, No> {
+        let len = content_length(request.headers());
+        Ok(Streamed { len, body: request.into_body(), shared: shared.clone() })
+    }
+}
+
+impl Streamed {
+    /// The body's bytes as they arrive; an error when the connection breaks. How long the next may take, the use case
+    /// decides.
+    pub(crate) fn pieces(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        let Streamed { body, shared, .. } = self;
+        body.into_data_stream().map(move |piece| {
+            let piece = piece.map_err(io::Error::other)?;
+            shared.metrics.received(Size::of(piece.len()));
+            Ok(piece)
+        })
+    }
+}
+
+/// An identifier in the path.
+pub(crate) struct Named<T>(pub(crate) T);
+
+impl<T: FromStr + Send> FromRequestParts<Shared> for Named<T> {
+    type Rejection = No;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, No> {
+        let Path(text) =
+            Path::<String>::from_request_parts(parts, shared).await.map_err(|_| Refusal::RequestMalformed)?;
+        Ok(Named(text.parse().map_err(|_| Refusal::RequestMalformed)?))
+    }
+}
+
+/// Two identifiers in the path.
+pub(crate) struct NamedPair<T, U>(pub(crate) T, pub(crate) U);
+
+impl<T: FromStr + Send, U: FromStr + Send> FromRequestParts<Shared> for NamedPair<T, U> {
+    type Rejection = No;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, No> {
+        let Path((one, other)) =
+            Path::<(String, String)>::from_request_parts(parts, shared).await.map_err(|_| Refusal::RequestMalformed)?;
+        let malformed = || No::from(Refusal::RequestMalformed);
+        Ok(NamedPair(one.parse().map_err(|_| malformed())?, other.parse().map_err(|_| malformed())?))
+    }
+}
+
+/// The query of the request.
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Shared> for Asked<T> {
+    type Rejection = No;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, No> {
+        let Query(query) =
+            Query::<T>::from_request_parts(parts, shared).await.map_err(|_| Refusal::RequestMalformed)?;
+        Ok(Asked(query))
+    }
+}
+
+/// The token of `Authorization: Bearer`; `None` when there is none. Never fails.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+/// How long the body says it is; `None` when it does not say. Never fails.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn body_max(request: &Request) -> Size {
+    request.extensions().get::<Arc<Route>>().map_or(Size(0), |route| route.body_max)
+}

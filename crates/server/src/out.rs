@@ -1,0 +1,169 @@
+//! The one place that prints: text for people, within 80 columns, or one line of JSON for machines.
+//! Refuses to let what a device says of itself steer a terminal: control characters are shown, not sent.
+
+use serde_json::{Value, json};
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// How wide text for people is at most.
+pub const COLUMNS: usize = 80;
+
+/// What a command has to say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// For people; lines end with a line feed.
+    pub text: String,
+    /// For machines.
+    pub json: Value,
+    /// Whether the command did what it is for and found nothing wrong.
+    pub good: bool,
+}
+
+/// Why a command did not do what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The stable code.
+    pub code: String,
+    /// One plain sentence.
+    pub sentence: String,
+}
+
+/// Where answers go.
+#[derive(Clone, Copy, Debug)]
+pub struct Out {
+    /// Machines read them.
+    pub json: bool,
+}
+
+impl Answer {
+    /// An answer of a command that went well. Never fails.
+    pub fn good(text: impl Into<String>, json: Value) -> Self {
+        Self { text: text.into(), json, good: true }
+    }
+}
+
+impl Out {
+    /// Prints an answer. A reader that went away is no error.
+    pub fn answer(&self, answer: &Answer) {
+        let text = if self.json { format!("{}\n", answer.json) } else { answer.text.clone() };
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    }
+
+    /// Prints why there is no answer: a sentence on the error output, or JSON where the answer would be.
+    pub fn failure(&self, failure: &Failure) {
+        if self.json {
+            let json = json!({ "error": { "code": failure.code, "sentence": failure.sentence } });
+            return self.answer(&Answer { text: String::new(), json, good: false });
+        }
+        let _ = writeln!(io::stderr().lock(), "error: {}", plain(&failure.sentence));
+    }
+
+    /// Shows how far a long command is, on a terminal only, in place of what was shown before.
+    pub fn progress(&self, line: &str) {
+        let mut stderr = io::stderr().lock();
+        if !self.json && stderr.is_terminal() {
+            let _ = write!(stderr, "\r\x1b[K{}", clip(&plain(line), COLUMNS - 1)).and_then(|()| stderr.flush());
+        }
+    }
+
+    /// Takes the progress away.
+    pub fn progress_end(&self) {
+        self.progress("");
+    }
+}
+
+/// A table under headings, no wider than 80 columns: the widest columns give way, down to their headings, and the
+/// first one, which says what a line is about, only after all others. What is cut ends in `…`. Never fails.
+pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let mut lines: Vec<Vec<String>> = vec![headings.iter().map(|heading| (*heading).to_owned()).collect()];
+    lines.extend(rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()));
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let mut widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
+    let gaps = (widths.len() - 1) * GAP.len();
+    while widths.iter().sum::<usize>() + gaps > COLUMNS {
+        let others = (1..widths.len()).filter(|column| widths[*column] > headings[*column].len());
+        let column = others.max_by_key(|column| widths[*column]).unwrap_or(0);
+        widths[column] -= 1;
+    }
+    let mut text = String::new();
+    for line in &lines {
+        let cells: Vec<String> =
+            line.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", clip(cell, *width))).collect();
+        text.push_str(cells.join(GAP).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Words and their values, one a line, the values in one column. Values are not cut. Never fails.
+pub fn card(lines: &[(&str, String)]) -> String {
+    let width = lines.iter().map(|(word, _)| word.len()).max().unwrap_or(0);
+    lines.iter().map(|(word, value)| format!("{word:width$}{GAP}{}\n", plain(value))).collect()
+}
+
+/// A text broken into lines of at most 80 columns, each after `indent`. Never fails.
+pub fn wrapped(text: &str, indent: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is one from the beginning");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if indent.len() + line.chars().count() + 1 + word.chars().count() <= COLUMNS {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines.iter().map(|line| format!("{indent}{line}\n")).collect()
+}
+
+const GAP: &str = "  ";
+
+/// The text with control characters shown as escapes.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() { plain.extend(letter.escape_default()) } else { plain.push(letter) }
+    }
+    plain
+}
+
+fn clip(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_keeps_to_80_columns_whatever_is_in_it() {
+        let long = "x".repeat(100);
+        let text = table(
+            &["ID", "NAME", "USER"],
+            &[vec!["dev_0123".to_owned(), long.clone(), long], vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]],
+        );
+        for line in text.lines() {
+            assert!(line.chars().count() <= COLUMNS, "{line}");
+        }
+        assert!(text.contains("dev_0123") && text.contains('…'), "{text}");
+    }
+
+    #[test]
+    fn what_a_device_says_cannot_steer_the_terminal() {
+        let text = table(&["NAME"], &[vec!["\u{1b}[2Jgone\n".to_owned()]]);
+        assert!(!text.contains('\u{1b}') && text.lines().count() == 2, "{text:?}");
+        assert!(!card(&[("name", "\u{1b}]0;x\u{7}".to_owned())]).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn long_sentences_are_broken_between_words() {
+        let text = wrapped(&"word ".repeat(40), "    ");
+        assert!(text.lines().all(|line| line.len() <= COLUMNS && line.starts_with("    word")), "{text}");
+        assert_eq!(text.split_whitespace().count(), 40);
+    }
+}

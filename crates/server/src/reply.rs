@@ -1,0 +1,210 @@
+//! From the use case's answer to HTTP: JSON for a yes, `application/problem+json` (RFC 9457) for a no.
+//! Refuses to tell a device what only an operator can use: paths, causes, statements stay in the log.
+
+use app::AppError;
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base::{Kind, Span};
+use control::Refusal;
+use protocol::Problem;
+use serde::Serialize;
+use std::error::Error as _;
+
+/// What a handler returns.
+pub(crate) type Reply<T> = Result<Yes<T>, No>;
+
+/// The answer to a request that was carried out: 200 and JSON.
+pub(crate) struct Yes<T>(pub(crate) T);
+
+/// The answer to a request that was not carried out.
+#[derive(Debug)]
+pub(crate) struct No(pub(crate) AppError);
+
+/// When a device asks again after something on the server broke.
+const BROKEN_RETRY: Span = Span::minutes(1);
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+impl<T: Serialize> IntoResponse for Yes<T> {
+    fn into_response(self) -> Response {
+        Json(self.0).into_response()
+    }
+}
+
+impl IntoResponse for No {
+    fn into_response(self) -> Response {
+        let No(error) = self;
+        log(&error);
+        let said = said(&error);
+        let status = status(&said);
+        let problem = problem(&said, status);
+        let mut response = (status, Json(&problem)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
+        if let Some(after) = said.retry_after {
+            let seconds = after.as_ms().div_ceil(1_000);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(SaidCode(said.code));
+        response
+    }
+}
+
+impl From<AppError> for No {
+    /// Every error of a use case is an answer. Never fails.
+    fn from(error: AppError) -> Self {
+        No(error)
+    }
+}
+
+impl From<Refusal> for No {
+    /// A refusal of the rim itself: a body that is not one, a token that is absent. Never fails.
+    fn from(refusal: Refusal) -> Self {
+        No(AppError::Refused(refusal))
+    }
+}
+
+/// The code of a problem, on its way to the metrics.
+#[derive(Clone, Copy)]
+pub(crate) struct SaidCode(pub(crate) &'static str);
+
+/// What a device is told.
+struct Said {
+    kind: Kind,
+    code: &'static str,
+    sentence: String,
+    retry_after: Option<Span>,
+}
+
+fn said(error: &AppError) -> Said {
+    match error {
+        AppError::Refused(refusal) => refused(refusal),
+        AppError::Said { kind, code, sentence, retry_after } => {
+            Said { kind: *kind, code, sentence: sentence.clone(), retry_after: *retry_after }
+        }
+        AppError::Db { .. } | AppError::Store { .. } | AppError::Format { .. } | AppError::File { .. } => broken(error),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Said {
+    Said {
+        kind: refusal.kind(),
+        code: refusal.code(),
+        sentence: refusal.sentence(),
+        retry_after: refusal.retry_after(),
+    }
+}
+
+/// A part of the server did not do its work: the device learns that nothing is lost, and whether to ask again.
+fn broken(error: &AppError) -> Said {
+    if error.code() == Refusal::StoreFull.code() {
+        return refused(&Refusal::StoreFull);
+    }
+    match error.kind() {
+        Kind::Damaged => refused(&Refusal::StoredDataDamaged),
+        Kind::Invalid | Kind::Refused | Kind::NotFound | Kind::Conflict | Kind::Unavailable => Said {
+            kind: Kind::Unavailable,
+            code: "server_failed",
+            sentence: "The server could not do this now. Nothing is lost; the request is repeated by itself."
+                .to_owned(),
+            retry_after: Some(BROKEN_RETRY),
+        },
+    }
+}
+
+/// The status by kind, and four that HTTP has its own word for.
+fn status(said: &Said) -> StatusCode {
+    match said.code {
+        "session_invalid" | "session_expired" => return StatusCode::UNAUTHORIZED,
+        "too_many_requests" => return StatusCode::TOO_MANY_REQUESTS,
+        "request_too_large" => return StatusCode::PAYLOAD_TOO_LARGE,
+        "method_unknown" => return StatusCode::METHOD_NOT_ALLOWED,
+        _ => {}
+    }
+    match said.kind {
+        Kind::Invalid => StatusCode::BAD_REQUEST,
+        Kind::Refused => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Damaged => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+fn problem(said: &Said, status: StatusCode) -> Problem {
+    let title = match said.kind {
+        Kind::Invalid => "The request is wrong",
+        Kind::Refused => "A rule says no",
+        Kind::NotFound => "There is no such thing",
+        Kind::Conflict => "Something else happened first",
+        Kind::Unavailable => "Not now",
+        Kind::Damaged => "Bytes are not what they must be",
+    };
+    Problem {
+        reference: format!("docs/control.md#{}", said.code),
+        title: title.to_owned(),
+        status: status.as_u16(),
+        code: said.code.to_owned(),
+        detail: said.sentence.clone(),
+        retry_after_ms: said.retry_after.map(Span::as_ms),
+    }
+}
+
+/// A refusal is a device's business; a part that broke is the operator's, with everything that is known.
+pub(crate) fn log(error: &AppError) {
+    match error {
+        AppError::Refused(refusal) => tracing::debug!(code = refusal.code(), "refused a request: {}", refusal.code()),
+        AppError::Said { code, sentence, .. } => tracing::info!(code, "refused a request: {sentence}"),
+        AppError::Db { .. } | AppError::Store { .. } | AppError::Format { .. } | AppError::File { .. } => {
+            let mut chain = error.to_string();
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                chain.push_str(": ");
+                chain.push_str(&error.to_string());
+                cause = error.source();
+            }
+            tracing::error!(code = error.code(), "a request failed {chain}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(error: AppError) -> (u16, String) {
+        let response = No(error).into_response();
+        let code = response.extensions().get::<SaidCode>().map_or("", |code| code.0);
+        (response.status().as_u16(), code.to_owned())
+    }
+
+    #[test]
+    fn every_refusal_has_the_status_of_its_kind() {
+        for refusal in Refusal::samples() {
+            let expected = match (refusal.code(), refusal.kind()) {
+                ("session_invalid" | "session_expired", _) => 401,
+                ("too_many_requests", _) => 429,
+                ("request_too_large", _) => 413,
+                (_, Kind::Invalid) => 400,
+                (_, Kind::Refused) => 403,
+                (_, Kind::NotFound) => 404,
+                (_, Kind::Conflict) => 409,
+                (_, Kind::Unavailable) => 503,
+                (_, Kind::Damaged) => 422,
+            };
+            assert_eq!(answer(AppError::Refused(refusal.clone())), (expected, refusal.code().to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_broken_part_is_not_described_to_a_device() {
+        let cause = std::io::Error::other("the secret place");
+        let error = AppError::File { during: "reading", path: "/var/lib/holdfast/keys".into(), cause };
+        let said = said(&error);
+        assert_eq!((said.code, said.kind), ("server_failed", Kind::Unavailable));
+        assert!(!said.sentence.contains("holdfast/keys") && !said.sentence.contains("secret"), "{}", said.sentence);
+        assert_eq!(answer(error), (503, "server_failed".to_owned()));
+    }
+}

@@ -1,0 +1,231 @@
+//! Every route, one line each, with who may ask, how long the body may be and how long the answer may take.
+//! Refuses a request before its body is read: wrong credential, wrong state, too large. Described in docs/protocol.md.
+
+use crate::api::{activation, fetch, probe, run, session, snapshot};
+use crate::extract::{bearer, content_length};
+use crate::metrics::Metrics;
+use crate::reply::{No, SaidCode};
+use app::{App, AppError};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{self, MethodRouter};
+use base::{Bytes, Span};
+use control::Refusal;
+use control::access::Verb;
+use format::limits::{MANIFEST_BYTES_MAX, PACK_BYTES_MAX};
+use protocol::agent::run::REFS_MAX;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Who may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever reaches the listener; the request itself proves what it must.
+    Anyone,
+    /// Programs on the server's own machine, and others when `metrics.remote` says so.
+    Operator,
+    /// A device with an open session that may do at least this now; the use case asks for more where it needs more.
+    Device(Verb),
+}
+
+/// One route.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, with names in braces.
+    pub path: &'static str,
+    /// Who may ask.
+    pub audience: Audience,
+    /// The longest body.
+    pub body_max: Bytes,
+    /// The longest time from the request's header to the answer's.
+    pub span: Span,
+}
+
+impl Route {
+    /// The method as a word that outlives the route, for labels.
+    fn method_word(&self) -> &'static str {
+        match self.method {
+            Method::GET => "GET",
+            Method::PUT => "PUT",
+            _ => "POST",
+        }
+    }
+}
+
+/// A request without a body.
+pub const NO_BODY: Bytes = Bytes(0);
+/// A small JSON body.
+pub const JSON_BYTES_MAX: Bytes = Bytes::kib(16);
+/// As many refs or ids as one request may carry.
+pub const NAMES_BYTES_MAX: Bytes = Bytes(REFS_MAX as u64 * 32);
+/// An answer that needs a look at the database.
+pub const QUICK_SPAN: Span = Span::seconds(30);
+/// An answer that waits for its turn at hashing a password.
+pub const SIGN_IN_SPAN: Span = Span::minutes(2);
+/// An upload: at the least 20 kB/s for the largest pack.
+pub const UPLOAD_SPAN: Span = Span::hours(1);
+/// A commit, which reads every new tree.
+pub const COMMIT_SPAN: Span = Span::minutes(30);
+
+#[rustfmt::skip]
+fn table() -> Vec<(Route, MethodRouter<Shared>)> {
+    use Audience::{Anyone, Device, Operator};
+    use Verb::{Append, BeginBackup, ReadAppended, ReadStatus};
+    vec![
+        get("/healthz",                          Anyone, probe::health),
+        get("/metrics",                          Operator, probe::metrics),
+        get("/v1/hello",                         Anyone, session::hello),
+        post("/v1/activations",                  Anyone, JSON_BYTES_MAX, SIGN_IN_SPAN, activation::activate),
+        post("/v1/sessions/challenge",           Anyone, JSON_BYTES_MAX, QUICK_SPAN, session::challenge),
+        post("/v1/sessions",                     Anyone, JSON_BYTES_MAX, QUICK_SPAN, session::open),
+        get("/v1/device",                        Device(ReadStatus), session::device),
+        post("/v1/runs",                         Device(BeginBackup), JSON_BYTES_MAX, QUICK_SPAN, run::begin),
+        post("/v1/runs/{run}/dedupe",            Device(Append), NAMES_BYTES_MAX, QUICK_SPAN, run::dedupe),
+        put("/v1/runs/{run}/packs/{pack}",       Device(Append), PACK_BYTES_MAX, UPLOAD_SPAN, run::upload),
+        post("/v1/runs/{run}/verify",            Device(Append), NAMES_BYTES_MAX, QUICK_SPAN, run::verify),
+        post("/v1/runs/{run}/commit",            Device(Append), MANIFEST_BYTES_MAX, COMMIT_SPAN, run::commit),
+        post("/v1/runs/{run}/abort",             Device(Append), NO_BODY, QUICK_SPAN, run::abort),
+        post("/v1/runs/{run}/locate",            Device(ReadAppended), NAMES_BYTES_MAX, QUICK_SPAN, fetch::locate),
+        post("/v1/runs/{run}/fetch",             Device(ReadAppended), NAMES_BYTES_MAX, QUICK_SPAN, fetch::fetch),
+        get("/v1/snapshots",                     Device(ReadAppended), snapshot::list),
+        get("/v1/snapshots/{snapshot}",          Device(ReadAppended), snapshot::show),
+        get("/v1/snapshots/{snapshot}/problems", Device(ReadAppended), snapshot::problems),
+    ]
+}
+
+/// Every route, for tests that must not forget one and for docs/protocol.md. Never fails.
+pub fn list() -> Vec<Route> {
+    table().into_iter().map(|(route, _)| route).collect()
+}
+
+/// The routes, ready for a listener. Never fails.
+pub(crate) fn router(app: Arc<App>, metrics: Arc<Metrics>) -> Router {
+    let shared = Shared { app, metrics };
+    let mut router = Router::new();
+    for (route, handler) in table() {
+        let path = route.path;
+        let guarded = handler.layer(from_fn_with_state((shared.clone(), Arc::new(route)), guard));
+        router = router.route(path, guarded);
+    }
+    router
+        .fallback(|| async { No(AppError::not_found("route_unknown", "There is nothing at this path.")) })
+        .method_not_allowed_fallback(|| async {
+            No(AppError::invalid("method_unknown", "This path does not take this method."))
+        })
+        .with_state(shared)
+}
+
+/// What every handler may use.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) app: Arc<App>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// A route that is read: no body, and a quick answer.
+fn get<H, T>(path: &'static str, audience: Audience, handler: H) -> (Route, MethodRouter<Shared>)
+where
+    H: Handler<T, Shared>,
+    T: 'static,
+{
+    (Route { method: Method::GET, path, audience, body_max: NO_BODY, span: QUICK_SPAN }, routing::get(handler))
+}
+
+fn post<H, T>(
+    path: &'static str,
+    audience: Audience,
+    body_max: Bytes,
+    span: Span,
+    handler: H,
+) -> (Route, MethodRouter<Shared>)
+where
+    H: Handler<T, Shared>,
+    T: 'static,
+{
+    (Route { method: Method::POST, path, audience, body_max, span }, routing::post(handler))
+}
+
+fn put<H, T>(
+    path: &'static str,
+    audience: Audience,
+    body_max: Bytes,
+    span: Span,
+    handler: H,
+) -> (Route, MethodRouter<Shared>)
+where
+    H: Handler<T, Shared>,
+    T: 'static,
+{
+    (Route { method: Method::PUT, path, audience, body_max, span }, routing::put(handler))
+}
+
+/// Stands before every handler: audience, size, time, count.
+async fn guard(State((shared, route)): State<(Shared, Arc<Route>)>, mut request: Request, next: Next) -> Response {
+    let began_at = shared.app.clock.now();
+    request.extensions_mut().insert(Arc::clone(&route));
+    let response = match admit(&shared, &route, &mut request).await {
+        Ok(()) => match tokio::time::timeout(route.span.as_duration(), next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => No::from(Refusal::ServerBusy { left: QUICK_SPAN }).into_response(),
+        },
+        Err(no) => no.into_response(),
+    };
+    let code = response.extensions().get::<SaidCode>().map(|code| code.0);
+    let span = shared.app.clock.now().since(began_at);
+    let method = route.method_word();
+    shared.metrics.answered(method, route.path, response.status().as_u16(), code, span);
+    tracing::debug!(route = route.path, status = response.status().as_u16(), "answered {method} {}", route.path);
+    response
+}
+
+async fn admit(shared: &Shared, route: &Route, request: &mut Request) -> Result<(), No> {
+    match route.audience {
+        Audience::Anyone => {}
+        Audience::Operator => {
+            let local = request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
+            if !local && !shared.app.config.metrics_remote {
+                return Err(Refusal::NotPermitted.into());
+            }
+        }
+        Audience::Device(verb) => {
+            let actor = match bearer(request.headers()) {
+                Some(token) => app::session::authenticate(&shared.app, token, verb).await?,
+                None => return Err(Refusal::SessionInvalid.into()),
+            };
+            request.extensions_mut().insert(actor);
+        }
+    }
+    match content_length(request.headers()) {
+        Some(length) if length > route.body_max.0 => Err(Refusal::RequestTooLarge.into()),
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_described_in_the_document_with_its_audience_and_its_limits() {
+        let document = include_str!("../../../docs/protocol.md");
+        for Route { method, path, audience, body_max, span } in list() {
+            let audience = match audience {
+                Audience::Anyone => "anyone".to_owned(),
+                Audience::Operator => "operator".to_owned(),
+                Audience::Device(verb) => format!("device, {verb}"),
+            };
+            let row = format!("| `{method} {path}` | {audience} | {} | {span} |", body_max.0);
+            assert!(document.contains(&row), "docs/protocol.md lacks: {row}");
+        }
+    }
+}

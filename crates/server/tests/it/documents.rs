@@ -1,0 +1,33 @@
+//! What docs/operating.md and docs/protocol.md say about this program is what it does.
+
+use app::config::{Config, KEYS};
+use control::Refusal;
+
+#[test]
+fn the_operating_manual_lists_every_configuration_key_with_its_default_and_no_other() {
+    let document = include_str!("../../../../docs/operating.md");
+    let (_, section) = document.split_once("## Configuration").expect("the section is there");
+    let (section, _) = section.split_once("## ").expect("another one follows");
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
+    let defaults = Config::default();
+    let expected: Vec<String> =
+        KEYS.iter().map(|key| format!("| `{}` | `{}` | {} |", key.name, defaults.shown(key), key.meaning)).collect();
+    assert_eq!(rows, expected, "write this table into docs/operating.md:\n{}", expected.join("\n"));
+}
+
+#[test]
+fn a_table_in_the_protocol_says_which_status_a_kind_has() {
+    let document = include_str!("../../../../docs/protocol.md");
+    for refusal in Refusal::samples() {
+        let status = match refusal.kind() {
+            base::Kind::Invalid => 400,
+            base::Kind::Refused => 403,
+            base::Kind::NotFound => 404,
+            base::Kind::Conflict => 409,
+            base::Kind::Unavailable => 503,
+            base::Kind::Damaged => 422,
+        };
+        let row = format!("| {} | {status} |", refusal.kind().word());
+        assert!(document.contains(&row), "docs/protocol.md lacks {row}");
+    }
+}

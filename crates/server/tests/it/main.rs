@@ -1,0 +1,12 @@
+//! The server over real TLS on loopback, and its command line as a person runs it. One binary, one file a subject.
+
+mod activation;
+mod backup;
+mod cli;
+mod documents;
+mod lifecycle;
+mod permits;
+mod probe;
+mod repository;
+mod session;
+mod world;
