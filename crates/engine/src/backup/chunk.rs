@@ -1,0 +1,69 @@
+//! Chunk: reads what is new or changed, cuts it, and names the chunks by what they hold. Small files are read by the
+//! batch on the pool; a large file goes through in windows. Results come out in the scan's order, so that trees can
+//! be put together (`assemble`). A file that changes while it is read is read once more, then reported.
+
+mod large;
+mod read;
+
+use super::assemble::{Assembler, OpenDirectory};
+use super::problems::Problems;
+use super::scan::Batch;
+use super::{NewChunk, Plan};
+use crate::ctx::Ctx;
+use crate::error::EngineError;
+use crate::ports::{Source, TreeCache};
+use format::{ChunkRef, Entry, StoredPath, Totals};
+use futures::{StreamExt, stream};
+use std::sync::Arc;
+use tokio::sync::mpsc::{Receiver, Sender};
+
+/// Batches that are read side by side, each at most about 4 MiB.
+const READS_AHEAD_MAX: usize = 3;
+
+/// What a step of the scan became.
+enum Made {
+    Enter(OpenDirectory),
+    Entry(Entry, Vec<NewChunk>),
+    /// A file too large, or too full of holes, to be read in one go.
+    Large(StoredPath),
+    /// An entry that could not be read.
+    Problem(StoredPath, &'static str, String),
+    Leave,
+}
+
+pub(super) async fn cut(
+    ctx: &Ctx,
+    plan: &Plan,
+    source: &Arc<dyn Source>,
+    cache: &dyn TreeCache,
+    problems: &Problems,
+    steps: Receiver<Batch>,
+    chunks: Sender<Vec<NewChunk>>,
+) -> Result<(ChunkRef, Totals), EngineError> {
+    let mut assembler = Assembler::new(&plan.naming, cache, chunks);
+    let reader =
+        read::Reader { source: Arc::clone(source), naming: plan.naming.clone(), progress: Arc::clone(&ctx.progress) };
+    let batches = stream::unfold(steps, async |mut steps| Some((steps.recv().await?, steps)));
+    let read = batches.map(|batch| {
+        let reader = reader.clone();
+        ctx.cpu.run(move || reader.batch(batch))
+    });
+    let mut read = std::pin::pin!(read.buffered(READS_AHEAD_MAX));
+    while let Some(batch) = read.next().await {
+        for made in batch {
+            match made {
+                Made::Enter(directory) => assembler.enter(directory),
+                Made::Leave => assembler.leave().await?,
+                Made::Problem(path, code, sentence) => problems.add(path, code, sentence),
+                Made::Large(path) => large::read(ctx, &reader, problems, &path, &mut assembler).await?,
+                Made::Entry(entry, chunks) => {
+                    assembler.entry(entry);
+                    for chunk in chunks {
+                        assembler.chunk(chunk).await;
+                    }
+                }
+            }
+        }
+    }
+    Ok(assembler.finish().await)
+}

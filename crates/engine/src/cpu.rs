@@ -1,0 +1,50 @@
+//! A pool of threads for work that blocks or computes, so that the thread that talks to the server never waits.
+//! `inline` does the work at once on the caller's thread: the simulator's order is then fixed.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Where blocking and computing work is done; cheap to clone.
+#[derive(Clone)]
+pub struct Cpu(Option<Arc<rayon::ThreadPool>>);
+
+impl Cpu {
+    /// A pool of so many threads, one at least, that lives as long as its clones. Never fails: where the system gives
+    /// no more threads, work is done inline.
+    pub fn threads(threads: usize) -> Self {
+        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1));
+        Self(builder.thread_name(|number| format!("engine-{number}")).build().ok().map(Arc::new))
+    }
+
+    /// Work is done where it is asked for, one piece after the other. Never fails.
+    pub fn inline() -> Self {
+        Self(None)
+    }
+
+    /// Does `work` and gives its result. A panic in `work` comes out here. Never fails otherwise.
+    ///
+    /// RACE: work that was handed to the pool is done whether or not this future is polled again. A step that waits
+    /// for a later one must not hold a thread that the later one needs.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let Some(pool) = &self.0 else { return work() };
+        let (sender, receiver) = oneshot::channel::<Result<T, Box<dyn Any + Send>>>();
+        pool.spawn(move || {
+            // Nobody waits any more when the run was given up: the result is then nobody's.
+            let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
+        });
+        match receiver.await.expect("the pool does what it was given") {
+            Ok(result) => result,
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+}
+
+impl fmt::Debug for Cpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let threads = self.0.as_ref().map_or(0, |pool| pool.current_num_threads());
+        write!(f, "Cpu({threads} threads)")
+    }
+}

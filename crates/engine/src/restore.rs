@@ -1,0 +1,78 @@
+//! One restore, top to bottom: resolve what is wanted into files and pieces, window by window; locate their chunks,
+//! fetch them in the order in which they lie, open and write each once; then confirm: names, metadata and links last.
+//! Refuses to end for one file: what cannot be read or written is a problem in the outcome, the rest is restored.
+
+mod confirm;
+mod fetch;
+mod resolve;
+mod work;
+mod write;
+
+use crate::ctx::Ctx;
+use crate::error::EngineError;
+use crate::ports::{Remote, Target, TreeCache};
+use crate::report::Problem;
+use crate::trees::TreeReader;
+use format::{ChunkRef, NamingKey, StoredPath};
+use std::sync::Arc;
+use work::{Later, Problems};
+
+/// Restores the selection below the target. Paths that are named land there by their last name; everything lands
+/// there by its whole stored path.
+///
+/// # Errors
+/// A path that is not in the snapshot, a server that refuses or cannot be reached, a full disk. What was restored
+/// until then stays, and a second restore goes over it again.
+pub async fn run(
+    ctx: &Ctx,
+    plan: &Plan,
+    remote: Arc<dyn Remote>,
+    cache: Arc<dyn TreeCache>,
+    target: Arc<dyn Target>,
+) -> Result<Outcome, EngineError> {
+    let trees = TreeReader::new(plan.naming.clone(), Arc::clone(&remote), cache).with_refs_max(plan.refs_max);
+    let problems = Problems::new(Arc::clone(&ctx.progress));
+    let mut later = Later::default();
+    let mut walk = resolve::Walk::begin(plan, &trees).await?;
+    loop {
+        let window = walk.next_window(ctx, &trees, &target, &problems, &mut later).await?;
+        let Some(window) = window else { break };
+        fetch::window(ctx, plan, &remote, &target, &problems, window).await?;
+        if problems.is_full() {
+            return Err(EngineError::TargetFull);
+        }
+    }
+    confirm::finish(ctx, &target, &problems, later).await;
+    if problems.is_full() {
+        return Err(EngineError::TargetFull);
+    }
+    Ok(Outcome { problems: problems.into_list() })
+}
+
+/// What to restore.
+pub struct Plan {
+    /// The snapshot's root tree.
+    pub root: ChunkRef,
+    /// Names chunks: everything that comes back is named again.
+    pub naming: NamingKey,
+    /// Which part of it.
+    pub selection: Selection,
+    /// Refs in one request.
+    pub refs_max: usize,
+}
+
+/// Which part of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// All of it.
+    Everything,
+    /// These entries and what is beneath them; no two with the same last name.
+    Paths(Vec<StoredPath>),
+}
+
+/// A restore came to its end.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What went wrong with single entries, the first so many; `Progress` has the count.
+    pub problems: Vec<Problem>,
+}

@@ -1,0 +1,254 @@
+//! Resolve: walks the selected trees in stored-path order, makes directories, writes what stands in the trees
+//! themselves, and collects the files that need chunks, a window at a time, so that memory does not grow with the
+//! snapshot.
+
+use super::work::{FileWork, Later, Problems, Window};
+use super::{Plan, Selection, write};
+use crate::ctx::Ctx;
+use crate::error::EngineError;
+use crate::ports::Target;
+use crate::trees::TreeReader;
+use format::{ChunkRef, Content, Entry, EntryBody, Piece, StoredPath};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+/// A window ends at this many pieces, files or bytes; a larger file is a window of its own.
+const WINDOW_PIECES_MAX: usize = 32_768;
+const WINDOW_FILES_MAX: usize = 16_384;
+const WINDOW_BYTES_MAX: u64 = 4 << 30;
+/// Entries that need no chunks are written together, so many at once.
+const SMALL_BATCH_MAX: usize = 256;
+
+pub(super) struct Walk {
+    open: Vec<Level>,
+    small: Vec<(StoredPath, Entry)>,
+}
+
+/// A directory on the way: where it is restored, and what is left of it.
+struct Level {
+    path: StoredPath,
+    entries: VecDeque<Entry>,
+}
+
+impl Walk {
+    /// Finds the selection in the snapshot.
+    pub(super) async fn begin(plan: &Plan, trees: &TreeReader) -> Result<Self, EngineError> {
+        let entries = match &plan.selection {
+            Selection::Everything => tree(trees, &plan.root, &StoredPath::root()).await?,
+            Selection::Paths(paths) => {
+                let mut entries = Vec::with_capacity(paths.len());
+                for path in paths {
+                    entries.push(find(plan, trees, path).await?);
+                }
+                entries
+            }
+        };
+        Ok(Self { open: vec![Level { path: StoredPath::root(), entries: entries.into() }], small: Vec::new() })
+    }
+
+    /// Goes on until a window is full; `None` when nothing is left.
+    pub(super) async fn next_window(
+        &mut self,
+        ctx: &Ctx,
+        trees: &TreeReader,
+        target: &Arc<dyn Target>,
+        problems: &Problems,
+        later: &mut Later,
+    ) -> Result<Option<Window>, EngineError> {
+        let mut window = Window::default();
+        while let Some(level) = self.open.last_mut() {
+            if problems.is_full() {
+                return Err(EngineError::TargetFull);
+            }
+            let Some(entry) = level.entries.pop_front() else {
+                self.open.pop();
+                continue;
+            };
+            let Ok(path) = level.path.join(&entry.name) else {
+                problems.add(level.path.clone(), "path_too_long", "its path is too long here".to_owned());
+                continue;
+            };
+            if let EntryBody::Directory { tree } = &entry.body {
+                self.enter(ctx, trees, target, problems, later, (path, entry.meta.clone()), tree).await?;
+            } else if !is_further_name(&path, &entry, later) {
+                self.entry(ctx, trees, target, problems, &mut window, path, entry).await?;
+            }
+            if window.pieces >= WINDOW_PIECES_MAX
+                || window.files.len() >= WINDOW_FILES_MAX
+                || window.bytes >= WINDOW_BYTES_MAX
+            {
+                return Ok(Some(window));
+            }
+        }
+        self.write_small(ctx, target, problems).await;
+        Ok((!window.files.is_empty()).then_some(window))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the collaborators of one step, not settings")]
+    async fn enter(
+        &mut self,
+        ctx: &Ctx,
+        trees: &TreeReader,
+        target: &Arc<dyn Target>,
+        problems: &Problems,
+        later: &mut Later,
+        (path, meta): (StoredPath, format::Meta),
+        tree: &ChunkRef,
+    ) -> Result<(), EngineError> {
+        let made = {
+            let (target, path) = (Arc::clone(target), path.clone());
+            ctx.cpu.run(move || target.make_directory(&path)).await
+        };
+        if let Err(error) = made {
+            problems.add_error(&path, &error);
+            return Ok(());
+        }
+        match trees.tree(tree).await? {
+            Some(entries) => {
+                trees.prefetch(entries.iter().filter_map(directory_tree)).await?;
+                self.open.push(Level { path: path.clone(), entries: entries.into() });
+            }
+            None => {
+                let sentence = "what was in this folder is damaged at the server: restore it from another snapshot";
+                problems.add(path.clone(), "tree_missing", sentence.to_owned());
+            }
+        }
+        later.directories.push((path, meta));
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the collaborators of one step, not settings")]
+    async fn entry(
+        &mut self,
+        ctx: &Ctx,
+        trees: &TreeReader,
+        target: &Arc<dyn Target>,
+        problems: &Problems,
+        window: &mut Window,
+        path: StoredPath,
+        entry: Entry,
+    ) -> Result<(), EngineError> {
+        let EntryBody::File { size, content: Content::Pieces(_) | Content::Lists(_) } = &entry.body else {
+            self.add_small(ctx, target, problems, path, entry).await;
+            return Ok(());
+        };
+        let size = *size;
+        match pieces(trees, entry.body).await? {
+            Some(pieces) if pieces.iter().all(|piece| matches!(piece, Piece::Hole { .. })) => {
+                let body = EntryBody::File { size, content: Content::Pieces(pieces) };
+                self.add_small(ctx, target, problems, path, Entry { body, ..entry }).await;
+            }
+            Some(pieces) => add(window, path, size, entry.meta, &pieces),
+            None => problems.add(path, "content_missing", super::fetch::CONTENT_MISSING.to_owned()),
+        }
+        Ok(())
+    }
+
+    async fn add_small(
+        &mut self,
+        ctx: &Ctx,
+        target: &Arc<dyn Target>,
+        problems: &Problems,
+        path: StoredPath,
+        entry: Entry,
+    ) {
+        self.small.push((path, entry));
+        if self.small.len() >= SMALL_BATCH_MAX {
+            self.write_small(ctx, target, problems).await;
+        }
+    }
+
+    async fn write_small(&mut self, ctx: &Ctx, target: &Arc<dyn Target>, problems: &Problems) {
+        let batch = std::mem::take(&mut self.small);
+        if batch.is_empty() {
+            return;
+        }
+        let (target, progress) = (Arc::clone(target), Arc::clone(&ctx.progress));
+        let results = ctx.cpu.run(move || write::small(&*target, &progress, batch)).await;
+        for (path, error) in results {
+            problems.add_error(&path, &error);
+        }
+    }
+}
+
+fn add(window: &mut Window, path: StoredPath, size: u64, meta: format::Meta, pieces: &[Piece]) {
+    let file = window.files.len();
+    let mut at = 0;
+    let mut count = 0;
+    for piece in pieces {
+        if let Piece::Data { chunk, .. } = piece {
+            window.places.entry(*chunk).or_default().at.push((file, at));
+            count += 1;
+        }
+        at += piece.len();
+    }
+    window.pieces += count;
+    window.bytes += size;
+    window.files.push(FileWork {
+        path,
+        size,
+        meta,
+        pieces_left: AtomicUsize::new(count),
+        is_lost: AtomicBool::new(false),
+        part: std::sync::Mutex::new(None),
+    });
+}
+
+async fn pieces(trees: &TreeReader, body: EntryBody) -> Result<Option<Vec<Piece>>, EngineError> {
+    let lists = match body {
+        EntryBody::File { content: Content::Pieces(pieces), .. } => return Ok(Some(pieces)),
+        EntryBody::File { content: Content::Lists(lists), .. } => lists,
+        _ => return Ok(Some(Vec::new())),
+    };
+    let mut joined = Vec::new();
+    for list in lists {
+        let Some(pieces) = trees.list(&list.list).await? else { return Ok(None) };
+        joined.extend(pieces);
+    }
+    Ok(Some(joined))
+}
+
+/// Whether the entry is one more name of a file that is restored under another: it is linked at the end.
+fn is_further_name(path: &StoredPath, entry: &Entry, later: &mut Later) -> bool {
+    let Some(device) = entry.meta.device else { return false };
+    match later.linked.entry((device, entry.meta.inode)) {
+        std::collections::hash_map::Entry::Occupied(first) => {
+            later.links.push((first.get().clone(), path.clone()));
+            true
+        }
+        std::collections::hash_map::Entry::Vacant(none) => {
+            none.insert(path.clone());
+            false
+        }
+    }
+}
+
+async fn find(plan: &Plan, trees: &TreeReader, path: &StoredPath) -> Result<Entry, EngineError> {
+    let missing = || EngineError::NotInSnapshot { path: path.to_string() };
+    let mut tree_ref = plan.root;
+    let mut above = StoredPath::root();
+    let mut components = path.components().peekable();
+    while let Some(name) = components.next() {
+        let entries = tree(trees, &tree_ref, &above).await?;
+        let entry = entries.into_iter().find(|entry| entry.name == name).ok_or_else(missing)?;
+        if components.peek().is_none() {
+            return Ok(entry);
+        }
+        tree_ref = directory_tree(&entry).ok_or_else(missing)?;
+        above = above.join(name).map_err(|_| missing())?;
+    }
+    Err(missing())
+}
+
+async fn tree(trees: &TreeReader, tree: &ChunkRef, path: &StoredPath) -> Result<Vec<Entry>, EngineError> {
+    let entries = trees.tree(tree).await?;
+    entries.ok_or_else(|| EngineError::TreeMissing { path: path.to_string() })
+}
+
+fn directory_tree(entry: &Entry) -> Option<ChunkRef> {
+    match &entry.body {
+        EntryBody::Directory { tree } => Some(*tree),
+        _ => None,
+    }
+}

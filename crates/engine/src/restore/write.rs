@@ -1,0 +1,138 @@
+//! Open and write: decompresses a parcel, names every chunk again, writes it to each place that needs it, and
+//! finishes the files that have all their pieces. Runs on the pool.
+
+use super::work::{FileWork, Window};
+use crate::error::TargetError;
+use crate::ports::{Parcel, Target, TargetFile};
+use crate::progress::Progress;
+use format::{ChunkKind, ChunkRef, Content, Entry, EntryBody, NamingKey, StoredPath, compress};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+type Errors = Vec<(StoredPath, TargetError)>;
+
+/// Files that are kept open between two of their pieces.
+const OPEN_FILES_MAX: usize = 128;
+
+/// Writes the chunks of one parcel. A chunk that is not what its name says is left out, as if it had not come.
+pub(super) fn parcel(
+    target: &dyn Target,
+    progress: &Progress,
+    naming: &NamingKey,
+    window: &Window,
+    refs: &[ChunkRef],
+    parcel: &Parcel,
+) -> Errors {
+    let mut errors = Errors::new();
+    let Ok(plain) = compress::decompress(parcel.codec, &parcel.bytes, parcel.plain_len) else { return errors };
+    let mut at = 0;
+    for (position, len) in &parcel.chunks {
+        let end = at + *len as usize;
+        let (Some(bytes), Some(chunk)) = (plain.get(at..end), refs.get(*position as usize)) else { return errors };
+        at = end;
+        if naming.name(ChunkKind::Content, bytes) != *chunk {
+            continue;
+        }
+        let Some(places) = window.places.get(chunk) else { continue };
+        if places.has_come.swap(true, Ordering::AcqRel) {
+            continue;
+        }
+        for (file, offset) in &places.at {
+            piece(target, progress, window, *file, *offset, bytes, &mut errors);
+        }
+    }
+    errors
+}
+
+/// Writes entries that need no chunks.
+pub(super) fn small(target: &dyn Target, progress: &Progress, batch: Vec<(StoredPath, Entry)>) -> Errors {
+    let mut errors = Errors::new();
+    for (path, entry) in batch {
+        let noted = match &entry.body {
+            EntryBody::File { size, content } => {
+                // What is not inline here is holes from end to end: nothing is written.
+                let bytes = if let Content::Inline(bytes) = content { &bytes[..] } else { &[] };
+                progress.add_bytes_written(bytes.len() as u64);
+                progress.add_files_seen(1);
+                inline(target, &path, *size, bytes, &entry).inspect_err(|_| target.discard_part(&path))
+            }
+            body => target.make_special(&path, body, &entry.meta),
+        };
+        note(&path, noted, &mut errors);
+    }
+    errors
+}
+
+fn inline(
+    target: &dyn Target,
+    path: &StoredPath,
+    size: u64,
+    bytes: &[u8],
+    entry: &Entry,
+) -> Result<Vec<TargetError>, TargetError> {
+    let part = target.open_part(path)?;
+    if !bytes.is_empty() {
+        part.write_at(0, bytes)?;
+    }
+    drop(part);
+    target.finish_file(path, size, &entry.meta)
+}
+
+fn piece(
+    target: &dyn Target,
+    progress: &Progress,
+    window: &Window,
+    file: usize,
+    offset: u64,
+    bytes: &[u8],
+    errors: &mut Errors,
+) {
+    let file = &window.files[file];
+    if file.is_lost.load(Ordering::Acquire) {
+        return;
+    }
+    let written = part(target, window, file).and_then(|part| part.write_at(offset, bytes));
+    if let Err(error) = written {
+        if !file.is_lost.swap(true, Ordering::AcqRel) {
+            errors.push((file.path.clone(), error));
+        }
+        close(window, file);
+        return;
+    }
+    progress.add_bytes_written(bytes.len() as u64);
+    // RACE: whoever brings the count to zero has seen every other piece written, and alone finishes the file.
+    if file.pieces_left.fetch_sub(1, Ordering::AcqRel) == 1 {
+        close(window, file);
+        progress.add_files_seen(1);
+        let finished = target.finish_file(&file.path, file.size, &file.meta);
+        note(&file.path, finished.inspect_err(|_| target.discard_part(&file.path)), errors);
+    }
+}
+
+fn part(target: &dyn Target, window: &Window, file: &FileWork) -> Result<Arc<dyn TargetFile>, TargetError> {
+    let mut open = file.part.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(part) = &*open {
+        return Ok(Arc::clone(part));
+    }
+    let part: Arc<dyn TargetFile> = Arc::from(target.open_part(&file.path)?);
+    let is_last = file.pieces_left.load(Ordering::Acquire) == 1;
+    if !is_last && window.open_files.fetch_add(1, Ordering::AcqRel) < OPEN_FILES_MAX {
+        *open = Some(Arc::clone(&part));
+    } else if !is_last {
+        window.open_files.fetch_sub(1, Ordering::AcqRel);
+    }
+    Ok(part)
+}
+
+fn close(window: &Window, file: &FileWork) {
+    if file.part.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+        window.open_files.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn note(path: &StoredPath, noted: Result<Vec<TargetError>, TargetError>, errors: &mut Errors) {
+    match noted {
+        Ok(noted) => errors.extend(noted.into_iter().map(|error| (path.clone(), error))),
+        Err(error) => errors.push((path.clone(), error)),
+    }
+}

@@ -1,0 +1,157 @@
+//! Trees of earlier snapshots: from the endpoint's cache where it has them, else from the server, never from trust:
+//! every tree is named again before it is used, so a flipped bit costs a fetch and nothing else.
+
+use crate::error::EngineError;
+use crate::ports::{Remote, TreeCache};
+use bytes::Bytes;
+use format::{ChunkKind, ChunkRef, Entry, List, NamingKey, Piece, Tree, TreeBody, compress};
+use futures::StreamExt;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Reads trees and lists by ref.
+pub struct TreeReader {
+    naming: NamingKey,
+    remote: Arc<dyn Remote>,
+    cache: Arc<dyn TreeCache>,
+    /// Trees that were fetched ahead and not asked for yet. Bounded by the open folders' number of children.
+    ahead: Mutex<HashMap<ChunkRef, Ahead>>,
+    refs_max: usize,
+}
+
+/// A tree that was fetched ahead, and how often it will be asked for: folders that are alike share one.
+struct Ahead {
+    plain: Bytes,
+    asks: usize,
+}
+
+impl TreeReader {
+    /// A reader of trees named by `naming`. Never fails.
+    pub fn new(naming: NamingKey, remote: Arc<dyn Remote>, cache: Arc<dyn TreeCache>) -> Self {
+        Self { naming, remote, cache, ahead: Mutex::default(), refs_max: FETCH_REFS_MAX }
+    }
+
+    /// Names at most so many refs in one request: what the server takes at once. Never fails.
+    #[must_use]
+    pub fn with_refs_max(mut self, refs_max: usize) -> Self {
+        self.refs_max = refs_max.clamp(1, FETCH_REFS_MAX);
+        self
+    }
+
+    /// All entries of a directory in ascending order of name, pages joined; `None` when neither the cache nor the
+    /// server has the tree undamaged.
+    ///
+    /// # Errors
+    /// The server refuses or cannot be reached; a tree that has its name and is no tree.
+    pub async fn tree(&self, tree: &ChunkRef) -> Result<Option<Vec<Entry>>, EngineError> {
+        Ok(self.tree_and_pages(tree).await?.map(|(entries, _)| entries))
+    }
+
+    /// As `tree`, with the refs of the pages, if there are any.
+    ///
+    /// # Errors
+    /// As `tree`.
+    pub(crate) async fn tree_and_pages(
+        &self,
+        tree: &ChunkRef,
+    ) -> Result<Option<(Vec<Entry>, Vec<ChunkRef>)>, EngineError> {
+        let Some(plain) = self.plain(ChunkKind::Tree, tree).await? else { return Ok(None) };
+        let pages: Vec<ChunkRef> = match decode_tree(&plain)?.body {
+            TreeBody::Leaf(entries) => return Ok(Some((entries, Vec::new()))),
+            TreeBody::Fan(pages) => pages.into_iter().map(|page| page.tree).collect(),
+        };
+        self.prefetch(pages.iter().copied()).await?;
+        let mut joined = Vec::new();
+        for page in &pages {
+            let Some(plain) = self.plain(ChunkKind::Tree, page).await? else { return Ok(None) };
+            match decode_tree(&plain)?.body {
+                TreeBody::Leaf(entries) => joined.extend(entries),
+                TreeBody::Fan(_) => return Err(EngineError::Answer { step: "fetch" }),
+            }
+        }
+        Ok(Some((joined, pages)))
+    }
+
+    /// The pieces of a list; `None` when the server lacks it or sends it damaged.
+    ///
+    /// # Errors
+    /// As `tree`.
+    pub async fn list(&self, list: &ChunkRef) -> Result<Option<Vec<Piece>>, EngineError> {
+        let Some(plain) = self.plain(ChunkKind::List, list).await? else { return Ok(None) };
+        let list = List::decode(&plain).map_err(|cause| EngineError::Format { what: "list", cause })?;
+        Ok(Some(list.pieces))
+    }
+
+    /// Fetches those trees that the cache lacks in one request, for the calls of `tree` that follow.
+    ///
+    /// # Errors
+    /// The server refuses or cannot be reached.
+    pub async fn prefetch(&self, trees: impl IntoIterator<Item = ChunkRef>) -> Result<(), EngineError> {
+        let mut asks: BTreeMap<ChunkRef, usize> = BTreeMap::new();
+        for tree in trees.into_iter().filter(|tree| self.cached(tree).is_none()) {
+            *asks.entry(tree).or_default() += 1;
+        }
+        asks.retain(|tree, asks| !self.ask_again(tree, *asks));
+        let lacking: Vec<ChunkRef> = asks.keys().copied().collect();
+        for refs in lacking.chunks(self.refs_max) {
+            let fetched = self.fetch(ChunkKind::Tree, refs).await?;
+            let fetched = fetched.into_iter().map(|(tree, plain)| (tree, Ahead { plain, asks: asks[&tree] }));
+            self.ahead.lock().unwrap_or_else(PoisonError::into_inner).extend(fetched);
+        }
+        Ok(())
+    }
+
+    async fn plain(&self, kind: ChunkKind, chunk: &ChunkRef) -> Result<Option<Bytes>, EngineError> {
+        if let Some(plain) = self.take_ahead(chunk).or_else(|| self.cached(chunk)) {
+            return Ok(Some(plain));
+        }
+        Ok(self.fetch(kind, &[*chunk]).await?.into_iter().next().map(|(_, plain)| plain))
+    }
+
+    /// Whether the tree is there ahead; it will then be asked for so many times more.
+    fn ask_again(&self, tree: &ChunkRef, asks: usize) -> bool {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead.get_mut(tree).map(|tree| tree.asks += asks).is_some()
+    }
+
+    fn take_ahead(&self, tree: &ChunkRef) -> Option<Bytes> {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = ahead.get_mut(tree)?;
+        found.asks -= 1;
+        if found.asks > 0 { Some(found.plain.clone()) } else { ahead.remove(tree).map(|found| found.plain) }
+    }
+
+    fn cached(&self, tree: &ChunkRef) -> Option<Bytes> {
+        let plain = self.cache.get(tree)?;
+        (self.naming.name(ChunkKind::Tree, &plain) == *tree).then(|| Bytes::from(plain))
+    }
+
+    /// The chunks that the server has. One that is not what its name says is left out, as if it had not come.
+    async fn fetch(&self, kind: ChunkKind, refs: &[ChunkRef]) -> Result<Vec<(ChunkRef, Bytes)>, EngineError> {
+        let mut fetched = Vec::with_capacity(refs.len());
+        let mut parcels = self.remote.fetch(refs.to_vec()).await.map_err(EngineError::Remote)?;
+        while let Some(parcel) = parcels.next().await {
+            let parcel = parcel.map_err(EngineError::Remote)?;
+            let Ok(plain) = compress::decompress(parcel.codec, &parcel.bytes, parcel.plain_len) else { continue };
+            let plain = Bytes::from(plain);
+            let mut at = 0;
+            for (position, len) in parcel.chunks {
+                let chunk = refs.get(position as usize).ok_or(EngineError::Answer { step: "fetch" })?;
+                let end = at + len as usize;
+                let bytes = if end <= plain.len() { plain.slice(at..end) } else { Bytes::new() };
+                at = end;
+                if self.naming.name(kind, &bytes) == *chunk {
+                    fetched.push((*chunk, bytes));
+                }
+            }
+        }
+        Ok(fetched)
+    }
+}
+
+/// Refs in one request for trees.
+const FETCH_REFS_MAX: usize = 4_096;
+
+fn decode_tree(plain: &[u8]) -> Result<Tree, EngineError> {
+    Tree::decode(plain).map_err(|cause| EngineError::Format { what: "tree", cause })
+}

@@ -1,0 +1,96 @@
+//! Directories that do not fit one tree: cut into pages, of which a change touches one.
+
+use crate::world::World;
+use crate::world::content::noise;
+use crate::world::files::Body;
+use format::{ChunkKind, Tree, TreeBody};
+
+/// The pages of a directory, by the names of their first entries.
+fn pages(world: &World, at: &str) -> Vec<Vec<u8>> {
+    let tree = world.tree_of(at);
+    let plain = world.server.state().chunks[&tree].plain.clone();
+    match Tree::decode(&plain).expect("the server has parsed it").body {
+        TreeBody::Leaf(_) => Vec::new(),
+        TreeBody::Fan(pages) => pages.into_iter().map(|page| page.first).collect(),
+    }
+}
+
+#[test]
+fn sixty_thousand_entries_are_pages_and_one_more_changes_one() {
+    let world = World::of(|files| {
+        for number in 0..60_000 {
+            match number % 5_000 {
+                7 => files.write(format!("big/{number:06}"), noise(number, 700)),
+                8 => files.write(format!("big/{number:06}/inside"), "a folder among them"),
+                _ => files.special(format!("big/{number:06}"), Body::Fifo),
+            }
+        }
+    });
+    let first = world.assert_round_trip();
+    assert_eq!(first.outcome.totals.entries.0, 60_000 + 12 + 1);
+    assert!(pages(&world, "big").len() > 5, "{} pages", pages(&world, "big").len());
+
+    let unchanged = world.backup();
+    assert_eq!((unchanged.source.opens.len(), unchanged.traffic.packs.len()), (0, 0));
+    assert_eq!(unchanged.outcome.root, first.outcome.root);
+
+    world.edit(|files| files.special("big/030000-and-a-half", Body::Fifo));
+    let added = world.backup();
+    assert_eq!(added.source.opens, []);
+    assert_eq!(added.traffic.of(ChunkKind::Tree).0, 3, "the page, the fan, and the root");
+
+    world.edit(|files| files.remove("big/045000"));
+    let removed = world.assert_round_trip();
+    assert_eq!(removed.traffic.of(ChunkKind::Tree).0, 3);
+}
+
+#[test]
+fn a_few_entries_with_much_metadata_are_pages_too() {
+    let world = World::of(|files| {
+        for number in 0..40 {
+            files.special(format!("heavy/{number:02}"), Body::Fifo);
+            files.set_xattr(format!("heavy/{number:02}"), "user.much", noise(number, 500_000));
+        }
+        files.special("single/one", Body::Fifo);
+        files.set_xattr("single/one", "user.limit", vec![7; (1 << 20) - 10]);
+    });
+    let first = world.assert_round_trip();
+    assert!(pages(&world, "heavy").len() >= 10, "{} pages", pages(&world, "heavy").len());
+    assert_eq!(pages(&world, "single"), Vec::<Vec<u8>>::new(), "one entry is one leaf, however heavy");
+    assert!(first.traffic.uploaded.iter().all(|(.., len)| *len < 5 << 20));
+    let second = world.backup();
+    assert_eq!((second.traffic.packs.len(), second.outcome.root), (0, first.outcome.root));
+}
+
+#[test]
+fn an_entry_more_among_heavy_ones_leaves_most_pages_alone() {
+    let world = World::of(|files| {
+        for number in 0..400_u64 {
+            files.special(format!("heavy/{number:03}"), Body::Fifo);
+            files.set_xattr(format!("heavy/{number:03}"), "user.much", noise(number, 40_000));
+        }
+    });
+    world.assert_round_trip();
+    let before = pages(&world, "heavy").len();
+    world.edit(|files| {
+        files.special("heavy/010-and-a-half", Body::Fifo);
+        files.set_xattr("heavy/010-and-a-half", "user.much", noise(1_000, 40_000));
+    });
+    let second = world.assert_round_trip();
+    let changed = second.traffic.of(ChunkKind::Tree).0 - 2;
+    assert!(before >= 20 && changed <= before / 4, "{changed} of {before} pages");
+}
+
+#[test]
+fn a_directory_can_be_saved_whatever_the_number_and_weight_of_its_entries() {
+    let world = World::of(|files| {
+        for count in [255, 256, 257, 258, 300, 400, 600, 1_000] {
+            for len in [1, 150, 512] {
+                for number in 0..count {
+                    files.write(format!("{count} files of {len}/{number}"), vec![b'x'; len]);
+                }
+            }
+        }
+    });
+    world.assert_round_trip();
+}

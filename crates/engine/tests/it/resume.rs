@@ -1,0 +1,110 @@
+//! A run that is cut off at any call to the server leaves nothing wrong behind, and the next one sends only what is
+//! missing.
+
+use crate::world::content::noise;
+use crate::world::server::{Broken, Limits};
+use crate::world::target::MemoryTarget;
+use crate::world::{World, compare};
+use base::{Bytes as Size, Kind};
+use engine::restore::Selection;
+use format::ChunkRef;
+use std::collections::BTreeSet;
+
+/// A few packs and a few dozen calls.
+fn world() -> World {
+    let world = World::of(|files| {
+        for number in 0..24_u64 {
+            files.write(format!("{}/{number}", number % 5), noise(number, 100_000));
+        }
+        files.write("large", noise(99, 5_000_000));
+    });
+    *world.server.limits.lock().expect("nobody panics with it") = Limits { pack: Size::mib(8), refs: 4 };
+    world
+}
+
+fn kept(world: &World) -> BTreeSet<ChunkRef> {
+    world.server.state().chunks.keys().copied().collect()
+}
+
+/// Breaks every call once, in a world of its own each time. How many calls there were.
+fn break_every_call(broken: Broken, check: impl Fn(&World, u64) -> bool) -> u64 {
+    for call in 1.. {
+        let world = world();
+        world.server.break_at(call, broken);
+        if !check(&world, call) {
+            return call - 1;
+        }
+    }
+    unreachable!("a run has an end")
+}
+
+#[test]
+fn a_backup_cut_off_anywhere_is_completed_by_the_next_with_what_was_missing() {
+    for broken in [Broken::Before, Broken::After] {
+        let calls = break_every_call(broken, |world, call| {
+            let Err(error) = world.try_backup() else { return false };
+            assert_eq!((error.code(), error.kind()), ("connection_lost", Kind::Unavailable), "call {call}");
+            world.server.clear_faults();
+            let there = kept(world);
+            let second = world.assert_round_trip();
+            let sent: BTreeSet<ChunkRef> = second.traffic.uploaded.iter().map(|(_, chunk, _)| *chunk).collect();
+            assert_eq!(second.traffic.again, 0, "call {call}: nothing goes over twice");
+            assert!(sent.is_disjoint(&there), "call {call}");
+            assert_eq!(sent.len(), second.traffic.uploaded.len(), "call {call}");
+            true
+        });
+        assert!(calls > 12, "{calls} calls");
+    }
+}
+
+#[test]
+fn a_second_backup_cut_off_anywhere_leaves_the_first_snapshot_as_it_was() {
+    for broken in [Broken::Before, Broken::After] {
+        break_every_call(broken, |world, call| {
+            world.server.clear_faults();
+            let first = world.backup();
+            world.edit(|files| {
+                files.write("0/5", noise(1_000, 90_000));
+                files.write("new/large", noise(1_001, 9_000_000));
+                files.remove("1");
+            });
+            // Half of the time it has to fetch its trees too.
+            if call % 2 == 0 {
+                world.cache.empty();
+            }
+            world.server.break_at(call, broken);
+            if world.try_backup().is_ok() {
+                return false;
+            }
+            world.server.clear_faults();
+            let snapshots = world.server.state().snapshots.len();
+            // Only a commit that was carried out makes a snapshot, whether or not the answer came.
+            assert!(snapshots == 1 || broken == Broken::After, "call {call}");
+            assert_eq!(world.server.state().snapshots[0], first.manifest);
+            let second = world.assert_round_trip();
+            assert_eq!(second.traffic.again, 0, "call {call}");
+            true
+        });
+    }
+}
+
+#[test]
+fn a_restore_cut_off_anywhere_is_completed_by_the_next() {
+    let calls = break_every_call(Broken::Before, |world, call| {
+        world.server.clear_faults();
+        world.backup();
+        world.server.break_at(call, Broken::Before);
+        let target = MemoryTarget::default();
+        let Err(error) = world.restore_to(&target, Selection::Everything) else { return false };
+        assert_eq!(error.code(), "connection_lost", "call {call}");
+        world.server.clear_faults();
+        for part in target.parts() {
+            engine::Target::discard_part(&target, &part);
+        }
+        let restore = world.restore_to(&target, Selection::Everything).expect("nothing is broken any more");
+        assert_eq!(restore.problems, [], "call {call}");
+        compare::assert_restored(&world.source.files(), &target);
+        true
+    });
+    assert!(calls > 12, "{calls} calls");
+}
