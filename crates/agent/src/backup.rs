@@ -1,0 +1,191 @@
+//! `holdfast backup`: begins a run, builds the ports, lets the engine work, keeps the trees for the next time.
+//! Refuses to run beside another backup of the same state.
+
+use crate::cache::{CACHE_BYTES_MAX, FileCache};
+use crate::error::AgentError;
+use crate::evidence;
+use crate::files::FolderSource;
+use crate::remote::{Around, Connection, RunRemote};
+use crate::state::{DeviceKey, State, StateDir};
+use base::{Bytes, RunId, Secret, SnapshotId, Span, Timestamp};
+use engine::backup::{Facts, Limits, Outcome, Parent, Plan};
+use engine::{Cpu, Ctx, Totals};
+use format::{ChunkRef, NamingKey, RunKey, StoredPath};
+use protocol::Hex;
+use protocol::agent::run::{BeginReply, BeginRequest, Purpose, SnapshotDetail};
+use std::path::Path;
+use std::sync::Arc;
+
+const LOCK_FILE: &str = "backup.lock";
+
+/// A snapshot was made.
+#[derive(Debug)]
+pub struct BackedUp {
+    /// The run.
+    pub run: RunId,
+    /// The snapshot that it went on from.
+    pub parent: Option<SnapshotId>,
+    /// What was backed up.
+    pub folders: Vec<StoredPath>,
+    /// This computer's clock when it began.
+    pub began_at: Timestamp,
+    /// How long it took.
+    pub took: Span,
+    /// What the engine says.
+    pub outcome: Outcome,
+    /// What was read and sent.
+    pub totals: Totals,
+}
+
+/// Backs up `folders`, or those of the state when none is given. The first folders ever given are remembered.
+/// `begun` is called with the snapshot to go on from where it covers the same folders, so that progress knows about
+/// how much there is.
+///
+/// # Errors
+/// Not activated, already running, nothing to back up; the server refuses or cannot be reached.
+pub async fn run(
+    around: &Around,
+    dir: &StateDir,
+    folders: Vec<StoredPath>,
+    begun: impl FnOnce(Option<&SnapshotDetail>),
+) -> Result<BackedUp, AgentError> {
+    let (state, key) = dir.activated()?;
+    let _lock = dir.lock(LOCK_FILE, "a backup")?;
+    let folders = chosen(dir, &state, folders)?;
+    let began_at = around.clock.now();
+    let connection = Arc::new(Connection::signed_in(&state.server, state.device, key.clone(), around)?);
+    let attempt = Attempt { around, dir, state: &state, key: &key, folders: &folders, connection: &connection };
+    let mut done = attempt.make(true, begun).await;
+    if let Err(AgentError::Run(error)) = &done
+        && error.code() == TREE_NAMES_MISSING
+    {
+        // What the parent snapshot takes for granted is damaged at the server: a run that reads everything heals it.
+        done = attempt.make(false, |_| ()).await;
+    }
+    let Made { run, parent, outcome } = done?;
+    let took = around.clock.now().since(began_at);
+    Ok(BackedUp { run, parent, folders, began_at, took, outcome, totals: around.progress.totals() })
+}
+
+/// The server's word for a snapshot that needs what the repository does not have.
+const TREE_NAMES_MISSING: &str = "tree_names_missing";
+
+/// One try of a backup: one run.
+struct Attempt<'a> {
+    around: &'a Around,
+    dir: &'a StateDir,
+    state: &'a State,
+    key: &'a DeviceKey,
+    folders: &'a [StoredPath],
+    connection: &'a Arc<Connection>,
+}
+
+struct Made {
+    run: RunId,
+    parent: Option<SnapshotId>,
+    outcome: Outcome,
+}
+
+impl Attempt<'_> {
+    async fn make(&self, uses_parent: bool, begun: impl FnOnce(Option<&SnapshotDetail>)) -> Result<Made, AgentError> {
+        let source = FolderSource::whole().map_err(AgentError::file("opening", Path::new("/")))?;
+        let mut request = [0; 16];
+        self.around.entropy.fill(&mut request);
+        let request = BeginRequest { request: Hex(request), purpose: Purpose::Backup };
+        let mut reply = self.connection.begin(&request).await.map_err(AgentError::Remote)?;
+        reply.snapshot.take_if(|_| !uses_parent);
+        begun(reply.snapshot.as_ref().filter(|parent| covers(parent, self.folders)));
+        let run = reply.run.0;
+        let plan = plan(self.around, self.state, self.key.clone(), reply, self.folders.to_vec())?;
+        let parent = plan.parent.as_ref().map(|parent| parent.snapshot);
+
+        let cache_file = self.dir.cache_file();
+        let cache = Arc::new(FileCache::for_run(&cache_file, self.state.device, plan.snapshot, CACHE_BYTES_MAX));
+        let remote = Arc::new(RunRemote::new(Arc::clone(self.connection), run, plan.limits.refs));
+        let ctx = context(self.around);
+        match engine::backup::run(&ctx, &plan, Arc::new(source), remote, Arc::clone(&cache) as _).await {
+            Ok(outcome) => {
+                cache.adopt();
+                Ok(Made { run, parent, outcome })
+            }
+            Err(error) => {
+                self.connection.abort(run).await;
+                Err(AgentError::Run(error))
+            }
+        }
+    }
+}
+
+/// Whether a snapshot is of just these folders: it then tells about how much there is.
+fn covers(snapshot: &SnapshotDetail, folders: &[StoredPath]) -> bool {
+    snapshot.folders.len() == folders.len()
+        && folders.iter().all(|folder| snapshot.folders.contains(&protocol::path_to_text(folder.as_bytes())))
+}
+
+/// Threads, clock, randomness and counters for the engine. Never fails.
+pub fn context(around: &Around) -> Ctx {
+    const THREADS_MAX: usize = 16;
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, THREADS_MAX);
+    Ctx {
+        cpu: Cpu::threads(threads),
+        clock: Arc::clone(&around.clock),
+        entropy: Arc::clone(&around.entropy),
+        progress: Arc::clone(&around.progress),
+    }
+}
+
+/// The folders of this run; remembered when they are the first.
+fn chosen(dir: &StateDir, state: &State, given: Vec<StoredPath>) -> Result<Vec<StoredPath>, AgentError> {
+    if given.is_empty() && state.folders.is_empty() {
+        let sentence = "no folder is chosen yet: name one, as in `holdfast backup /home/me`";
+        return Err(AgentError::usage("no_folders", sentence));
+    }
+    if given.is_empty() {
+        return Ok(state.folders.clone());
+    }
+    if state.folders.is_empty() {
+        dir.store(&State { folders: given.clone(), ..state.clone() })?;
+    }
+    Ok(given)
+}
+
+fn plan(
+    around: &Around,
+    state: &State,
+    key: DeviceKey,
+    reply: BeginReply,
+    folders: Vec<StoredPath>,
+) -> Result<Plan, AgentError> {
+    let Some(run_key) = reply.run_key else {
+        return Err(AgentError::answer_damaged("the answer to begin has no key for the run"));
+    };
+    let parent = reply.snapshot.and_then(|snapshot| {
+        Some(Parent {
+            snapshot: snapshot.snapshot.0,
+            root: ChunkRef::from_bytes(snapshot.root?.0),
+            began_at: Timestamp::from_ms(snapshot.began_at_ms),
+        })
+    });
+    Ok(Plan {
+        folders,
+        run: reply.run.0,
+        snapshot: SnapshotId::mint(&*around.entropy),
+        device: state.device,
+        repository: reply.repository.0,
+        naming: NamingKey::new(&Secret::new(reply.naming_key.0)),
+        run_key: RunKey::new(Secret::new(run_key.0)),
+        key_id: reply.key_id,
+        parent,
+        facts: Facts {
+            device_name: evidence::host_name(),
+            os: evidence::os_text(),
+            agent: format!("holdfast {}", evidence::RELEASE),
+        },
+        limits: Limits {
+            pack_bytes: Bytes(reply.limits.pack_bytes),
+            uploads: reply.limits.uploads as usize,
+            refs: reply.limits.refs as usize,
+        },
+        sign: Arc::new(move |message| key.sign(message)),
+    })
+}

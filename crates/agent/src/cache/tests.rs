@@ -1,0 +1,179 @@
+//! The cache under damage: every bit, every length, another device. Refuses an error where a miss is meant.
+
+use super::*;
+use base::{Secret, SeededEntropy};
+use format::{ChunkKind, NamingKey};
+use std::fs;
+
+fn device(seed: u64) -> DeviceId {
+    DeviceId::mint(&SeededEntropy::new(seed))
+}
+
+fn snapshot() -> SnapshotId {
+    SnapshotId::mint(&SeededEntropy::new(9))
+}
+
+fn naming() -> NamingKey {
+    NamingKey::new(&Secret::new([7; 32]))
+}
+
+fn tree(number: usize) -> (ChunkRef, Vec<u8>) {
+    let plain = format!("tree {number}").repeat(number % 7 + 1).into_bytes();
+    (naming().name(ChunkKind::Tree, &plain), plain)
+}
+
+fn keep(path: &Path, trees: impl Iterator<Item = usize>, max: Bytes) {
+    let cache = FileCache::for_run(path, device(1), snapshot(), max);
+    for (name, plain) in trees.map(tree) {
+        cache.keep(&name, &plain);
+    }
+    cache.adopt();
+}
+
+fn found(path: &Path, numbers: impl Iterator<Item = usize>) -> usize {
+    let cache = FileCache::read_only(path, device(1));
+    numbers
+        .map(tree)
+        .filter(|(name, plain)| match cache.get(name) {
+            Some(found) => {
+                assert_eq!(found, *plain);
+                true
+            }
+            None => false,
+        })
+        .count()
+}
+
+#[test]
+fn what_a_run_kept_is_there_for_the_next_and_nothing_else() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    assert_eq!(found(&path, 0..10), 0, "no file yet");
+    for count in [1, 63, 64, 65, 1_000] {
+        let _ = fs::remove_file(&path);
+        keep(&path, 0..count, CACHE_BYTES_MAX);
+        assert_eq!(found(&path, 0..count), count);
+        assert_eq!(found(&path, count..count + 500), 0);
+    }
+}
+
+#[test]
+fn a_tree_kept_twice_is_there_once() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, [5, 6, 5].into_iter(), CACHE_BYTES_MAX);
+    assert_eq!(found(&path, 0..10), 2);
+}
+
+#[test]
+fn the_next_run_takes_old_trees_over_and_drops_what_is_gone() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, 0..200, CACHE_BYTES_MAX);
+    keep(&path, 100..300, CACHE_BYTES_MAX);
+    assert_eq!(found(&path, 0..100), 0);
+    assert_eq!(found(&path, 100..300), 200);
+}
+
+#[test]
+fn a_run_without_a_new_tree_writes_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, 0..200, CACHE_BYTES_MAX);
+    let before = fs::read(&path).expect("the cache");
+    keep(&path, 0..200, CACHE_BYTES_MAX);
+    assert_eq!(fs::read(&path).expect("the cache"), before);
+    assert_eq!(fs::read_dir(dir.path()).expect("the directory").count(), 1, "no new file is left");
+}
+
+#[test]
+fn a_run_that_is_not_adopted_leaves_the_last_trees() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, 0..20, CACHE_BYTES_MAX);
+    let cache = FileCache::for_run(&path, device(1), snapshot(), CACHE_BYTES_MAX);
+    let (name, plain) = tree(77);
+    cache.keep(&name, &plain);
+    drop(cache);
+    assert_eq!((found(&path, 0..20), found(&path, 77..78)), (20, 0));
+    assert_eq!(fs::read_dir(dir.path()).expect("the directory").count(), 1);
+}
+
+#[test]
+fn above_its_maximum_the_cache_leaves_trees_out() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, 0..1_000, Bytes::kib(10));
+    let there = found(&path, 0..1_000);
+    assert!((50..300).contains(&there), "{there}");
+    assert!(fs::metadata(&path).expect("the cache").len() <= (10 << 10) + 200);
+}
+
+#[test]
+fn another_device_finds_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, 0..20, CACHE_BYTES_MAX);
+    let (name, _) = tree(3);
+    assert!(FileCache::read_only(&path, device(1)).get(&name).is_some());
+    assert!(FileCache::read_only(&path, device(2)).get(&name).is_none());
+}
+
+/// Few, because every bit of the file is tried.
+const DAMAGED_TREES: usize = 6;
+
+/// What comes back from a damaged file is nothing, or is not what its name says, and the engine names it again.
+fn never_believed(path: &Path, what: &str) -> usize {
+    let cache = FileCache::read_only(path, device(1));
+    (0..DAMAGED_TREES)
+        .map(tree)
+        .filter(|(name, plain)| match cache.get(name) {
+            Some(found) if found != *plain => {
+                assert_ne!(naming().name(ChunkKind::Tree, &found), *name, "{what}");
+                false
+            }
+            found => found.is_some(),
+        })
+        .count()
+}
+
+#[test]
+fn every_flipped_bit_is_a_miss_and_never_an_error() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, 0..DAMAGED_TREES, CACHE_BYTES_MAX);
+    let whole = fs::read(&path).expect("the cache");
+    let table_len = DAMAGED_TREES * ROW_LEN + TRAILER_LEN;
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1 << bit;
+            fs::write(&path, &damaged).expect("the damaged cache");
+            let there = never_believed(&path, &format!("bit {bit} of byte {at}"));
+            let is_in_a_tree = (HEADER_LEN..whole.len() - table_len).contains(&at);
+            assert_eq!(there, if is_in_a_tree { DAMAGED_TREES - 1 } else { 0 }, "bit {bit} of byte {at}");
+        }
+    }
+}
+
+#[test]
+fn a_file_cut_short_anywhere_or_with_more_at_its_end_is_empty() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, 0..DAMAGED_TREES, CACHE_BYTES_MAX);
+    let whole = fs::read(&path).expect("the cache");
+    for len in 0..whole.len() {
+        fs::write(&path, &whole[..len]).expect("the short cache");
+        assert_eq!(never_believed(&path, "cut"), 0, "{len} bytes");
+    }
+    fs::write(&path, [whole.as_slice(), &[0]].concat()).expect("the long cache");
+    assert_eq!(never_believed(&path, "longer"), 0);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_keeps_nothing_and_says_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("not there/trees.cache");
+    keep(&path, 0..20, CACHE_BYTES_MAX);
+    assert_eq!(found(&path, 0..20), 0);
+}

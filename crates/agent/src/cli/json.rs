@@ -1,0 +1,195 @@
+//! What `--json` writes: one object, one line. Its fields are a promise (docs/cli.md, "JSON").
+//! Refuses to show the root of a snapshot, which is a key to its contents.
+
+use super::Report;
+use crate::activation::Activated;
+use crate::backup::BackedUp;
+use crate::error::AgentError;
+use crate::folders::path_text;
+use crate::restore::Restored;
+use crate::snapshots::Listed;
+use crate::status::Status;
+use engine::Problem;
+use format::{Entry, EntryBody};
+use protocol::agent::run::SnapshotDetail;
+use protocol::path_to_text;
+use serde_json::{Map, Value, json};
+
+/// The answer of a command.
+pub(super) fn report(report: &Report) -> String {
+    line(&match report {
+        Report::Activated(done) => activated(done),
+        Report::BackedUp(done) => backed_up(done),
+        Report::Status(status) => self::status(status),
+        Report::Snapshots(all) => json!({ "snapshots": all.iter().map(snapshot).collect::<Vec<_>>() }),
+        Report::Listed(listed) => self::listed(listed),
+        Report::Restored(done) => restored(done),
+    })
+}
+
+/// The error of a command.
+pub(super) fn error(error: &AgentError) -> String {
+    line(&json!({ "error": no(error) }))
+}
+
+fn line(value: &Value) -> String {
+    format!("{value}\n")
+}
+
+fn no(error: &AgentError) -> Value {
+    json!({ "code": error.code(), "sentence": error.sentence(), "kind": error.kind().word() })
+}
+
+fn activated(done: &Activated) -> Value {
+    let Activated { state, reply } = done;
+    json!({
+        "server": state.server.url,
+        "device": state.device.to_string(),
+        "epoch": state.epoch,
+        "user": state.user,
+        "rights": reply.rights,
+        "outcome": reply.outcome,
+        "folders": state.folders.iter().map(path_text).collect::<Vec<_>>(),
+        "snapshot": reply.snapshot.as_ref().map(snapshot),
+    })
+}
+
+fn backed_up(done: &BackedUp) -> Value {
+    let BackedUp { run, parent, folders, began_at, took, outcome, totals } = done;
+    let here = |problem: &Problem| problem_at(problem, &path_text(&problem.path));
+    json!({
+        "snapshot": outcome.snapshot.to_string(),
+        "run": run.to_string(),
+        "parent": parent.map(|parent| parent.to_string()),
+        "folders": folders.iter().map(path_text).collect::<Vec<_>>(),
+        "began_at_ms": began_at.as_ms(),
+        "committed_at_ms": outcome.committed.committed_at_ms,
+        "elapsed_ms": took.as_ms(),
+        "tree": {
+            "entries": outcome.totals.entries.0,
+            "files": outcome.totals.files.0,
+            "bytes": outcome.totals.bytes.0,
+        },
+        "files_seen": totals.files_seen,
+        "files_opened": totals.files_opened,
+        "bytes_seen": totals.bytes_seen,
+        "bytes_read": totals.bytes_read,
+        "bytes_sent": totals.bytes_sent,
+        "bytes_fetched": totals.bytes_fetched,
+        "chunks_new": outcome.committed.chunks_new,
+        "packs": outcome.committed.packs,
+        "bytes_received": outcome.committed.bytes_received,
+        "problem_count": totals.problems,
+        "problems": outcome.problems.iter().map(here).collect::<Vec<_>>(),
+    })
+}
+
+fn restored(done: &Restored) -> Value {
+    let Restored { snapshot, to, paths, took, totals, problems } = done;
+    // Problems are named by where they are below the folder of the restore.
+    let below = |problem: &Problem| problem_at(problem, &path_to_text(problem.path.as_bytes()));
+    json!({
+        "snapshot": snapshot.to_string(),
+        "to": path_to_text(to.as_os_str().as_encoded_bytes()),
+        "paths": paths.iter().map(path_text).collect::<Vec<_>>(),
+        "elapsed_ms": took.as_ms(),
+        "files": totals.files_seen,
+        "bytes_written": totals.bytes_written,
+        "bytes_fetched": totals.bytes_fetched,
+        "bytes_sent": totals.bytes_sent,
+        "problem_count": totals.problems,
+        "problems": problems.iter().map(below).collect::<Vec<_>>(),
+    })
+}
+
+fn problem_at(problem: &Problem, path: &str) -> Value {
+    json!({ "path": path, "code": problem.code, "sentence": problem.sentence })
+}
+
+fn status(status: &Status) -> Value {
+    let Status { state, device } = status;
+    let mut value = json!({
+        "server": state.server.url,
+        "device": state.device.to_string(),
+        "epoch": state.epoch,
+        "user": state.user,
+        "folders": state.folders.iter().map(path_text).collect::<Vec<_>>(),
+    });
+    match device {
+        Ok(device) => {
+            value["name"] = json!(device.name);
+            value["state"] = json!(device.state);
+            value["rights"] = json!(device.rights);
+            value["snapshots"] = json!(device.snapshots);
+            value["snapshot"] = json!(device.snapshot.as_ref().map(snapshot));
+            value["server_now_ms"] = json!(device.now_ms);
+        }
+        Err(error) => value["error"] = no(error),
+    }
+    value
+}
+
+fn snapshot(detail: &SnapshotDetail) -> Value {
+    json!({
+        "snapshot": detail.snapshot.0.to_string(),
+        "device": detail.device.0.to_string(),
+        "began_at_ms": detail.began_at_ms,
+        "ended_at_ms": detail.ended_at_ms,
+        "committed_at_ms": detail.committed_at_ms,
+        "entries": detail.totals.entries,
+        "files": detail.totals.files,
+        "bytes": detail.totals.bytes,
+        "folders": detail.folders.iter().map(|folder| format!("/{folder}")).collect::<Vec<_>>(),
+        "host_name": detail.host_name,
+        "problem_count": detail.problems,
+    })
+}
+
+fn listed(listed: &Listed) -> Value {
+    json!({
+        "snapshot": listed.snapshot.to_string(),
+        "path": path_text(&listed.path),
+        "entries": listed.entries.iter().map(entry).collect::<Vec<_>>(),
+    })
+}
+
+fn entry(entry: &Entry) -> Value {
+    let meta = &entry.meta;
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    put("name", json!(path_to_text(&entry.name)));
+    put("kind", json!(kind_word(&entry.body)));
+    put("mode", json!(format!("{:04o}", meta.mode)));
+    put("uid", json!(meta.uid));
+    put("gid", json!(meta.gid));
+    put("user", json!(path_to_text(&meta.user)));
+    put("group", json!(path_to_text(&meta.group)));
+    put("mtime_s", json!(meta.mtime.seconds));
+    put("mtime_nanos", json!(meta.mtime.nanos));
+    put("xattrs", json!(meta.xattrs.iter().map(|(name, _)| path_to_text(name)).collect::<Vec<_>>()));
+    match &entry.body {
+        EntryBody::File { size, .. } => put("size", json!(size)),
+        EntryBody::Symlink { target } => put("target", json!(path_to_text(target))),
+        EntryBody::CharDevice { major, minor } | EntryBody::BlockDevice { major, minor } => {
+            put("major", json!(major));
+            put("minor", json!(minor))
+        }
+        EntryBody::Directory { .. } | EntryBody::Fifo | EntryBody::Socket => None,
+    };
+    Value::Object(fields)
+}
+
+fn kind_word(body: &EntryBody) -> &'static str {
+    match body {
+        EntryBody::File { .. } => "file",
+        EntryBody::Directory { .. } => "directory",
+        EntryBody::Symlink { .. } => "symlink",
+        EntryBody::Fifo => "fifo",
+        EntryBody::Socket => "socket",
+        EntryBody::CharDevice { .. } => "char_device",
+        EntryBody::BlockDevice { .. } => "block_device",
+    }
+}
+
+#[cfg(test)]
+mod tests;

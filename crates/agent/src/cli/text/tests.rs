@@ -1,0 +1,183 @@
+//! What people read, line by line. Refuses lines beyond 80 columns where the words are ours.
+
+use super::*;
+use crate::state::{Pin, Server, State};
+use base::{DeviceId, RunId, SeededEntropy, SnapshotId, Span, Timestamp};
+use engine::backup::Outcome;
+use engine::{Committed, RemoteError, Totals};
+use format::{ChunkRef, Content, FileTime};
+use protocol::Text;
+
+fn path(bytes: &[u8]) -> StoredPath {
+    StoredPath::from_bytes(bytes.to_vec()).expect("a path")
+}
+
+fn check(made: &Report, expected: &[&str]) {
+    let text = report(made, &TimeZone::UTC);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines, expected);
+    for line in lines {
+        assert!(line.chars().count() <= COLUMNS, "{line}");
+    }
+}
+
+fn snapshot_id() -> SnapshotId {
+    SnapshotId::from_bytes([0x11; 16])
+}
+
+fn detail() -> SnapshotDetail {
+    SnapshotDetail {
+        snapshot: Text(snapshot_id()),
+        device: Text(DeviceId::from_bytes([0x22; 16])),
+        root: None,
+        began_at_ms: 0,
+        ended_at_ms: 0,
+        committed_at_ms: 1_764_006_480_000,
+        totals: protocol::agent::run::Totals { entries: 1, files: 78_611, bytes: 4_100_000_000 },
+        folders: vec![],
+        host_name: String::new(),
+        problems: 0,
+    }
+}
+
+fn backup(problems: u64) -> Report {
+    let problem = |number| Problem {
+        path: path(format!("home/anna/{number}\x1b[2J").as_bytes()),
+        code: "entry_denied",
+        sentence: "the backup may not read it: give the account that runs it the right to read it again".to_owned(),
+    };
+    Report::BackedUp(BackedUp {
+        run: RunId::mint(&SeededEntropy::new(1)),
+        parent: None,
+        folders: vec![],
+        began_at: Timestamp::from_ms(0),
+        took: Span::seconds(72),
+        outcome: Outcome {
+            snapshot: snapshot_id(),
+            root: ChunkRef::from_bytes([0; 32]),
+            totals: format::Totals { entries: Count(81_222), files: Count(78_611), bytes: Bytes(4_100_000_000) },
+            problems: (0..problems.min(1_000)).map(problem).collect(),
+            committed: Committed { committed_at_ms: 0, bytes_received: 0, chunks_new: 24_001, packs: 32 },
+        },
+        totals: Totals {
+            files_seen: 78_611,
+            files_opened: 1_203,
+            bytes_read: 1_320_000_000,
+            bytes_sent: 512_000_000,
+            problems,
+            ..Totals::default()
+        },
+    })
+}
+
+#[test]
+fn a_backup_ends_with_a_short_summary() {
+    check(
+        &backup(0),
+        &[
+            "Snapshot snp_248h248h248h248h248h248h24 is safe on the server.",
+            "",
+            "  files       78,611 seen, 1,203 opened",
+            "  read        1.3 GB",
+            "  sent        512 MB (32 packs, 24,001 new chunks)",
+            "  holds       81,222 entries, 78,611 files, 4.1 GB",
+            "  time        1 min 12 s",
+        ],
+    );
+}
+
+#[test]
+fn problems_are_listed_up_to_ten_and_cannot_move_the_cursor() {
+    let text = report(&backup(1_500), &TimeZone::UTC);
+    assert_eq!(text.matches("/home/anna/").count(), 10);
+    assert!(text.ends_with("  and 1,490 more; --json lists up to 1,000\n"), "{text}");
+    assert!(!text.contains('\x1b'), "{text:?}");
+    assert!(text.contains("1,500 problems: these entries are missing from it, or incomplete in it\n"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+}
+
+#[test]
+fn snapshots_are_a_table_of_80_columns() {
+    let mut many = detail();
+    many.totals.files = 123_456_789;
+    many.problems = 1_000;
+    check(
+        &Report::Snapshots(vec![detail(), many]),
+        &[
+            "SNAPSHOT                        WHEN                  FILES     SIZE  PROBLEMS",
+            "snp_248h248h248h248h248h248h24  2025-11-24 17:48     78,611   4.1 GB         0",
+            "snp_248h248h248h248h248h248h24  2025-11-24 17:48 123,456,789   4.1 GB     1,000",
+        ],
+    );
+    check(&Report::Snapshots(vec![]), &["There is no snapshot yet: run `holdfast backup`."]);
+}
+
+#[test]
+fn a_refusal_is_part_of_the_status() {
+    let state = State {
+        server: Server { url: "https://backup.example.com:8471".to_owned(), pin: Pin::Fingerprint([0; 32]) },
+        device: DeviceId::from_bytes([0x22; 16]),
+        epoch: 1,
+        user: "anna@example.com".to_owned(),
+        public_key: [0; 32],
+        folders: vec![path(b"home/anna"), path(b"etc")],
+    };
+    let sentence = "An admin has deactivated this device. Its backups are kept; activate it again to go on.";
+    let refused =
+        RemoteError { code: "device_deactivated".to_owned(), sentence: sentence.to_owned(), kind: base::Kind::Refused };
+    check(
+        &Report::Status(Status { state, device: Err(AgentError::Remote(refused)) }),
+        &[
+            "  server      https://backup.example.com:8471",
+            "  device      dev_48h248h248h248h248h248h248",
+            "  user        anna@example.com",
+            "  folders     /home/anna",
+            "              /etc",
+            "  state       An admin has deactivated this device. Its backups are kept;",
+            "              activate it again to go on. (device_deactivated)",
+        ],
+    );
+}
+
+#[test]
+fn entries_look_as_people_know_them() {
+    let meta = |mode, user: &[u8]| Meta {
+        mode,
+        uid: 1_000,
+        gid: 0,
+        user: user.into(),
+        group: b"root".as_slice().into(),
+        mtime: FileTime { seconds: 1_764_006_480, nanos: 0 },
+        ..Meta::default()
+    };
+    let entry = |name: &[u8], mode, user: &[u8], body| Entry { name: name.to_vec(), meta: meta(mode, user), body };
+    let content = Content::Inline(Vec::new());
+    let entries = vec![
+        entry(b"dir", 0o1777, b"anna", EntryBody::Directory { tree: ChunkRef::from_bytes([0; 32]) }),
+        entry(b"a\x1bb\xff", 0o4755, b"", EntryBody::File { size: 1_300_000, content }),
+        entry(b"link", 0o777, b"anna", EntryBody::Symlink { target: b"to\nhere".to_vec() }),
+        entry(b"tty", 0o620, b"anna", EntryBody::CharDevice { major: 4, minor: 65 }),
+    ];
+    check(
+        &Report::Listed(Listed { snapshot: snapshot_id(), path: path(b""), entries }),
+        &[
+            "drwxrwxrwt  anna root       -  2025-11-24 17:48  dir/",
+            "-rwsr-xr-x  1000 root  1.3 MB  2025-11-24 17:48  a\\u{1b}b\u{fffd}",
+            "lrwxrwxrwx  anna root       -  2025-11-24 17:48  link -> to\\nhere",
+            "crw--w----  anna root   4, 65  2025-11-24 17:48  tty",
+        ],
+    );
+}
+
+#[test]
+fn errors_are_wrapped_and_name_their_code() {
+    let sentence = "no answer from backup.example.com:8471: is it running, is the address right, is a proxy needed?";
+    let refused = RemoteError {
+        code: "server_unreachable".to_owned(),
+        sentence: sentence.to_owned(),
+        kind: base::Kind::Unavailable,
+    };
+    let expected = "holdfast: no answer from backup.example.com:8471: is it running, is the address\n  right, \
+                    is a proxy needed? (server_unreachable)\n";
+    assert_eq!(error(&AgentError::Remote(refused)), expected);
+}

@@ -1,0 +1,11 @@
+//! The file system of this computer as the engine's two ports: `FolderSource` reads, `FolderTarget` writes.
+//! Refuses to follow a symbolic link on any way, and to build a path longer than the kernel takes. Linux.
+
+mod beneath;
+mod meta;
+mod owners;
+mod source;
+mod target;
+
+pub use source::FolderSource;
+pub use target::FolderTarget;

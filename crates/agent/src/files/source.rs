@@ -1,0 +1,228 @@
+//! Where a backup reads: the file system of this computer, from its root. A stored path is the absolute path
+//! without the leading slash. Refuses to follow symbolic links, to wait for pipes, and to touch access times.
+
+use super::beneath::Beneath;
+use super::meta::{self, Reach};
+use super::owners::Owners;
+use engine::{Details, EntryKind, Extent, Found, Listing, Source, SourceError, SourceFile, Stat};
+use format::{StoredPath, Xattr};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Advice, CWD, Mode, OFlags, RawDir, SeekFrom, fadvise, openat, readlinkat, seek};
+use rustix::io::{Errno, pread};
+use std::io;
+use std::mem::MaybeUninit;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The file system below one directory.
+#[derive(Debug)]
+pub struct FolderSource {
+    root: Beneath,
+    owners: Owners,
+    /// Whether the kernel shows open handles under `/proc`: without it, links and devices have no attributes.
+    has_proc: bool,
+}
+
+/// Room for the names of one call; a few hundred of them.
+const NAMES_BYTES: usize = 32 << 10;
+/// Files from this size are read ahead further than the kernel does by itself.
+const READ_AHEAD_BYTES_MIN: u64 = 1 << 20;
+
+impl FolderSource {
+    /// The whole file system of this computer.
+    ///
+    /// # Errors
+    /// The root directory cannot be opened.
+    pub fn whole() -> io::Result<Self> {
+        Self::below(Path::new("/"))
+    }
+
+    /// The file system below `root`, whose stored path is the empty one.
+    ///
+    /// # Errors
+    /// `root` is no directory or cannot be opened.
+    pub fn below(root: &Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = openat(CWD, root, flags, Mode::empty())?;
+        let has_proc = meta::stat_at(CWD, &meta::proc_path(&handle)).is_ok();
+        Ok(Self { root: Beneath::new(handle), owners: Owners::default(), has_proc })
+    }
+
+    fn open_for_reading(&self, path: &StoredPath, flags: OFlags) -> Result<OwnedFd, SourceError> {
+        let flags = flags | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        match self.root.open(path, flags | OFlags::NOATIME) {
+            // Only its owner and root may read a file without a trace.
+            Err(Errno::PERM) => self.root.open(path, flags),
+            opened => opened,
+        }
+        .map_err(source_error)
+    }
+
+    fn xattrs(&self, path: &StoredPath, kind: EntryKind) -> Result<Vec<Xattr>, SourceError> {
+        if self.has_proc {
+            return self
+                .root
+                .with_parent(path, |dir, name| meta::xattrs(&Reach::named(dir, name)))
+                .map_err(source_error);
+        }
+        match kind {
+            EntryKind::File | EntryKind::Directory => {
+                let handle = self.open_for_reading(path, OFlags::empty())?;
+                meta::xattrs(&Reach::open(&handle)).map_err(source_error)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+impl Source for FolderSource {
+    fn list(&self, dir: &StoredPath) -> Result<Listing, SourceError> {
+        let handle = self.open_for_reading(dir, OFlags::DIRECTORY)?;
+        let mut buffer = [const { MaybeUninit::uninit() }; NAMES_BYTES];
+        let mut names = RawDir::new(&handle, &mut buffer);
+        let mut listing = Listing::default();
+        while let Some(entry) = names.next() {
+            let entry = entry.map_err(source_error)?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            match meta::stat_at(&handle, name) {
+                Ok(stat) => listing.entries.push(Found { name: name.to_vec(), stat }),
+                // Gone between the two calls: the same as if it had gone before the first.
+                Err(Errno::NOENT) => {}
+                Err(error) => listing.problems.push((name.to_vec(), source_error(error))),
+            }
+        }
+        listing.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        listing.problems.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(listing)
+    }
+
+    fn stat(&self, path: &StoredPath) -> Result<Stat, SourceError> {
+        self.root.with_parent(path, |dir, name| meta::stat_at(dir, name)).map_err(source_error)
+    }
+
+    fn details(&self, path: &StoredPath, kind: EntryKind) -> Result<Details, SourceError> {
+        let target = match kind {
+            EntryKind::Symlink => {
+                let link = self.root.with_parent(path, |dir, name| readlinkat(dir, name, Vec::new()));
+                link.map_err(|error| if error == Errno::INVAL { SourceError::Replaced } else { source_error(error) })?
+                    .into_bytes()
+            }
+            _ => Vec::new(),
+        };
+        Ok(Details { xattrs: self.xattrs(path, kind)?, target })
+    }
+
+    fn open(&self, path: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError> {
+        let handle = self.open_for_reading(path, OFlags::empty())?;
+        let stat = meta::stat_open(&handle).map_err(source_error)?;
+        if stat.kind != EntryKind::File {
+            return Err(SourceError::Replaced);
+        }
+        if stat.size >= READ_AHEAD_BYTES_MIN {
+            // Advice only: a file system that does not take it reads all the same.
+            let _ = fadvise(&handle, 0, None, Advice::Sequential);
+        }
+        Ok(Box::new(OpenFile { handle, has_holes: stat.stored < stat.size }))
+    }
+
+    fn user_name(&self, uid: u32) -> Arc<[u8]> {
+        self.owners.user_name(uid)
+    }
+
+    fn group_name(&self, gid: u32) -> Arc<[u8]> {
+        self.owners.group_name(gid)
+    }
+}
+
+struct OpenFile {
+    handle: OwnedFd,
+    has_holes: bool,
+}
+
+impl SourceFile for OpenFile {
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, SourceError> {
+        let mut done = 0;
+        while done < bytes.len() {
+            match pread(&self.handle, &mut bytes[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(len) => done += len,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(source_error(error)),
+            }
+        }
+        Ok(done)
+    }
+
+    fn stat(&self) -> Result<Stat, SourceError> {
+        meta::stat_open(&self.handle).map_err(source_error)
+    }
+
+    fn extents(&self, size: u64) -> Result<Vec<Extent>, SourceError> {
+        let mut extents = Extents::default();
+        let mut at = 0;
+        while at < size {
+            if !self.has_holes {
+                extents.data(size - at);
+                break;
+            }
+            let data = match seek(&self.handle, SeekFrom::Data(at)) {
+                Ok(data) => data.clamp(at, size),
+                Err(Errno::NXIO) => size,
+                // The file system does not tell.
+                Err(Errno::INVAL | Errno::NOTSUP) => at,
+                Err(error) => return Err(source_error(error)),
+            };
+            extents.hole(data - at);
+            if data == size {
+                break;
+            }
+            let end = match seek(&self.handle, SeekFrom::Hole(data)) {
+                Ok(end) => end.clamp(data, size),
+                Err(Errno::NXIO | Errno::INVAL | Errno::NOTSUP) => size,
+                Err(error) => return Err(source_error(error)),
+            };
+            // A hole right where the data was just found: the file changes under us, and reading it will tell.
+            let end = if end == data { size } else { end };
+            extents.data(end - data);
+            at = end;
+        }
+        Ok(extents.0)
+    }
+}
+
+/// Stretches in order, neighbours of one kind joined.
+#[derive(Default)]
+struct Extents(Vec<Extent>);
+
+impl Extents {
+    fn data(&mut self, len: u64) {
+        match self.0.last_mut() {
+            Some(Extent::Data(last)) => *last += len,
+            _ if len > 0 => self.0.push(Extent::Data(len)),
+            _ => {}
+        }
+    }
+
+    fn hole(&mut self, len: u64) {
+        match self.0.last_mut() {
+            Some(Extent::Hole(last)) => *last += len,
+            _ if len > 0 => self.0.push(Extent::Hole(len)),
+            _ => {}
+        }
+    }
+}
+
+fn source_error(error: Errno) -> SourceError {
+    match error {
+        Errno::NOENT | Errno::STALE => SourceError::Gone,
+        Errno::ACCESS | Errno::PERM => SourceError::Denied,
+        Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NXIO => SourceError::Replaced,
+        other => SourceError::Io(other.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! The endpoint: this computer's files as the engine's ports, the way to the server, and the commands of a person.
+//! Refuses to decide about its own activation: it asks, and obeys the last answer. Commands: docs/cli.md.
+
+pub mod activation;
+pub mod backup;
+pub mod cache;
+pub mod cli;
+pub mod error;
+pub mod evidence;
+pub mod files;
+pub mod folders;
+pub mod remote;
+pub mod restore;
+pub mod snapshots;
+pub mod state;
+pub mod status;

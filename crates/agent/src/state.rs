@@ -1,0 +1,289 @@
+//! What the endpoint keeps between runs: which server, which device, which folders, and the device's key.
+//! Refuses to start when others can read it, and to guess when it is damaged. Layout: docs/cli.md, "State".
+
+mod key;
+mod pending;
+mod private;
+
+use crate::error::AgentError;
+use base::DeviceId;
+use data_encoding::HEXLOWER;
+use format::StoredPath;
+pub use key::DeviceKey;
+pub use pending::Pending;
+use private::{PrivateDir, damaged};
+use protocol::{Hex, Text};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+const STATE_FILE: &str = "state.json";
+const KEY_FILE: &str = "device.key";
+const PENDING_FILE: &str = "pending.json";
+const PENDING_KEY_FILE: &str = "pending.key";
+const CACHE_FILE: &str = "trees.cache";
+/// The version that this build writes, and the only one that it reads.
+const VERSION: u32 = 1;
+
+/// The state directory: there, private, and ours.
+#[derive(Debug)]
+pub struct StateDir(PrivateDir);
+
+/// Who this computer is to its server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The server.
+    pub server: Server,
+    /// The record that this computer is.
+    pub device: DeviceId,
+    /// Which binding of a key to the record this is.
+    pub epoch: u64,
+    /// Whose device it is.
+    pub user: String,
+    /// The public half of the device's key.
+    pub public_key: [u8; 32],
+    /// What is backed up when no folder is named.
+    pub folders: Vec<StoredPath>,
+}
+
+/// A server, and how it is known to be the right one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// `https://host:port`, without a final slash.
+    pub url: String,
+    /// What its certificate must be.
+    pub pin: Pin,
+}
+
+/// What a server's certificate must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// Issued by one of these authorities: certificates in PEM.
+    Ca(String),
+    /// This very certificate, or one issued by it: SHA-256 of its bytes.
+    Fingerprint([u8; 32]),
+}
+
+/// Held while a command works with the state; released when dropped.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "the lock lives as long as the open file")] File);
+
+impl StateDir {
+    /// Opens the directory, made when it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made, belongs to somebody else, or can be read by others.
+    pub fn open(path: &Path) -> Result<Self, AgentError> {
+        PrivateDir::open(path).map(Self)
+    }
+
+    /// The state and the device's key; `None` when this computer was never activated.
+    ///
+    /// # Errors
+    /// A file that others can read, or that is damaged: the sentence says what to do.
+    pub fn load(&self) -> Result<Option<(State, DeviceKey)>, AgentError> {
+        let Some(bytes) = self.0.read(STATE_FILE)? else { return Ok(None) };
+        let state = parse(&bytes).map_err(|flaw| flaw.about(&self.0.join(STATE_FILE)))?;
+        let key = self.key_of(&state)?;
+        Ok(Some((state, key)))
+    }
+
+    /// The state and key of a device that is activated.
+    ///
+    /// # Errors
+    /// `not_activated`, and as `load`.
+    pub fn activated(&self) -> Result<(State, DeviceKey), AgentError> {
+        self.load()?.ok_or(AgentError::NotActivated)
+    }
+
+    /// Replaces the state; durable when this returns.
+    ///
+    /// # Errors
+    /// The disk is full or fails; the state is then as before.
+    pub fn store(&self, state: &State) -> Result<(), AgentError> {
+        self.0.replace(STATE_FILE, &render(state))
+    }
+
+    /// Makes a pending activation the device's state.
+    ///
+    /// # Errors
+    /// The disk is full or fails; the same activation can then be asked for again, with the same answer.
+    pub fn adopt(&self, state: &State) -> Result<(), AgentError> {
+        // ORDER: the state says which key it needs; `key_of` finds it under either name when we die between the two.
+        self.store(state)?;
+        self.0.rename(PENDING_KEY_FILE, KEY_FILE)?;
+        self.0.remove(PENDING_FILE)
+    }
+
+    /// The activation that was asked for last and never answered, if any. One that is damaged is none.
+    ///
+    /// # Errors
+    /// A file that others can read.
+    pub fn pending(&self) -> Result<Option<(Pending, DeviceKey)>, AgentError> {
+        let (Some(bytes), Some(key)) = (self.0.read(PENDING_FILE)?, self.0.read(PENDING_KEY_FILE)?) else {
+            return Ok(None);
+        };
+        Ok(Pending::parse(&bytes).zip(DeviceKey::from_pkcs8(&key)))
+    }
+
+    /// Keeps an activation that is about to be asked for; durable when this returns.
+    ///
+    /// # Errors
+    /// The disk is full or fails.
+    pub fn keep_pending(&self, pending: &Pending, key: &DeviceKey) -> Result<(), AgentError> {
+        // ORDER: a request is only ever repeated with the key that it was made for, so the old request goes first.
+        self.0.remove(PENDING_FILE)?;
+        self.0.replace(PENDING_KEY_FILE, &key.to_pkcs8())?;
+        self.0.replace(PENDING_FILE, &pending.render())
+    }
+
+    /// Where the trees of the last snapshot are kept. Never fails.
+    pub fn cache_file(&self) -> PathBuf {
+        self.0.join(CACHE_FILE)
+    }
+
+    /// Takes the lock of one kind of work; `what` names it for people: `a backup`.
+    ///
+    /// # Errors
+    /// `already_running`, or the lock file cannot be made.
+    pub fn lock(&self, file: &str, what: &'static str) -> Result<Lock, AgentError> {
+        let path = self.0.join(file);
+        let lock = self.0.open_lock(file)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Lock(lock)),
+            Err(Errno::WOULDBLOCK) => Err(AgentError::Busy { what }),
+            Err(error) => Err(AgentError::file("locking", path)(error.into())),
+        }
+    }
+
+    fn key_of(&self, state: &State) -> Result<DeviceKey, AgentError> {
+        let fits = |key: &DeviceKey| key.public() == state.public_key;
+        let stored = self.0.read(KEY_FILE)?.and_then(|bytes| DeviceKey::from_pkcs8(&bytes));
+        if let Some(key) = stored.filter(fits) {
+            return Ok(key);
+        }
+        let pending = self.0.read(PENDING_KEY_FILE)?.and_then(|bytes| DeviceKey::from_pkcs8(&bytes));
+        let flaw = "it is not the key that the server knows";
+        let key = pending.filter(fits).ok_or_else(|| damaged(&self.0.join(KEY_FILE), flaw))?;
+        self.0.rename(PENDING_KEY_FILE, KEY_FILE)?;
+        self.0.remove(PENDING_FILE)?;
+        Ok(key)
+    }
+}
+
+/// `state.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StateFile {
+    version: u32,
+    server: ServerFile,
+    device: Text<DeviceId>,
+    epoch: u64,
+    user: String,
+    public_key: Hex<32>,
+    folders: Vec<String>,
+}
+
+/// The version alone: a later version may have other fields.
+#[derive(Deserialize)]
+struct VersionOnly {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServerFile {
+    url: String,
+    pin: PinFile,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum PinFile {
+    Ca { pem: String },
+    Fingerprint { sha256: Hex<32> },
+}
+
+/// What is wrong with the bytes of `state.json`.
+enum Flaw {
+    Damaged(String),
+    Version(u32),
+}
+
+impl Flaw {
+    fn about(self, path: &Path) -> AgentError {
+        match self {
+            Flaw::Damaged(what) => damaged(path, &what),
+            Flaw::Version(version) => {
+                let sentence = format!("{} has version {version}, and this program reads {VERSION}", path.display());
+                let advice = "install the release that wrote it, or activate again";
+                AgentError::state("state_version", format!("{sentence}: {advice}"))
+            }
+        }
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<State, Flaw> {
+    let json = |error: serde_json::Error| Flaw::Damaged(error.to_string());
+    let found: VersionOnly = serde_json::from_slice(bytes).map_err(json)?;
+    if found.version != VERSION {
+        return Err(Flaw::Version(found.version));
+    }
+    let file: StateFile = serde_json::from_slice(bytes).map_err(json)?;
+    let folder = |text: &String| {
+        let bytes = protocol::path_from_text(text)?;
+        StoredPath::from_bytes(bytes).ok()
+    };
+    let folders = file.folders.iter().map(folder).collect::<Option<Vec<_>>>();
+    let folders = folders.ok_or_else(|| Flaw::Damaged("a folder is not a path".to_owned()))?;
+    let pin = match file.server.pin {
+        PinFile::Ca { pem } => Pin::Ca(pem),
+        PinFile::Fingerprint { sha256 } => Pin::Fingerprint(sha256.0),
+    };
+    Ok(State {
+        server: Server { url: file.server.url, pin },
+        device: file.device.0,
+        epoch: file.epoch,
+        user: file.user,
+        public_key: file.public_key.0,
+        folders,
+    })
+}
+
+fn render(state: &State) -> Vec<u8> {
+    let pin = match &state.server.pin {
+        Pin::Ca(pem) => PinFile::Ca { pem: pem.clone() },
+        Pin::Fingerprint(sha256) => PinFile::Fingerprint { sha256: Hex(*sha256) },
+    };
+    let file = StateFile {
+        version: VERSION,
+        server: ServerFile { url: state.server.url.clone(), pin },
+        device: Text(state.device),
+        epoch: state.epoch,
+        user: state.user.clone(),
+        public_key: Hex(state.public_key),
+        folders: state.folders.iter().map(|folder| protocol::path_to_text(folder.as_bytes())).collect(),
+    };
+    let mut bytes = serde_json::to_vec_pretty(&file).expect("a struct of texts and numbers is always JSON");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// A fingerprint as `holdfast-server fingerprint` shows it: 64 hexadecimal digits. Never fails.
+pub fn fingerprint_text(sha256: &[u8; 32]) -> String {
+    HEXLOWER.encode(sha256)
+}
+
+/// The fingerprint in a text of 64 hexadecimal digits, with or without colons or spaces, in either case; `None` for
+/// anything else. Never fails otherwise.
+pub fn fingerprint_from_text(text: &str) -> Option<[u8; 32]> {
+    let digits: String = text.chars().filter(|letter| !matches!(letter, ':' | ' ')).collect();
+    let digits = digits.to_ascii_lowercase();
+    let digits = digits.strip_prefix("sha256").unwrap_or(&digits);
+    HEXLOWER.decode(digits.as_bytes()).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests;
