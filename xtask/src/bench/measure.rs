@@ -1,0 +1,85 @@
+//! Runs a program to its end and says what it took: time, CPU seconds, peak memory; also of a server beside it.
+//! Reads /proc, so it is for Linux.
+
+use anyhow::{Context, Result, bail};
+use base::{Bytes, Clock as _, SystemClock};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use std::fmt;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// What one piece of work took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measured {
+    /// From start to end, in seconds.
+    pub wall_s: f64,
+    /// CPU time of the program itself, in seconds.
+    pub cpu_s: f64,
+    /// CPU time of the server meanwhile, in seconds; 0 where there is none.
+    pub server_cpu_s: f64,
+    /// The most memory that the program had.
+    pub peak: Bytes,
+    /// The most memory that the server had meanwhile; 0 where there is none.
+    pub server_peak: Bytes,
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Measured { wall_s, cpu_s, server_cpu_s, peak, server_peak } = self;
+        write!(f, "{wall_s:7.2} s, CPU {cpu_s:6.2} + {server_cpu_s:5.2} s, peak {peak} + {server_peak}")
+    }
+}
+
+/// Runs `command`, with the server `server` beside it where there is one.
+pub fn run(command: &mut Command, server: Option<u32>) -> Result<Measured> {
+    if let Some(server) = server {
+        reset_peak(server)?;
+    }
+    let server_cpu_before = server.map(cpu_of).transpose()?.unwrap_or_default();
+    let began_at = SystemClock.now();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("starting the program")?;
+    let pid = child.id();
+    let mut peak = Bytes(0);
+    while !has_ended(pid)? {
+        peak = peak.max(peak_of(pid).unwrap_or_default());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let wall_s = SystemClock.now().since(began_at).as_ms() as f64 / 1e3;
+    // It has ended and was not waited for yet: its CPU time is still to be read.
+    let cpu_s = cpu_of(pid)?;
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{command:?} failed: {status}");
+    }
+    let server_cpu_s = server.map(cpu_of).transpose()?.unwrap_or_default() - server_cpu_before;
+    let server_peak = server.and_then(peak_of).unwrap_or_default();
+    Ok(Measured { wall_s, cpu_s, server_cpu_s, peak, server_peak })
+}
+
+fn has_ended(pid: u32) -> Result<bool> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("a process has a number")?;
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    Ok(waitid(WaitId::Pid(pid), options)?.is_some())
+}
+
+/// CPU seconds of a process and its threads, in user and system mode.
+fn cpu_of(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("reading /proc")?;
+    let after_name = stat.rsplit(") ").next().context("a process has a name")?;
+    let fields: Vec<&str> = after_name.split(' ').collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("a time in ticks");
+    let per_second = rustix::param::clock_ticks_per_second() as f64;
+    Ok((ticks(11)? + ticks(12)?) / per_second)
+}
+
+fn peak_of(pid: u32) -> Option<Bytes> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(Bytes::kib(kib))
+}
+
+fn reset_peak(pid: u32) -> Result<()> {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").context("forgetting the server's peak memory")
+}
