@@ -4,19 +4,18 @@
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use threadpool::ThreadPool;
 use tokio::sync::oneshot;
 
 /// Where blocking and computing work is done; cheap to clone.
 #[derive(Clone)]
-pub struct Cpu(Option<Arc<rayon::ThreadPool>>);
+pub struct Cpu(Option<ThreadPool>);
 
 impl Cpu {
-    /// A pool of so many threads, one at least, that lives as long as its clones. Never fails: where the system gives
-    /// no more threads, work is done inline.
+    /// A pool of so many threads, one at least, that lives as long as its clones. An idle thread sleeps: one that spins
+    /// would take the core from the server beside it. Never fails, as far as the system gives threads.
     pub fn threads(threads: usize) -> Self {
-        let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1));
-        Self(builder.thread_name(|number| format!("engine-{number}")).build().ok().map(Arc::new))
+        Self(Some(threadpool::Builder::new().num_threads(threads.max(1)).thread_name("engine".to_owned()).build()))
     }
 
     /// Work is done where it is asked for, one piece after the other. Never fails.
@@ -31,7 +30,7 @@ impl Cpu {
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let Some(pool) = &self.0 else { return work() };
         let (sender, receiver) = oneshot::channel::<Result<T, Box<dyn Any + Send>>>();
-        pool.spawn(move || {
+        pool.execute(move || {
             // Nobody waits any more when the run was given up: the result is then nobody's.
             let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
         });
@@ -44,7 +43,6 @@ impl Cpu {
 
 impl fmt::Debug for Cpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let threads = self.0.as_ref().map_or(0, |pool| pool.current_num_threads());
-        write!(f, "Cpu({threads} threads)")
+        write!(f, "Cpu({} threads)", self.0.as_ref().map_or(0, ThreadPool::max_count))
     }
 }

@@ -68,6 +68,33 @@ fn a_file_that_only_looks_touched_is_read_again() {
 }
 
 #[test]
+fn no_reading_is_larger_than_a_window_even_of_a_file_that_grew() {
+    let world = World::of(|files| {
+        files.write("log", noise(1, 100));
+        files.write("large", noise(2, 9_000_000));
+    });
+    let grow = |files: &mut crate::world::files::Files| files.write("log", noise(3, 9_000_000));
+    world.source.change((When::Before, Op::Open), &path("log"), 1..=1, grow);
+    let backup = world.assert_round_trip();
+    assert!(backup.source.largest_read <= 4 << 20, "{} bytes in one reading", backup.source.largest_read);
+}
+
+#[test]
+fn a_file_that_ends_before_it_says_is_saved_as_far_as_it_went_and_reported() {
+    for (len, end) in [(400, 100), (400, 0), (5_000, 1_000), (LARGE, 6 << 20), (LARGE, 4 << 20), (LARGE, 0)] {
+        let world = World::of(|files| files.write("file", noise(1, len)));
+        world.source.cut_off(&path("file"), end);
+        let backup = world.backup();
+        assert_eq!(backup.problems(), problems(&[("file", "file_changed")]), "{len} cut off at {end}");
+        assert_eq!(size_of(&world, "file"), end);
+        world.restore();
+        world.source.drop_rules();
+        // Nothing but its length tells that it was not whole.
+        assert_eq!(world.assert_round_trip().source.opens, [path("file")]);
+    }
+}
+
+#[test]
 fn a_file_that_grows_while_it_is_read_never_comes_out_torn() {
     for (before, after) in [(100, 6 << 20), (5_000, 6_000), (LARGE, LARGE + (5 << 20)), (0, 600)] {
         let world = World::of(|files| files.write("log", noise(1, before)));

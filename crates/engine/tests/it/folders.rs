@@ -67,6 +67,13 @@ fn a_folder_in_another_is_saved_once() {
 }
 
 #[test]
+fn a_missing_folder_in_another_is_nobodys_problem() {
+    let world = world(&["home", "home/eve"]);
+    assert_eq!(world.backup().problems(), []);
+    assert_saved(&world, &["home"]);
+}
+
+#[test]
 fn a_missing_folder_is_a_problem_and_the_others_are_saved() {
     let world = world(&["home/ann", "home/eve", "mnt/disk", "home/here/letter"]);
     let backup = world.backup();

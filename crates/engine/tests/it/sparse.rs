@@ -87,6 +87,14 @@ fn only_the_data_of_a_sparse_file_is_read_sent_and_written() {
 }
 
 #[test]
+fn holes_of_small_files_are_left_out_too() {
+    let world = World::of(|files| files.put("image", comb(3, 4_096, 100_000)));
+    let backup = world.assert_round_trip();
+    assert_eq!(backup.source.bytes_read, 3 * 4_096);
+    assert_eq!(world.restore().bytes_written(), 3 * 4_096);
+}
+
+#[test]
 fn thousands_of_stretches_go_into_lists() {
     let world = World::of(|files| files.put("image", comb(12_000, 512, 4_096)));
     let backup = world.assert_round_trip();

@@ -5,7 +5,7 @@ use super::content::Content;
 use super::files::{Body, Files, Miss};
 use engine::{Details, EntryKind, Extent, Found, Listing, Source, SourceError, SourceFile, Stat};
 use format::StoredPath;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -48,6 +48,8 @@ pub struct Record {
     pub opens: Vec<StoredPath>,
     pub reads: u64,
     pub bytes_read: u64,
+    /// The most bytes that were asked for in one reading.
+    pub largest_read: usize,
     pub lists: u64,
     /// Entries whose attributes were read.
     pub details: Vec<StoredPath>,
@@ -60,6 +62,7 @@ struct Inner {
     files: Mutex<Files>,
     rules: Mutex<Vec<Rule>>,
     repeated: Mutex<HashSet<StoredPath>>,
+    cut_off: Mutex<HashMap<StoredPath, u64>>,
     record: Mutex<Record>,
 }
 
@@ -79,8 +82,9 @@ enum Act {
 
 impl MemorySource {
     pub fn new(files: Files) -> Self {
-        let (rules, repeated, record) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { files: Mutex::new(files), rules, repeated, record }))
+        let (rules, repeated, cut_off) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (files, record) = (Mutex::new(files), Mutex::default());
+        Self(Arc::new(Inner { files, rules, repeated, cut_off, record }))
     }
 
     pub fn files(&self) -> MutexGuard<'_, Files> {
@@ -112,10 +116,16 @@ impl MemorySource {
         lock(&self.0.repeated).insert(dir.clone());
     }
 
+    /// Nothing is read from here on, though the file still claims to be longer.
+    pub fn cut_off(&self, path: &StoredPath, at: u64) {
+        lock(&self.0.cut_off).insert(path.clone(), at);
+    }
+
     /// Everything works again.
     pub fn drop_rules(&self) {
         lock(&self.0.rules).clear();
         lock(&self.0.repeated).clear();
+        lock(&self.0.cut_off).clear();
     }
 
     fn rule(&self, op: Op, path: &StoredPath, when: When, calls: RangeInclusive<u64>, act: Act) {
@@ -237,9 +247,13 @@ impl OpenFile {
 
 impl SourceFile for OpenFile {
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, SourceError> {
-        let len = self.content(Op::Read, |content| content.read_at(offset, bytes))?;
+        let mut len = self.content(Op::Read, |content| content.read_at(offset, bytes))?;
+        if let Some(end) = lock(&self.source.0.cut_off).get(&self.path) {
+            len = len.min(end.saturating_sub(offset) as usize);
+        }
         let mut record = lock(&self.source.0.record);
         record.reads += 1;
+        record.largest_read = record.largest_read.max(bytes.len());
         record.bytes_read += len as u64;
         Ok(len)
     }
