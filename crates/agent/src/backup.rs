@@ -38,8 +38,8 @@ pub struct BackedUp {
 }
 
 /// Backs up `folders`, or those of the state when none is given. The first folders ever given are remembered.
-/// `begun` is called with the snapshot to go on from where it covers the same folders, so that progress knows about
-/// how much there is.
+/// `begun` is called with the snapshot to go on from where it covers the same folders, and with the folders, so that
+/// progress knows about how much there is.
 ///
 /// # Errors
 /// Not activated, already running, nothing to back up; the server refuses or cannot be reached.
@@ -47,7 +47,7 @@ pub async fn run(
     around: &Around,
     dir: &StateDir,
     folders: Vec<StoredPath>,
-    begun: impl FnOnce(Option<&SnapshotDetail>),
+    begun: impl FnOnce(Option<&SnapshotDetail>, &[StoredPath]),
 ) -> Result<BackedUp, AgentError> {
     let (state, key) = dir.activated()?;
     let _lock = dir.lock(LOCK_FILE, "a backup")?;
@@ -60,7 +60,7 @@ pub async fn run(
         && error.code() == TREE_NAMES_MISSING
     {
         // What the parent snapshot takes for granted is damaged at the server: a run that reads everything heals it.
-        done = attempt.make(false, |_| ()).await;
+        done = attempt.make(false, |_, _| ()).await;
     }
     let Made { run, parent, outcome } = done?;
     let took = around.clock.now().since(began_at);
@@ -87,14 +87,18 @@ struct Made {
 }
 
 impl Attempt<'_> {
-    async fn make(&self, uses_parent: bool, begun: impl FnOnce(Option<&SnapshotDetail>)) -> Result<Made, AgentError> {
+    async fn make(
+        &self,
+        uses_parent: bool,
+        begun: impl FnOnce(Option<&SnapshotDetail>, &[StoredPath]),
+    ) -> Result<Made, AgentError> {
         let source = FolderSource::whole().map_err(AgentError::file("opening", Path::new("/")))?;
         let mut request = [0; 16];
         self.around.entropy.fill(&mut request);
         let request = BeginRequest { request: Hex(request), purpose: Purpose::Backup };
         let mut reply = self.connection.begin(&request).await.map_err(AgentError::Remote)?;
         reply.snapshot.take_if(|_| !uses_parent);
-        begun(reply.snapshot.as_ref().filter(|parent| covers(parent, self.folders)));
+        begun(reply.snapshot.as_ref().filter(|parent| covers(parent, self.folders)), self.folders);
         let run = reply.run.0;
         let plan = plan(self.around, self.state, self.key.clone(), reply, self.folders.to_vec())?;
         let parent = plan.parent.as_ref().map(|parent| parent.snapshot);

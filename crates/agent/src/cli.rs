@@ -3,6 +3,7 @@
 
 mod args;
 mod ask;
+mod count;
 mod json;
 mod meter;
 mod text;
@@ -24,7 +25,7 @@ use format::StoredPath;
 use meter::{Goal, Meter, Work};
 use protocol::agent::run::SnapshotDetail;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,7 +65,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Err(error) => return misread(&error, wants_json),
     };
     if args.common.verbose {
-        let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(tracing::Level::DEBUG).try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal())
+            .with_max_level(tracing::Level::DEBUG)
+            .try_init();
     }
     let json = args.common.json;
     let ended = start(args, environment);
@@ -111,7 +116,10 @@ async fn run(args: Args, environment: &Environment) -> Result<Report, AgentError
         }
         Command::Backup { folders } => {
             let folders = folders.iter().map(|typed| folders::folder(typed)).collect::<Result<Vec<_>, _>>()?;
-            let begun = |parent: Option<&SnapshotDetail>| meter.begin(Work::Backup, parent.map(Goal::of));
+            let begun = |parent: Option<&SnapshotDetail>, folders: &[StoredPath]| {
+                let folders = folders.to_vec();
+                meter.begin(Work::Backup, parent.map(Goal::of), move |stop| count::count(folders, stop));
+            };
             let done = backup::run(&around, &dir, folders, begun).await;
             meter.end().await;
             done.map(Report::BackedUp)
@@ -119,7 +127,9 @@ async fn run(args: Args, environment: &Environment) -> Result<Report, AgentError
         Command::Restore { snapshot, paths, to } => {
             let paths: Vec<StoredPath> = paths.iter().map(|typed| folders::entry(typed)).collect::<Result<_, _>>()?;
             let is_whole = paths.is_empty();
-            let begun = |detail: &SnapshotDetail| meter.begin(Work::Restore, is_whole.then(|| Goal::of(detail)));
+            let begun = |detail: &SnapshotDetail| {
+                meter.begin(Work::Restore, is_whole.then(|| Goal::of(detail)), |_| None);
+            };
             let done = restore::run(&around, &dir, &snapshot, paths, &to, begun).await;
             meter.end().await;
             done.map(Report::Restored)

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
@@ -106,6 +106,19 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs a command that must succeed, and gives its answer. On a terminal its own progress is shown.
+pub fn ask_and_show(command: &mut Command) -> Result<Value> {
+    if !std::io::stderr().is_terminal() {
+        return ask(command);
+    }
+    let output = command.arg("--progress").stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("running {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?} failed: {}", sentence_of(&output));
+    }
+    answer(&output)
 }
 
 /// Runs a command that must succeed, and gives its answer.

@@ -3,7 +3,7 @@
 use super::compare;
 use super::corpus::Corpus;
 use super::ledger::{Ledger, Numbers, Step, Verdict};
-use super::programs::{Programs, Server, ask, ask_in_vain};
+use super::programs::{Programs, Server, ask, ask_and_show, ask_in_vain};
 use anyhow::{Context, Result, ensure};
 use base::{Bytes, Clock as _, Count, SystemClock};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -83,7 +83,7 @@ impl<'a> Story<'a> {
         let mut command = self.programs.device(&self.state, &["activate", "--server", &url, "--email", EMAIL]);
         command.arg("--password-file").arg(&self.password).arg("--ca").arg(self.data.join("ca.pem"));
         command.arg("--folder").arg(&self.corpus.copy);
-        let answer = self.timed(name, None, |_| ask(&mut command))?;
+        let answer = self.timed(name, Shown::Spinner, |_| ask(&mut command))?;
         let got = text(&answer, "outcome")?;
         ensure!(got == outcome || (outcome == "reactivated" && got == "replaced"), "the activation is {got}");
         let device = text(&answer, "device")?;
@@ -93,8 +93,7 @@ impl<'a> Story<'a> {
 
     fn backup(&mut self, name: &str, note: &str) -> Result<Numbers> {
         let mut command = self.programs.device(&self.state, &["backup"]);
-        let total = self.corpus.bytes;
-        let answer = self.timed(name, Some(total), |_| ask(&mut command))?;
+        let answer = self.timed(name, Shown::Heading, |_| ask_and_show(&mut command))?;
         self.report(&answer, note)
     }
 
@@ -114,12 +113,12 @@ impl<'a> Story<'a> {
 
     fn deactivate(&mut self, device: &str) -> Result<()> {
         let mut command = self.programs.admin(&self.data, &["device", "deactivate", device]);
-        self.timed("deactivate", None, |_| ask(&mut command)).map(|_| ())
+        self.timed("deactivate", Shown::Spinner, |_| ask(&mut command)).map(|_| ())
     }
 
     fn refused(&mut self) -> Result<()> {
         let mut command = self.programs.device(&self.state, &["backup"]);
-        let (code, sentence) = self.timed("backup is refused", None, |_| ask_in_vain(&mut command))?;
+        let (code, sentence) = self.timed("backup is refused", Shown::Spinner, |_| ask_in_vain(&mut command))?;
         ensure!(code == "device_deactivated", "the backup was refused with {code}: {sentence}");
         self.note(sentence);
         Ok(())
@@ -129,8 +128,7 @@ impl<'a> Story<'a> {
         let target = self.place.join("restored");
         let mut command = self.programs.device(&self.state, &["restore", "latest"]);
         command.arg(&self.corpus.copy).arg("--to").arg(&target);
-        let total = self.corpus.bytes;
-        self.timed("restore", Some(total), |_| ask(&mut command))?;
+        self.timed("restore", Shown::Heading, |_| ask_and_show(&mut command))?;
         let copy = target.join(self.corpus.copy.file_name().context("the copy has a name")?);
         let compared = compare::trees(&self.corpus.copy, &copy).context("the restored folder differs")?;
         self.note(format!(
@@ -149,8 +147,8 @@ impl<'a> Story<'a> {
         let mut command = self.programs.device(&self.state, &["backup"]);
         command.arg(&self.corpus.copy).arg(&fresh);
         let mut killed_after = 0;
-        let answer = self.timed("server killed meanwhile", None, |story| {
-            let backup = std::thread::spawn(move || ask(&mut command));
+        let answer = self.timed("server killed meanwhile", Shown::Heading, |story| {
+            let backup = std::thread::spawn(move || ask_and_show(&mut command));
             while !backup.is_finished() && killed_after == 0 {
                 std::thread::sleep(Duration::from_millis(2));
                 if story.packs()? > before {
@@ -178,7 +176,7 @@ impl<'a> Story<'a> {
 
     fn scrub(&mut self) -> Result<()> {
         let mut command = self.programs.admin(&self.data, &["scrub"]);
-        let answer = self.timed("scrub", None, |_| ask(&mut command))?;
+        let answer = self.timed("scrub", Shown::Spinner, |_| ask(&mut command))?;
         let problems = answer["problems"].as_array().map_or(0, Vec::len);
         ensure!(problems == 0, "scrub found problems: {answer}");
         self.note("every pack, chunk name, tree and snapshot is what it must be".to_owned());
@@ -192,12 +190,14 @@ impl<'a> Story<'a> {
         Ok(whole.count() as u64)
     }
 
-    fn timed<T>(&mut self, name: &str, _bytes: Option<u64>, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let shown = Shown::begin(name);
+    fn timed<T>(&mut self, name: &str, shown: Shown, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let bar = shown.begin(name);
         let began_at = SystemClock.now();
         let done = work(self).with_context(|| format!("step \"{name}\""))?;
         let time_ms = SystemClock.now().since(began_at).as_ms();
-        shown.end();
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
         self.steps.push(Step { name: name.to_owned(), time_ms, ..Step::default() });
         Ok(done)
     }
@@ -223,26 +223,26 @@ fn text(answer: &Value, field: &str) -> Result<String> {
     answer[field].as_str().map(str::to_owned).with_context(|| format!("the answer has {field}: {answer}"))
 }
 
-/// A step on the screen: a spinner with its time on a terminal, a plain line elsewhere.
-struct Shown(Option<ProgressBar>);
+/// How a step is shown while it goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// By its name, above the progress of the endpoint itself.
+    Heading,
+    /// By a spinner on a terminal, by its name elsewhere.
+    Spinner,
+}
 
 impl Shown {
-    fn begin(name: &str) -> Self {
-        if !std::io::stderr().is_terminal() {
+    fn begin(self, name: &str) -> Option<ProgressBar> {
+        if self == Shown::Heading || !std::io::stderr().is_terminal() {
             eprintln!("{name} …");
-            return Self(None);
+            return None;
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{spinner} {msg:24} {elapsed}").expect("the template is well formed");
         bar.set_style(style);
         bar.set_message(name.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
-        Self(Some(bar))
-    }
-
-    fn end(self) {
-        if let Some(bar) = self.0 {
-            bar.finish_and_clear();
-        }
+        Some(bar)
     }
 }

@@ -30,6 +30,9 @@ pub(super) struct Common {
     /// Write one JSON object to stdout, and no progress
     #[arg(long, global = true)]
     pub json: bool,
+    /// Show progress on stderr with --json too
+    #[arg(long, global = true)]
+    pub progress: bool,
     /// Show no progress
     #[arg(long, short, global = true)]
     pub quiet: bool,

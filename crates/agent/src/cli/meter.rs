@@ -8,7 +8,8 @@ use engine::Totals;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use protocol::agent::run::SnapshotDetail;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -58,7 +59,7 @@ enum How {
 impl Meter {
     /// For a command with these wishes. Nothing is shown yet.
     pub fn new(common: &Common, around: Around) -> Self {
-        let how = match common.json || common.quiet {
+        let how = match (common.json && !common.progress) || common.quiet {
             true => How::Silent,
             // Log lines would be drawn over.
             false if io::stderr().is_terminal() && !common.verbose => How::Bars,
@@ -67,14 +68,23 @@ impl Meter {
         Self { how, around, shown: Mutex::new(None) }
     }
 
-    /// Begins to show the work until `end`.
-    pub fn begin(&self, work: Work, goal: Option<Goal>) {
+    /// Begins to show the work until `end`. Where nobody knows the goal, `count` is called to find it meanwhile.
+    pub fn begin(
+        &self,
+        work: Work,
+        goal: Option<Goal>,
+        count: impl FnOnce(&Arc<AtomicBool>) -> Option<Goal> + Send + 'static,
+    ) {
         let (stop, stopped) = oneshot::channel();
         let around = self.around.clone();
+        let goal = match (self.how, goal) {
+            (How::Silent, _) => return,
+            (How::Bars | How::Lines, Some(goal)) => Sought::Known(goal),
+            (How::Bars | How::Lines, None) => Sought::counting(count),
+        };
         let task = match self.how {
-            How::Silent => return,
-            How::Bars => tokio::spawn(bars(around, work, goal, stopped)),
             How::Lines => tokio::spawn(lines(around, work, goal, stopped)),
+            How::Bars | How::Silent => tokio::spawn(bars(around, work, goal, stopped)),
         };
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some((stop, task));
     }
@@ -90,10 +100,50 @@ impl Meter {
     }
 }
 
-async fn bars(around: Around, work: Work, goal: Option<Goal>, mut stopped: oneshot::Receiver<()>) {
+/// The goal, or the walk that looks for it.
+enum Sought {
+    Known(Goal),
+    Counting { counted: oneshot::Receiver<Option<Goal>>, stop: Arc<AtomicBool> },
+    Unknown,
+}
+
+impl Sought {
+    fn counting(count: impl FnOnce(&Arc<AtomicBool>) -> Option<Goal> + Send + 'static) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (sender, counted) = oneshot::channel();
+        let stops = Arc::clone(&stop);
+        // The backup may be over first: nobody waits for the count then.
+        tokio::task::spawn_blocking(move || sender.send(count(&stops)));
+        Sought::Counting { counted, stop }
+    }
+
+    fn goal(&mut self) -> Option<Goal> {
+        if let Sought::Counting { counted, .. } = self {
+            match counted.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) => return None,
+                Ok(Some(goal)) => *self = Sought::Known(goal),
+                Ok(None) | Err(oneshot::error::TryRecvError::Closed) => *self = Sought::Unknown,
+            }
+        }
+        match self {
+            Sought::Known(goal) => Some(*goal),
+            Sought::Counting { .. } | Sought::Unknown => None,
+        }
+    }
+}
+
+impl Drop for Sought {
+    fn drop(&mut self) {
+        if let Sought::Counting { stop, .. } = self {
+            stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn bars(around: Around, work: Work, mut sought: Sought, mut stopped: oneshot::Receiver<()>) {
     let bar = ProgressBar::with_draw_target(Some(BAR_LEN), ProgressDrawTarget::stderr());
-    let spinner = style("{spinner} {msg}");
-    bar.set_style(if goal.is_some() { style("{bar:50} {prefix}\n{msg}") } else { spinner.clone() });
+    let (spinner, gauge) = (style("{spinner} {msg}"), style("{bar:50} {prefix}\n{msg}"));
+    bar.set_style(spinner.clone());
     let began_at = around.clock.now();
     let mut pace = Pace::new(began_at);
     loop {
@@ -103,8 +153,9 @@ async fn bars(around: Around, work: Work, goal: Option<Goal>, mut stopped: onesh
         }
         let (now, totals) = (around.clock.now(), around.progress.totals());
         let rate = pace.rate(now, moved(work, &totals));
-        match goal.and_then(|goal| share(work, goal, &totals)) {
+        match sought.goal().and_then(|goal| share(work, goal, &totals)) {
             Some(share) => {
+                bar.set_style(gauge.clone());
                 bar.set_position((share * BAR_LEN as f64) as u64);
                 let left = left(share, now.since(began_at));
                 let left = left.map_or(String::new(), |left| format!(", {left} left"));
@@ -123,7 +174,7 @@ fn style(template: &str) -> ProgressStyle {
     style.progress_chars("=> ").tick_chars("|/-\\ ")
 }
 
-async fn lines(around: Around, work: Work, goal: Option<Goal>, mut stopped: oneshot::Receiver<()>) {
+async fn lines(around: Around, work: Work, mut sought: Sought, mut stopped: oneshot::Receiver<()>) {
     let began_at = around.clock.now();
     loop {
         tokio::select! {
@@ -131,7 +182,7 @@ async fn lines(around: Around, work: Work, goal: Option<Goal>, mut stopped: ones
             () = around.clock.sleep(LINE_SPAN) => {}
         }
         let totals = around.progress.totals();
-        let share = goal.and_then(|goal| share(work, goal, &totals));
+        let share = sought.goal().and_then(|goal| share(work, goal, &totals));
         let left = share.and_then(|share| left(share, around.clock.now().since(began_at)));
         let left = left.map_or(String::new(), |left| format!(", about {left} left"));
         // Progress that nobody reads any more is no reason to stop.

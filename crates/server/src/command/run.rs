@@ -7,7 +7,7 @@ use app::config::{CONFIG_FILE, Config, KEYS, LogFormat};
 use app::init::tls_files;
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
@@ -75,6 +75,7 @@ fn log(config: &Config, format: Option<Format>) {
         (Some(Format::Text), _) | (None, LogFormat::Text) => false,
     };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let subscriber = subscriber.with_ansi(io::stderr().is_terminal());
     // A second subscriber in one process is a test's business.
     let _ = if json { subscriber.json().try_init() } else { subscriber.try_init() };
 }
