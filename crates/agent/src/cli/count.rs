@@ -1,4 +1,4 @@
-//! How much there is to back up, for a bar that knows no parent snapshot: a walk over names and sizes beside the backup.
+//! How much there is to back up, for a bar that knows no parent snapshot: a walk over names and sizes, meanwhile.
 //! Refuses to report anything: what it cannot look at is for the backup itself to tell.
 
 use super::meter::Goal;

@@ -44,6 +44,7 @@ impl Walk {
                 entries
             }
         };
+        trees.prefetch(entries.iter().filter_map(directory_tree)).await?;
         Ok(Self { open: vec![Level { path: StoredPath::root(), entries: entries.into() }], small: Vec::new() })
     }
 

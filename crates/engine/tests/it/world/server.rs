@@ -48,7 +48,7 @@ pub enum Broken {
 pub struct Traffic {
     pub calls: Vec<Verb>,
     /// What was asked, call by call.
-    pub asked: Vec<Vec<ChunkRef>>,
+    pub asked: Vec<(Verb, Vec<ChunkRef>)>,
     pub pack_ids: Vec<PackId>,
     pub packs: Vec<usize>,
     /// Chunks of those packs.
@@ -292,7 +292,8 @@ impl MemoryServer {
     }
 
     fn check_refs(&self, state: &mut State, refs: &[ChunkRef]) -> Result<(), RemoteError> {
-        state.traffic.asked.push(refs.to_vec());
+        let verb = *state.traffic.calls.last().expect("the call was counted before it is answered");
+        state.traffic.asked.push((verb, refs.to_vec()));
         if refs.is_empty() || refs.len() > self.limits().refs {
             return Err(refused("too_many_refs", Kind::Invalid));
         }
