@@ -273,7 +273,7 @@ async fn readable_roots(
             Ok(()) => roots.push(folder),
             Err(error) => {
                 first_error.get_or_insert_with(|| nothing_to_read(&folder, &error));
-                problems.add(folder, error.code(), error.to_string());
+                problems.add(folder, error.code(), chosen_folder(&error));
             }
         }
     }
@@ -285,7 +285,15 @@ async fn readable_roots(
 }
 
 fn nothing_to_read(folder: &StoredPath, error: &SourceError) -> EngineError {
-    EngineError::NothingToRead { sentence: format!("/{folder}: {error}") }
+    EngineError::NothingToRead { sentence: format!("/{folder}: {}", chosen_folder(error)) }
+}
+
+/// What is wrong with a folder that was chosen: unlike other entries, no listing has shown it before.
+fn chosen_folder(error: &SourceError) -> String {
+    match error {
+        SourceError::Gone => "it is not there: bring it back, or choose other folders".to_owned(),
+        SourceError::Denied | SourceError::Replaced | SourceError::Io(_) => error.to_string(),
+    }
 }
 
 fn directory_tree(entry: &Entry) -> Option<ChunkRef> {

@@ -124,13 +124,21 @@ fn a_folder_that_cannot_be_listed_is_reported_and_empty() {
 }
 
 #[test]
-fn a_folder_that_goes_before_it_is_listed_is_reported() {
-    let world = world();
-    world.source.change((When::Before, Op::List), &path("c/folder"), ALWAYS, |files| files.remove("c/folder"));
-    assert_eq!(world.backup().problems(), problems(&[("c/folder", "entry_gone")]));
-    world.restore();
-    world.source.drop_rules();
-    world.assert_round_trip();
+fn a_folder_that_goes_before_it_is_listed_is_reported_and_left_out() {
+    for (is_replaced, code) in [(false, "entry_gone"), (true, "entry_replaced")] {
+        let world = world();
+        world.source.change((When::Before, Op::List), &path("c/folder"), ALWAYS, move |files| {
+            files.remove("c/folder");
+            if is_replaced {
+                files.write("c/folder", "a file now");
+            }
+        });
+        assert_eq!(world.backup().problems(), problems(&[("c/folder", code)]));
+        assert_eq!(world.find_entry("c/folder"), None);
+        world.restore();
+        world.source.drop_rules();
+        world.assert_round_trip();
+    }
 }
 
 #[test]

@@ -219,6 +219,10 @@ fn thousands_of_small_files_share_a_few_packs_and_requests() {
     assert!(backup.traffic.count(Verb::Dedupe) <= 10, "{} questions", backup.traffic.count(Verb::Dedupe));
     assert_eq!(backup.traffic.count(Verb::Verify), 1);
     assert_eq!(backup.traffic.of(ChunkKind::Content), (3_000, 3_000 * 600));
+    let target = crate::world::target::MemoryTarget::default();
+    let restore = world.restore_to(&target, Selection::Everything).expect("nothing is wrong");
+    let (requests, parcels) = (restore.traffic.count(Verb::Fetch), restore.traffic.count(Verb::Parcel));
+    assert!(requests <= 20 && parcels <= 30, "{requests} requests, {parcels} parcels: frames are not read in order");
 }
 
 #[test]
@@ -230,7 +234,14 @@ fn more_files_than_a_restore_takes_in_one_window_come_back() {
         files.link("00/0", "zz/the first file of the first window");
         files.link("99/16999", "zz/the last file of the last window");
     });
-    world.assert_round_trip();
+    world.server.limits.lock().expect("nobody panics with it").refs = 50_000;
+    world.backup();
+    let target = crate::world::target::MemoryTarget::default();
+    let restore = world.restore_to(&target, Selection::Everything).expect("nothing is wrong");
+    compare::assert_restored(&world.source.files(), &target);
+    let located = restore.traffic.asked.iter().filter(|(verb, _)| *verb == Verb::Locate);
+    let windows: Vec<usize> = located.map(|(_, refs)| refs.len()).collect();
+    assert!(windows.len() >= 2 && windows.iter().all(|refs| *refs <= 16_384), "{windows:?}");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use crate::world::content::noise;
 use crate::world::files::path;
 use crate::world::server::Verb;
+use crate::world::source::{Op, When};
+use crate::world::target::MemoryTarget;
 use crate::world::{Backup, World, compare};
+use engine::restore::Selection;
 use format::{ChunkKind, StoredPath};
 
 /// Folders, files of all sizes, links: three trees below the root.
@@ -39,7 +42,7 @@ fn nothing_changed_so_nothing_is_opened_read_or_sent() {
     assert_eq!(second.source.lists, 4 + 1, "every folder once, and the one that was chosen once more");
     assert_eq!(second.traffic.packs, []);
     assert_eq!(second.traffic.fetched, []);
-    assert_eq!(second.traffic.count(Verb::Upload) + second.traffic.count(Verb::Verify), 0);
+    assert_eq!(second.traffic.calls, [Verb::Commit], "there is nothing to ask for");
     assert_eq!(second.outcome.root, first.outcome.root);
     assert_eq!(second.outcome.totals, first.outcome.totals);
     assert_eq!(second.manifest.parent, Some(first.manifest.snapshot));
@@ -192,6 +195,8 @@ fn trees_that_the_cache_lacks_are_fetched_by_the_folder_and_not_one_by_one() {
     let trees = second.traffic.fetched;
     let refs: std::collections::HashSet<_> = trees.iter().map(|(_, chunk)| *chunk).collect();
     assert!(trees.len() >= 500 && refs.len() == trees.len(), "each tree once, however many folders have it");
+    let restore = world.restore_to(&MemoryTarget::default(), Selection::Everything).expect("nothing is wrong");
+    assert!(restore.traffic.count(Verb::Fetch) <= 6, "{} requests", restore.traffic.count(Verb::Fetch));
 }
 
 #[test]
@@ -246,6 +251,27 @@ fn a_change_that_a_coarse_clock_hides_is_saved_by_the_next_run() {
     world.edit(|files| files.write_unseen("file", noise(2, 1_000)));
     let second = world.assert_round_trip();
     assert_eq!((opens(&second), sent(&second)), (vec!["file".to_owned()], (1, 1)));
+}
+
+#[test]
+fn a_file_that_is_newer_than_the_beginning_of_the_run_is_read_again_however_long_the_run_took() {
+    let world = World::of(|files| {
+        files.write("a", "first");
+        files.write("docs/file", noise(1, 1_000));
+        files.write("z", "last");
+    });
+    world.source.change((When::Before, Op::List), &path("docs"), 1..=1, |files| {
+        files.write("docs/file", noise(2, 1_000));
+    });
+    world.source.change((When::Before, Op::Open), &path("z"), 1..=1, |files| {
+        for _ in 0..1_000 {
+            files.chmod("a", 0o600);
+        }
+    });
+    world.backup();
+    world.edit(|files| files.write_unseen("docs/file", noise(3, 1_000)));
+    let second = world.assert_round_trip();
+    assert_eq!(opens(&second), ["a", "docs/file"]);
 }
 
 #[test]

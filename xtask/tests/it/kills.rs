@@ -1,0 +1,99 @@
+//! Processes that die in the middle, and two that want the same.
+
+use crate::world::answer::number;
+use crate::world::noise::noise;
+use crate::world::throttle::Throttle;
+use crate::world::{Device, World};
+
+const FILES: u64 = 64;
+const FILE: usize = 1 << 20;
+const ALL: u64 = FILES * FILE as u64;
+/// Bytes a second: so that there is a middle to meet.
+const RATE: u64 = 24 << 20;
+
+/// What is sent again where one pack is known: they are twice as large as what is taken off here, and more.
+const SENT_AGAIN_MAX: u64 = ALL - (8 << 20);
+
+/// Whether the index names a pack: one that only lies in the store is not counted upon.
+fn has_pack(world: &World) -> bool {
+    let is_there = !world.packs().is_empty();
+    is_there && number(&world.admin(["scrub", "--metadata-only"]).json, "packs") > 0
+}
+
+fn world_with_files() -> World {
+    let world = World::start();
+    for number in 0..FILES {
+        world.write(&format!("{}/{number}", number % 4), noise(number, FILE));
+    }
+    world
+}
+
+#[test]
+fn an_endpoint_that_is_killed_goes_on_where_it_was_and_sends_less() {
+    let world = world_with_files();
+    let line = Throttle::before(world.port(), RATE);
+    let device = Device { port: line.port, ..world.device("laptop") };
+    device.activate().done();
+    let mut backup = device.begin(["backup"]);
+    backup.until("a pack was stored", || has_pack(&world));
+    backup.kill();
+    world.assert_sound();
+    line.set_rate(0);
+    let sent = number(&device.assert_good_backup(), "bytes_sent");
+    assert!(sent < SENT_AGAIN_MAX, "{sent} bytes sent again, of {ALL}");
+}
+
+#[test]
+fn a_server_that_is_killed_and_restarted_is_survived_by_the_same_backup() {
+    let mut world = world_with_files();
+    let line = Throttle::before(world.port(), RATE);
+    let activate = |world: &World| Device { port: line.port, ..world.device("laptop") }.activate().done();
+    activate(&world);
+    let backup = {
+        let device = Device { port: line.port, ..world.device("laptop") };
+        let mut backup = device.begin(["backup"]);
+        backup.until("a pack was stored", || !world.packs().is_empty());
+        backup
+    };
+    world.kill_server();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    world.serve();
+    line.set_rate(0);
+    let answer = backup.wait();
+    assert!(answer.number("bytes_sent") < 2 * ALL, "{}", answer.json);
+    answer.done();
+    let device = Device { port: line.port, ..world.device("laptop") };
+    device.assert_restores();
+    world.assert_sound();
+    assert_eq!(number(&device.backup().done(), "files_opened"), 0);
+}
+
+#[test]
+fn two_backups_of_one_state_do_not_run_side_by_side() {
+    let world = world_with_files();
+    let line = Throttle::before(world.port(), RATE);
+    let device = Device { port: line.port, ..world.device("laptop") };
+    device.activate().done();
+    let before = line.passed();
+    let mut first = device.begin(["backup"]);
+    first.until("it sent something", || line.passed() > before + (1 << 20));
+    device.backup().error(1, "already_running");
+    line.set_rate(0);
+    first.wait().done();
+    assert_eq!(number(&device.assert_good_backup(), "files_opened"), 0);
+}
+
+#[test]
+fn an_endpoint_that_is_asked_to_stop_says_so_and_keeps_what_was_sent() {
+    let world = world_with_files();
+    let line = Throttle::before(world.port(), RATE);
+    let device = Device { port: line.port, ..world.device("laptop") };
+    device.activate().done();
+    let mut backup = device.begin(["backup"]);
+    backup.until("a pack was stored", || has_pack(&world));
+    backup.interrupt();
+    backup.wait().error(1, "interrupted");
+    line.set_rate(0);
+    let sent = number(&device.assert_good_backup(), "bytes_sent");
+    assert!(sent < SENT_AGAIN_MAX, "{sent} bytes sent again, of {ALL}");
+}

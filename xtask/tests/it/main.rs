@@ -1,0 +1,15 @@
+//! The two real programs under everything that goes wrong around them: whatever happens, a command says what and how
+//! to go on, with a stable code, and nothing is lost. One binary, one file a subject.
+#![cfg(unix)]
+#![expect(clippy::print_stdout, reason = "a test that is skipped says why")]
+
+mod changing;
+mod content;
+mod disks;
+mod doors;
+mod entries;
+mod folders;
+mod kills;
+mod lifecycle;
+mod local;
+mod world;
