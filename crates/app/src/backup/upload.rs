@@ -30,7 +30,7 @@ pub struct Uploaded {
 /// As `runs::admit` and `body::receive`; `pack_name_mismatch`, `pack_not_of_run`, `pack_damaged`,
 /// `chunk_name_mismatch`, `tree_damaged`; `store_full`; a store or a database that does not answer.
 pub async fn upload<S>(
-    app: &App,
+    app: &Arc<App>,
     actor: &DeviceActor,
     run: RunId,
     pack: PackId,
@@ -46,14 +46,21 @@ where
     if body.pack != pack {
         return Err(Refusal::PackNameMismatch.into());
     }
-    if let Some(known) = known(app, &row, pack).await? {
+    // A pack that came whole is taken in to the end, even when the device that sent it is gone meanwhile: a request is
+    // dropped with its connection, and what was received would have to be sent again.
+    let taken = tokio::spawn(take_in(Arc::clone(app), actor.clone(), row, body));
+    taken.await.expect("taking a pack in does not panic, and the runtime is running")
+}
+
+async fn take_in(app: Arc<App>, actor: DeviceActor, run: RunRow, body: Body) -> Result<Uploaded, AppError> {
+    if let Some(known) = known(&app, &run, body.pack).await? {
         return Ok(Uploaded { chunks_new: known.chunks_new });
     }
-    let contents = verify(app, &row, &body).await?;
+    let contents = verify(&app, &run, &body).await?;
     // ORDER: the object is durable before the index names it. A crash between the two leaves an object that nothing
     // names, never a name without an object.
-    put(app, pack, &body.bytes).await?;
-    index(app, actor, &row, pack, Size::of(body.bytes.len()), &contents).await
+    put(&app, body.pack, &body.bytes).await?;
+    index(&app, &actor, &run, body.pack, Size::of(body.bytes.len()), &contents).await
 }
 
 /// The pack, if this run has sent it before.

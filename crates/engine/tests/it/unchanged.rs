@@ -200,6 +200,19 @@ fn trees_that_the_cache_lacks_are_fetched_by_the_folder_and_not_one_by_one() {
 }
 
 #[test]
+fn a_tree_that_another_folder_waits_for_is_not_fetched_again() {
+    let world = World::of(|files| {
+        for number in 0..20 {
+            files.mkdir(format!("a{number}/empty"));
+            files.mkdir(format!("z{number}"));
+        }
+    });
+    world.backup();
+    world.cache.empty();
+    assert_eq!(world.backup().traffic.fetched.len(), 1 + 20 + 1, "the root, the folders, and the empty tree");
+}
+
+#[test]
 fn no_bit_of_a_damaged_cache_is_believed() {
     let world = World::of(|files| {
         files.write("docs/a", "inline content of a");
