@@ -171,6 +171,26 @@ pub async fn chunk_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Res
     numbers(&row)?.into_iter().map(place).collect()
 }
 
+/// The same for those that lie in a pack that is not marked as damaged.
+///
+/// # Errors
+/// As the database says.
+pub async fn chunk_whole_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Result<Vec<Place>, DbError> {
+    let row = sqlx::query(
+        "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
+         select group_concat(i || ' ' || kind || ' ' || pack || ' ' || frame || ' ' || at || ' ' || len, ' ') as found \
+         from n cross join chunk cross join pack on pack.seq = chunk.pack \
+         where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and pack.damaged_at is null",
+    )
+    .bind(repository)
+    .bind(concat(chunks.iter().map(ChunkId::as_bytes)))
+    .bind(chunks.len() as i64)
+    .fetch_one(tx.conn())
+    .await
+    .map_err(failed("list the places of whole chunks"))?;
+    numbers(&row)?.into_iter().map(place).collect()
+}
+
 /// How many rows point into each pack, by the pack's number, ascending; one whole pass over the table.
 ///
 /// # Errors

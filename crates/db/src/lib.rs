@@ -27,7 +27,7 @@ pub use audit::{AuditRow, audit_get_newest, audit_insert, audit_list};
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
     ChunkRow, ClosedRow, Place, Shape, chunk_count_list, chunk_insert, chunk_list, chunk_missing_list,
-    chunk_unfit_list, closed_insert, closed_list, closed_remove,
+    chunk_unfit_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
 };
 pub use credential::{
     CredentialRow, credential_get_live, credential_get_newest, credential_insert, credential_key_get,

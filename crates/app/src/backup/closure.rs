@@ -202,7 +202,13 @@ impl<'a> Closure<'a> {
         let ids: Vec<ChunkId> = branches.iter().map(|branch| self.branches.get(*branch).id).collect();
         let during = || AppError::db("looking trees up");
         let mut tx = self.app.db.read().await.map_err(during())?;
-        let found = db::chunk_list(&mut tx, self.repository, &ids).await.map_err(during())?;
+        let found = match self.index {
+            // INVARIANT: what lies in a damaged pack is never closed, even while the cache still has it: only so is it
+            // sent again.
+            Index::Known => db::chunk_whole_list(&mut tx, self.repository, &ids).await,
+            Index::Scrub(_) => db::chunk_list(&mut tx, self.repository, &ids).await,
+        };
+        let found = found.map_err(during())?;
         drop(tx);
         let mut places: Vec<Option<Place>> = vec![None; branches.len()];
         for place in found {

@@ -1,6 +1,6 @@
 //! Fetch: chunks travel back to the device that names them, frame by frame, in the order in which they lie.
-//! Refuses chunks that were not named, content to a backup run, and to send what does not open: such chunks are left
-//! out, and the device learns by that which files are hurt.
+//! Refuses chunks that were not named or named twice, content to a backup run, and to send what does not open: such
+//! chunks are left out, and the device learns by that which files are hurt.
 
 use super::admit;
 use crate::frames::{self, PackFrames};
@@ -10,10 +10,9 @@ use bytes::Bytes;
 use control::Refusal;
 use control::access::Verb;
 use db::{Place, RunPurpose};
-use format::limits::FRAME_PLAIN_MAX;
 use format::{ChunkId, ChunkKind, ChunkRef, Codec, FrameEntry, FrameOpener, compress};
 use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -39,7 +38,8 @@ pub struct Parcel {
 /// item of the stream is an error when the store does not answer, or the device was cut off meanwhile.
 ///
 /// # Errors
-/// As `runs::admit`; `request_too_large`; `run_wrong_kind` for content in a backup run.
+/// As `runs::admit`; `request_too_large`; `request_malformed` for a ref that is named twice; `run_wrong_kind` for
+/// content in a backup run.
 pub async fn fetch(
     app: Arc<App>,
     actor: DeviceActor,
@@ -51,6 +51,10 @@ pub async fn fetch(
     }
     let (row, verb) = admit(&app, &actor, run).await?;
     let ids: Vec<ChunkId> = refs.iter().map(ChunkRef::id).collect();
+    // One small request must not ask for one large chunk thousands of times: all of a group is in memory at once.
+    if ids.iter().collect::<HashSet<_>>().len() < ids.len() {
+        return Err(Refusal::RequestMalformed.into());
+    }
     let during = || AppError::db("looking chunks up");
     let mut tx = app.db.read().await.map_err(during())?;
     let places = db::chunk_list(&mut tx, row.new.repository, &ids).await.map_err(during())?;
@@ -111,10 +115,10 @@ async fn send(app: &App, asker: &(DeviceActor, Verb), group: Group) -> Result<Ve
     let made = tokio::task::spawn_blocking(move || {
         let mut made = Vec::with_capacity(rows.len());
         for ((row, sealed), places) in rows.iter().zip(sealed).zip(&wanted) {
-            let parcels = sealed
+            let parcel = sealed
                 .zip(frames::entry(row))
-                .and_then(|(sealed, entry)| parcels(&opener, row.number, &entry, &sealed, places).ok());
-            made.push(parcels);
+                .and_then(|(sealed, entry)| parcel(&opener, row.number, &entry, &sealed, places).ok());
+            made.push(parcel);
         }
         made
     });
@@ -122,39 +126,33 @@ async fn send(app: &App, asker: &(DeviceActor, Verb), group: Group) -> Result<Ve
     if made.iter().any(Option::is_none) {
         damage::mark(app, &pack.pack, &"frames do not open").await?;
     }
-    Ok(made.into_iter().flatten().flatten().collect())
+    Ok(made.into_iter().flatten().collect())
 }
 
-/// The parcels of one frame: the frame as it is when all of it is wanted, otherwise nothing but what is wanted.
-fn parcels(
+/// The parcel of one frame: the frame as it is when all of it is wanted, otherwise nothing but what is wanted.
+fn parcel(
     opener: &FrameOpener,
     number: u32,
     entry: &FrameEntry,
     sealed: &Bytes,
     places: &[Place],
-) -> Result<Vec<Parcel>, format::Error> {
+) -> Result<Parcel, format::Error> {
     let mut next = 0;
     let follows = |place: &Place| std::mem::replace(&mut next, place.at + place.len) == place.at;
     let is_whole = places.iter().all(follows) && next == entry.plain_len;
     if is_whole {
         let chunks = places.iter().map(|place| (place.position, place.len)).collect();
         let bytes = opener.open_compressed(number, sealed, entry)?;
-        return Ok(vec![Parcel { codec: entry.codec, plain_len: entry.plain_len, chunks, bytes }]);
+        return Ok(Parcel { codec: entry.codec, plain_len: entry.plain_len, chunks, bytes });
     }
     let plain = opener.open(number, sealed, entry)?;
-    let mut parcels = Vec::new();
     let (mut chunks, mut bytes) = (Vec::new(), Vec::new());
     for place in places {
-        // A chunk that is named twice is sent twice, and a parcel is never larger than a frame.
-        if (bytes.len() + place.len as usize) as u64 > FRAME_PLAIN_MAX.0 {
-            parcels.push(part(std::mem::take(&mut chunks), std::mem::take(&mut bytes)));
-        }
         let chunk = plain.get(place.at as usize..place.at as usize + place.len as usize);
         bytes.extend_from_slice(chunk.ok_or(format::Error::Frame { frame: number })?);
         chunks.push((place.position, place.len));
     }
-    parcels.push(part(chunks, bytes));
-    Ok(parcels)
+    Ok(part(chunks, bytes))
 }
 
 fn part(chunks: Vec<(u32, u32)>, plain: Vec<u8>) -> Parcel {

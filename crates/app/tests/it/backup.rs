@@ -7,6 +7,7 @@ use base::{Bytes as Size, Count, Kind, Span, SystemClock};
 use bytes::Bytes;
 use control::{Level, Rights, State};
 use format::{ChunkKind, ChunkRef, Content, EntryBody, Totals, Tree};
+use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 use std::io;
@@ -408,6 +409,64 @@ async fn a_commit_does_not_rely_on_what_was_marked_as_damaged_since_it_looked() 
     assert_eq!(code(run.commit(&run.manifest(root, sum)).await), "tree_names_missing");
     run.upload(&run.pack(&draft)).await.expect("sent again");
     run.commit(&run.manifest(root, sum)).await.expect("all is there");
+}
+
+#[tokio::test]
+async fn a_tree_in_a_damaged_pack_is_missing_though_it_is_cached_and_its_content_is_whole() {
+    let world = World::new().await;
+    let device = world.device(1).await;
+    let run = world.begin(&device).await;
+    let (draft, root, sum) = sample(&run.naming);
+    run.upload(&run.pack_of(&[&draft.contents])).await.expect("good");
+    let trees = run.pack_of(&[&draft.trees]);
+    run.upload(&trees).await.expect("good");
+    run.commit(&run.manifest(root, sum)).await.expect("all is there");
+
+    let mut tx = world.app.db.write().await.expect("its turn comes");
+    let row = db::pack_get(&mut tx, trees.id).await.expect("readable").expect("there");
+    assert!(db::pack_damaged_update(&mut tx, row.seq, Some(base::Timestamp::from_ms(1))).await.expect("there"));
+    db::closed_remove(&mut tx, row.new.repository).await.expect("done");
+    db::repository_damages_update(&mut tx, row.new.repository).await.expect("there");
+    tx.commit().await.expect("nothing stands against it");
+
+    let next = world.begin(&device).await;
+    assert_eq!(code(next.commit(&next.manifest(root, sum)).await), "tree_names_missing");
+    next.upload(&next.pack_of(&[&draft.trees])).await.expect("sent again");
+    next.commit(&next.manifest(root, sum)).await.expect("the trees are whole again");
+}
+
+#[tokio::test]
+async fn a_superseded_run_does_not_replace_the_manifest_that_another_run_committed() {
+    let world = World::new().await;
+    let device = world.device(1).await;
+    let first = world.begin(&device).await;
+    let (draft, root, sum) = sample(&first.naming);
+    first.upload(&first.pack(&draft)).await.expect("good");
+    let manifest = first.manifest(root, sum);
+    // A commit that broke off has left another sealing of it.
+    let name = format!("manifests/{}/{}", manifest.device, manifest.snapshot);
+    let name = ObjectName::new(name).expect("a name");
+    world.store.put_new(&name, first.seal(&manifest)).await.expect("memory does not fail");
+
+    let (reached, is_reached) = oneshot::channel();
+    let (go_on, goes_on) = oneshot::channel();
+    world.store.after_put(move || {
+        Box::pin(async move {
+            reached.send(()).expect("it is waited for");
+            goes_on.await.expect("it comes");
+        })
+    });
+    let meanwhile = async {
+        is_reached.await.expect("it comes");
+        let second = world.begin(&device).await;
+        let sealed = second.seal(&manifest);
+        second.commit_bytes(sealed.clone()).await.expect("the same snapshot, from the run that is open");
+        go_on.send(()).expect("it is waited for");
+        sealed
+    };
+    let (late, sealed) = tokio::join!(first.commit(&manifest), meanwhile);
+    assert_eq!(code(late), "run_superseded");
+    assert_eq!(world.store.get(&name).await.expect("there"), sealed, "the manifest that was committed");
 }
 
 #[tokio::test]

@@ -94,11 +94,13 @@ async fn a_known_chunk_keeps_its_row_until_its_pack_is_damaged() {
         2,
         "it may still be read"
     );
+    assert_eq!(chunk_whole_list(&mut tx, testing::REPOSITORY, &asked).await.expect("readable"), []);
 
     assert_eq!(chunk_insert(&mut tx, testing::REPOSITORY, second, &[moved]).await.expect("sent again"), Count(1));
     assert_eq!(chunk_missing_list(&mut tx, testing::REPOSITORY, &asked).await.expect("readable"), [1]);
     let place = chunk_list(&mut tx, testing::REPOSITORY, &asked[..1]).await.expect("readable")[0];
     assert_eq!((place.pack, place.frame), (second, 77));
+    assert_eq!(chunk_whole_list(&mut tx, testing::REPOSITORY, &asked).await.expect("readable"), [place]);
 }
 
 #[tokio::test]

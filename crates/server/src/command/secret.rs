@@ -1,5 +1,5 @@
-//! Passwords from a file or from the terminal, never from the command line. Refuses an empty file and two different
-//! answers.
+//! Passwords from a file or from the terminal, never from the command line. Refuses an empty first line and two
+//! different answers.
 
 use crate::out::Failure;
 use app::password::Password;
@@ -9,7 +9,7 @@ use std::path::Path;
 /// The longest password file that is read.
 const FILE_BYTES_MAX: u64 = 4 << 10;
 
-/// The password in `file`, without the line's end; without a file it is asked for twice on the terminal.
+/// The first line of `file`, without the line's end; without a file it is asked for twice on the terminal.
 ///
 /// # Errors
 /// A file that cannot be read or is empty; no terminal; two different answers.
@@ -27,9 +27,10 @@ fn from_file(path: &Path) -> Result<Password, Failure> {
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut text = String::new();
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
-    let password = text.trim_end_matches(['\r', '\n']);
+    // As the agent reads it: the rest of the file may say what the password is for.
+    let password = text.lines().next().unwrap_or_default();
     if password.is_empty() {
-        return Err(failure("password_file", format!("The password file {} is empty.", path.display())));
+        return Err(failure("password_file", format!("The first line of {} is empty.", path.display())));
     }
     Ok(Password::new(password.to_owned()))
 }

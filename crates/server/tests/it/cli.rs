@@ -114,6 +114,10 @@ fn init_refuses_what_it_cannot_use_and_leaves_nothing_behind() {
     assert_eq!(init("admin@example.org", "h\u{f6}st"), "name_invalid");
     std::fs::write(desk.password(), "short\n").expect("own file");
     assert_eq!(init("admin@example.org", "host"), "password_too_short");
+    std::fs::write(desk.password(), format!("short\r\n{PASSWORD}\n")).expect("own file");
+    assert_eq!(init("admin@example.org", "host"), "password_too_short", "only the first line counts");
+    std::fs::write(desk.password(), format!("\n{PASSWORD}\n")).expect("own file");
+    assert_eq!(init("admin@example.org", "host"), "password_file", "the first line is empty");
     std::fs::write(desk.password(), format!("{PASSWORD}\n")).expect("own file");
     assert!(desk.init().status.success(), "after all of that");
 }
