@@ -94,6 +94,8 @@ mod tests {
     #[test]
     fn the_cuts_are_frozen() {
         // Changing these means that every large file in every repository is sent again.
+        let sizes = [CHUNK_BYTES_MIN, CHUNK_BYTES_AVERAGE, CHUNK_BYTES_MAX];
+        assert_eq!(sizes.map(|size| size.0), [262_144, 1_048_576, 4_194_304]);
         assert_eq!(frozen_bytes(1, 10)[..], [0xc1, 0x5c, 0x02, 0x89, 0xec, 0x2d, 0x0a, 0x91, 0x67, 0xec]);
         assert_eq!(cuts(&frozen_bytes(1, 16_000_000)), FROZEN);
         assert_eq!(cuts(&vec![0; 9_000_000]), [4 << 20, 4 << 20, 611_392]);

@@ -8,7 +8,9 @@ use format::{Entry, EntryBody, FileTime};
 
 /// How coarse a file system's clock may be against the device's own. An entry that changed this shortly before the
 /// parent run began, or later, could have changed again under the same times.
-pub const RACY_SPAN: Span = Span::ms(10);
+const RACY_SPAN: Span = Span::ms(10);
+/// The same where times come in whole seconds, as far as one can see: FAT counts in twos.
+const RACY_SPAN_WHOLE_SECONDS: Span = Span::seconds(2);
 
 /// Whether `stat` shows the entry as the parent snapshot has it, and as old as that is certain. Never fails.
 pub fn is_unchanged(parent: &Entry, parent_began_at: Timestamp, stat: &Stat) -> bool {
@@ -21,7 +23,8 @@ pub fn is_unchanged(parent: &Entry, parent_began_at: Timestamp, stat: &Stat) -> 
 
 /// Whether an entry last changed so long before the parent run began that a later change would show.
 fn is_settled(ctime: FileTime, parent_began_at: Timestamp) -> bool {
-    let settled_ms = (parent_began_at - RACY_SPAN).as_ms();
+    let span = if ctime.nanos == 0 { RACY_SPAN_WHOLE_SECONDS } else { RACY_SPAN };
+    let settled_ms = (parent_began_at - span).as_ms();
     let (seconds, nanos) = (settled_ms.div_euclid(1_000), settled_ms.rem_euclid(1_000) as u32 * 1_000_000);
     (ctime.seconds, ctime.nanos) < (seconds, nanos)
 }
@@ -94,7 +97,7 @@ mod tests {
 
     #[test]
     fn only_the_same_settled_entry_is_unchanged() {
-        let later = Timestamp::from_ms(6_000);
+        let later = Timestamp::from_ms(9_000);
         assert!(is_unchanged(&entry(), later, &stat()));
         let changes: [(&str, Stat); 5] = [
             ("size", Stat { size: 4, ..stat() }),
@@ -110,8 +113,15 @@ mod tests {
 
     #[test]
     fn an_entry_as_new_as_the_parent_run_is_read_again() {
-        for (began_at, unchanged) in [(4_000, false), (5_000, false), (5_010, false), (5_011, true)] {
-            assert_eq!(is_unchanged(&entry(), Timestamp::from_ms(began_at), &stat()), unchanged, "began at {began_at}");
+        let at = |ctime_ms: i64, began_at: i64| {
+            let parent = Entry { meta: Meta { ctime: time(ctime_ms), ..entry().meta }, ..entry() };
+            is_unchanged(&parent, Timestamp::from_ms(began_at), &Stat { ctime: time(ctime_ms), ..stat() })
+        };
+        for (began_at, unchanged) in [(4_000, false), (5_001, false), (5_011, false), (5_012, true)] {
+            assert_eq!(at(5_001, began_at), unchanged, "began at {began_at}");
+        }
+        for (began_at, unchanged) in [(5_000, false), (5_012, false), (7_000, false), (7_001, true)] {
+            assert_eq!(at(5_000, began_at), unchanged, "whole seconds, began at {began_at}");
         }
     }
 

@@ -210,16 +210,22 @@ async fn pieces(trees: &TreeReader, body: EntryBody) -> Result<Option<Vec<Piece>
     Ok(Some(joined))
 }
 
-/// Whether the entry is one more name of a file that is restored under another: it is linked at the end.
+/// Whether the entry is one more name of a file that is restored under another: it is linked at the end. Numbers of
+/// file systems and inodes are given out again, and an unchanged entry has those of an earlier day: two entries are one
+/// file only when they hold the same.
 fn is_further_name(path: &StoredPath, entry: &Entry, later: &mut Later) -> bool {
     let Some(device) = entry.meta.device else { return false };
     match later.linked.entry((device, entry.meta.inode)) {
         std::collections::hash_map::Entry::Occupied(first) => {
-            later.links.push((first.get().clone(), path.clone()));
-            true
+            let (existing, body) = first.get();
+            let is_same = *body == entry.body;
+            if is_same {
+                later.links.push((existing.clone(), path.clone()));
+            }
+            is_same
         }
         std::collections::hash_map::Entry::Vacant(none) => {
-            none.insert(path.clone());
+            none.insert((path.clone(), entry.body.clone()));
             false
         }
     }
@@ -251,5 +257,27 @@ fn directory_tree(entry: &Entry) -> Option<ChunkRef> {
     match &entry.body {
         EntryBody::Directory { tree } => Some(*tree),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(inode: u64, content: &[u8]) -> Entry {
+        let meta = format::Meta { device: Some(1), inode, ..format::Meta::default() };
+        let content = Content::Inline(content.to_vec());
+        Entry { name: b"name".to_vec(), meta, body: EntryBody::File { size: 3, content } }
+    }
+
+    #[test]
+    fn the_same_numbers_with_other_content_are_another_file() {
+        let path = |name: &[u8]| StoredPath::root().join(name).expect("a name");
+        let mut later = Later::default();
+        assert!(!is_further_name(&path(b"first"), &entry(7, b"one"), &mut later));
+        assert!(is_further_name(&path(b"twin"), &entry(7, b"one"), &mut later));
+        assert!(!is_further_name(&path(b"given out again"), &entry(7, b"two"), &mut later));
+        assert!(!is_further_name(&path(b"other inode"), &entry(8, b"one"), &mut later));
+        assert_eq!(later.links, [(path(b"first"), path(b"twin"))]);
     }
 }

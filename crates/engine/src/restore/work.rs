@@ -4,7 +4,7 @@ use crate::error::TargetError;
 use crate::ports::TargetFile;
 use crate::progress::Progress;
 use crate::report::Problem;
-use format::{ChunkRef, Meta, StoredPath};
+use format::{ChunkRef, EntryBody, Meta, StoredPath};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,8 +48,8 @@ pub(super) struct Later {
     pub directories: Vec<(StoredPath, Meta)>,
     /// A further name of a file: the name that has the content, and this one.
     pub links: Vec<(StoredPath, StoredPath)>,
-    /// The first name of every file that has several, by file system and inode.
-    pub linked: HashMap<(u64, u64), StoredPath>,
+    /// The first name of every file that has several, by file system and inode, with what it holds.
+    pub linked: HashMap<(u64, u64), (StoredPath, EntryBody)>,
 }
 
 /// Collects the problems of a restore: every one is counted, the first thousand are kept.

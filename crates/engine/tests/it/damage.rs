@@ -25,6 +25,13 @@ fn world() -> World {
     world
 }
 
+fn threaded_world() -> World {
+    let world = World::with_threads();
+    world.edit(fill);
+    world.backup();
+    world
+}
+
 fn restore_all(world: &World, target: &MemoryTarget) -> Restore {
     world.restore_to(target, Selection::Everything).expect("what is lost does not end the restore")
 }
@@ -237,6 +244,21 @@ fn what_may_not_be_written_is_reported_and_leaves_no_part() {
     assert_eq!(restore_all(&world, &target).problems(), problems(&expected));
     assert_eq!(target.parts(), []);
     assert_rest_restored(&world, &target, &denied);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_one_problem_and_leaves_no_part() {
+    for world in [world(), threaded_world()] {
+        let target = MemoryTarget::default();
+        let failing = ["docs/letter", "docs/small", "media/film"];
+        for entry in failing {
+            target.fail_writes(&path(entry));
+        }
+        let expected = failing.map(|entry| (entry, "target_failed"));
+        assert_eq!(restore_all(&world, &target).problems(), problems(&expected));
+        assert_eq!(target.parts(), []);
+        assert_rest_restored(&world, &target, &failing);
+    }
 }
 
 #[test]

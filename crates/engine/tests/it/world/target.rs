@@ -48,6 +48,7 @@ struct State {
     events: Vec<Event>,
     refusals: HashMap<StoredPath, Refusal>,
     undressed: HashSet<StoredPath>,
+    unwritable: HashSet<StoredPath>,
     /// Bytes that may still be written; None is no limit.
     room: Option<u64>,
     bytes_written: u64,
@@ -104,6 +105,11 @@ impl MemoryTarget {
 
     pub fn bytes_written(&self) -> u64 {
         self.state().bytes_written
+    }
+
+    /// The medium fails whenever this file is written to.
+    pub fn fail_writes(&self, path: &StoredPath) {
+        self.state().unwritable.insert(path.clone());
     }
 
     /// How often a part was opened.
@@ -184,7 +190,7 @@ impl Target for MemoryTarget {
         state.open_now += 1;
         state.open_most = state.open_most.max(state.open_now);
         let part = Arc::clone(state.parts.entry(path.clone()).or_default());
-        Ok(Box::new(PartFile { target: self.clone(), part }))
+        Ok(Box::new(PartFile { target: self.clone(), path: path.clone(), part }))
     }
 
     fn finish_file(&self, path: &StoredPath, size: u64, meta: &Meta) -> Result<Vec<TargetError>, TargetError> {
@@ -241,6 +247,7 @@ impl Target for MemoryTarget {
 
 struct PartFile {
     target: MemoryTarget,
+    path: StoredPath,
     part: Part,
 }
 
@@ -248,6 +255,9 @@ impl TargetFile for PartFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), TargetError> {
         let mut state = self.target.state();
         let len = bytes.len() as u64;
+        if state.unwritable.contains(&self.path) {
+            return Err(failed("writing"));
+        }
         if let Some(room) = &mut state.room {
             *room = room.checked_sub(len).ok_or(TargetError::Full)?;
         }
