@@ -87,17 +87,30 @@ struct Made {
 }
 
 impl Attempt<'_> {
+    /// The newest snapshot in which all folders of this run are; the newest of all where there is none. Who backs up
+    /// another folder once has not given up the trees of the ones before.
+    async fn parent(&self, newest: Option<SnapshotDetail>) -> Option<SnapshotDetail> {
+        let newest = newest?;
+        if holds(&newest, self.folders) {
+            return Some(newest);
+        }
+        // Where the others cannot be had, the newest is still better than none.
+        let all = self.connection.snapshots().await.unwrap_or_default();
+        all.into_iter().find(|one| one.root.is_some() && holds(one, self.folders)).or(Some(newest))
+    }
+
     async fn make(
         &self,
         uses_parent: bool,
         begun: impl FnOnce(Option<&SnapshotDetail>, &[StoredPath]),
     ) -> Result<Made, AgentError> {
         let source = FolderSource::whole().map_err(AgentError::file("opening", Path::new("/")))?;
+        let source = source.without(self.dir.path());
         let mut request = [0; 16];
         self.around.entropy.fill(&mut request);
         let request = BeginRequest { request: Hex(request), purpose: Purpose::Backup };
         let mut reply = self.connection.begin(&request).await.map_err(AgentError::Remote)?;
-        reply.snapshot.take_if(|_| !uses_parent);
+        reply.snapshot = if uses_parent { self.parent(reply.snapshot).await } else { None };
         begun(reply.snapshot.as_ref().filter(|parent| covers(parent, self.folders)), self.folders);
         let run = reply.run.0;
         let plan = plan(self.around, self.state, self.key.clone(), reply, self.folders.to_vec())?;
@@ -118,6 +131,13 @@ impl Attempt<'_> {
             }
         }
     }
+}
+
+/// Whether every one of the folders is in the snapshot, by itself or beneath another.
+fn holds(snapshot: &SnapshotDetail, folders: &[StoredPath]) -> bool {
+    let decoded = snapshot.folders.iter().filter_map(|text| protocol::path_from_text(text));
+    let held: Vec<StoredPath> = decoded.filter_map(|bytes| StoredPath::from_bytes(bytes).ok()).collect();
+    folders.iter().all(|folder| held.iter().any(|one| folder.starts_with(one)))
 }
 
 /// Whether a snapshot is of just these folders: it then tells about how much there is.

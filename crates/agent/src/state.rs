@@ -79,6 +79,11 @@ impl StateDir {
         PrivateDir::open(path).map(Self)
     }
 
+    /// Where it is. Never fails.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     /// The state and the device's key; `None` when this computer was never activated.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use super::owners::Owners;
 use engine::{Details, EntryKind, Extent, Found, Listing, Source, SourceError, SourceFile, Stat};
 use format::{StoredPath, Xattr};
 use rustix::fd::OwnedFd;
-use rustix::fs::{Advice, CWD, Mode, OFlags, RawDir, SeekFrom, fadvise, openat, readlinkat, seek};
+use rustix::fs::{Advice, CWD, FsWord, Mode, OFlags, RawDir, SeekFrom, fadvise, fstatfs, openat, readlinkat, seek};
 use rustix::io::{Errno, pread};
 use std::io;
 use std::mem::MaybeUninit;
@@ -21,7 +21,29 @@ pub struct FolderSource {
     owners: Owners,
     /// Whether the kernel shows open handles under `/proc`: without it, links and devices have no attributes.
     has_proc: bool,
+    /// A directory that is not there for who lists the one above it: file system and inode.
+    left_out: Option<(u64, u64)>,
 }
+
+/// File systems whose entries the kernel makes up while they are looked at: there is nothing in them to back up, and
+/// some files in them have no end. By the number that `statfs` gives (linux/magic.h).
+const MADE_UP: [FsWord; 15] = [
+    0x9fa0,      // proc
+    0x6265_6572, // sysfs
+    0x0027_e0eb, // cgroup
+    0x6367_7270, // cgroup2
+    0x6462_6720, // debugfs
+    0x7472_6163, // tracefs
+    0x7363_6673, // securityfs
+    0x1cd1,      // devpts
+    0xf97c_ff8c, // selinuxfs
+    0xcafe_4a11, // bpf
+    0x6165_676c, // pstore
+    0xde5e_81e4, // efivarfs
+    0x6265_6570, // configfs
+    0x1980_0202, // mqueue
+    0x6573_5543, // fusectl
+];
 
 /// Room for the names of one call; a few hundred of them.
 const NAMES_BYTES: usize = 32 << 10;
@@ -45,7 +67,15 @@ impl FolderSource {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = openat(CWD, root, flags, Mode::empty())?;
         let has_proc = meta::stat_at(CWD, &meta::proc_path(&handle)).is_ok();
-        Ok(Self { root: Beneath::new(handle), owners: Owners::default(), has_proc })
+        Ok(Self { root: Beneath::new(handle), owners: Owners::default(), has_proc, left_out: None })
+    }
+
+    /// The same without `dir` and all beneath it: the endpoint's own key and cache are no part of a backup. A directory
+    /// that is not there is left out by itself. Never fails.
+    pub fn without(mut self, dir: &Path) -> Self {
+        self.left_out =
+            meta::stat_at(CWD, dir.as_os_str().as_encoded_bytes()).ok().map(|stat| (stat.device, stat.inode));
+        self
     }
 
     fn open_for_reading(&self, path: &StoredPath, flags: OFlags) -> Result<OwnedFd, SourceError> {
@@ -78,6 +108,10 @@ impl FolderSource {
 impl Source for FolderSource {
     fn list(&self, dir: &StoredPath) -> Result<Listing, SourceError> {
         let handle = self.open_for_reading(dir, OFlags::DIRECTORY)?;
+        let is_made_up = fstatfs(&handle).is_ok_and(|about| MADE_UP.contains(&about.f_type));
+        if is_made_up {
+            return Ok(Listing::default());
+        }
         let mut buffer = [const { MaybeUninit::uninit() }; NAMES_BYTES];
         let mut names = RawDir::new(&handle, &mut buffer);
         let mut listing = Listing::default();
@@ -88,6 +122,7 @@ impl Source for FolderSource {
                 continue;
             }
             match meta::stat_at(&handle, name) {
+                Ok(stat) if self.left_out == Some((stat.device, stat.inode)) => {}
                 Ok(stat) => listing.entries.push(Found { name: name.to_vec(), stat }),
                 // Gone between the two calls: the same as if it had gone before the first.
                 Err(Errno::NOENT) => {}

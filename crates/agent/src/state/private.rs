@@ -37,6 +37,11 @@ impl PrivateDir {
         Ok(Self(path.to_owned()))
     }
 
+    /// Where it is. Never fails.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The path of a file in it. Never fails.
     pub fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)

@@ -12,7 +12,8 @@ fn sources(root: &Path) -> [FolderSource; 2] {
     let whole = FolderSource::below(root).expect("the root opens");
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let handle = openat(CWD, root, flags, Mode::empty()).expect("the root opens");
-    let steps = FolderSource { root: Beneath::step_by_step(handle), owners: Owners::default(), has_proc: false };
+    let root = Beneath::step_by_step(handle);
+    let steps = FolderSource { root, owners: Owners::default(), has_proc: false, left_out: None };
     [whole, steps]
 }
 
@@ -226,4 +227,29 @@ fn owners_have_names_where_the_system_knows_them() {
     assert_eq!(&*source.user_name(3_999_999_999), b"");
     let root = source.stat(&StoredPath::root()).expect("a stat");
     assert_eq!(root.kind, EntryKind::Directory);
+}
+
+#[test]
+fn the_directory_that_is_left_out_is_not_listed() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for name in ["kept", "state"] {
+        fs::create_dir(dir.path().join(name)).expect("a directory");
+    }
+    for source in sources(dir.path()) {
+        let source = source.without(&dir.path().join("state"));
+        let listing = source.list(&StoredPath::root()).expect("a listing");
+        assert_eq!(listing.entries.iter().map(|found| &found.name[..]).collect::<Vec<_>>(), [b"kept"]);
+    }
+    let all = FolderSource::below(dir.path()).expect("it opens").without(&dir.path().join("never was"));
+    assert_eq!(all.list(&StoredPath::root()).expect("a listing").entries.len(), 2);
+}
+
+#[test]
+fn what_the_kernel_makes_up_is_not_listed() {
+    if !Path::new("/proc/self").exists() {
+        return;
+    }
+    let source = FolderSource::whole().expect("the root opens");
+    assert_eq!(source.list(&path(b"proc")).expect("a listing").entries, []);
+    assert!(!source.list(&path(b"usr")).expect("a listing").entries.is_empty());
 }
