@@ -26,20 +26,18 @@ const FLAGS: &[&str] = &[
     "-Coverflow-checks=on",
 ];
 
-/// A flag of the compiler needs `--target`, so that build scripts are built without it.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-
 const MEMORY_MB_MAX: u32 = 1024;
 const INPUT_SECONDS_MAX: u32 = 10;
 
 /// Builds the programs and runs each for its part of `seconds`.
 pub fn run(root: &Path, seconds: u64) -> anyhow::Result<()> {
     let programs = programs(root)?;
-    build(root)?;
+    let target = target()?;
+    build(root, &target)?;
     let part = (seconds / programs.len() as u64).max(1);
     println!("fuzz: {} decoders, {part} s each", programs.len());
     for program in &programs {
-        fuzz(root, program, part)?;
+        fuzz(root, &target, program, part)?;
     }
     Ok(())
 }
@@ -55,7 +53,15 @@ fn programs(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(programs)
 }
 
-fn build(root: &Path) -> anyhow::Result<()> {
+/// This machine's own target. The flags of the compiler need `--target`, so that build scripts are built without them.
+fn target() -> anyhow::Result<String> {
+    let told = Command::new("rustc").arg("-vV").output().context("asking rustc what it builds for")?;
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let target = told.lines().find_map(|line| line.strip_prefix("host: "));
+    target.map(str::to_owned).context("rustc does not say what it builds for")
+}
+
+fn build(root: &Path, target: &str) -> anyhow::Result<()> {
     let built = Command::new("cargo")
         .current_dir(root)
         .args([
@@ -65,7 +71,7 @@ fn build(root: &Path) -> anyhow::Result<()> {
             "--release",
             "--bins",
             "--target",
-            TARGET,
+            target,
             "--target-dir",
             "target/fuzz",
         ])
@@ -77,8 +83,8 @@ fn build(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fuzz(root: &Path, program: &str, seconds: u64) -> anyhow::Result<()> {
-    let binary = root.join("target/fuzz").join(TARGET).join("release").join(program);
+fn fuzz(root: &Path, target: &str, program: &str, seconds: u64) -> anyhow::Result<()> {
+    let binary = root.join("target/fuzz").join(target).join("release").join(program);
     // What was found interesting is kept from run to run; seeds are part of the repository and are not written to.
     let corpus = folder(root, &format!("target/fuzz/corpus/{program}"))?;
     let crashes = folder(root, &format!("target/fuzz/crashes/{program}"))?;

@@ -31,7 +31,6 @@ pub fn run(root: &Path, no_install: bool) -> anyhow::Result<()> {
 
 // What needs no build first: the cheapest answer comes first. Advisories are not here: they need a database from
 // the network, and change without a change of ours (deny.toml).
-// TODO(#2): the demo on a small tree is the last step: `Work::Call("cargo xtask demo", …)` of `demo::run_small`.
 fn steps(no_install: bool) -> Vec<Step> {
     let needs = if no_install { "cargo xtask test --no-install" } else { "cargo xtask test" };
     vec![

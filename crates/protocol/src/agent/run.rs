@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The most refs or pack ids in one `dedupe`, `verify`, `locate` or `fetch` request.
 pub const REFS_MAX: usize = 8_192;
 
-/// `POST /v1/runs`. A new backup run of a device aborts the one before it.
+/// `POST /v1/runs`. A new backup run of a device supersedes the one before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BeginRequest {

@@ -27,7 +27,7 @@ pub enum Device {
         /// Its identifier, the beginning of one, or its name.
         device: String,
         /// What the device's old key is still worth when it comes back.
-        #[arg(long, value_enum, default_value_t = ResetLevel::Rotate)]
+        #[arg(long, value_enum, default_value_t = ResetLevel::Revoke)]
         level: ResetLevel,
     },
     /// Make the device activate again: until then it may append, for some days, and not read.
