@@ -161,7 +161,7 @@ fn assert_opened(opened: &[StoredPath], expected: &[StoredPath]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_tree_comes_back_and_a_changed_one_costs_its_changes(
