@@ -4,7 +4,7 @@
 use crate::error::EngineError;
 use crate::ports::{Remote, TreeCache};
 use bytes::Bytes;
-use format::{ChunkKind, ChunkRef, Entry, List, NamingKey, Piece, Tree, TreeBody, compress};
+use format::{ChunkKind, ChunkRef, Entry, EntryBody, List, NamingKey, Piece, Tree, TreeBody, compress};
 use futures::StreamExt;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -151,6 +151,14 @@ impl TreeReader {
 
 /// Refs in one request for trees.
 const FETCH_REFS_MAX: usize = 4_096;
+
+/// The tree of an entry that is a directory. Never fails.
+pub(crate) fn directory_tree(entry: &Entry) -> Option<ChunkRef> {
+    match &entry.body {
+        EntryBody::Directory { tree } => Some(*tree),
+        _ => None,
+    }
+}
 
 fn decode_tree(plain: &[u8]) -> Result<Tree, EngineError> {
     Tree::decode(plain).map_err(|cause| EngineError::Format { what: "tree", cause })

@@ -6,11 +6,11 @@ use super::{Parent, Plan};
 use crate::ctx::Ctx;
 use crate::error::{EngineError, SourceError};
 use crate::ports::{EntryKind, Found, Listing, Source, Stat};
-use crate::trees::TreeReader;
+use crate::trees::{TreeReader, directory_tree};
 use crate::unchanged::is_unchanged;
 use base::Bytes;
 use format::limits::PATH_MAX;
-use format::{ChunkRef, Entry, EntryBody, StoredPath};
+use format::{ChunkRef, Entry, StoredPath};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
@@ -293,12 +293,5 @@ fn chosen_folder(error: &SourceError) -> String {
     match error {
         SourceError::Gone => "it is not there: bring it back, or choose other folders".to_owned(),
         SourceError::Denied | SourceError::Replaced | SourceError::Io(_) => error.to_string(),
-    }
-}
-
-fn directory_tree(entry: &Entry) -> Option<ChunkRef> {
-    match &entry.body {
-        EntryBody::Directory { tree } => Some(*tree),
-        _ => None,
     }
 }

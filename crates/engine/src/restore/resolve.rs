@@ -7,7 +7,7 @@ use super::{Plan, Selection, write};
 use crate::ctx::Ctx;
 use crate::error::EngineError;
 use crate::ports::Target;
-use crate::trees::TreeReader;
+use crate::trees::{TreeReader, directory_tree};
 use format::{ChunkRef, Content, Entry, EntryBody, Piece, StoredPath};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -251,13 +251,6 @@ async fn find(plan: &Plan, trees: &TreeReader, path: &StoredPath) -> Result<Entr
 async fn tree(trees: &TreeReader, tree: &ChunkRef, path: &StoredPath) -> Result<Vec<Entry>, EngineError> {
     let entries = trees.tree(tree).await?;
     entries.ok_or_else(|| EngineError::TreeMissing { path: path.to_string() })
-}
-
-fn directory_tree(entry: &Entry) -> Option<ChunkRef> {
-    match &entry.body {
-        EntryBody::Directory { tree } => Some(*tree),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
