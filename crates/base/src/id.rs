@@ -86,10 +86,19 @@ macro_rules! id {
 }
 
 id!(AdminId, "adm", "an admin");
+id!(CampaignId, "cmp", "a reset campaign");
+id!(ConflictId, "cnf", "a conflict of two machines over one record");
+id!(CredentialId, "crd", "a credential of the admin API");
 id!(DeviceId, "dev", "a device record");
+id!(FolderId, "fld", "a folder of a policy");
+id!(MailId, "eml", "a message in the outbox");
+id!(MapRowId, "map", "a row of the device map");
+id!(ProfileId, "prf", "a profile");
 id!(RepositoryId, "rep", "a repository");
 id!(RunId, "run", "one execution of a backup or a restore");
 id!(SnapshotId, "snp", "a snapshot");
+id!(TicketId, "tkt", "a ticket");
+id!(TokenId, "tok", "a deployment token");
 id!(UserId, "usr", "a user");
 
 #[cfg(test)]

@@ -11,7 +11,10 @@ mod time;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
-pub use id::{AdminId, DeviceId, IdError, RepositoryId, RunId, SnapshotId, UserId};
+pub use id::{
+    AdminId, CampaignId, ConflictId, CredentialId, DeviceId, FolderId, IdError, MailId, MapRowId, ProfileId,
+    RepositoryId, RunId, SnapshotId, TicketId, TokenId, UserId,
+};
 pub use kind::Kind;
 pub use secret::Secret;
 pub use size::{Bytes, Count};
