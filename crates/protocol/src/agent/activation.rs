@@ -1,5 +1,6 @@
 //! Activation: a person or an old key proves who asks, the server decides which record the device becomes.
 
+use crate::agent::policy::PolicyChanges;
 use crate::agent::run::SnapshotDetail;
 use crate::{Hex, Text};
 use base::DeviceId;
@@ -29,6 +30,37 @@ pub struct ActivationRequest {
     pub platform: Platform,
     /// Which record the endpoint asks for.
     pub choice: Choice,
+    /// Whether a person is there who can answer a question; if not, the server decides.
+    pub can_ask: bool,
+    /// What is to be brought back afterwards, where the user has said so.
+    pub restore: Option<Restore>,
+    /// The key that this computer used before, beside whatever `proof` says; absent when the user wants another record.
+    pub old_key: Option<OldKey>,
+}
+
+/// The key that a computer used before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OldKey {
+    /// The record that the key was bound to.
+    pub device: Text<DeviceId>,
+    /// Ed25519 by the old key over `signed_bytes`.
+    pub signature: Hex<64>,
+}
+
+/// What is to be brought back to the computer after its activation. `none` is the default when a device comes back to
+/// its own record: its data is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restore {
+    /// Nothing.
+    None,
+    /// The folders of the newest snapshot.
+    Data,
+    /// The user's own settings: folders, interval, bandwidth limit, CPU priority.
+    Settings,
+    /// Both.
+    All,
 }
 
 /// How a request proves who asks.
@@ -40,20 +72,27 @@ pub enum Proof {
         /// As typed.
         password: String,
     },
-    /// The key that this computer used before.
-    OldKey {
-        /// The record that the key was bound to.
-        device: Text<DeviceId>,
-        /// Ed25519 by the old key over `signed_bytes`.
-        signature: Hex<64>,
+    /// A one-time code that an admin made for this user.
+    Ticket {
+        /// As typed: letters and digits in groups, in any case.
+        code: String,
     },
+    /// A deployment token, which an installer has brought.
+    Token {
+        /// Its text.
+        token: String,
+    },
+    /// Nothing but the key in `old_key`.
+    OldKey,
 }
 
 impl fmt::Debug for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Proof::Password { .. } => f.write_str("Password"),
-            Proof::OldKey { device, .. } => write!(f, "OldKey({device:?})"),
+            Proof::Ticket { .. } => f.write_str("Ticket"),
+            Proof::Token { .. } => f.write_str("Token"),
+            Proof::OldKey => f.write_str("OldKey"),
         }
     }
 }
@@ -101,6 +140,59 @@ pub enum Choice {
 
 /// The answer to an activation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum ActivationAnswer {
+    /// The key is bound. The same request gets this answer for ever.
+    Activated(Box<ActivationReply>),
+    /// Nothing has happened yet: a person has to choose, and the endpoint asks anew with the choice.
+    Question(ActivationQuestion),
+    /// The record waits for an admin; the endpoint repeats the same request until the answer is another.
+    Waiting(ActivationWaiting),
+}
+
+/// What a person has to choose between.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivationQuestion {
+    /// The devices of this user that the computer may replace. Never empty.
+    pub replaceable: Vec<Replaceable>,
+    /// Why the computer may not be added as a new device, in one sentence; absent when it may.
+    pub adding_refused: Option<String>,
+    /// What to offer as the default; `auto` when there is none.
+    pub suggestion: Choice,
+}
+
+/// A device that may be replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaceable {
+    /// The record.
+    pub device: Text<DeviceId>,
+    /// Its name on the console.
+    pub name: String,
+    /// The state's word.
+    pub state: String,
+    /// What its computer said of itself.
+    pub host_name: String,
+    /// The maker's serial number, empty where unknown.
+    pub serial: String,
+    /// When its newest snapshot was committed, in milliseconds since 1970; absent when there is none.
+    pub last_backup_at_ms: Option<i64>,
+    /// How many snapshots there are.
+    pub snapshots: u64,
+}
+
+/// A record that waits for an admin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivationWaiting {
+    /// The record.
+    pub device: Text<DeviceId>,
+    /// One plain sentence for a person.
+    pub detail: String,
+    /// When to ask again, in milliseconds from now.
+    pub retry_after_ms: u64,
+}
+
+/// A device that is in service now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActivationReply {
     /// The record that the device is now.
     pub device: Text<DeviceId>,
@@ -114,10 +206,16 @@ pub struct ActivationReply {
     pub user: String,
     /// The newest snapshot of the record, from which the next backup goes on.
     pub snapshot: Option<SnapshotDetail>,
+    /// What is to be brought back now: the user's or the admin's wish, `none` where nobody had one.
+    pub restore: Restore,
+    /// What the activation has changed of the user's own choices, or has left as they were.
+    pub changes: PolicyChanges,
+    /// The slot in which missed backups are caught up, in milliseconds since 1970; absent when there are none.
+    pub catch_up_at_ms: Option<i64>,
 }
 
 impl ActivationRequest {
-    /// The bytes that both keys sign: everything in the request that decides, but the proof's secret. Never fails.
+    /// The bytes that both keys sign: everything in the request that decides, but the proofs. Never fails.
     pub fn signed_bytes(&self) -> Vec<u8> {
         let mut bytes = ACTIVATION_CONTEXT.to_vec();
         bytes.extend_from_slice(&self.request.0);
@@ -127,10 +225,16 @@ impl ActivationRequest {
             Choice::Add => "add".to_owned(),
             Choice::Replace { device } => device.0.to_string(),
         };
-        let evidence = &self.evidence;
-        for text in
-            [&self.email, &evidence.host_name, &evidence.serial, &evidence.hardware_uuid, &evidence.os_user, &choice]
-        {
+        let restore = match self.restore {
+            None => "",
+            Some(Restore::None) => "none",
+            Some(Restore::Data) => "data",
+            Some(Restore::Settings) => "settings",
+            Some(Restore::All) => "all",
+        };
+        let can_ask = if self.can_ask { "asks" } else { "" };
+        let Evidence { host_name, serial, hardware_uuid, os_user } = &self.evidence;
+        for text in [&self.email, host_name, serial, hardware_uuid, os_user, &choice, restore, can_ask] {
             bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
             bytes.extend_from_slice(text.as_bytes());
         }

@@ -45,6 +45,10 @@ pub struct SessionRequest {
     pub challenge: Hex<48>,
     /// Ed25519 over `signed_bytes`.
     pub signature: Hex<64>,
+    /// What the answer to the last session or activation gave; absent at the first. A copy of this computer has an
+    /// older one: that is how the server sees that there are two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counter: Option<Hex<56>>,
 }
 
 /// A session.
@@ -54,6 +58,8 @@ pub struct SessionReply {
     pub token: String,
     /// For how long it can be used. The device's state is looked at on every request all the same.
     pub expires_in_ms: u64,
+    /// What to present at the next session; opaque. To be durable before the token is used.
+    pub counter: Hex<56>,
 }
 
 /// The bytes that a device signs for a session. Never fails.

@@ -24,4 +24,12 @@ pub struct DeviceReply {
     pub snapshots: u64,
     /// The server's clock.
     pub now_ms: i64,
+    /// What the device has to do at once: `wipe`.
+    pub orders: Vec<String>,
+    /// The slot in which missed backups are caught up, in milliseconds since 1970; absent when there are none.
+    pub catch_up_at_ms: Option<i64>,
+    /// The revision of the effective policy: fetch it again when it has changed.
+    pub policy_revision: u64,
+    /// Whom the user can ask for help, as the organisation words it; absent when it has not said.
+    pub support: Option<String>,
 }
