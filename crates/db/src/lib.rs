@@ -14,14 +14,17 @@ mod error;
 mod idempotency;
 mod job_lease;
 mod pack;
+mod postgres;
 mod repository;
 mod row;
 mod run;
 mod setting;
 mod sign_in;
 mod snapshot;
-#[cfg(test)]
-mod testing;
+mod sql;
+mod sqlite;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tx;
 mod user;
 
