@@ -286,7 +286,7 @@ fn unlinking_is_as_the_document_says() {
         let found = may_unlink(&policy, &folder).map_or_else(|no| format!("`{}`", no.code()), |()| "yes".to_owned());
         assert_eq!(found, unlink, "{row:?}");
         let unlinked = [folder.id];
-        let changes = reactivation(&levels, &[folder.clone()], &unlinked);
+        let changes = reactivation(&levels, std::slice::from_ref(&folder), &unlinked);
         let linked = folders_of(&policy, None, vec![folder], &unlinked)[0].linked;
         assert_eq!(if linked { "in" } else { "out" }, earlier, "{row:?}");
         assert_eq!(changes.folders.is_empty(), linked, "what is named is what comes back: {row:?}");

@@ -361,7 +361,7 @@ refusals! {
         users: Count
     },
         "profile_in_use", Conflict, WhenChanged,
-        "{users} users have this profile, so it was not removed. Give them another one first.";
+        "The profile belongs to {users} users, so it was not removed. Give them another one first.";
 
     // What was sent.
 
