@@ -97,6 +97,11 @@ impl Levels {
         self.get(PolicyLevel::Device, key).filter(|set| set.by_user).map(|set| &set.value)
     }
 
+    /// Has an admin set the policy at the device? Never fails.
+    pub fn is_fixed(&self, key: Key) -> bool {
+        self.get(PolicyLevel::Device, key).is_some_and(|set| !set.by_user)
+    }
+
     /// The same without what a reactivation takes back. Never fails.
     #[must_use]
     pub fn without_user_resets(&self) -> Self {
@@ -132,10 +137,11 @@ impl EffectivePolicy {
         if self.is_on(switch) { Ok(()) } else { Err(Refusal::PolicyNotAllowed { key: switch.word() }) }
     }
 
-    /// May a device's user change this policy? Fails with `policy_not_allowed`, which names the policy.
-    pub fn user_may_change(&self, key: Key) -> Result<(), Refusal> {
+    /// May a device's user change this policy, where `levels` are those that this policy follows from? Fails with
+    /// `policy_not_allowed`, which names the policy.
+    pub fn user_may_change(&self, levels: &Levels, key: Key) -> Result<(), Refusal> {
         match key.user_permit() {
-            Some(permit) if self.is_on(permit) => Ok(()),
+            Some(permit) if self.is_on(permit) && !levels.is_fixed(key) => Ok(()),
             Some(_) | None => Err(Refusal::PolicyNotAllowed { key: key.word() }),
         }
     }

@@ -303,6 +303,24 @@ fn a_device_has_the_folders_of_its_system_and_all_of_them_when_that_is_unknown()
 }
 
 #[test]
+fn a_user_may_change_what_has_a_switch_while_it_is_on_and_no_admin_has_set_it_there() {
+    let may = |levels: &Levels, key| effective(levels).user_may_change(levels, key).map_err(|no| no.code());
+    let refused = Err("policy_not_allowed");
+    let mut levels = Levels::default();
+    for key in Key::ALL {
+        assert_eq!(may(&levels, *key).is_ok(), key.user_permit().is_some(), "{key}");
+    }
+    let set = |key, text| Set { value: Value::parse(key, text).expect("a value"), by_user: false };
+    levels.set(PolicyLevel::Device, Key::Interval, set(Key::Interval, "1h")).expect("a level that it has");
+    assert_eq!([may(&levels, Key::Interval), may(&levels, Key::CpuPriority)], [refused, Ok(())]);
+    let off = set(Key::UserMayChangeCpu, "no");
+    levels.set(PolicyLevel::Organisation, Key::UserMayChangeCpu, off).expect("a level that it has");
+    assert_eq!(may(&levels, Key::CpuPriority), refused);
+    levels.unset(PolicyLevel::Device, Key::Interval);
+    assert_eq!(may(&levels, Key::Interval), Ok(()));
+}
+
+#[test]
 fn changes_are_said_to_the_audit_log_and_read_back_from_storage() {
     let key = Key::Interval;
     let parse = |text| Value::parse(key, text).expect("an interval");
