@@ -2,12 +2,12 @@
 //! is carried out in the transaction that stores the new state.
 
 use crate::audit::{self, Deed};
-use crate::effects;
 use crate::snapshots::{self, SnapshotView};
-use crate::{AdminActor, App, AppError, DeviceActor};
+use crate::{AdminActor, App, AppError, DeviceActor, effects, policy};
 use base::{Count, DeviceId, SnapshotId, Timestamp};
+use control::policy::effective;
 use control::{Event, Permit, Refusal, Rights, State, lifecycle};
-use db::{DeviceAbout, DeviceRow, Tx};
+use db::{DeviceAbout, DeviceRow, PolicySubject, Tx};
 use std::collections::HashMap;
 
 /// The least of an identifier that names a device: the prefix and four letters.
@@ -98,6 +98,10 @@ pub struct OwnView {
     pub snapshots: Count,
     /// The server's clock.
     pub now: Timestamp,
+    /// The number of its effective policy.
+    pub policy_revision: u64,
+    /// Whom its user may ask for help.
+    pub support: Option<String>,
 }
 
 /// What a device may know of itself.
@@ -109,12 +113,16 @@ pub async fn own(app: &App, actor: &DeviceActor) -> Result<OwnView, AppError> {
     let mut tx = app.db.read().await.map_err(during())?;
     let row = db::device_get(&mut tx, actor.device).await.map_err(during())?;
     let user = db::user_get(&mut tx, actor.user).await.map_err(during())?;
+    let rows = db::policy_value_list(&mut tx, PolicySubject::Organisation).await.map_err(during())?;
     drop(tx);
+    let support = effective(&policy::levels_of(rows)?).support().map(str::to_owned);
+    let policy_revision = policy::revision(app, actor.device).await?;
     let (Some(row), Some(user)) = (row, user) else { return Err(Refusal::SessionInvalid.into()) };
     let (snapshot, snapshots) = snapshots::standing(app, actor).await?;
     let rights = row.state.rights().unwrap_or(Rights::AppendOnly);
     let now = app.clock.now();
-    Ok(OwnView { id: row.id, name: row.name, user: user.email, state: row.state, rights, snapshot, snapshots, now })
+    let (id, name, user, state) = (row.id, row.name, user.email, row.state);
+    Ok(OwnView { id, name, user, state, rights, snapshot, snapshots, now, policy_revision, support })
 }
 
 /// Puts an admin's event to a device. A deactivation, hold or deletion reaches requests under way at once.
@@ -131,11 +139,15 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
     let device = device.ok_or_else(unknown)?;
     match lifecycle::step(now, &device.state, &event) {
         Ok((state, effects)) => {
-            let epoch = effects::carry_out(&mut tx, now, &device, &effects, None).await?;
+            let carried = effects::carry_out(&mut tx, now, &device, &effects, None).await?;
+            let epoch = carried.epoch;
             db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
             db::device_epoch_update(&mut tx, id, epoch).await.map_err(during())?;
             let effects: Vec<String> = effects.iter().map(ToString::to_string).collect();
-            let detail = format!("{} to {state}: {}", device.state, effects.join(" "));
+            let mut detail = format!("{} to {state}: {}", device.state, effects.join(" "));
+            if !carried.changes.is_empty() {
+                detail.push_str(&format!("; {}", carried.changes));
+            }
             event_audit(&mut tx, now, actor, id, &event, detail).await?;
             let changed = DeviceRow { state, epoch, ..device };
             let user = db::user_get(&mut tx, changed.user).await.map_err(during())?;

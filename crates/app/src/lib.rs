@@ -12,11 +12,15 @@ mod damage;
 pub mod devices;
 mod effects;
 mod error;
+pub mod folders;
 mod frames;
 pub mod init;
 pub mod keys;
 pub mod password;
 pub mod plane;
+pub mod policy;
+pub mod profiles;
+pub mod quota;
 pub mod restore;
 pub mod runs;
 pub mod scrub;
@@ -27,7 +31,7 @@ pub mod users;
 
 pub use actor::{AdminActor, DeviceActor};
 pub use config::Config;
-pub use db::DeviceAbout;
+pub use db::{DeviceAbout, PolicySubject};
 pub use error::AppError;
 
 use base::{Clock, Entropy};
@@ -86,6 +90,7 @@ impl App {
         config: Config,
     ) -> Result<App, AppError> {
         let repositories = keys::repositories_open(&db, &master).await?;
+        profiles::default_make(&db, entropy.as_ref(), clock.now()).await?;
         let passwords = password::Passwords::new(&config, entropy.as_ref());
         let keys = keys::Keys::new(master, repositories);
         let states = states::DeviceStates::default();

@@ -23,6 +23,8 @@ pub struct Standing {
     pub epoch: u64,
     /// The device's state.
     pub state: State,
+    /// The number of its effective policy.
+    pub policy_revision: u64,
 }
 
 /// The standing of `device`, no older than the configured span; `None` when there is no such device. Changes made by
@@ -44,6 +46,7 @@ pub async fn standing(app: &App, device: DeviceId) -> Result<Option<Standing>, A
         repository: row.repository,
         epoch: row.epoch,
         state: row.state,
+        policy_revision: row.policy_revision,
     });
     if let Some(standing) = &standing {
         app.states.remember(device, standing.clone(), now, generation);
@@ -122,7 +125,8 @@ mod tests {
 
     fn active() -> Standing {
         let state = State::Active { rights: Rights::Full };
-        Standing { user: UserId::from_bytes([2; 16]), user_state: UserState::Active, repository: 1, epoch: 1, state }
+        let (user, user_state) = (UserId::from_bytes([2; 16]), UserState::Active);
+        Standing { user, user_state, repository: 1, epoch: 1, state, policy_revision: 1 }
     }
 
     fn is_fresh(states: &DeviceStates, now: i64) -> bool {

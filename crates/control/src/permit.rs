@@ -24,6 +24,10 @@ pub enum Permit {
     RepositoryScrub,
     /// Read the audit log.
     AuditRead,
+    /// See profiles, policies at every level, and what holds for whom.
+    ProfileRead,
+    /// Make, change, remove and assign profiles; set policies of the organisation.
+    ProfileManage,
 }
 
 /// A set of permits: what a role or a credential gives.
@@ -32,7 +36,7 @@ pub struct Permits(u32);
 
 impl Permit {
     /// Every permit, in the order of docs/control.md.
-    pub const ALL: [Permit; 8] = [
+    pub const ALL: [Permit; 10] = [
         Permit::DeviceRead,
         Permit::DeviceManage,
         Permit::UserRead,
@@ -41,6 +45,8 @@ impl Permit {
         Permit::SnapshotRestore,
         Permit::RepositoryScrub,
         Permit::AuditRead,
+        Permit::ProfileRead,
+        Permit::ProfileManage,
     ];
 
     /// The stable word. Never fails.
@@ -54,6 +60,8 @@ impl Permit {
             Permit::SnapshotRestore => "snapshot_restore",
             Permit::RepositoryScrub => "repository_scrub",
             Permit::AuditRead => "audit_read",
+            Permit::ProfileRead => "profile_read",
+            Permit::ProfileManage => "profile_manage",
         }
     }
 

@@ -1,7 +1,7 @@
 //! Every route, one line each, with who may ask, how long the body may be and how long the answer may take.
 //! Refuses a request before its body is read: wrong credential, wrong state, too large. Described in docs/protocol.md.
 
-use crate::api::{activation, fetch, probe, run, session, snapshot};
+use crate::api::{activation, fetch, policy, probe, run, session, snapshot};
 use crate::extract::{bearer, content_length};
 use crate::metrics::Metrics;
 use crate::reply::{No, SaidCode};
@@ -53,6 +53,8 @@ impl Route {
         match self.method {
             Method::GET => "GET",
             Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
             _ => "POST",
         }
     }
@@ -76,7 +78,7 @@ pub const COMMIT_SPAN: Span = Span::minutes(30);
 #[rustfmt::skip]
 fn table() -> Vec<(Route, MethodRouter<Shared>)> {
     use Audience::{Anyone, Device, Operator};
-    use Verb::{Append, BeginBackup, ReadAppended, ReadStatus};
+    use Verb::{Append, BeginBackup, ChangePolicy, ReadAppended, ReadPolicy, ReadStatus};
     vec![
         get("/healthz",                          Anyone, probe::health),
         get("/metrics",                          Operator, probe::metrics),
@@ -96,6 +98,12 @@ fn table() -> Vec<(Route, MethodRouter<Shared>)> {
         get("/v1/snapshots",                     Device(ReadAppended), snapshot::list),
         get("/v1/snapshots/{snapshot}",          Device(ReadAppended), snapshot::show),
         get("/v1/snapshots/{snapshot}/problems", Device(ReadAppended), snapshot::problems),
+        get("/v1/policy",                        Device(ReadPolicy), policy::show),
+        patch("/v1/policy/values",               Device(ChangePolicy), JSON_BYTES_MAX, QUICK_SPAN, policy::values),
+        post("/v1/policy/folders",               Device(ChangePolicy), JSON_BYTES_MAX, QUICK_SPAN, policy::folder_add),
+        delete("/v1/policy/folders/{folder}",    Device(ChangePolicy), policy::folder_remove),
+        post("/v1/policy/folders/{folder}/unlink", Device(ChangePolicy), NO_BODY, QUICK_SPAN, policy::folder_unlink),
+        post("/v1/policy/folders/{folder}/link", Device(ChangePolicy), NO_BODY, QUICK_SPAN, policy::folder_link),
     ]
 }
 
@@ -167,6 +175,29 @@ where
     T: 'static,
 {
     (Route { method: Method::PUT, path, audience, body_max, span }, routing::put(handler))
+}
+
+fn patch<H, T>(
+    path: &'static str,
+    audience: Audience,
+    body_max: Bytes,
+    span: Span,
+    handler: H,
+) -> (Route, MethodRouter<Shared>)
+where
+    H: Handler<T, Shared>,
+    T: 'static,
+{
+    (Route { method: Method::PATCH, path, audience, body_max, span }, routing::patch(handler))
+}
+
+/// A route that takes something away: no body, and a quick answer.
+fn delete<H, T>(path: &'static str, audience: Audience, handler: H) -> (Route, MethodRouter<Shared>)
+where
+    H: Handler<T, Shared>,
+    T: 'static,
+{
+    (Route { method: Method::DELETE, path, audience, body_max: NO_BODY, span: QUICK_SPAN }, routing::delete(handler))
 }
 
 /// Stands before every handler: audience, size, time, count.

@@ -2,6 +2,8 @@
 
 mod backup;
 mod hostile;
+mod policy;
+mod quota;
 mod restore;
 mod scrub;
 mod world;

@@ -286,6 +286,83 @@ refusals! {
         "Your backups would take {used} and your quota is {limit}. Everything stored so far is kept. \
          Take folders out of the backup, or ask your admin for a larger quota.";
 
+    // Policies and folders.
+
+    /// The value is not one that the policy may have.
+    PolicyValueInvalid {
+        /// `Key::word`.
+        key: &'static str,
+        /// `Key::allowed`.
+        allowed: &'static str
+    },
+        "policy_value_invalid", Invalid, WhenChanged,
+        "This is no value for {key}. Allowed is {allowed}.";
+    /// The policy is not one that this level may set.
+    PolicyLevelWrong {
+        /// `Key::word`.
+        key: &'static str,
+        /// `PolicyLevel::word`.
+        level: &'static str
+    },
+        "policy_level_wrong", Invalid, WhenChanged,
+        "The policy {key} cannot be set for one {level}. Set it at a wider level.";
+    /// The profile does not let users change this.
+    PolicyNotAllowed {
+        /// `Key::word`.
+        key: &'static str
+    },
+        "policy_not_allowed", Refused, WhenChanged,
+        "Your profile does not let you change this ({key}). Ask your admin.";
+    /// A folder's path is not one that may be written.
+    FolderPathInvalid {
+        /// What is wrong with it.
+        why: &'static str
+    },
+        "folder_path_invalid", Invalid, WhenChanged,
+        "This path cannot be used: {why}. \
+         Give an absolute one, or one in the home, documents or desktop folder.";
+    /// A pattern is not one that may be written.
+    PatternInvalid {
+        /// What is wrong with it.
+        why: &'static str
+    },
+        "pattern_invalid", Invalid, WhenChanged,
+        "This pattern cannot be used: {why}. Write one such as *.tmp or /cache/.";
+    /// The folder must be backed up.
+    FolderMandatory,
+        "folder_mandatory", Refused, WhenChanged,
+        "This folder is always backed up and cannot be taken out. Ask your admin.";
+    /// The folder is the device's own.
+    FolderOwn,
+        "folder_own", Conflict, Never,
+        "This folder was added at this device. Remove it instead of taking it out.";
+    /// Unknown, or not one of this device's.
+    FolderNotYours,
+        "folder_not_yours", NotFound, Never,
+        "This device has no such folder. List its folders and choose one of them.";
+    /// There is one with this path already.
+    FolderExists,
+        "folder_exists", Conflict, Never,
+        "This folder is there already; nothing was changed.";
+    /// There are as many as there may be.
+    FolderLimit {
+        /// How many.
+        max: Count
+    },
+        "folder_limit", Refused, WhenChanged,
+        "There are {max} folders already, and no more are possible. Remove one, or add a folder above several.";
+    /// Users without a profile of their own have this one.
+    ProfileDefault,
+        "profile_default", Refused, Never,
+        "The default profile cannot be removed. Change it instead.";
+    /// Users have it.
+    ProfileInUse {
+        /// How many.
+        users: Count
+    },
+        "profile_in_use", Conflict, WhenChanged,
+        "The profile belongs to {users} users, so it was not removed. Give them another one first.";
+
     // What was sent.
 
     /// The request is not one that this server understands.

@@ -23,6 +23,9 @@ CREATE TABLE profile (
 CREATE UNIQUE INDEX profile_default ON profile (is_default) WHERE is_default = 1;
 
 ALTER TABLE "user" ADD COLUMN profile_id BYTEA REFERENCES profile (id);
+-- Grows with every change of the user's own values and folders, and when the user gets another profile.
+ALTER TABLE "user" ADD COLUMN policy_revision BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX user_by_profile ON "user" (profile_id);
 -- When the password was set; it is what an expiry counts from. NULL before this was kept.
 ALTER TABLE "user" ADD COLUMN password_set_at BIGINT;
 
@@ -32,6 +35,8 @@ CREATE TABLE policy_value (
     subject BYTEA NOT NULL,
     key     TEXT COLLATE "C" NOT NULL,
     value   TEXT COLLATE "C" NOT NULL,
+    -- 1 when the user has set it, at the user's own device.
+    by_user BIGINT NOT NULL DEFAULT 0,
     set_at  BIGINT NOT NULL,
     set_by  TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (level, subject, key)
@@ -51,7 +56,8 @@ CREATE TABLE folder (
     exclude    TEXT COLLATE "C" NOT NULL,
     created_at BIGINT NOT NULL
 );
-CREATE INDEX folder_by_subject ON folder (level, subject);
+-- One folder a path and system: what is there is not there twice.
+CREATE UNIQUE INDEX folder_by_subject ON folder (level, subject, os, path);
 
 -- The folders of its profile that a device's user has taken out of that device's backup.
 CREATE TABLE unlinked (
@@ -60,6 +66,12 @@ CREATE TABLE unlinked (
     unlinked_at BIGINT NOT NULL,
     PRIMARY KEY (device_id, folder_id)
 );
+CREATE INDEX unlinked_by_folder ON unlinked (folder_id);
+
+-- Grows with every change of the device's own values and folders, and of what is unlinked there.
+ALTER TABLE device ADD COLUMN policy_revision BIGINT NOT NULL DEFAULT 0;
+-- What the activation has changed of the user's own choices: control::policy::PolicyChanges as text.
+ALTER TABLE activation ADD COLUMN changes TEXT COLLATE "C" NOT NULL DEFAULT '';
 
 -- ---------------------------------------------------------------------------------------------------- proofs
 
