@@ -87,7 +87,8 @@ async fn values_are_set_all_of_them_or_none_and_only_where_they_belong() {
     let device = world.device(1).await;
     let id = device.actor.device;
     let long = "a".repeat(1 << 20);
-    let rows: [(PolicySubject, &[(&str, &str)], &str); 9] = [
+    type Row<'a> = (PolicySubject, &'a [(&'a str, &'a str)], &'a str);
+    let rows: [Row<'_>; 9] = [
         (PolicySubject::Organisation, &[("interval", "1h"), ("quota", "lots")], "policy_value_invalid"),
         (PolicySubject::Organisation, &[("interval", "1h"), ("quotas", "1GB")], "policy_unknown"),
         (PolicySubject::Organisation, &[("support", &long)], "policy_value_invalid"),

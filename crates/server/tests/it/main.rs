@@ -6,6 +6,7 @@ mod cli;
 mod documents;
 mod lifecycle;
 mod permits;
+mod policy;
 mod probe;
 mod repository;
 mod session;

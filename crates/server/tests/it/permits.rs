@@ -1,8 +1,9 @@
 //! Every route refuses who may not ask. The routes come from the server's own table: a new one is walked by itself.
 
 use crate::world::{Device, World, full};
-use base::{RunId, SnapshotId};
+use base::{FolderId, RunId, SnapshotId};
 use control::{Event, Level};
+use protocol::agent::policy::{FolderRequest, PolicyFolder};
 use server::routes::{Audience, Route, list};
 
 /// The routes that ask for no credential. Another one is a decision, made here.
@@ -72,13 +73,22 @@ async fn every_route_of_a_run_or_snapshot_refuses_one_of_another_device() {
     let backup = crate::repository::Backup::begin(&world, &owner).await;
     let snapshot = backup.commit_small(&world, &owner).await;
     let open = crate::repository::Backup::begin(&world, &owner).await;
-    let own = |route: &Route| {
+    let own = |route: &Route, folder: FolderId| {
         path(route)
             .replace(&run().to_string(), &open.run.to_string())
             .replace(&self::snapshot().to_string(), &snapshot.to_string())
+            .replace(&self::folder().to_string(), &folder.to_string())
     };
     for route in device_routes().filter(|route| route.path.contains('{')) {
-        let code = if route.path.contains("{run}") { "run_not_yours" } else { "snapshot_not_yours" };
+        // A route may have removed it: it is added for each.
+        let request = FolderRequest { path: "/srv".to_owned(), include: vec![], exclude: vec![] };
+        let folder = owner.post(&world, "/v1/policy/folders", &request).await.json::<PolicyFolder>().folder.0;
+        let own = |route| own(route, folder);
+        let code = match route.path {
+            path if path.contains("{run}") => "run_not_yours",
+            path if path.contains("{folder}") => "folder_not_yours",
+            _ => "snapshot_not_yours",
+        };
         let theirs = other.ask(&world, route.method.as_str(), &own(&route), "").await;
         assert_eq!(theirs.refused(), (404, code.to_owned()), "{} {}", route.method, route.path);
         let nobodys = other.ask(&world, route.method.as_str(), &path(&route), "").await;
@@ -113,6 +123,7 @@ fn path(route: &Route) -> String {
         .path
         .replace("{run}", &run().to_string())
         .replace("{snapshot}", &snapshot().to_string())
+        .replace("{folder}", &folder().to_string())
         .replace("{pack}", &"ab".repeat(32))
 }
 
@@ -122,4 +133,8 @@ fn run() -> RunId {
 
 fn snapshot() -> SnapshotId {
     SnapshotId::from_bytes([4; 16])
+}
+
+fn folder() -> FolderId {
+    FolderId::from_bytes([5; 16])
 }
