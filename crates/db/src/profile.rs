@@ -97,15 +97,26 @@ pub async fn profile_get_by_user(tx: &mut Tx, user: UserId) -> Result<Option<Pro
     row.as_ref().map(read).transpose()
 }
 
-/// Every profile, by name.
+/// The profiles by name, those after `after`, at most `limit`; with a `name`, the one that is called so.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
-pub async fn profile_list(tx: &mut Tx) -> Result<Vec<ProfileRow>, DbError> {
-    let rows = sqlx::query("select id, name, is_default, created_at, revision from profile order by name")
-        .fetch_all(tx.conn())
-        .await
-        .map_err(failed("list profiles"))?;
+pub async fn profile_page_list(
+    tx: &mut Tx,
+    name: Option<&str>,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<ProfileRow>, DbError> {
+    let rows = sqlx::query(
+        "select id, name, is_default, created_at, revision from profile where name > $1 \
+         and ($2 is null or name = $2) order by name limit $3",
+    )
+    .bind(after)
+    .bind(name)
+    .bind(i64::from(limit))
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list profiles"))?;
     rows.iter().map(read).collect()
 }
 
@@ -287,8 +298,9 @@ mod tests {
         assert_eq!((found.id, found.revision), (id, 3));
         assert!(profile_name_update(&mut tx, id, "profile 1").await.expect_err("taken").is_constraint());
         profile_remove(&mut tx, id).await.expect("nobody has it");
-        let names: Vec<String> =
-            profile_list(&mut tx).await.expect("readable").into_iter().map(|profile| profile.name).collect();
-        assert_eq!(names, ["profile 1"]);
+        let one = profile_page_list(&mut tx, None, "", 10).await.expect("readable");
+        assert_eq!(one.iter().map(|profile| profile.name.as_str()).collect::<Vec<&str>>(), ["profile 1"]);
+        assert!(profile_page_list(&mut tx, None, "profile 1", 10).await.expect("readable").is_empty());
+        assert!(profile_page_list(&mut tx, Some("profile"), "", 10).await.expect("readable").is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::world::{Answer, Device, EMAIL, PASSWORD, World, password};
 use app::folders::FolderDraft;
+use app::page::PageAsk;
 use app::{AdminActor, PolicySubject};
 use base::{FolderId, Span};
 use control::policy::FolderOs;
@@ -29,7 +30,7 @@ async fn admin_set(world: &World, subject: PolicySubject, key: &str, text: &str)
 }
 
 async fn admin_folder(world: &World, path: &str, mandatory: bool) -> FolderId {
-    let profile = app::profiles::list(&world.app, &ADMIN).await.expect("readable")[0].id;
+    let profile = app::profiles::page(&world.app, &ADMIN, None, &PageAsk::first()).await.expect("readable").items[0].id;
     let draft = FolderDraft { os: FolderOs::Any, path: path.to_owned(), mandatory, include: vec![], exclude: vec![] };
     app::folders::add(&world.app, &ADMIN, PolicySubject::Profile(profile), &draft).await.expect("granted").id
 }
