@@ -70,7 +70,7 @@ impl<T: DeserializeOwned> FromRequestParts<Shared> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, No> {
         let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
         let query = query.map_err(|error| {
-            let source = std::error::Error::source(&error).map(|error| which(error)).unwrap_or_default();
+            let source = std::error::Error::source(&error).map(which).unwrap_or_default();
             malformed(format!("The query is not what this route takes{source}."))
         })?;
         Ok(Query(query.0))

@@ -83,7 +83,7 @@ pub fn value() -> Value {
 fn operation(entry: &Entry, generator: &mut SchemaGenerator) -> Value {
     let Entry { route, operation, .. } = entry;
     let mut parameters = path_parameters(entry, generator);
-    parameters.extend(operation.query.into_iter().flat_map(|query| query_parameters(query(generator).into())));
+    parameters.extend(operation.query.into_iter().flat_map(|query| query_parameters(query(generator).as_value())));
     if route.repeats {
         parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
     }
@@ -112,7 +112,7 @@ fn path_parameters(entry: &Entry, generator: &mut SchemaGenerator) -> Vec<Value>
 }
 
 /// Each property of the query's object as a parameter.
-fn query_parameters(object: Value) -> Vec<Value> {
+fn query_parameters(object: &Value) -> Vec<Value> {
     let required = |name: &str| {
         object["required"].as_array().is_some_and(|required| required.iter().any(|required| required == name))
     };
