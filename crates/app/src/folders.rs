@@ -3,7 +3,7 @@
 
 use crate::audit::{self, Deed};
 use crate::policy::{self, changed, revision_grow, subject_known, subject_text};
-use crate::{AdminActor, App, AppError, DeviceActor, runs};
+use crate::{AdminActor, App, AppError, DeviceActor, Doer, runs};
 use base::{Count, FolderId, Timestamp};
 use control::access::Verb;
 use control::policy::{
@@ -51,7 +51,7 @@ pub async fn add(
     subject: PolicySubject,
     draft: &FolderDraft,
 ) -> Result<Folder, AppError> {
-    actor.need(policy::permit_of(subject))?;
+    actor.need(Permit::ProfileManage)?;
     if !matches!(subject, PolicySubject::Profile(_) | PolicySubject::User(_)) {
         let sentence = "Folders are added to a profile or a user; a device's own are added at the device.";
         return Err(AppError::invalid("folder_level_wrong", sentence));
@@ -61,7 +61,7 @@ pub async fn add(
     let during = || AppError::db("adding a folder");
     let mut tx = app.db.write().await.map_err(during())?;
     subject_known(&mut tx, subject).await?;
-    insert(&mut tx, now, &actor.to_string(), subject, &folder).await?;
+    insert(&mut tx, now, actor, subject, &folder).await?;
     tx.commit().await.map_err(during())?;
     Ok(folder)
 }
@@ -81,7 +81,7 @@ pub async fn change(app: &App, actor: &AdminActor, id: FolderId, draft: &FolderD
         return Err(Refusal::FolderExists.into());
     }
     let detail = format!("{}: {} to {}", subject_text(subject), shown(&before), shown(&folder));
-    audit(&mut tx, now, actor.to_string(), "folder_change", id, detail).await?;
+    audit(&mut tx, now, actor, "folder_change", id, detail).await?;
     tx.commit().await.map_err(during())?;
     changed(app, subject);
     Ok(folder)
@@ -96,7 +96,7 @@ pub async fn remove(app: &App, actor: &AdminActor, id: FolderId) -> Result<(), A
     let during = || AppError::db("removing a folder");
     let mut tx = app.db.write().await.map_err(during())?;
     let (subject, folder) = found(&mut tx, actor, id).await?;
-    drop_folder(&mut tx, now, actor.to_string(), subject, &folder).await?;
+    drop_folder(&mut tx, now, actor, subject, &folder).await?;
     tx.commit().await.map_err(during())?;
     changed(app, subject);
     Ok(())
@@ -126,7 +126,7 @@ pub async fn own_add(
     if let Some(same) = there.into_iter().find(|other| Folder { id: folder.id, ..other.clone() } == folder) {
         return Ok(EffectiveFolder { folder: same, linked: true });
     }
-    insert(&mut tx, now, &actor.to_string(), subject, &folder).await?;
+    insert(&mut tx, now, actor, subject, &folder).await?;
     tx.commit().await.map_err(during())?;
     changed(app, subject);
     Ok(EffectiveFolder { folder, linked: true })
@@ -143,7 +143,7 @@ pub async fn own_remove(app: &App, actor: &DeviceActor, id: FolderId) -> Result<
     let Own { subject, folders, .. } = own(&mut tx, actor, now).await?;
     let folder = folders.into_iter().find(|folder| folder.id == id && folder.from == PolicyLevel::Device);
     let folder = folder.ok_or(Refusal::FolderNotYours)?;
-    drop_folder(&mut tx, now, actor.to_string(), subject, &folder).await?;
+    drop_folder(&mut tx, now, actor, subject, &folder).await?;
     tx.commit().await.map_err(during())?;
     changed(app, subject);
     Ok(())
@@ -175,7 +175,7 @@ pub async fn own_link(app: &App, actor: &DeviceActor, id: FolderId, linked: bool
             db::unlinked_insert(&mut tx, actor.device, id, now).await.map_err(during())?;
             "folder_unlink"
         };
-        audit(&mut tx, now, actor.to_string(), action, id, shown(&folder)).await?;
+        audit(&mut tx, now, actor, action, id, shown(&folder)).await?;
         tx.commit().await.map_err(during())?;
         changed(app, subject);
     }
@@ -206,18 +206,9 @@ async fn own(tx: &mut Tx, actor: &DeviceActor, now: Timestamp) -> Result<Own, Ap
 
 /// The folder that an admin names, and whose it is.
 async fn found(tx: &mut Tx, actor: &AdminActor, id: FolderId) -> Result<(PolicySubject, Folder), AppError> {
+    actor.need(Permit::ProfileManage)?;
     let found = db::folder_get(tx, id).await.map_err(AppError::db("reading a folder"))?;
-    let unknown = || AppError::not_found("folder_unknown", format!("There is no folder {id}."));
-    let (subject, folder) = match found {
-        Some(found) => found,
-        None => {
-            // Without a permit nobody learns which folders there are.
-            actor.need(Permit::ProfileManage)?;
-            return Err(unknown());
-        }
-    };
-    actor.need(policy::permit_of(subject))?;
-    Ok((subject, folder))
+    found.ok_or_else(|| AppError::not_found("folder_unknown", format!("There is no folder {id}.")))
 }
 
 /// A draft as it is stored.
@@ -236,7 +227,7 @@ fn folder_parse(id: FolderId, from: PolicyLevel, draft: &FolderDraft) -> Result<
 async fn insert(
     tx: &mut Tx,
     now: Timestamp,
-    by: &str,
+    by: &impl Doer,
     subject: PolicySubject,
     folder: &Folder,
 ) -> Result<(), AppError> {
@@ -249,13 +240,13 @@ async fn insert(
         return Err(Refusal::FolderExists.into());
     }
     let detail = format!("{}: {}", subject_text(subject), shown(folder));
-    audit(tx, now, by.to_owned(), "folder_add", folder.id, detail).await
+    audit(tx, now, by, "folder_add", folder.id, detail).await
 }
 
 async fn drop_folder(
     tx: &mut Tx,
     now: Timestamp,
-    by: String,
+    by: &impl Doer,
     subject: PolicySubject,
     folder: &Folder,
 ) -> Result<(), AppError> {
@@ -270,12 +261,12 @@ async fn drop_folder(
 async fn audit(
     tx: &mut Tx,
     now: Timestamp,
-    actor: String,
+    by: &impl Doer,
     action: &str,
     id: FolderId,
     detail: String,
 ) -> Result<(), AppError> {
-    audit::write(tx, now, Deed { actor, action, subject: id.to_string(), detail }).await
+    audit::write(tx, now, Deed { action, subject: id.to_string(), detail, ..Deed::by(by) }).await
 }
 
 /// As the audit log writes it: `${home}/Documents (any, mandatory)`, and how many patterns there are.

@@ -2,7 +2,7 @@
 //! Refuses to decide: which values there are and who may set them is `control::policy`. Rules: docs/control.md.
 
 use crate::audit::{self, Deed};
-use crate::{AdminActor, App, AppError, DeviceActor, runs, states};
+use crate::{AdminActor, App, AppError, DeviceActor, Doer, runs, states};
 use base::{Bytes, DeviceId, ProfileId, Timestamp, UserId};
 use control::access::Verb;
 use control::activation::Rules;
@@ -94,7 +94,7 @@ pub async fn activation_rules(tx: &mut Tx, user: UserId) -> Result<Rules, AppErr
     Ok(effective(&levels(tx, user, None).await?.levels).activation_rules())
 }
 
-/// Sets values at a level, or takes them back (`None`): all of them or none.
+/// Sets values at a level, or takes them back (`None`): all of them or none. The answer is what the level has then.
 ///
 /// # Errors
 /// `policy_unknown`, `policy_value_invalid`, `policy_level_wrong`; the subject's unknown; `not_permitted`.
@@ -103,17 +103,18 @@ pub async fn set(
     actor: &AdminActor,
     subject: PolicySubject,
     values: &[(String, Option<String>)],
-) -> Result<(), AppError> {
-    actor.need(permit_of(subject))?;
+) -> Result<Vec<PolicyValueRow>, AppError> {
+    actor.need(Permit::ProfileManage)?;
     let changes = changes_parse(subject.level(), values, false)?;
     let now = app.clock.now();
     let during = || AppError::db("setting policies");
     let mut tx = app.db.write().await.map_err(during())?;
     subject_known(&mut tx, subject).await?;
-    change(&mut tx, now, &actor.to_string(), subject, &changes).await?;
+    change(&mut tx, now, actor, subject, &changes).await?;
+    let rows = db::policy_value_list(&mut tx, subject).await.map_err(during())?;
     tx.commit().await.map_err(during())?;
     changed(app, subject);
-    Ok(())
+    Ok(rows)
 }
 
 /// Sets a user's own values at the user's device, or takes them back: all of them or none.
@@ -136,7 +137,7 @@ pub async fn own_set(
     }
     let changes = changes_parse(PolicyLevel::Device, values, true)?;
     let subject = PolicySubject::Device(actor.device);
-    change(&mut tx, now, &actor.to_string(), subject, &changes).await?;
+    change(&mut tx, now, actor, subject, &changes).await?;
     let view = view(&mut tx, actor.user, Some(actor.device)).await?;
     tx.commit().await.map_err(during())?;
     changed(app, subject);
@@ -196,15 +197,6 @@ pub(crate) async fn revision_grow(tx: &mut Tx, subject: PolicySubject) -> Result
 pub(crate) fn changed(app: &App, subject: PolicySubject) {
     if let PolicySubject::Device(device) = subject {
         app.states.changed(device);
-    }
-}
-
-/// What an admin needs to change this subject's policies.
-pub(crate) const fn permit_of(subject: PolicySubject) -> Permit {
-    match subject {
-        PolicySubject::Organisation | PolicySubject::Profile(_) => Permit::ProfileManage,
-        PolicySubject::User(_) => Permit::UserManage,
-        PolicySubject::Device(_) => Permit::DeviceManage,
     }
 }
 
@@ -308,7 +300,7 @@ pub(crate) fn key_parse(word: &str) -> Result<Key, AppError> {
 async fn change(
     tx: &mut Tx,
     now: Timestamp,
-    by: &str,
+    by: &impl Doer,
     subject: PolicySubject,
     changes: &[Change],
 ) -> Result<(), AppError> {
@@ -322,12 +314,12 @@ async fn change(
             continue;
         }
         match after {
-            Some(set) => db::policy_value_update(tx, subject, *key, set, now, by).await,
+            Some(set) => db::policy_value_update(tx, subject, *key, set, now, &by.to_string()).await,
             None => db::policy_value_remove(tx, subject, *key).await,
         }
         .map_err(during())?;
         let detail = format!("{key}: {} to {}", shown(before.as_ref()), shown(after.as_ref()));
-        let deed = Deed { actor: by.to_owned(), action: "policy_set", subject: subject_text(subject), detail };
+        let deed = Deed { action: "policy_set", subject: subject_text(subject), detail, ..Deed::by(by) };
         audit::write(tx, now, deed).await?;
     }
     Ok(())

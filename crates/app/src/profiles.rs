@@ -5,6 +5,7 @@ mod preview;
 pub use preview::{Difference, Preview, preview};
 
 use crate::audit::{self, Deed};
+use crate::page::{Page, PageAsk, part};
 use crate::policy::{profile_unknown, revision_grow, user_unknown};
 use crate::{AdminActor, App, AppError};
 use base::{Count, Entropy, FolderId, ProfileId, Timestamp, UserId};
@@ -34,35 +35,40 @@ pub struct ProfileView {
     pub revision: u64,
 }
 
-/// Every profile, by name.
+/// The profiles, by name; with a `name`, the one that is called exactly so.
 ///
 /// # Errors
-/// `not_permitted`; the database does not answer.
-pub async fn list(app: &App, actor: &AdminActor) -> Result<Vec<ProfileView>, AppError> {
+/// `not_permitted`; `request_malformed` for a cursor that no page gave; the database does not answer.
+pub async fn page(
+    app: &App,
+    actor: &AdminActor,
+    name: Option<&str>,
+    ask: &PageAsk,
+) -> Result<Page<ProfileView>, AppError> {
     actor.need(Permit::ProfileRead)?;
+    let after = match ask.key::<1>()? {
+        Some([name]) => part(String::from_utf8(name).ok())?,
+        None => String::new(),
+    };
     let during = || AppError::db("listing profiles");
     let mut tx = app.db.read().await.map_err(during())?;
-    let rows = db::profile_list(&mut tx).await.map_err(during())?;
+    let rows = db::profile_page_list(&mut tx, name, &after, ask.rows()).await.map_err(during())?;
     let mut views = Vec::with_capacity(rows.len());
     for row in rows {
         views.push(view(&mut tx, row).await?);
     }
-    Ok(views)
+    Ok(ask.page(views, |view| [view.name.clone().into_bytes()], |view| view))
 }
 
-/// The profile that an admin names, by its identifier or its name.
+/// One profile.
 ///
 /// # Errors
 /// `profile_unknown`; `not_permitted`.
-pub async fn find(app: &App, actor: &AdminActor, text: &str) -> Result<ProfileView, AppError> {
+pub async fn get(app: &App, actor: &AdminActor, id: ProfileId) -> Result<ProfileView, AppError> {
     actor.need(Permit::ProfileRead)?;
-    let during = || AppError::db("reading a profile");
-    let mut tx = app.db.read().await.map_err(during())?;
-    let row = match text.parse::<ProfileId>() {
-        Ok(id) => db::profile_get(&mut tx, id).await.map_err(during())?,
-        Err(_) => db::profile_get_by_name(&mut tx, text).await.map_err(during())?,
-    };
-    view(&mut tx, row.ok_or_else(|| profile_unknown(text))?).await
+    let mut tx = app.db.read().await.map_err(AppError::db("reading a profile"))?;
+    let row = got(&mut tx, id).await?;
+    view(&mut tx, row).await
 }
 
 /// Makes a profile that has nothing of its own yet.
@@ -159,7 +165,6 @@ pub async fn remove(app: &App, actor: &AdminActor, id: ProfileId) -> Result<(), 
 /// `profile_unknown`, `user_unknown`; `not_permitted`.
 pub async fn assign(app: &App, actor: &AdminActor, id: ProfileId, user: UserId) -> Result<(), AppError> {
     actor.need(Permit::ProfileManage)?;
-    actor.need(Permit::UserManage)?;
     let during = || AppError::db("giving a user a profile");
     let mut tx = app.db.write().await.map_err(during())?;
     let after = got(&mut tx, id).await?;
@@ -172,10 +177,10 @@ pub async fn assign(app: &App, actor: &AdminActor, id: ProfileId, user: UserId) 
     db::user_profile_update(&mut tx, user, id, more).await.map_err(during())?;
     let devices = db::device_list_by_user(&mut tx, user).await.map_err(during())?;
     let deed = Deed {
-        actor: actor.to_string(),
         action: "profile_assign",
         subject: user.to_string(),
         detail: format!("{} to {}", before.name, after.name),
+        ..Deed::by(actor)
     };
     audit::write(&mut tx, app.clock.now(), deed).await?;
     tx.commit().await.map_err(during())?;
@@ -206,10 +211,10 @@ pub(crate) async fn default_make(db: &Db, entropy: &dyn Entropy, now: Timestamp)
     let row = ProfileRow { id, name, is_default: true, created_at: now, revision: 1 };
     if db::profile_insert(&mut tx, &row).await.map_err(during())? {
         let deed = Deed {
-            actor: AdminActor::Command.to_string(),
             action: "profile_make",
             subject: id.to_string(),
             detail: format!("{}, the default", row.name),
+            ..Deed::by(&AdminActor::Command)
         };
         audit::write(&mut tx, now, deed).await?;
     }
@@ -266,5 +271,5 @@ async fn audit(
     id: ProfileId,
     detail: String,
 ) -> Result<(), AppError> {
-    audit::write(tx, app.clock.now(), Deed { actor: actor.to_string(), action, subject: id.to_string(), detail }).await
+    audit::write(tx, app.clock.now(), Deed { action, subject: id.to_string(), detail, ..Deed::by(actor) }).await
 }

@@ -1,6 +1,7 @@
 //! What users' backups take beside what they may: asked when a run begins and when it commits, in the transaction.
 //! Refuses by `control::quota` alone. Rules: docs/control.md, "Quota".
 
+use crate::page::{Page, PageAsk, part};
 use crate::policy::{self, user_unknown};
 use crate::{AdminActor, App, AppError, DeviceActor};
 use base::{Bytes, DeviceId, UserId};
@@ -38,25 +39,24 @@ pub async fn of_user(app: &App, actor: &AdminActor, id: UserId) -> Result<QuotaV
     view(&mut tx, id, user.email, used).await
 }
 
-/// What users take and may take, by identifier: those after `after`, at most `limit`.
+/// What users take and may take, by identifier.
 ///
 /// # Errors
-/// `not_permitted`; the database does not answer.
-pub async fn list(
-    app: &App,
-    actor: &AdminActor,
-    after: Option<UserId>,
-    limit: u32,
-) -> Result<Vec<QuotaView>, AppError> {
+/// `not_permitted`; `request_malformed` for a cursor that no page gave; the database does not answer.
+pub async fn page(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<QuotaView>, AppError> {
     actor.need(Permit::UserRead)?;
+    let after = match ask.key::<1>()? {
+        Some([id]) => Some(UserId::from_bytes(part(id.try_into().ok())?)),
+        None => None,
+    };
     let during = || AppError::db("listing quotas");
     let mut tx = app.db.read().await.map_err(during())?;
-    let users = db::usage_list_by_user(&mut tx, after, limit).await.map_err(during())?;
+    let users = db::usage_list_by_user(&mut tx, after, ask.rows()).await.map_err(during())?;
     let mut views = Vec::with_capacity(users.len());
     for (user, email, used) in users {
         views.push(view(&mut tx, user, email, used).await?);
     }
-    Ok(views)
+    Ok(ask.page(views, |view| [view.user.as_bytes().to_vec()], |view| view))
 }
 
 /// Fails unless a backup of this device may begin.

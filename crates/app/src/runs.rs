@@ -62,8 +62,8 @@ pub struct Limits {
 /// Opens a run. The same `request` of a device is the same run; a new backup run takes the place of the open one.
 ///
 /// # Errors
-/// The refusal of the device's state; `quota_exceeded`; `snapshot_not_yours`; `run_closed` and `run_superseded` when the run of this
-/// request has ended; `run_wrong_kind` when the request began a run for something else.
+/// The refusal of the device's state; `quota_exceeded`; `snapshot_not_yours`; `run_closed` and `run_superseded` when
+/// the run of this request has ended; `run_wrong_kind` when the request began a run for something else.
 pub async fn begin(app: &App, actor: &DeviceActor, request: [u8; 16], purpose: Purpose) -> Result<Begun, AppError> {
     let now = app.clock.now();
     let during = || AppError::db("beginning a run");

@@ -97,15 +97,26 @@ pub async fn profile_get_by_user(tx: &mut Tx, user: UserId) -> Result<Option<Pro
     row.as_ref().map(read).transpose()
 }
 
-/// Every profile, by name.
+/// The profiles by name, those after `after`, at most `limit`; with a `name`, the one that is called so.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
-pub async fn profile_list(tx: &mut Tx) -> Result<Vec<ProfileRow>, DbError> {
-    let rows = query("select id, name, is_default, created_at, revision from profile order by name")
-        .fetch_all(tx.conn())
-        .await
-        .map_err(failed("list profiles"))?;
+pub async fn profile_page_list(
+    tx: &mut Tx,
+    name: Option<&str>,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<ProfileRow>, DbError> {
+    let rows = query(
+        "select id, name, is_default, created_at, revision from profile where name > $1 \
+         and ($2 is null or name = $2) order by name limit $3",
+    )
+    .bind(after)
+    .bind(name)
+    .bind(i64::from(limit))
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list profiles"))?;
     rows.iter().map(read).collect()
 }
 
@@ -292,8 +303,8 @@ mod tests {
             drop(tx);
             let mut tx = temp.db.write().await.expect("nobody else writes");
             profile_remove(&mut tx, id).await.expect("nobody has it");
-            let names: Vec<String> =
-                profile_list(&mut tx).await.expect("readable").into_iter().map(|profile| profile.name).collect();
+            let list = profile_page_list(&mut tx, None, "", 10).await.expect("readable");
+            let names: Vec<&str> = list.iter().map(|profile| profile.name.as_str()).collect();
             assert_eq!(names, ["profile 1"]);
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::world::{Device, USER, World, code};
 use app::folders::{self, FolderDraft};
+use app::page::PageAsk;
 use app::policy::{self, PolicyView};
 use app::{AdminActor, AppError, PolicySubject, profiles};
 use base::{Count, DeviceId, ProfileId, UserId};
@@ -20,9 +21,13 @@ pub fn draft(path: &str, mandatory: bool) -> FolderDraft {
     FolderDraft { os: FolderOs::Any, path: path.to_owned(), mandatory, include: Vec::new(), exclude: Vec::new() }
 }
 
+async fn all(world: &World) -> Vec<profiles::ProfileView> {
+    profiles::page(&world.app, &ADMIN, None, &PageAsk::first()).await.expect("readable").items
+}
+
 /// The profile of the world's user: the default one.
 pub async fn profile(world: &World) -> ProfileId {
-    profiles::list(&world.app, &ADMIN).await.expect("readable")[0].id
+    all(world).await[0].id
 }
 
 async fn set(world: &World, subject: PolicySubject, pairs: &[(&str, &str)]) -> Result<(), AppError> {
@@ -87,7 +92,8 @@ async fn values_are_set_all_of_them_or_none_and_only_where_they_belong() {
     let device = world.device(1).await;
     let id = device.actor.device;
     let long = "a".repeat(1 << 20);
-    let rows: [(PolicySubject, &[(&str, &str)], &str); 9] = [
+    type Row<'a> = (PolicySubject, &'a [(&'a str, &'a str)], &'a str);
+    let rows: [Row<'_>; 9] = [
         (PolicySubject::Organisation, &[("interval", "1h"), ("quota", "lots")], "policy_value_invalid"),
         (PolicySubject::Organisation, &[("interval", "1h"), ("quotas", "1GB")], "policy_unknown"),
         (PolicySubject::Organisation, &[("support", &long)], "policy_value_invalid"),
@@ -319,13 +325,13 @@ async fn profiles_are_made_copied_given_and_removed_when_nobody_has_them() {
     assert_eq!(code(profiles::remove(app, &ADMIN, copy.id).await), "profile_in_use");
     assert_eq!(code(profiles::remove(app, &ADMIN, default).await), "profile_default");
     profiles::remove(app, &ADMIN, made.id).await.expect("nobody has it");
-    assert_eq!(code(profiles::find(app, &ADMIN, "Sales").await), "profile_unknown");
+    assert_eq!(code(profiles::get(app, &ADMIN, made.id).await), "profile_unknown");
     assert_eq!(code(folders::remove(app, &ADMIN, folder.id).await), "folder_unknown");
-    assert_eq!(profiles::find(app, &ADMIN, "Marketing").await.expect("there").users, Count(1));
+    let named = profiles::page(app, &ADMIN, Some("Marketing"), &PageAsk::first()).await.expect("readable");
+    assert_eq!((named.items.len(), named.items[0].users), (1, Count(1)));
     assert_eq!(code(profiles::assign(app, &ADMIN, made.id, USER).await), "profile_unknown");
     assert_eq!(code(profiles::assign(app, &ADMIN, copy.id, UserId::from_bytes([9; 16])).await), "user_unknown");
-    let names: Vec<String> =
-        profiles::list(app, &ADMIN).await.expect("readable").into_iter().map(|profile| profile.name).collect();
+    let names: Vec<String> = all(&world).await.into_iter().map(|profile| profile.name).collect();
     assert_eq!(names, ["Default", "Marketing"]);
 }
 
@@ -359,10 +365,10 @@ async fn a_preview_says_what_would_change_for_whom_and_changes_nothing() {
 #[tokio::test]
 async fn a_restart_keeps_the_default_profile_and_the_rules_of_activation_follow_the_policy() {
     let world = World::on_disk().await;
-    let before = profiles::list(&world.app, &ADMIN).await.expect("readable");
+    let before = all(&world).await;
     set(&world, PolicySubject::Profile(before[0].id), &[("device_limit", "2")]).await.expect("granted");
     let world = world.reopened().await;
-    let after = profiles::list(&world.app, &ADMIN).await.expect("readable");
+    let after = all(&world).await;
     assert_eq!((after.len(), after[0].id, after[0].is_default), (1, before[0].id, true));
     let mut tx = world.app.db.read().await.expect("readable");
     let rules = policy::activation_rules(&mut tx, USER).await.expect("readable");

@@ -52,7 +52,8 @@ const RATE: &str = "none, 16kB/s to 100GB/s, or 1% to 100%";
 macro_rules! keys {
     ($(
         $(#[doc = $doc:literal])+
-        $name:ident, $word:literal, $shape:expr, $default:literal, $allowed:expr, $levels:expr, $permit:expr, $resets:literal;
+        $name:ident, $word:literal, $shape:expr, $default:literal,
+        $allowed:expr, $levels:expr, $permit:expr, $resets:literal;
     )+) => {
         /// One policy. The words are stable.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

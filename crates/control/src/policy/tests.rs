@@ -220,7 +220,10 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_refused_or_read_to_a_value_with_one_text(number in 0..Key::ALL.len(), text in "\\PC{0,12}|[0-9a-zA-Z%/:,+ -]{0,12}") {
+    fn any_text_is_refused_or_read_to_a_value_with_one_text(
+        number in 0..Key::ALL.len(),
+        text in "\\PC{0,12}|[0-9a-zA-Z%/:,+ -]{0,12}",
+    ) {
         let key = Key::ALL[number];
         if let Ok(value) = Value::parse(key, &text) {
             prop_assert_eq!(Value::parse(key, &value.to_string()), Ok(value));
