@@ -13,6 +13,7 @@ pub mod devices;
 mod effects;
 mod error;
 mod frames;
+pub mod guard;
 pub mod init;
 pub mod keys;
 pub mod password;
