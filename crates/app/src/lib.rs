@@ -16,6 +16,7 @@ mod frames;
 pub mod guard;
 pub mod init;
 pub mod keys;
+pub mod lanes;
 pub mod password;
 pub mod plane;
 pub mod restore;
@@ -57,6 +58,8 @@ pub struct App {
     pub passwords: password::Passwords,
     /// What uploads, commits and restores share.
     pub plane: plane::DataPlane,
+    /// How many requests of each kind are worked on.
+    pub lanes: lanes::Lanes,
 }
 
 impl App {
@@ -91,6 +94,7 @@ impl App {
         let keys = keys::Keys::new(master, repositories);
         let states = states::DeviceStates::default();
         let plane = plane::DataPlane::new(&config);
-        Ok(App { db, store, clock, entropy, keys, config, states, passwords, plane })
+        let lanes = lanes::Lanes::new(&config, &clock, &entropy);
+        Ok(App { db, store, clock, entropy, keys, config, states, passwords, plane, lanes })
     }
 }

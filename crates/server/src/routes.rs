@@ -5,8 +5,11 @@ use crate::api::{activation, fetch, probe, run, session, snapshot};
 use crate::extract::{bearer, content_length};
 use crate::metrics::Metrics;
 use crate::reply::{No, SaidCode};
-use app::{App, AppError};
+use crate::run::Line;
+use app::lanes::{Lane, Lanes};
+use app::{App, AppError, DeviceActor};
 use axum::Router;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::http::Method;
@@ -17,6 +20,7 @@ use base::{Bytes, Span};
 use control::Refusal;
 use control::access::Verb;
 use format::limits::{MANIFEST_BYTES_MAX, PACK_BYTES_MAX};
+use http_body_util::BodyExt as _;
 use protocol::agent::run::REFS_MAX;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,6 +52,17 @@ pub struct Route {
 }
 
 impl Route {
+    /// The lane that a request of this route waits in; none for what is cheap, and for activations, which take theirs
+    /// only once they have proved who asks.
+    fn lane<'a>(&self, lanes: &'a Lanes) -> Option<&'a Lane> {
+        match self.audience {
+            Audience::Anyone if self.path.starts_with("/v1/sessions") => Some(&lanes.control),
+            Audience::Anyone | Audience::Operator => None,
+            Audience::Device(verb) if is_data(verb) => Some(&lanes.data),
+            Audience::Device(_) => Some(&lanes.control),
+        }
+    }
+
     /// The method as a word that outlives the route, for labels.
     fn method_word(&self) -> &'static str {
         match self.method {
@@ -58,6 +73,8 @@ impl Route {
     }
 }
 
+/// An answer that leaves at once.
+const SHORT_BYTES_MAX: Bytes = Bytes::kib(64);
 /// A request without a body.
 pub const NO_BODY: Bytes = Bytes(0);
 /// A small JSON body.
@@ -97,6 +114,12 @@ fn table() -> Vec<(Route, MethodRouter<Shared>)> {
         get("/v1/snapshots/{snapshot}",          Device(ReadAppended), snapshot::show),
         get("/v1/snapshots/{snapshot}/problems", Device(ReadAppended), snapshot::problems),
     ]
+}
+
+/// Whether a verb moves data, and is not only about what the device is and may do.
+fn is_data(verb: Verb) -> bool {
+    use Verb::{Append, BeginBackup, BeginRestore, Fetch, ListSnapshots, ReadAppended, ReadOwnTrees};
+    matches!(verb, BeginBackup | Append | ReadOwnTrees | ListSnapshots | BeginRestore | Fetch | ReadAppended)
 }
 
 /// Every route, for tests that must not forget one and for docs/protocol.md. Never fails.
@@ -169,23 +192,52 @@ where
     (Route { method: Method::PUT, path, audience, body_max, span }, routing::put(handler))
 }
 
-/// Stands before every handler: audience, size, time, count.
+/// Stands before every handler: audience, size, lane, time, count.
 async fn guard(State((shared, route)): State<(Shared, Arc<Route>)>, mut request: Request, next: Next) -> Response {
     let began_at = shared.app.clock.now();
     request.extensions_mut().insert(Arc::clone(&route));
-    let response = match admit(&shared, &route, &mut request).await {
-        Ok(()) => match tokio::time::timeout(route.span.as_duration(), next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => No::from(Refusal::ServerBusy { left: QUICK_SPAN }).into_response(),
-        },
-        Err(no) => no.into_response(),
-    };
+    let response = answer(&shared, &route, request, next).await.unwrap_or_else(No::into_response);
     let code = response.extensions().get::<SaidCode>().map(|code| code.0);
     let span = shared.app.clock.now().since(began_at);
     let method = route.method_word();
     shared.metrics.answered(method, route.path, response.status().as_u16(), code, span);
     tracing::debug!(route = route.path, status = response.status().as_u16(), "answered {method} {}", route.path);
     response
+}
+
+async fn answer(shared: &Shared, route: &Route, mut request: Request, next: Next) -> Result<Response, No> {
+    admit(shared, route, &mut request).await?;
+    let asker = request.extensions().get::<DeviceActor>().cloned();
+    let line = request.extensions().get::<Arc<Line>>().cloned();
+    let work = async {
+        let _turn = match route.lane(&shared.app.lanes) {
+            Some(lane) => Some(lane.turn().await?),
+            None => None,
+        };
+        let answered = tokio::time::timeout(route.span.as_duration(), next.run(request)).await;
+        answered.map_err(|_| No::from(Refusal::ServerBusy { left: QUICK_SPAN }))
+    };
+    match (route.audience, asker) {
+        // A device that is cut off while its body comes in, or the answer is made, hears so at once …
+        (Audience::Device(verb), Some(actor)) => {
+            let response = app::guard::hold(&shared.app, &actor, verb, work).await??;
+            Ok(looked_after(response, line, actor, verb))
+        }
+        (Audience::Anyone | Audience::Operator | Audience::Device(_), _) => work.await,
+    }
+}
+
+/// … and when the answer is on its way already, its connection is closed in the middle.
+fn looked_after(response: Response, line: Option<Arc<Line>>, actor: DeviceActor, verb: Verb) -> Response {
+    let is_short = response.body().size_hint().exact().is_some_and(|len| len <= SHORT_BYTES_MAX.0);
+    let Some(line) = line.filter(|_| !is_short) else { return response };
+    let answering = line.answers(actor, verb);
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _ = &answering;
+            frame
+        }))
+    })
 }
 
 async fn admit(shared: &Shared, route: &Route, request: &mut Request) -> Result<(), No> {

@@ -3,7 +3,9 @@
 mod activation;
 mod backup;
 mod cli;
+mod cut;
 mod documents;
+mod lanes;
 mod lifecycle;
 mod permits;
 mod probe;
