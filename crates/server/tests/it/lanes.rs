@@ -1,7 +1,7 @@
 //! Lanes over the wire: a storm of one kind of request leaves the other kinds alone.
 
 use crate::repository::Backup;
-use crate::world::{Device, EMAIL, PASSWORD, World, password};
+use crate::world::{Device, PASSWORD, World, password};
 use protocol::agent::activation::ActivationAnswer;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -18,10 +18,11 @@ async fn a_storm_of_activations_waits_and_backups_go_on() {
     let turn = world.app.lanes.activation.turn().await.expect("nobody waits");
     let mut storm = JoinSet::new();
     for number in 0..WAITING + TOO_MANY {
-        let world = Arc::clone(&world);
+        let (world, email) = (Arc::clone(&world), format!("user{number}@example.org"));
+        world.user(&email).await;
         storm.spawn(async move {
-            let device = Device::new(&format!("laptop {number}"));
-            world.post("/v1/activations", &device.activation(EMAIL, password(PASSWORD))).await
+            let device = Device::new("laptop");
+            world.post("/v1/activations", &device.activation(&email, password(PASSWORD))).await
         });
     }
     for _ in 0..TOO_MANY {
