@@ -98,6 +98,8 @@ pub async fn activate(app: &App, activation: &Activation) -> Result<Activated, A
         Some(row) => row,
         None => {
             let proved = prove(app, activation).await?;
+            // After the proof: those who wait for the hash of a password hold nobody up who has a token or a key.
+            let _turn = app.lanes.activation.turn().await?;
             bind(app, activation, &digest, proved).await?
         }
     };

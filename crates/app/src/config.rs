@@ -29,6 +29,9 @@ pub struct Config {
     pub admin_listen: Option<SocketAddr>,
     pub connections_max: u64,
     pub shutdown_grace: Span,
+    pub lane_activations_max: u64,
+    pub lane_control_max: u64,
+    pub lane_data_max: u64,
     pub log_level: String,
     pub log_format: LogFormat,
     pub token_span: Span,
@@ -52,8 +55,11 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8471)),
             admin_listen: None,
-            connections_max: 1_024,
+            connections_max: 12_000,
             shutdown_grace: Span::seconds(10),
+            lane_activations_max: 64,
+            lane_control_max: 128,
+            lane_data_max: 512,
             log_level: "info".to_owned(),
             log_format: LogFormat::Text,
             token_span: Span::minutes(15),
@@ -104,7 +110,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Every key, in the order in which they are shown.
-pub const KEYS: [Key; 20] = [
+pub const KEYS: [Key; 23] = [
     Key {
         name: "listen",
         meaning: "Address and port on which devices reach the server.",
@@ -125,6 +131,21 @@ pub const KEYS: [Key; 20] = [
         name: "shutdown_seconds",
         meaning: "How long requests under way may go on after the server was told to stop.",
         field: Field::Span(|c| &mut c.shutdown_grace, SECOND, 0, 600),
+    },
+    Key {
+        name: "lane.activations_max",
+        meaning: "Activations bound at the same time; further ones wait, and past a bound are told to come again.",
+        field: Field::Number(|c| &mut c.lane_activations_max, 1, 65_536),
+    },
+    Key {
+        name: "lane.control_max",
+        meaning: "Requests for sessions, states and policies answered at the same time; as above.",
+        field: Field::Number(|c| &mut c.lane_control_max, 1, 65_536),
+    },
+    Key {
+        name: "lane.data_max",
+        meaning: "Requests of backups and restores answered at the same time, uploads under way among them; as above.",
+        field: Field::Number(|c| &mut c.lane_data_max, 1, 65_536),
     },
     Key {
         name: "log.level",

@@ -15,9 +15,11 @@ mod effects;
 mod error;
 pub mod folders;
 mod frames;
+pub mod guard;
 pub mod idempotency;
 pub mod init;
 pub mod keys;
+pub mod lanes;
 pub mod page;
 pub mod password;
 pub mod plane;
@@ -66,6 +68,8 @@ pub struct App {
     pub passwords: password::Passwords,
     /// What uploads, commits and restores share.
     pub plane: plane::DataPlane,
+    /// How many requests of each kind are worked on.
+    pub lanes: lanes::Lanes,
 }
 
 impl App {
@@ -102,6 +106,7 @@ impl App {
         let states = states::DeviceStates::default();
         let credentials = credentials::Credentials::default();
         let plane = plane::DataPlane::new(&config);
-        Ok(App { db, store, clock, entropy, keys, config, states, credentials, passwords, plane })
+        let lanes = lanes::Lanes::new(&config, &clock, &entropy);
+        Ok(App { db, store, clock, entropy, keys, config, states, credentials, passwords, plane, lanes })
     }
 }

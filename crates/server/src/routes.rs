@@ -7,8 +7,11 @@ use crate::api::{activation, fetch, policy, probe, run, session, snapshot};
 use crate::extract::{bearer, content_length};
 use crate::metrics::Metrics;
 use crate::reply::{No, SaidCode};
-use app::{AdminActor, App, AppError, credentials};
+use crate::run::Line;
+use app::lanes::{Lane, Lanes};
+use app::{AdminActor, App, AppError, DeviceActor, credentials};
 use axum::Router;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::http::{HeaderValue, Method};
@@ -19,6 +22,7 @@ use base::{Bytes, Span};
 use control::access::Verb;
 use control::{Permit, Refusal};
 use format::limits::{MANIFEST_BYTES_MAX, PACK_BYTES_MAX};
+use http_body_util::BodyExt as _;
 use protocol::agent::run::REFS_MAX;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -67,6 +71,19 @@ pub(crate) enum Tables {
 }
 
 impl Route {
+    /// The lane that a request of this route waits in; none for what is cheap, and for activations, which take theirs
+    /// only once they have proved who asks.
+    fn lane<'a>(&self, lanes: &'a Lanes) -> Option<&'a Lane> {
+        match self.audience {
+            Audience::Anyone if self.path.starts_with("/v1/sessions") => Some(&lanes.control),
+            Audience::Anyone | Audience::Operator => None,
+            Audience::Device(verb) if is_data(verb) => Some(&lanes.data),
+            Audience::Device(_) => Some(&lanes.control),
+            // Admins are few, and must get through in a storm.
+            Audience::Admin(_) => None,
+        }
+    }
+
     /// The method as a word that outlives the route, for labels.
     fn method_word(&self) -> &'static str {
         match self.method {
@@ -81,6 +98,8 @@ impl Route {
 
 /// Whether the server is well: every listener answers that.
 const HEALTH: &str = "/healthz";
+/// An answer that leaves at once.
+const SHORT_BYTES_MAX: Bytes = Bytes::kib(64);
 /// A request without a body.
 pub const NO_BODY: Bytes = Bytes(0);
 /// A small JSON body.
@@ -126,6 +145,12 @@ fn table() -> Vec<(Route, MethodRouter<Shared>)> {
         post("/v1/policy/folders/{folder}/unlink", Device(ChangePolicy), NO_BODY, QUICK_SPAN, policy::folder_unlink),
         post("/v1/policy/folders/{folder}/link", Device(ChangePolicy), NO_BODY, QUICK_SPAN, policy::folder_link),
     ]
+}
+
+/// Whether a verb moves data, and is not only about what the device is and may do.
+fn is_data(verb: Verb) -> bool {
+    use Verb::{Append, BeginBackup, BeginRestore, Fetch, ListSnapshots, ReadAppended, ReadOwnTrees};
+    matches!(verb, BeginBackup | Append | ReadOwnTrees | ListSnapshots | BeginRestore | Fetch | ReadAppended)
 }
 
 /// Every route for devices and operators, for tests that must not forget one and for docs/protocol.md. Never fails.
@@ -241,24 +266,55 @@ where
     (route(Method::DELETE, path, audience, NO_BODY, QUICK_SPAN), routing::delete(handler))
 }
 
-/// Stands before every handler: audience, size, time, count.
+/// Stands before every handler: audience, size, lane, time, count.
 async fn guard(State((shared, route)): State<(Shared, Arc<Route>)>, mut request: Request, next: Next) -> Response {
     let began_at = shared.app.clock.now();
     request.extensions_mut().insert(Arc::clone(&route));
-    let response = match admit(&shared, &route, &mut request).await {
-        Ok(Some(key)) => once::carried_out(shared.clone(), Arc::clone(&route), key, request, next).await,
-        Ok(None) => match tokio::time::timeout(route.span.as_duration(), next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => No::from(Refusal::ServerBusy { left: QUICK_SPAN }).into_response(),
-        },
-        Err(no) => no.into_response(),
-    };
+    let response = answer(&shared, &route, request, next).await.unwrap_or_else(No::into_response);
     let code = response.extensions().get::<SaidCode>().map(|code| code.0);
     let span = shared.app.clock.now().since(began_at);
     let method = route.method_word();
     shared.metrics.answered(method, route.path, response.status().as_u16(), code, span);
     tracing::debug!(route = route.path, status = response.status().as_u16(), "answered {method} {}", route.path);
     response
+}
+
+async fn answer(shared: &Shared, route: &Arc<Route>, mut request: Request, next: Next) -> Result<Response, No> {
+    let key = admit(shared, route, &mut request).await?;
+    let asker = request.extensions().get::<DeviceActor>().cloned();
+    let line = request.extensions().get::<Arc<Line>>().cloned();
+    let work = async {
+        let _turn = match route.lane(&shared.app.lanes) {
+            Some(lane) => Some(lane.turn().await?),
+            None => None,
+        };
+        if let Some(key) = key {
+            return Ok(once::carried_out(shared.clone(), Arc::clone(route), key, request, next).await);
+        }
+        let answered = tokio::time::timeout(route.span.as_duration(), next.run(request)).await;
+        answered.map_err(|_| No::from(Refusal::ServerBusy { left: QUICK_SPAN }))
+    };
+    match (route.audience, asker) {
+        // A device that is cut off while its body comes in, or the answer is made, hears so at once …
+        (Audience::Device(verb), Some(actor)) => {
+            let response = app::guard::hold(&shared.app, &actor, verb, work).await??;
+            Ok(looked_after(response, line, actor, verb))
+        }
+        (Audience::Anyone | Audience::Operator | Audience::Admin(_) | Audience::Device(_), _) => work.await,
+    }
+}
+
+/// … and when the answer is on its way already, its connection is closed in the middle.
+fn looked_after(response: Response, line: Option<Arc<Line>>, actor: DeviceActor, verb: Verb) -> Response {
+    let is_short = response.body().size_hint().exact().is_some_and(|len| len <= SHORT_BYTES_MAX.0);
+    let Some(line) = line.filter(|_| !is_short) else { return response };
+    let answering = line.answers(actor, verb);
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _ = &answering;
+            frame
+        }))
+    })
 }
 
 /// Lets a request in or refuses it; the answer is its idempotency key, where it has one that counts.

@@ -1,7 +1,11 @@
 //! The listener: accepts, speaks TLS and HTTP/1.1, and stops without cutting what is under way.
 //! Refuses more connections than configured, slow handshakes, slow headers and readers that stall.
 
-mod stall;
+mod files;
+mod line;
+
+pub(crate) use line::Line;
+pub use line::STALL_SPAN;
 
 use crate::metrics::Metrics;
 use crate::routes::{self, Peer, Tables};
@@ -14,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use stall::Watched;
+use line::{Broken, Watched};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -28,8 +32,6 @@ use tokio_rustls::TlsAcceptor;
 pub const HANDSHAKE_SPAN: Span = Span::seconds(10);
 /// A connection that is idle, or has not sent a request's whole header, for this long is closed.
 pub const HEADER_SPAN: Span = Span::seconds(75);
-/// A connection whose peer takes no bytes of an answer for this long is closed.
-pub const STALL_SPAN: Span = Span::seconds(60);
 /// The longest header of a request.
 pub const HEADER_BYTES_MAX: usize = 64 << 10;
 /// The wait after the system refused to accept a connection.
@@ -65,8 +67,8 @@ pub enum ServeError {
     },
 }
 
-/// Listens on `address`, and on `admin.listen` where that is configured, and answers until `shutdown` resolves; then finishes what is under way, for as long as
-/// `shutdown_seconds` allows.
+/// Listens on `address`, and on `admin.listen` where that is configured, and answers until `shutdown` resolves; then
+/// finishes what is under way, for as long as `shutdown_seconds` allows.
 ///
 /// # Errors
 /// A certificate that cannot be used, an address that cannot be listened on.
@@ -84,10 +86,12 @@ pub async fn serve(
     };
     let admin_address = admin.as_ref().map(|(_, address)| *address);
     let metrics = Arc::new(Metrics::new());
+    let connections = usize::try_from(files::allow(app.config.connections_max));
+    let connections = connections.expect("the configuration allows at most 100,000");
     let rim = |tables| Rim {
         router: routes::router(Arc::clone(&app), Arc::clone(&metrics), tables),
         // Each listener has its own, so that a storm of devices does not keep admins out.
-        connections: Arc::new(Semaphore::new(usize::try_from(app.config.connections_max).unwrap_or(usize::MAX >> 3))),
+        connections: Arc::new(Semaphore::new(connections)),
         acceptor: TlsAcceptor::from(Arc::clone(&tls)),
         metrics: Arc::clone(&metrics),
         app: Arc::clone(&app),
@@ -185,7 +189,8 @@ async fn connection(
     let _open = rim.metrics.connection();
     // A small answer must not wait for the acknowledgement of the one before it.
     let _ = stream.set_nodelay(true);
-    let (stream, stall) = Watched::new(stream, Arc::clone(&rim.app.clock));
+    let line = Line::new(Arc::clone(&rim.app));
+    let stream = Watched::new(stream, Arc::clone(&line));
     let handshake = tokio::time::timeout(HANDSHAKE_SPAN.as_duration(), rim.acceptor.accept(stream));
     let stream = match handshake.await {
         Ok(Ok(stream)) => stream,
@@ -193,8 +198,10 @@ async fn connection(
         Err(_) => return tracing::debug!("a TLS handshake took too long"),
     };
     let inner = TowerToHyperService::new(rim.router);
+    let seen = Arc::clone(&line);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(Arc::clone(&seen));
         hyper::service::Service::call(&inner, request)
     });
     let mut http = hyper::server::conn::http1::Builder::new();
@@ -214,7 +221,10 @@ async fn connection(
                 stopping = true;
                 http.as_mut().graceful_shutdown();
             }
-            () = stall.longer_than(STALL_SPAN) => return tracing::debug!("a connection took no bytes for too long"),
+            broken = line.broken() => return match broken {
+                Broken::Stalled => tracing::debug!("a connection took no bytes for too long"),
+                Broken::Cut(error) => tracing::info!(code = error.code(), "an answer was cut: {}", error.code()),
+            },
         }
     }
 }

@@ -42,7 +42,7 @@ where
 {
     let row = runs::admit(app, actor, run, Some(RunPurpose::Backup), Verb::Append).await?;
     // The body is read even when the pack is known: a connection with an unread body would have to be closed.
-    let body = body::receive(app, actor, run, len, body).await?;
+    let body = body::receive(app, run, len, body).await?;
     if body.pack != pack {
         return Err(Refusal::PackNameMismatch.into());
     }

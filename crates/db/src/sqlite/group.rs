@@ -21,10 +21,10 @@ const GROUP_MAX: usize = 64;
 const GROUP_SPAN: Span = Span::ms(20);
 /// Writers that wait to be taken notice of; further ones wait behind them, in the same order.
 const QUEUE_MAX: usize = 1_024;
-/// After groups without a pause for so long …
+/// After groups with no pause as long as `BREATH_SPAN` between them for so long …
 const STRETCH_SPAN: Span = Span::ms(50);
 /// … the lock is left alone for a moment: another process that waits for it asks about every 100 ms.
-const BREATH_SPAN: Span = Span::ms(5);
+const BREATH_SPAN: Span = Span::ms(10);
 
 /// What the shared commit is called in an error.
 const COMMIT: &str = "commit a transaction";
@@ -148,13 +148,11 @@ impl Owner {
 
     /// The next that asks for a turn; none when the database was closed or is no longer used.
     async fn next(&mut self) -> Option<oneshot::Sender<Result<Lent, DbError>>> {
-        let ask = match self.queue.try_recv() {
-            Ok(ask) => ask,
-            Err(_) => {
-                self.since = None;
-                self.queue.recv().await?
-            }
-        };
+        let idle = Instant::now();
+        let ask = self.queue.recv().await?;
+        if idle.elapsed() >= BREATH_SPAN.as_duration() {
+            self.since = None;
+        }
         self.turn_of(ask)
     }
 

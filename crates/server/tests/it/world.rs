@@ -11,8 +11,8 @@ use control::{Event, Permits};
 use futures::Stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::Frame;
-use hyper::{Request, StatusCode};
+use hyper::body::{Frame, Incoming};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use protocol::agent::activation::{ActivationReply, ActivationRequest, Choice, Evidence, OldKey, Platform, Proof};
 use protocol::agent::session::{ChallengeReply, ChallengeRequest, SessionReply, SessionRequest, signed_bytes};
@@ -33,6 +33,7 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
 
 /// The user that every world has.
@@ -173,21 +174,52 @@ impl World {
         headers: &[(&str, &str)],
         body: Body,
     ) -> Answer {
+        let (response, driver) = self.open_at(address, method, path, headers, body).await;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("a whole answer").to_bytes();
+        driver.abort();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// The same up to the head of the answer, and the task that drives the connection.
+    pub async fn open(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> (Response<Incoming>, AbortHandle) {
+        self.open_at(self.address, method, path, headers, body).await
+    }
+
+    async fn open_at(
+        &self,
+        address: SocketAddr,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> (Response<Incoming>, AbortHandle) {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         let name = ServerName::try_from("localhost").expect("a name");
         let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await.expect("the pinned authority");
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
-        let driver = tokio::spawn(connection);
+        let driver = tokio::spawn(connection).abort_handle();
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let response = sender.send_request(request.body(body).expect("a request")).await.expect("an answer");
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("a whole answer").to_bytes();
-        driver.abort();
-        Answer { status: parts.status, headers: parts.headers, body }
+        (response, driver)
+    }
+
+    /// How many connections the server has open, but for the one that asks.
+    pub async fn connections(&self) -> u64 {
+        let text = self.ask("GET", "/metrics", "").await.body;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let line = text.lines().find_map(|line| line.strip_prefix("holdfast_connections "));
+        line.and_then(|number| number.parse::<u64>().ok()).expect("a gauge") - 1
     }
 }
 

@@ -1,0 +1,140 @@
+//! Whatever goes on for long for a device ends within a second of the change that forbids it, within two when another
+//! process made the change: bodies that trickle, answers on their way, of every kind of request.
+
+use crate::repository::{Backup, begin_request, names};
+use crate::world::{Device, World, streamed};
+use app::{AdminActor, App, devices};
+use base::{Clock as _, OsEntropy, SnapshotId, Span, SystemClock, Timestamp};
+use bytes::Bytes;
+use control::{Event, Level};
+use format::{ChunkKind, ChunkRef};
+use futures::{StreamExt as _, stream};
+use http_body_util::BodyExt as _;
+use protocol::Text;
+use protocol::agent::run::{BeginReply, Purpose, UploadReply};
+use std::sync::Arc;
+
+/// By a change of this process, and by one of another that shares the database.
+const SPANS: [(bool, Span); 2] = [(false, Span::seconds(1)), (true, Span::seconds(2))];
+
+/// Another process on the same directory.
+async fn elsewhere(world: &World) -> App {
+    App::open(&world.data, world.clock.clone(), Arc::new(OsEntropy)).await.expect("two processes share the directory")
+}
+
+/// Makes the change, here or elsewhere, once the request is well under way. Gives the moment after it.
+async fn change(world: &World, device: &Device, event: Event, by_another: bool) -> Timestamp {
+    SystemClock.sleep(Span::ms(600)).await;
+    let other = elsewhere(world).await;
+    let app = if by_another { &other } else { world.app.as_ref() };
+    devices::change(app, &AdminActor::Command, device.id, event).await.expect("granted");
+    world.clock.now()
+}
+
+/// A body that comes byte by byte and has no end.
+fn trickle() -> crate::world::Body {
+    streamed(Box::pin(stream::repeat(()).then(|()| async {
+        SystemClock.sleep(Span::ms(20)).await;
+        Bytes::from_static(b" ")
+    })))
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_is_cut_on_every_route_that_takes_one() {
+    let hold = Event::Hold { append_until: Timestamp::from_ms(0) };
+    let deactivate = Event::Deactivate { level: Level::Rotate };
+    for (rest, event, code) in [
+        ("", deactivate, "device_deactivated"),
+        ("/dedupe", Event::Suspend, "device_suspended"),
+        ("/verify", hold, "device_held"),
+        ("/commit", deactivate, "device_deactivated"),
+        ("/fetch", Event::Conflict, "device_quarantined"),
+    ] {
+        for (by_another, span) in SPANS {
+            let world = World::start().await;
+            let device = Device::activated(&world, "laptop").await;
+            let path = match rest {
+                "" => "/v1/runs".to_owned(),
+                rest => Backup::begin(&world, &device).await.path(&rest[1..]),
+            };
+            let sent = async {
+                let answer = device.send(&world, "POST", &path, trickle()).await;
+                (answer, world.clock.now())
+            };
+            let ((answer, answered_at), changed_at) =
+                tokio::join!(sent, change(&world, &device, event.clone(), by_another));
+            assert_eq!(answer.refused(), (403, code.to_owned()), "POST {path}");
+            let after = answered_at.since(changed_at);
+            assert!(after <= span, "POST {path} was cut after {after}, by another process: {by_another}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_newer_binding_of_the_key_cuts_what_the_older_one_has_under_way() {
+    let world = World::start().await;
+    let device = Device::activated(&world, "laptop").await;
+    let path = Backup::begin(&world, &device).await.path("commit");
+    let sent = async {
+        let answer = device.send(&world, "POST", &path, trickle()).await;
+        (answer, world.clock.now())
+    };
+    let bound = async {
+        change(&world, &device, Event::Deactivate { level: Level::Rotate }, false).await;
+        devices::change(&world.app, &AdminActor::Command, device.id, back()).await.expect("granted");
+        world.clock.now()
+    };
+    let ((answer, answered_at), bound_at) = tokio::join!(sent, bound);
+    let (status, code) = answer.refused();
+    assert!((status, code.as_str()) == (401, "session_invalid"), "{status} {code}");
+    assert!(answered_at.since(bound_at) <= Span::seconds(1));
+}
+
+/// An admin brings the device back with the key that it has: the binding is a new one.
+fn back() -> Event {
+    Event::Reactivate { proof: control::Proof::Admin }
+}
+
+#[tokio::test]
+async fn an_answer_on_its_way_to_a_reader_who_takes_his_time_is_cut() {
+    for (by_another, span) in SPANS {
+        let world = World::start().await;
+        let device = Device::activated(&world, "laptop").await;
+        let (snapshot, refs) = large(&world, &device).await;
+        let restore = Purpose::Restore { snapshot: Text(snapshot) };
+        let begun: BeginReply = device.post(&world, "/v1/runs", &begin_request(restore)).await.json();
+        let (path, bearer) = (format!("/v1/runs/{}/fetch", begun.run.0), format!("Bearer {}", device.token));
+        let headers = [("authorization", bearer.as_str())];
+        let (response, driver) = world.open("POST", &path, &headers, crate::world::full(names(&refs))).await;
+        assert_eq!((response.status().as_u16(), world.connections().await), (200, 1));
+        let changed_at = change(&world, &device, Event::Deactivate { level: Level::Rotate }, by_another).await;
+        while world.connections().await > 0 {
+            assert!(world.clock.now().since(changed_at) <= span, "by another process: {by_another}");
+        }
+        let read = response.into_body().collect().await;
+        assert!(read.is_err(), "what broke off does not look like a whole answer");
+        driver.abort();
+    }
+}
+
+/// A snapshot that is far larger than what the system holds for a connection.
+async fn large(world: &World, device: &Device) -> (SnapshotId, Vec<ChunkRef>) {
+    let backup = Backup::begin(world, device).await;
+    let mut refs = Vec::new();
+    for seed in 0..4_u64 {
+        let chunks: Vec<_> =
+            (0..3).map(|part| backup.chunk(ChunkKind::Content, noise(seed * 3 + part, 4 << 20))).collect();
+        refs.extend(chunks.iter().map(|chunk| chunk.1));
+        let pack = backup.pack(&chunks);
+        let path = backup.pack_path(&pack);
+        device.ask(world, "PUT", &path, pack.bytes).await.json::<UploadReply>();
+    }
+    (backup.commit_small(world, device).await, refs)
+}
+
+/// Bytes that do not shrink.
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    base::Entropy::fill(&base::SeededEntropy::new(seed), &mut bytes);
+    bytes
+}
