@@ -50,20 +50,19 @@ pub async fn idempotency_insert(
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn idempotency_get(tx: &mut Tx, id: &[u8; 32]) -> Result<Option<IdempotencyRow>, DbError> {
-    let op = "get an idempotency key";
     let row = query("select digest, status, body, busy_until, done from idempotency where id = $1")
         .bind(&id[..])
         .fetch_optional(tx.conn())
         .await
-        .map_err(failed(op))?;
+        .map_err(failed("get an idempotency key"))?;
     let Some(row) = row else { return Ok(None) };
-    let status: Option<i64> = row.try_get("status").map_err(failed(op))?;
-    let body: Option<Vec<u8>> = row.try_get("body").map_err(failed(op))?;
-    let wrong = |_| DbError::Column { column: "status", what: "the statuses of HTTP" };
-    let status = status.map(u16::try_from).transpose().map_err(wrong)?;
+    let answer = match row.number_maybe("status")? {
+        Some(status) => Some((status, row.octets("body")?)),
+        None => None,
+    };
     Ok(Some(IdempotencyRow {
         digest: row.bytes("digest")?,
-        answer: status.zip(body),
+        answer,
         busy_until: row.time("busy_until")?,
         done: row.int("done")? != 0,
     }))
@@ -151,22 +150,26 @@ mod tests {
     #[tokio::test]
     async fn a_key_is_taken_once_done_answered_and_removed() {
         for temp in testing::databases().await {
-            let mut tx = temp.db.write().await.expect("nobody else writes");
-            assert!(idempotency_insert(&mut tx, &ID, &[2; 32], at(5), at(9)).await.expect("new"));
-            assert!(!idempotency_insert(&mut tx, &ID, &[3; 32], at(6), at(9)).await.expect("taken"));
-            let mut row = IdempotencyRow { digest: [2; 32], answer: None, busy_until: at(9), done: false };
-            assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), Some(row.clone()));
-            idempotency_busy_update(&mut tx, &ID, at(20)).await.expect("there");
-            idempotency_done_update(&mut tx, &ID).await.expect("there");
-            idempotency_answer_update(&mut tx, &ID, 200, b"sealed").await.expect("there");
-            (row.answer, row.busy_until, row.done) = (Some((200, b"sealed".to_vec())), at(20), true);
-            assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), Some(row));
-            assert_eq!(idempotency_remove_old(&mut tx, at(5)).await.expect("none is older"), 0);
-            assert_eq!(idempotency_remove_old(&mut tx, at(6)).await.expect("one is"), 1);
-            assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), None);
-            assert!(idempotency_insert(&mut tx, &ID, &[3; 32], at(6), at(9)).await.expect("free again"));
-            idempotency_remove(&mut tx, &ID).await.expect("there");
-            assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), None);
+            once(temp).await;
         }
+    }
+
+    async fn once(temp: testing::TempDb) {
+        let mut tx = temp.db.write().await.expect("nobody else writes");
+        assert!(idempotency_insert(&mut tx, &ID, &[2; 32], at(5), at(9)).await.expect("new"));
+        assert!(!idempotency_insert(&mut tx, &ID, &[3; 32], at(6), at(9)).await.expect("taken"));
+        let mut row = IdempotencyRow { digest: [2; 32], answer: None, busy_until: at(9), done: false };
+        assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), Some(row.clone()));
+        idempotency_busy_update(&mut tx, &ID, at(20)).await.expect("there");
+        idempotency_done_update(&mut tx, &ID).await.expect("there");
+        idempotency_answer_update(&mut tx, &ID, 200, b"sealed").await.expect("there");
+        (row.answer, row.busy_until, row.done) = (Some((200, b"sealed".to_vec())), at(20), true);
+        assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), Some(row));
+        assert_eq!(idempotency_remove_old(&mut tx, at(5)).await.expect("none is older"), 0);
+        assert_eq!(idempotency_remove_old(&mut tx, at(6)).await.expect("one is"), 1);
+        assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), None);
+        assert!(idempotency_insert(&mut tx, &ID, &[3; 32], at(6), at(9)).await.expect("free again"));
+        idempotency_remove(&mut tx, &ID).await.expect("there");
+        assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), None);
     }
 }

@@ -41,7 +41,7 @@ pub use api_credential::{
 };
 pub use audit::{
     AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_head_update, audit_insert, audit_list,
-    audit_list_newest,
+    audit_list_by, audit_list_newest,
 };
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{

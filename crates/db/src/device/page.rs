@@ -77,30 +77,34 @@ mod tests {
     #[tokio::test]
     async fn devices_of_one_name_come_in_pages_and_every_filter_narrows() {
         for temp in testing::fixtures().await {
-            let mut tx = temp.db.write().await.expect("nobody else writes");
-            let id = |n: u8| DeviceId::from_bytes([n; 16]);
-            for n in [3, 1, 2] {
-                testing::device(&mut tx, id(n)).await;
-            }
-            device_seen_update(&mut tx, id(2), Timestamp::from_ms(50)).await.expect("there");
-            let list = async |tx: &mut Tx, filter: DeviceFilter, after, limit| {
-                let rows = device_page_list(tx, &filter, after, limit).await.expect("readable");
-                rows.iter().map(|row| row.device.id.as_bytes()[0]).collect::<Vec<u8>>()
-            };
-            let all = DeviceFilter::default;
-            assert_eq!(list(&mut tx, all(), ("", id(0)), 2).await, [1, 2]);
-            assert_eq!(list(&mut tx, all(), ("d", id(2)), 2).await, [3, 0xd1]);
-            assert_eq!(list(&mut tx, all(), ("d", id(0xd1)), 2).await, [0_u8; 0]);
-            let seen = DeviceFilter { seen_from: Some(Timestamp::from_ms(50)), ..all() };
-            assert_eq!(list(&mut tx, seen, ("", id(0)), 9).await, [2]);
-            let unseen = DeviceFilter { seen_before: Some(Timestamp::from_ms(50)), ..all() };
-            assert_eq!(list(&mut tx, unseen, ("", id(0)), 9).await, [1, 3, 0xd1]);
-            let named = DeviceFilter { named: Some(("e".to_owned(), id(2), id(3))), ..all() };
-            assert_eq!(list(&mut tx, named, ("", id(0)), 9).await, [2, 3]);
-            let none = DeviceFilter { state: Some("held".to_owned()), ..all() };
-            assert_eq!(list(&mut tx, none, ("", id(0)), 9).await, [0_u8; 0]);
-            let others = DeviceFilter { user: Some(UserId::from_bytes([7; 16])), ..all() };
-            assert_eq!(list(&mut tx, others, ("", id(0)), 9).await, [0_u8; 0]);
+            pages(temp).await;
         }
+    }
+
+    async fn pages(temp: testing::TempDb) {
+        let mut tx = temp.db.write().await.expect("nobody else writes");
+        let id = |n: u8| DeviceId::from_bytes([n; 16]);
+        for n in [3, 1, 2] {
+            testing::device(&mut tx, id(n)).await;
+        }
+        device_seen_update(&mut tx, id(2), Timestamp::from_ms(50)).await.expect("there");
+        let list = async |tx: &mut Tx, filter: DeviceFilter, after, limit| {
+            let rows = device_page_list(tx, &filter, after, limit).await.expect("readable");
+            rows.iter().map(|row| row.device.id.as_bytes()[0]).collect::<Vec<u8>>()
+        };
+        let all = DeviceFilter::default;
+        assert_eq!(list(&mut tx, all(), ("", id(0)), 2).await, [1, 2]);
+        assert_eq!(list(&mut tx, all(), ("d", id(2)), 2).await, [3, 0xd1]);
+        assert_eq!(list(&mut tx, all(), ("d", id(0xd1)), 2).await, [0_u8; 0]);
+        let seen = DeviceFilter { seen_from: Some(Timestamp::from_ms(50)), ..all() };
+        assert_eq!(list(&mut tx, seen, ("", id(0)), 9).await, [2]);
+        let unseen = DeviceFilter { seen_before: Some(Timestamp::from_ms(50)), ..all() };
+        assert_eq!(list(&mut tx, unseen, ("", id(0)), 9).await, [1, 3, 0xd1]);
+        let named = DeviceFilter { named: Some(("e".to_owned(), id(2), id(3))), ..all() };
+        assert_eq!(list(&mut tx, named, ("", id(0)), 9).await, [2, 3]);
+        let none = DeviceFilter { state: Some("held".to_owned()), ..all() };
+        assert_eq!(list(&mut tx, none, ("", id(0)), 9).await, [0_u8; 0]);
+        let others = DeviceFilter { user: Some(UserId::from_bytes([7; 16])), ..all() };
+        assert_eq!(list(&mut tx, others, ("", id(0)), 9).await, [0_u8; 0]);
     }
 }
