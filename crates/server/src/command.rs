@@ -4,11 +4,16 @@
 mod config;
 mod device;
 mod init;
+mod organisation;
+mod policy;
+mod profile;
+mod quota;
 mod run;
 mod scrub;
 mod secret;
 mod snapshot;
 mod user;
+mod values;
 mod words;
 
 use crate::client::{Client, Own, Pin, Remote};
@@ -69,6 +74,18 @@ pub enum Command {
     /// List devices, cut them off, bring them back.
     #[command(subcommand)]
     Device(device::Device),
+    /// Make profiles, set their policies and folders, give them to users.
+    #[command(subcommand)]
+    Profile(profile::Profile),
+    /// Show what holds for a user or a device, and where it comes from.
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    /// Set policies that hold for everyone.
+    #[command(subcommand)]
+    Organisation(organisation::Organisation),
+    /// Show what users' backups take, and may take.
+    #[command(subcommand)]
+    Quota(quota::Quota),
     /// List snapshots.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
@@ -116,6 +133,10 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
         Command::Run(run) => run.answer(&desk).await,
         Command::User(user) => user.answer(&desk).await,
         Command::Device(device) => device.answer(&desk).await,
+        Command::Profile(profile) => profile.answer(&desk).await,
+        Command::Policy(policy) => policy.answer(&desk).await,
+        Command::Organisation(organisation) => organisation.answer(&desk).await,
+        Command::Quota(quota) => quota.answer(&desk).await,
         Command::Snapshot(snapshot) => snapshot.answer(&desk).await,
         Command::Scrub(scrub) => scrub.answer(&desk).await,
         Command::Config => config::answer(&desk),

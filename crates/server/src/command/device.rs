@@ -1,6 +1,6 @@
-//! `device list|show|deactivate|hold|reactivate|approve|suspend|enable|decommission|delete|undelete`.
+//! `device list|show|deactivate|hold|reactivate|approve|suspend|enable|decommission|delete|undelete|set|unset`.
 
-use super::{Desk, words};
+use super::{Desk, values, words};
 use crate::client::{Client, Said};
 use crate::out::{Answer, Failure, card, table};
 use base::{Span, Timestamp};
@@ -80,6 +80,22 @@ pub enum Device {
         /// Its identifier, the beginning of one, or its name.
         device: String,
     },
+    /// Set a device's own policies; they take the place of the profile's.
+    Set {
+        /// Its identifier, the beginning of one, or its name.
+        device: String,
+        /// Such as `interval=4h`; `policy keys` lists what there is.
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        values: Vec<String>,
+    },
+    /// Take a device's own policies back.
+    Unset {
+        /// Its identifier, the beginning of one, or its name.
+        device: String,
+        /// Such as `interval`.
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
+    },
 }
 
 /// What the old key is still worth.
@@ -120,6 +136,8 @@ impl Device {
             Device::Decommission { device } => change(desk, &device, "decommission", &Nothing {}).await,
             Device::Delete { device } => change(desk, &device, "delete", &Nothing {}).await,
             Device::Undelete { device } => change(desk, &device, "undelete", &Nothing {}).await,
+            Device::Set { device, values } => set(desk, &device, &values, &[]).await,
+            Device::Unset { device, keys } => set(desk, &device, &[], &keys).await,
         }
     }
 }
@@ -168,6 +186,12 @@ async fn change(desk: &Desk, device: &str, event: &str, body: &impl Serialize) -
     let (name, id) = (value.name.escape_debug(), words::short(value.device.0));
     let text = format!("{name} ({id}): {}, was {}\n", state(&value), state(&before));
     Ok(Answer::good(text, json))
+}
+
+async fn set(desk: &Desk, device: &str, set: &[String], unset: &[String]) -> Result<Answer, Failure> {
+    let client = desk.client().await?;
+    let path = format!("/devices/{}", named(&client, device).await?.value.device.0);
+    values::change(&client, &path, set, unset).await
 }
 
 /// The state as a person reads it: `active (append-only)`, `suspended (was active)`.

@@ -1,6 +1,6 @@
-//! `user add|list|show|set-password|lock|unlock|preserve|activate|delete|undelete`.
+//! `user add|list|show|set-password|lock|unlock|preserve|activate|delete|undelete|set|unset`.
 
-use super::{Desk, secret, words};
+use super::{Desk, secret, values, words};
 use crate::client::{Client, Said};
 use crate::out::{Answer, Failure, card, table};
 use base::{Timestamp, UserId};
@@ -72,6 +72,22 @@ pub enum User {
         /// The user's e-mail address or identifier.
         user: String,
     },
+    /// Set a user's own policies; they take the place of the profile's.
+    Set {
+        /// The user's e-mail address or identifier.
+        user: String,
+        /// Such as `interval=4h`; `policy keys` lists what there is.
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        values: Vec<String>,
+    },
+    /// Take a user's own policies back.
+    Unset {
+        /// The user's e-mail address or identifier.
+        user: String,
+        /// Such as `interval`.
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
+    },
 }
 
 impl User {
@@ -103,6 +119,8 @@ impl User {
             User::Activate { user } => change(desk, &user, "activate").await,
             User::Delete { user } => change(desk, &user, "delete").await,
             User::Undelete { user } => change(desk, &user, "undelete").await,
+            User::Set { user, values } => set(desk, &user, &values, &[]).await,
+            User::Unset { user, keys } => set(desk, &user, &[], &keys).await,
         }
     }
 }
@@ -147,6 +165,12 @@ async fn change(desk: &Desk, user: &str, event: &str) -> Result<Answer, Failure>
     let path = format!("/users/{}/{event}", before.user.0);
     let Said { value, json } = client.post::<Wire>(&path, &Nothing {}).await?;
     Ok(Answer::good(format!("{}: {}, was {}\n", value.email, value.state, before.state), json))
+}
+
+async fn set(desk: &Desk, user: &str, set: &[String], unset: &[String]) -> Result<Answer, Failure> {
+    let client = desk.client().await?;
+    let path = format!("/users/{}", id(&client, user).await?);
+    values::change(&client, &path, set, unset).await
 }
 
 fn text(user: &Wire) -> String {

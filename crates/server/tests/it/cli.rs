@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A directory with a data directory in it that is not made yet.
-struct Desk {
+pub struct Desk {
     dir: TempDir,
 }
 
@@ -22,14 +22,14 @@ impl Desk {
         Desk { dir }
     }
 
-    fn initialised() -> Desk {
+    pub fn initialised() -> Desk {
         let desk = Desk::new();
         let made = desk.init();
         assert!(made.status.success(), "{}", said(&made));
         desk
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
@@ -44,25 +44,25 @@ impl Desk {
     }
 
     /// Runs a command on the data directory.
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         program().arg("--data").arg(self.data()).args(arguments).output().expect("the program is built")
     }
 
     /// The same with `--json`; the one line of the answer.
-    fn json(&self, arguments: &[&str]) -> (bool, Value) {
+    pub fn json(&self, arguments: &[&str]) -> (bool, Value) {
         let output = self.run(&[arguments, &["--json"]].concat());
         let text = String::from_utf8(output.stdout).expect("text");
         assert_eq!(text.lines().count(), 1, "{text}");
         (output.status.success(), serde_json::from_str(&text).expect("JSON"))
     }
 
-    fn refused(&self, arguments: &[&str]) -> String {
+    pub fn refused(&self, arguments: &[&str]) -> String {
         let (good, answer) = self.json(arguments);
         assert!(!good, "{answer}");
         answer["error"]["code"].as_str().expect("a code").to_owned()
     }
 
-    fn add_user(&self, email: &str) -> (bool, Value) {
+    pub fn add_user(&self, email: &str) -> (bool, Value) {
         let password = self.password();
         self.json(&["user", "add", email, "--password-file", password.to_str().expect("text")])
     }
@@ -74,7 +74,7 @@ fn program() -> Command {
     command
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

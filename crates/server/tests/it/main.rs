@@ -4,6 +4,7 @@ mod activation;
 mod admin;
 mod backup;
 mod cli;
+mod cli_policy;
 mod cut;
 mod documents;
 mod lanes;

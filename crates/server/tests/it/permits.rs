@@ -195,6 +195,7 @@ fn path(route: &Route) -> String {
         .replace("{run}", &run().to_string())
         .replace("{snapshot}", &snapshot().to_string())
         .replace("{folder}", &folder().to_string())
+        .replace("{profile}", &base::ProfileId::from_bytes([8; 16]).to_string())
         .replace("{pack}", &"ab".repeat(32))
         .replace("{user}", &base::UserId::from_bytes([5; 16]).to_string())
         .replace("{device}", &base::DeviceId::from_bytes([6; 16]).to_string())
