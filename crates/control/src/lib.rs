@@ -3,12 +3,17 @@
 
 pub mod access;
 pub mod activation;
+pub mod attempts;
+pub mod desk;
+pub mod device_map;
 pub mod lifecycle;
 pub mod password;
 pub mod permit;
 mod proof;
 mod refusal;
 mod state;
+pub mod ticket;
+pub mod token;
 mod user;
 
 pub use lifecycle::{Effect, Event, Notice, Verdict};

@@ -24,6 +24,12 @@ pub enum Permit {
     RepositoryScrub,
     /// Read the audit log.
     AuditRead,
+    /// See deployment tokens, tickets, the device map and the desk; no text of a token or ticket.
+    TokenRead,
+    /// Make, change and revoke deployment tokens and tickets, and change the device map.
+    TokenManage,
+    /// See and change what the organisation has set for itself: the rules of passwords and their like.
+    SettingManage,
 }
 
 /// A set of permits: what a role or a credential gives.
@@ -32,7 +38,7 @@ pub struct Permits(u32);
 
 impl Permit {
     /// Every permit, in the order of docs/control.md.
-    pub const ALL: [Permit; 8] = [
+    pub const ALL: [Permit; 11] = [
         Permit::DeviceRead,
         Permit::DeviceManage,
         Permit::UserRead,
@@ -41,6 +47,9 @@ impl Permit {
         Permit::SnapshotRestore,
         Permit::RepositoryScrub,
         Permit::AuditRead,
+        Permit::TokenRead,
+        Permit::TokenManage,
+        Permit::SettingManage,
     ];
 
     /// The stable word. Never fails.
@@ -54,6 +63,9 @@ impl Permit {
             Permit::SnapshotRestore => "snapshot_restore",
             Permit::RepositoryScrub => "repository_scrub",
             Permit::AuditRead => "audit_read",
+            Permit::TokenRead => "token_read",
+            Permit::TokenManage => "token_manage",
+            Permit::SettingManage => "setting_manage",
         }
     }
 

@@ -18,6 +18,8 @@ pub struct ActivationRow {
     pub rights: String,
     /// The outcome's word.
     pub outcome: String,
+    /// The word of what is to be brought back.
+    pub restore: String,
 }
 
 /// The answer kept for this request with this key.
@@ -30,7 +32,8 @@ pub async fn activation_get(
     device_key: &[u8; 32],
 ) -> Result<Option<ActivationRow>, DbError> {
     let row = sqlx::query(
-        "select digest, device_id, epoch, rights, outcome from activation where request = $1 and device_key = $2",
+        "select digest, device_id, epoch, rights, outcome, restore from activation \
+         where request = $1 and device_key = $2",
     )
     .bind(&request[..])
     .bind(&device_key[..])
@@ -44,6 +47,7 @@ pub async fn activation_get(
         epoch: row.number("epoch")?,
         rights: row.text("rights")?,
         outcome: row.text("outcome")?,
+        restore: row.text("restore")?,
     }))
 }
 
@@ -59,8 +63,8 @@ pub async fn activation_insert(
     now: Timestamp,
 ) -> Result<(), DbError> {
     sqlx::query(
-        "insert into activation (request, device_key, digest, device_id, epoch, rights, outcome, created_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into activation (request, device_key, digest, device_id, epoch, rights, outcome, restore, created_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(&request[..])
     .bind(&device_key[..])
@@ -69,6 +73,7 @@ pub async fn activation_insert(
     .bind(answer.epoch.cast_signed())
     .bind(&answer.rights)
     .bind(&answer.outcome)
+    .bind(&answer.restore)
     .bind(now.as_ms())
     .execute(tx.conn())
     .await

@@ -4,7 +4,7 @@ use crate::error::failed;
 use crate::row::Columns as _;
 use crate::user::user_state;
 use crate::{DbError, Tx};
-use base::{DeviceId, SnapshotId, Timestamp, UserId};
+use base::{DeviceId, SnapshotId, Timestamp, TokenId, UserId};
 use control::{FlatState, State, UserState};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -262,6 +262,26 @@ pub async fn device_last_snapshot_update(tx: &mut Tx, id: DeviceId, snapshot: Sn
         .execute(tx.conn())
         .await
         .map_err(failed("update a device's newest snapshot"))?;
+    Ok(())
+}
+
+/// Remembers by which token, if by one, and from where a device was activated last.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn device_proof_update(
+    tx: &mut Tx,
+    id: DeviceId,
+    token: Option<TokenId>,
+    source: &str,
+) -> Result<(), DbError> {
+    sqlx::query("update device set token_id = $2, last_source = $3 where id = $1")
+        .bind(&id.as_bytes()[..])
+        .bind(token.as_ref().map(|token| &token.as_bytes()[..]))
+        .bind(source)
+        .execute(tx.conn())
+        .await
+        .map_err(failed("update how a device was activated"))?;
     Ok(())
 }
 

@@ -9,17 +9,26 @@ mod challenge;
 mod chunk;
 mod credential;
 mod device;
+mod device_map;
 mod error;
 mod pack;
+mod page;
+mod password;
+mod refused;
 mod repository;
 mod row;
 mod run;
+mod setting;
 mod sign_in;
 mod snapshot;
+mod tally;
 #[cfg(test)]
 mod testing;
+mod ticket;
+mod token;
 mod tx;
 mod user;
+mod waiting;
 
 pub use activation::{ActivationRow, activation_get, activation_insert};
 pub use admin::{AdminRow, admin_insert, admin_list};
@@ -35,14 +44,25 @@ pub use credential::{
 };
 pub use device::{
     DeviceAbout, DeviceRow, DeviceStandingRow, device_binding_update, device_epoch_update, device_get, device_insert,
-    device_last_snapshot_update, device_list, device_list_by_user, device_seen_update, device_standing_get,
-    device_state_update,
+    device_last_snapshot_update, device_list, device_list_by_user, device_proof_update, device_seen_update,
+    device_standing_get, device_state_update,
+};
+pub use device_map::{
+    MapRow, device_map_consumed_update, device_map_get_open, device_map_list, device_map_remove, device_map_update,
 };
 pub use error::DbError;
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
     pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_missing_list, repository_damages_get,
     repository_damages_update,
+};
+pub use page::PageKey;
+pub use password::{
+    PasswordLinkRow, password_link_get, password_link_insert, password_link_remove_old,
+    password_link_used_update_by_user, password_old_insert, password_old_list, password_old_remove,
+};
+pub use refused::{
+    RefusedRow, refused_count_get, refused_get, refused_list, refused_remove_old, refused_remove_oldest, refused_update,
 };
 pub use repository::{
     RepositoryKeyRow, RepositoryRow, repository_insert, repository_key_insert, repository_key_list, repository_list,
@@ -52,10 +72,25 @@ pub use run::{
     run_aborted_update_by_device, run_committed_update, run_counters_update, run_get, run_get_by_request, run_insert,
     run_lease_update, run_superseded_update,
 };
+pub use setting::{SettingRow, setting_get, setting_list, setting_remove, setting_update};
 pub use sign_in::{sign_in_failure_get, sign_in_failure_remove, sign_in_failure_remove_old, sign_in_failure_update};
 pub use snapshot::{
     SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_insert, snapshot_list,
     snapshot_list_by_device,
 };
+pub use tally::{tally_get, tally_remove_old, tally_update};
+pub use ticket::{
+    TicketRow, ticket_get, ticket_get_by_hash, ticket_insert, ticket_list, ticket_revoked_update, ticket_used_update,
+};
+pub use token::{
+    TokenRow, token_expiry_update, token_failed_update, token_get, token_get_by_hash, token_insert, token_legacy_get,
+    token_legacy_revoked_update, token_list, token_revoked_update, token_used_update,
+};
 pub use tx::{Db, Tx};
-pub use user::{UserRow, user_get, user_get_by_email, user_insert, user_list, user_password_update};
+pub use user::{
+    UserRow, user_get, user_get_by_email, user_insert, user_list, user_password_set_get, user_password_update,
+    user_profile_update,
+};
+pub use waiting::{
+    WaitingRow, waiting_get, waiting_get_by_key, waiting_insert, waiting_list, waiting_refused_update, waiting_remove,
+};
