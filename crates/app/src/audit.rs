@@ -1,7 +1,7 @@
 //! Writes the audit log: who did what to what, each row chained to the one before. Refuses to be skipped: a use case
 //! that changes something writes its row in the same transaction.
 
-use crate::AppError;
+use crate::{AdminActor, AppError};
 use base::Timestamp;
 use db::{AuditRow, Tx};
 
@@ -23,6 +23,13 @@ pub struct Deed<'a> {
     pub subject: String,
     /// The rest, in words. Never a secret.
     pub detail: String,
+}
+
+impl<'a> Deed<'a> {
+    /// What an admin has done. Never fails.
+    pub(crate) fn of_admin(actor: &AdminActor, action: &'a str, subject: String, detail: String) -> Self {
+        Self { actor: actor.to_string(), action, subject, detail }
+    }
 }
 
 /// Adds a row for `deed` to the log.

@@ -4,6 +4,7 @@
 
 use crate::AppError;
 use base::{Bytes, Span};
+use control::token::Networks;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub device_hold: Span,
     pub device_undelete: Span,
     pub metrics_remote: bool,
+    pub proxy_trusted: Networks,
+    pub activation_source_rate: u64,
 }
 
 impl Default for Config {
@@ -68,6 +71,8 @@ impl Default for Config {
             device_hold: Span::days(14),
             device_undelete: Span::days(7),
             metrics_remote: false,
+            proxy_trusted: Networks::default(),
+            activation_source_rate: 6_000,
         }
     }
 }
@@ -91,6 +96,7 @@ enum Field {
     /// A span, the milliseconds of one unit, and the range in units.
     Span(fn(&mut Config) -> &mut Span, u64, u64, u64),
     Mib(fn(&mut Config) -> &mut Bytes, u64, u64),
+    Networks(fn(&mut Config) -> &mut Networks),
 }
 
 const MS: u64 = 1;
@@ -100,7 +106,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Every key, in the order in which they are shown.
-pub const KEYS: [Key; 19] = [
+pub const KEYS: [Key; 21] = [
     Key {
         name: "listen",
         meaning: "Address and port on which devices reach the server.",
@@ -197,6 +203,18 @@ pub const KEYS: [Key; 19] = [
         meaning: "Whether /metrics answers other machines too, and not only programs on the server itself.",
         field: Field::Switch(|c| &mut c.metrics_remote),
     },
+    Key {
+        name: "proxy.trusted",
+        meaning: "Networks of proxies whose X-Forwarded-For says where a request comes from; without one the connection \
+                  says it.",
+        field: Field::Networks(|c| &mut c.proxy_trusted),
+    },
+    Key {
+        name: "activation.per_source_minute",
+        meaning: "Devices activated in a minute from one source address (of IPv6, from one network of 64 bits); 0: no \
+                  limit.",
+        field: Field::Number(|c| &mut c.activation_source_rate, 0, 1_000_000),
+    },
 ];
 
 impl Config {
@@ -242,6 +260,10 @@ impl Config {
             Field::Number(of, ..) => of(&mut copy).to_string(),
             Field::Span(of, unit, ..) => (of(&mut copy).as_ms() / unit).to_string(),
             Field::Mib(of, ..) => (of(&mut copy).0 >> 20).to_string(),
+            Field::Networks(of) => {
+                let quoted: Vec<String> = of(&mut copy).texts().iter().map(|text| format!("\"{text}\"")).collect();
+                format!("[{}]", quoted.join(", "))
+            }
         }
     }
 }
@@ -284,6 +306,12 @@ fn set(config: &mut Config, key: &Key, value: &toml::Value) -> Result<(), AppErr
         Field::Number(of, min, max) => *of(config) = number(min, max)?,
         Field::Span(of, unit, min, max) => *of(config) = Span::ms(number(min, max)? * unit),
         Field::Mib(of, min, max) => *of(config) = Bytes::mib(number(min, max)?),
+        Field::Networks(of) => {
+            let texts: Option<Vec<&str>> =
+                value.as_array().and_then(|list| list.iter().map(toml::Value::as_str).collect());
+            let networks = texts.and_then(|texts| Networks::parse(texts).ok());
+            *of(config) = networks.ok_or_else(|| refuse("a list of networks, like [\"10.0.0.0/8\"]"))?;
+        }
     }
     Ok(())
 }
@@ -329,6 +357,7 @@ mod tests {
             ("listen = 8471", "`listen` must be an address"),
             ("log.level = \"loud\"", "`log.level`"),
             ("log.format = 1", "`log.format`"),
+            ("proxy.trusted = [\"10.0.0.0/33\"]", "`proxy.trusted` must be a list of networks"),
             ("metrics.remote = \"no\"", "`metrics.remote` must be true or false"),
             ("= 1", "holdfast.toml"),
         ] {

@@ -2,9 +2,9 @@
 //! is carried out in the transaction that stores the new state.
 
 use crate::audit::{self, Deed};
-use crate::effects;
 use crate::snapshots::{self, SnapshotView};
 use crate::{AdminActor, App, AppError, DeviceActor};
+use crate::{desk, effects};
 use base::{Count, DeviceId, SnapshotId, Timestamp};
 use control::{Event, Permit, Refusal, Rights, State, lifecycle};
 use db::{DeviceAbout, DeviceRow, Tx};
@@ -123,6 +123,9 @@ pub async fn own(app: &App, actor: &DeviceActor) -> Result<OwnView, AppError> {
 /// `device_unknown`; the refusal of `lifecycle::step`, which is audited too; `not_permitted`.
 pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -> Result<DeviceView, AppError> {
     actor.need(Permit::DeviceManage)?;
+    if event == Event::Approve {
+        return desk::approve(app, actor, id).await;
+    }
     let now = app.clock.now();
     let during = || AppError::db("changing a device");
     let mut tx = app.db.write().await.map_err(during())?;
@@ -166,7 +169,8 @@ async fn event_audit(
     audit::write(tx, now, deed).await
 }
 
-fn view(row: DeviceRow, user: String) -> DeviceView {
+/// A row as an admin sees it. Never fails.
+pub(crate) fn view(row: DeviceRow, user: String) -> DeviceView {
     let DeviceRow { id, name, state, epoch, about, created_at, activated_at, last_seen_at, last_snapshot, user: _ } =
         row;
     DeviceView { id, name, user, state, epoch, about, created_at, activated_at, last_seen_at, last_snapshot }

@@ -38,6 +38,8 @@ pub struct Keys {
     pub challenge: Secret<32>,
     /// Keys the digests of activation requests, so that they tell nothing of a password to who reads the database.
     pub activation: Secret<32>,
+    /// Keys the hashes of tickets.
+    pub ticket: Secret<32>,
     repositories: BTreeMap<i64, Arc<RepositoryKeys>>,
 }
 
@@ -77,8 +79,9 @@ impl Keys {
         let token = master.derive("holdfast 2026 v1 session token key");
         let challenge = master.derive("holdfast 2026 v1 session challenge key");
         let activation = master.derive("holdfast 2026 v1 activation digest key");
+        let ticket = master.derive("holdfast 2026 v1 ticket key");
         let repositories = repositories.into_iter().map(|keys| (keys.seq, Arc::new(keys))).collect();
-        Self { master, token, challenge, activation, repositories }
+        Self { master, token, challenge, activation, ticket, repositories }
     }
 
     /// The keys of the repository with this row number.

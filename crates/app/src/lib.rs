@@ -9,26 +9,35 @@ pub mod backup;
 mod certificate;
 pub mod config;
 mod damage;
+pub mod desk;
+pub mod device_map;
 pub mod devices;
 mod effects;
 mod error;
 mod frames;
+pub mod identity;
 pub mod init;
 pub mod keys;
 pub mod password;
+pub mod passwords;
 pub mod plane;
+pub mod rates;
 pub mod restore;
 pub mod runs;
 pub mod scrub;
+mod secret_text;
 pub mod session;
 pub mod snapshots;
 pub mod states;
+pub mod tickets;
+pub mod tokens;
 pub mod users;
 
 pub use actor::{AdminActor, DeviceActor};
 pub use config::Config;
 pub use db::DeviceAbout;
 pub use error::AppError;
+pub use secret_text::SecretText;
 
 use base::{Clock, Entropy};
 use db::Db;
@@ -56,6 +65,8 @@ pub struct App {
     pub passwords: password::Passwords,
     /// What uploads, commits and restores share.
     pub plane: plane::DataPlane,
+    /// Who else knows people.
+    pub identity: identity::Identity,
 }
 
 impl App {
@@ -90,6 +101,7 @@ impl App {
         let keys = keys::Keys::new(master, repositories);
         let states = states::DeviceStates::default();
         let plane = plane::DataPlane::new(&config);
-        Ok(App { db, store, clock, entropy, keys, config, states, passwords, plane })
+        let identity = identity::Identity::default();
+        Ok(App { db, store, clock, entropy, keys, config, states, passwords, plane, identity })
     }
 }

@@ -143,6 +143,7 @@ CREATE TABLE device_map (
     consumed_by BLOB
 );
 CREATE UNIQUE INDEX device_map_open ON device_map (kind, value) WHERE consumed_at IS NULL;
+CREATE INDEX device_map_by_value ON device_map (kind, value, created_at);
 CREATE INDEX device_map_by_user ON device_map (user_id);
 
 -- What waits on the pending desk: the key that is bound when an admin approves the record, and the request that then

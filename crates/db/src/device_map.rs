@@ -76,6 +76,23 @@ pub async fn device_map_get_open(tx: &mut Tx, kind: &str, value: &str) -> Result
     row.as_ref().map(read).transpose()
 }
 
+/// The newest row for a number, the open one before those that were used.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn device_map_get_newest(tx: &mut Tx, kind: &str, value: &str) -> Result<Option<MapRow>, DbError> {
+    let row = sqlx::query(
+        "select * from device_map where kind = $1 and value = $2 \
+         order by case when consumed_at is null then 0 else 1 end, created_at desc limit 1",
+    )
+    .bind(kind)
+    .bind(value)
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(failed("get a row of the device map"))?;
+    row.as_ref().map(read).transpose()
+}
+
 /// The rows after this place, the oldest first.
 ///
 /// # Errors
@@ -115,12 +132,12 @@ pub async fn device_map_consumed_update(
     Ok(done.rows_affected() == 1)
 }
 
-/// Removes an open row; false when it was used, or is not there.
+/// Removes a row, used or not; false when it is not there.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn device_map_remove(tx: &mut Tx, id: MapRowId) -> Result<bool, DbError> {
-    let done = sqlx::query("delete from device_map where id = $1 and consumed_at is null")
+    let done = sqlx::query("delete from device_map where id = $1")
         .bind(&id.as_bytes()[..])
         .execute(tx.conn())
         .await

@@ -48,7 +48,8 @@ pub use device::{
     device_standing_get, device_state_update,
 };
 pub use device_map::{
-    MapRow, device_map_consumed_update, device_map_get_open, device_map_list, device_map_remove, device_map_update,
+    MapRow, device_map_consumed_update, device_map_get_newest, device_map_get_open, device_map_list, device_map_remove,
+    device_map_update,
 };
 pub use error::DbError;
 pub use pack::{

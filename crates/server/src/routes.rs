@@ -1,7 +1,7 @@
 //! Every route, one line each, with who may ask, how long the body may be and how long the answer may take.
 //! Refuses a request before its body is read: wrong credential, wrong state, too large. Described in docs/protocol.md.
 
-use crate::api::{activation, fetch, probe, run, session, snapshot};
+use crate::api::{activation, fetch, password, probe, run, session, snapshot};
 use crate::extract::{bearer, content_length};
 use crate::metrics::Metrics;
 use crate::reply::{No, SaidCode};
@@ -82,6 +82,7 @@ fn table() -> Vec<(Route, MethodRouter<Shared>)> {
         get("/metrics",                          Operator, probe::metrics),
         get("/v1/hello",                         Anyone, session::hello),
         post("/v1/activations",                  Anyone, JSON_BYTES_MAX, SIGN_IN_SPAN, activation::activate),
+        post("/v1/password-links",               Anyone, JSON_BYTES_MAX, SIGN_IN_SPAN, password::link_use),
         post("/v1/sessions/challenge",           Anyone, JSON_BYTES_MAX, QUICK_SPAN, session::challenge),
         post("/v1/sessions",                     Anyone, JSON_BYTES_MAX, QUICK_SPAN, session::open),
         get("/v1/device",                        Device(ReadStatus), session::device),

@@ -36,7 +36,7 @@ impl User {
             User::Add { email, password_file } => {
                 let (app, email) = (desk.app().await?, users::email_parse(&email)?);
                 let password = secret::password(password_file.as_deref(), "Password of the new user")?;
-                let user = users::add(&app, &ACTOR, &email, &password).await?;
+                let user = users::add(&app, &ACTOR, &email, Some(&password)).await?;
                 let json = json!({ "user": user.to_string(), "email": email });
                 Ok(Answer::good(format!("added {email} ({user})\n"), json))
             }

@@ -1,0 +1,154 @@
+//! The desk: what waits for an admin, and the admin's yes or no. Refuses a record's key without a yes, and a no
+//! without a reason. Rules: docs/control.md, "Desk".
+
+use crate::activation::{Binding, Outcome, binding_keep};
+use crate::audit::{self, Deed};
+use crate::devices::{self, DeviceView};
+use crate::{AdminActor, App, AppError, effects};
+use base::{Count, DeviceId, Timestamp};
+use control::{Event, Permit, Rights, State, desk, lifecycle};
+use db::{DeviceRow, PageKey, RefusedRow, Tx, UserRow, WaitingRow};
+
+/// A record that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// What is known of the record.
+    pub device: DeviceRow,
+    /// The address of its user.
+    pub user: String,
+    /// How it came here.
+    pub waiting: WaitingRow,
+}
+
+/// The records that wait after this place, the oldest first.
+///
+/// # Errors
+/// `not_permitted`; the database does not answer.
+pub async fn pending(app: &App, actor: &AdminActor, after: PageKey, rows: Count) -> Result<Vec<Pending>, AppError> {
+    actor.need(Permit::DeviceRead)?;
+    let during = || AppError::db("listing records that wait");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let mut pending = Vec::new();
+    for waiting in db::waiting_list(&mut tx, after, rows).await.map_err(during())? {
+        let device = db::device_get(&mut tx, waiting.device).await.map_err(during())?;
+        // One that was deleted in another way waits no longer.
+        let Some(device) = device.filter(|device| device.state == State::Pending) else { continue };
+        let user = db::user_get(&mut tx, device.user).await.map_err(during())?;
+        pending.push(Pending { device, user: user.map(|user| user.email).unwrap_or_default(), waiting });
+    }
+    Ok(pending)
+}
+
+/// The devices in service that wait for full rights.
+///
+/// # Errors
+/// `not_permitted`; the database does not answer.
+pub async fn append_only(app: &App, actor: &AdminActor) -> Result<Vec<DeviceView>, AppError> {
+    let waits = |device: &DeviceView| device.state == State::Active { rights: Rights::AppendOnly };
+    Ok(devices::list(app, actor).await?.into_iter().filter(waits).collect())
+}
+
+/// What was refused to tokens, the newest first.
+///
+/// # Errors
+/// `not_permitted`; the database does not answer.
+pub async fn refused(app: &App, actor: &AdminActor, after: PageKey, rows: Count) -> Result<Vec<RefusedRow>, AppError> {
+    actor.need(Permit::TokenRead)?;
+    let during = || AppError::db("listing refused activations");
+    let mut tx = app.db.read().await.map_err(during())?;
+    db::refused_list(&mut tx, after, rows).await.map_err(during())
+}
+
+/// Says yes: to a record that waits, whose key is bound, or to full rights for a device in service.
+///
+/// # Errors
+/// `device_unknown`; `nobody_waits` for a pending record that no computer has asked for; the refusal of
+/// `lifecycle::step`; `not_permitted`.
+pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<DeviceView, AppError> {
+    actor.need(Permit::DeviceManage)?;
+    let now = app.clock.now();
+    let during = || AppError::db("approving a device");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let (device, user) = named(&mut tx, id).await?;
+    let waiting = db::waiting_get(&mut tx, id).await.map_err(during())?;
+    let waiting = waiting.filter(|waiting| device.state == State::Pending && waiting.refused_at.is_none());
+    if device.state == State::Pending && waiting.is_none() {
+        return Err(AppError::conflict("nobody_waits", "No computer has asked for this record yet."));
+    }
+    let (state, effects) = match lifecycle::step(now, &device.state, &Event::Approve) {
+        Ok(granted) => granted,
+        Err(refusal) => {
+            let detail = format!("refused: {}", refusal.code());
+            audit::write(&mut tx, now, Deed::of_admin(actor, "device_approve", id.to_string(), detail)).await?;
+            tx.commit().await.map_err(during())?;
+            return Err(refusal.into());
+        }
+    };
+    let key = waiting.as_ref().map(|waiting| &waiting.device_key);
+    let epoch = effects::carry_out(&mut tx, now, &device, &effects, key).await?;
+    db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
+    db::device_epoch_update(&mut tx, id, epoch).await.map_err(during())?;
+    if let Some(waiting) = &waiting {
+        bound(&mut tx, now, &device, &state, epoch, waiting).await?;
+    }
+    let detail = format!("{} to {state}", device.state);
+    audit::write(&mut tx, now, Deed::of_admin(actor, "device_approve", id.to_string(), detail)).await?;
+    tx.commit().await.map_err(during())?;
+    // ORDER: said after the commit, or a request in between would remember the old state.
+    app.states.changed(id);
+    Ok(devices::view(DeviceRow { state, epoch, ..device }, user.email))
+}
+
+/// Says no to a record that waits: it is deleted, and its computer is told the reason.
+///
+/// # Errors
+/// `device_unknown`; `nobody_waits`; `reason_invalid`; `not_permitted`.
+pub async fn refuse(app: &App, actor: &AdminActor, id: DeviceId, reason: &str) -> Result<DeviceView, AppError> {
+    actor.need(Permit::DeviceManage)?;
+    let sentence = "A refusal needs a reason of one line and at most 200 characters, which the computer shows.";
+    let reason = desk::reason(reason).ok_or_else(|| AppError::invalid("reason_invalid", sentence))?;
+    let now = app.clock.now();
+    let during = || AppError::db("refusing a device");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let (device, user) = named(&mut tx, id).await?;
+    let waiting = db::waiting_get(&mut tx, id).await.map_err(during())?;
+    let waits = waiting.is_some_and(|waiting| device.state == State::Pending && waiting.refused_at.is_none());
+    if !waits {
+        return Err(AppError::conflict("nobody_waits", "This record does not wait for an admin."));
+    }
+    let event = Event::Delete { purge_after: now + app.config.device_undelete };
+    let (state, effects) = lifecycle::step(now, &device.state, &event)?;
+    let epoch = effects::carry_out(&mut tx, now, &device, &effects, None).await?;
+    db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
+    db::waiting_refused_update(&mut tx, id, &reason, now).await.map_err(during())?;
+    audit::write(&mut tx, now, Deed::of_admin(actor, "device_refuse", id.to_string(), reason)).await?;
+    tx.commit().await.map_err(during())?;
+    app.states.changed(id);
+    Ok(devices::view(DeviceRow { state, epoch, ..device }, user.email))
+}
+
+/// The key is bound: the same request gets its answer from now on.
+async fn bound(
+    tx: &mut Tx,
+    now: Timestamp,
+    device: &DeviceRow,
+    state: &State,
+    epoch: u64,
+    waiting: &WaitingRow,
+) -> Result<(), AppError> {
+    let during = || AppError::db("binding the key of a record that waited");
+    db::device_binding_update(tx, device.id, epoch, &device.about, now).await.map_err(during())?;
+    let rights = state.rights().expect("an approval leads to an active device, which has rights");
+    let (device, outcome, restore) = (device.id, Outcome::New, waiting.restore);
+    let binding = Binding { device, epoch, rights, outcome, restore };
+    binding_keep(tx, now, &waiting.request, &waiting.device_key, &waiting.digest, &binding).await?;
+    db::waiting_remove(tx, device).await.map_err(during())
+}
+
+async fn named(tx: &mut Tx, id: DeviceId) -> Result<(DeviceRow, UserRow), AppError> {
+    let during = || AppError::db("reading a device");
+    let unknown = || AppError::not_found("device_unknown", format!("There is no device {id}."));
+    let device = db::device_get(tx, id).await.map_err(during())?.ok_or_else(unknown)?;
+    let user = db::user_get(tx, device.user).await.map_err(during())?.ok_or_else(unknown)?;
+    Ok((device, user))
+}
