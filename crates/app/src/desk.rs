@@ -4,59 +4,66 @@
 use crate::activation::{Binding, Outcome, binding_keep};
 use crate::audit::{self, Deed};
 use crate::devices::{self, DeviceView};
+use crate::page::{self, Page, PageAsk};
 use crate::{AdminActor, App, AppError, effects};
 use base::{Count, DeviceId, Timestamp};
-use control::{Event, Permit, Rights, State, desk, lifecycle};
-use db::{DeviceRow, PageKey, RefusedRow, Tx, UserRow, WaitingRow};
+use control::{Event, Permit, State, desk, lifecycle};
+use db::{DeviceRow, PageKey, Tx, UserRow, WaitingRow};
+
+pub use db::RefusedRow;
 
 /// A record that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// What is known of the record.
-    pub device: DeviceRow,
-    /// The address of its user.
-    pub user: String,
+    /// The record.
+    pub device: DeviceView,
     /// How it came here.
     pub waiting: WaitingRow,
 }
 
-/// The records that wait after this place, the oldest first.
+/// The records that wait, the oldest first.
 ///
 /// # Errors
-/// `not_permitted`; the database does not answer.
-pub async fn pending(app: &App, actor: &AdminActor, after: PageKey, rows: Count) -> Result<Vec<Pending>, AppError> {
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn pending(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<Pending>, AppError> {
     actor.need(Permit::DeviceRead)?;
     let during = || AppError::db("listing records that wait");
+    let after = page::timed(ask, PageKey::FIRST)?;
     let mut tx = app.db.read().await.map_err(during())?;
     let mut pending = Vec::new();
-    for waiting in db::waiting_list(&mut tx, after, rows).await.map_err(during())? {
-        let device = db::device_get(&mut tx, waiting.device).await.map_err(during())?;
-        // One that was deleted in another way waits no longer.
-        let Some(device) = device.filter(|device| device.state == State::Pending) else { continue };
-        let user = db::user_get(&mut tx, device.user).await.map_err(during())?;
-        pending.push(Pending { device, user: user.map(|user| user.email).unwrap_or_default(), waiting });
+    for waiting in db::waiting_list(&mut tx, after, Count(ask.rows().into())).await.map_err(during())? {
+        let device = db::device_get(&mut tx, waiting.device).await.map_err(during())?.ok_or_else(damaged)?;
+        let user = db::user_get(&mut tx, device.user).await.map_err(during())?.ok_or_else(damaged)?;
+        pending.push(Pending { device: devices::view(device, user.email), waiting });
     }
-    Ok(pending)
+    let key = |row: &Pending| page::timed_parts(row.waiting.asked_at, row.waiting.device.as_bytes());
+    Ok(ask.page(pending, key, |row| row))
 }
 
-/// The devices in service that wait for full rights.
+/// The devices in service that wait for full rights, by name.
 ///
 /// # Errors
-/// `not_permitted`; the database does not answer.
-pub async fn append_only(app: &App, actor: &AdminActor) -> Result<Vec<DeviceView>, AppError> {
-    let waits = |device: &DeviceView| device.state == State::Active { rights: Rights::AppendOnly };
-    Ok(devices::list(app, actor).await?.into_iter().filter(waits).collect())
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn append_only(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<DeviceView>, AppError> {
+    actor.need(Permit::DeviceRead)?;
+    let (name, id) = devices::key(ask)?;
+    let during = || AppError::db("listing devices that are append-only");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let rows = db::device_append_only_list(&mut tx, (&name, id), ask.rows()).await.map_err(during())?;
+    Ok(devices::paged(ask, rows))
 }
 
 /// What was refused to tokens, the newest first.
 ///
 /// # Errors
-/// `not_permitted`; the database does not answer.
-pub async fn refused(app: &App, actor: &AdminActor, after: PageKey, rows: Count) -> Result<Vec<RefusedRow>, AppError> {
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn refused(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<RefusedRow>, AppError> {
     actor.need(Permit::TokenRead)?;
     let during = || AppError::db("listing refused activations");
+    let after = page::timed(ask, PageKey::LAST)?;
     let mut tx = app.db.read().await.map_err(during())?;
-    db::refused_list(&mut tx, after, rows).await.map_err(during())
+    let rows = db::refused_list(&mut tx, after, Count(ask.rows().into())).await.map_err(during())?;
+    Ok(ask.page(rows, |row| page::timed_parts(row.at, &row.id), |row| row))
 }
 
 /// Says yes: to a record that waits, whose key is bound, or to full rights for a device in service.
@@ -79,7 +86,12 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
         Ok(granted) => granted,
         Err(refusal) => {
             let detail = format!("refused: {}", refusal.code());
-            audit::write(&mut tx, now, Deed::of_admin(actor, "device_approve", id.to_string(), detail)).await?;
+            audit::write(
+                &mut tx,
+                now,
+                Deed { action: "device_approve", subject: id.to_string(), detail, ..Deed::by(actor) },
+            )
+            .await?;
             tx.commit().await.map_err(during())?;
             return Err(refusal.into());
         }
@@ -92,7 +104,8 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
         bound(&mut tx, now, &device, &state, epoch, waiting).await?;
     }
     let detail = format!("{} to {state}", device.state);
-    audit::write(&mut tx, now, Deed::of_admin(actor, "device_approve", id.to_string(), detail)).await?;
+    audit::write(&mut tx, now, Deed { action: "device_approve", subject: id.to_string(), detail, ..Deed::by(actor) })
+        .await?;
     tx.commit().await.map_err(during())?;
     // ORDER: said after the commit, or a request in between would remember the old state.
     app.states.changed(id);
@@ -121,7 +134,12 @@ pub async fn refuse(app: &App, actor: &AdminActor, id: DeviceId, reason: &str) -
     let epoch = effects::carry_out(&mut tx, now, &device, &effects, None).await?;
     db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
     db::waiting_refused_update(&mut tx, id, &reason, now).await.map_err(during())?;
-    audit::write(&mut tx, now, Deed::of_admin(actor, "device_refuse", id.to_string(), reason)).await?;
+    audit::write(
+        &mut tx,
+        now,
+        Deed { action: "device_refuse", subject: id.to_string(), detail: reason, ..Deed::by(actor) },
+    )
+    .await?;
     tx.commit().await.map_err(during())?;
     app.states.changed(id);
     Ok(devices::view(DeviceRow { state, epoch, ..device }, user.email))
@@ -151,4 +169,8 @@ async fn named(tx: &mut Tx, id: DeviceId) -> Result<(DeviceRow, UserRow), AppErr
     let device = db::device_get(tx, id).await.map_err(during())?.ok_or_else(unknown)?;
     let user = db::user_get(tx, device.user).await.map_err(during())?.ok_or_else(unknown)?;
     Ok((device, user))
+}
+
+fn damaged() -> AppError {
+    AppError::damaged("waiting_damaged", "A record that waits belongs to no device or user.")
 }

@@ -4,6 +4,7 @@
 mod csv_rows;
 
 use crate::audit::{self, Deed};
+use crate::page::{self, Page, PageAsk};
 use crate::{AdminActor, App, AppError, users};
 use base::{Count, DeviceId, MapRowId, Timestamp, UserId};
 use bytes::Bytes;
@@ -11,9 +12,11 @@ use control::activation::Restore;
 use control::device_map::{FIELD_BYTES_MAX, Key, ROWS_MAX, UPLOAD_BYTES_MAX};
 use control::{Permit, Refusal};
 use csv_rows::Rows;
-use db::{MapRow, PageKey, Tx};
+use db::{PageKey, Tx};
 use futures::{Stream, StreamExt as _};
 use std::io;
+
+pub use db::MapRow;
 
 /// Rows stored in one transaction.
 const BATCH_ROWS: usize = 500;
@@ -87,14 +90,11 @@ pub async fn import_csv(
         rows.push(&piece, &mut batch)?;
         while batch.len() >= BATCH_ROWS {
             let rest = batch.split_off(BATCH_ROWS);
-            store(app, actor, std::mem::replace(&mut batch, rest), &mut imported).await?;
+            store(app, actor, std::mem::replace(&mut batch, rest), &mut imported, IsLast(false)).await?;
         }
     }
     rows.finish(&mut batch)?;
-    while !batch.is_empty() {
-        let rest = batch.split_off(batch.len().min(BATCH_ROWS));
-        store(app, actor, std::mem::replace(&mut batch, rest), &mut imported).await?;
-    }
+    store_all(app, actor, batch, &mut imported).await?;
     Ok(imported)
 }
 
@@ -108,33 +108,26 @@ pub async fn import_rows(app: &App, actor: &AdminActor, rows: Vec<RowText>) -> R
         return Err(Refusal::RequestTooLarge.into());
     }
     let mut imported = Imported::default();
-    let mut given: Vec<Given> = (1..).zip(rows).map(|(number, row)| Given { number, row: Ok(row) }).collect();
-    while !given.is_empty() {
-        let rest = given.split_off(given.len().min(BATCH_ROWS));
-        store(app, actor, std::mem::replace(&mut given, rest), &mut imported).await?;
-    }
+    let given = (1..).zip(rows).map(|(number, row)| Given { number, row: Ok(row) }).collect();
+    store_all(app, actor, given, &mut imported).await?;
     Ok(imported)
 }
 
-/// The rows after this place, the oldest first, each with the address of its user.
+/// The rows, the oldest first, each with the address of its user.
 ///
 /// # Errors
-/// `not_permitted`; the database does not answer.
-pub async fn list(
-    app: &App,
-    actor: &AdminActor,
-    after: PageKey,
-    rows: Count,
-) -> Result<Vec<(MapRow, String)>, AppError> {
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn page(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<(MapRow, String)>, AppError> {
     actor.need(Permit::TokenRead)?;
     let during = || AppError::db("listing the device map");
+    let after = page::timed(ask, PageKey::FIRST)?;
     let mut tx = app.db.read().await.map_err(during())?;
     let mut listed = Vec::new();
-    for row in db::device_map_list(&mut tx, after, rows).await.map_err(during())? {
+    for row in db::device_map_list(&mut tx, after, Count(ask.rows().into())).await.map_err(during())? {
         let user = db::user_get(&mut tx, row.user).await.map_err(during())?;
         listed.push((row, user.map(|user| user.email).unwrap_or_default()));
     }
-    Ok(listed)
+    Ok(ask.page(listed, |(row, _)| page::timed_parts(row.created_at, row.id.as_bytes()), |row| row))
 }
 
 /// Removes a row, used or not.
@@ -148,7 +141,7 @@ pub async fn remove(app: &App, actor: &AdminActor, id: MapRowId) -> Result<(), A
     if !db::device_map_remove(&mut tx, id).await.map_err(during())? {
         return Err(AppError::not_found("map_row_unknown", format!("There is no row {id}.")));
     }
-    let deed = Deed::of_admin(actor, "device_map_remove", id.to_string(), String::new());
+    let deed = Deed { action: "device_map_remove", subject: id.to_string(), ..Deed::by(actor) };
     audit::write(&mut tx, app.clock.now(), deed).await?;
     tx.commit().await.map_err(during())
 }
@@ -160,8 +153,33 @@ struct Given {
     row: Result<RowText, &'static str>,
 }
 
+/// Whether a batch is the last one: with it the request is done, and not before.
+#[derive(Clone, Copy)]
+struct IsLast(bool);
+
+/// Stores what is left, in batches.
+async fn store_all(
+    app: &App,
+    actor: &AdminActor,
+    mut rows: Vec<Given>,
+    imported: &mut Imported,
+) -> Result<(), AppError> {
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(BATCH_ROWS));
+        let is_last = IsLast(rest.is_empty());
+        store(app, actor, std::mem::replace(&mut rows, rest), imported, is_last).await?;
+    }
+    Ok(())
+}
+
 /// Stores a batch in one transaction.
-async fn store(app: &App, actor: &AdminActor, batch: Vec<Given>, imported: &mut Imported) -> Result<(), AppError> {
+async fn store(
+    app: &App,
+    actor: &AdminActor,
+    batch: Vec<Given>,
+    imported: &mut Imported,
+    is_last: IsLast,
+) -> Result<(), AppError> {
     let now = app.clock.now();
     let during = || AppError::db("storing rows of the device map");
     let mut tx = app.db.write().await.map_err(during())?;
@@ -179,7 +197,9 @@ async fn store(app: &App, actor: &AdminActor, batch: Vec<Given>, imported: &mut 
     }
     if stored > 0 {
         let detail = format!("{stored} rows stored, {unchanged} unchanged, {} rejected", rejected.len());
-        audit::write(&mut tx, now, Deed::of_admin(actor, "device_map_import", String::new(), detail)).await?;
+        let by = Deed::by(actor);
+        let mark = by.mark.filter(|_| is_last.0);
+        audit::write(&mut tx, now, Deed { action: "device_map_import", detail, mark, ..by }).await?;
     }
     tx.commit().await.map_err(during())?;
     imported.stored += Count(stored);

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod backup;
 mod certificate;
 pub mod config;
+pub mod credentials;
 mod damage;
 pub mod desk;
 pub mod device_map;
@@ -15,13 +16,16 @@ pub mod devices;
 mod effects;
 mod error;
 mod frames;
+pub mod idempotency;
 pub mod identity;
 pub mod init;
 pub mod keys;
+pub mod page;
 pub mod password;
 pub mod passwords;
 pub mod plane;
 pub mod rates;
+mod recent;
 pub mod restore;
 pub mod runs;
 pub mod scrub;
@@ -33,7 +37,7 @@ pub mod tickets;
 pub mod tokens;
 pub mod users;
 
-pub use actor::{AdminActor, DeviceActor};
+pub use actor::{AdminActor, CredentialActor, DeviceActor, Doer};
 pub use config::Config;
 pub use db::DeviceAbout;
 pub use error::AppError;
@@ -61,6 +65,8 @@ pub struct App {
     pub config: Config,
     /// What is known of devices' states for a moment.
     pub states: states::DeviceStates,
+    /// And of credentials of the admin API.
+    pub credentials: credentials::Credentials,
     /// What computes the hashes of passwords.
     pub passwords: password::Passwords,
     /// What uploads, commits and restores share.
@@ -100,8 +106,9 @@ impl App {
         let passwords = password::Passwords::new(&config, entropy.as_ref());
         let keys = keys::Keys::new(master, repositories);
         let states = states::DeviceStates::default();
+        let credentials = credentials::Credentials::default();
         let plane = plane::DataPlane::new(&config);
         let identity = identity::Identity::default();
-        Ok(App { db, store, clock, entropy, keys, config, states, passwords, plane, identity })
+        Ok(App { db, store, clock, entropy, keys, config, states, credentials, passwords, plane, identity })
     }
 }

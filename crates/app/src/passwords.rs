@@ -52,13 +52,13 @@ impl Purpose {
 ///
 /// # Errors
 /// `user_unknown`; `user_not_active` for one who is deleted; `not_permitted`.
-pub async fn link_make(app: &App, actor: &AdminActor, email: &str, purpose: Purpose) -> Result<Link, AppError> {
+pub async fn link_make(app: &App, actor: &AdminActor, id: UserId, purpose: Purpose) -> Result<Link, AppError> {
     actor.need(Permit::UserManage)?;
-    let email = users::email_parse(email)?;
     let now = app.clock.now();
     let during = || AppError::db("making a password link");
     let mut tx = app.db.write().await.map_err(during())?;
-    let user = users::by_email(&mut tx, &email).await?;
+    let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| users::unknown(id))?;
+    let email = user.email.clone();
     if user.state == UserState::Deleted {
         return Err(Refusal::UserNotActive.into());
     }
@@ -79,7 +79,8 @@ pub async fn link_make(app: &App, actor: &AdminActor, email: &str, purpose: Purp
     };
     db::password_link_used_update_by_user(&mut tx, user.id, now).await.map_err(during())?;
     db::password_link_insert(&mut tx, &hash, &row).await.map_err(during())?;
-    let deed = Deed::of_admin(actor, "user_link_make", email.clone(), purpose.word().to_owned());
+    let deed =
+        Deed { action: "user_link_make", subject: email.clone(), detail: purpose.word().to_owned(), ..Deed::by(actor) };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     Ok(Link { email, text, expires_at })
@@ -117,8 +118,9 @@ pub async fn link_use(app: &App, source: IpAddr, link: &SecretText, password: &P
         Some(_) | None => return Err(Refusal::LinkInvalid.into()),
     };
     replace(&mut tx, now, &policy, &user, &password_hash).await?;
-    let (actor, detail) = (format!("user {}", user.id), "by a link".to_owned());
-    let deed = Deed { actor, action: "user_password_set", subject: user.email.clone(), detail };
+    let (actor, source) = (format!("user {}", user.id), source.to_canonical().to_string());
+    let (subject, proof) = (user.email.clone(), "link".to_owned());
+    let deed = Deed { actor, action: "user_password_set", subject, source, proof, ..Deed::default() };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     Ok(user.email)
@@ -129,7 +131,7 @@ pub async fn link_use(app: &App, source: IpAddr, link: &SecretText, password: &P
 /// # Errors
 /// `not_permitted`; the database does not answer.
 pub async fn policy(app: &App, actor: &AdminActor) -> Result<PasswordPolicy, AppError> {
-    actor.need(Permit::SettingManage)?;
+    actor.need(Permit::SettingRead)?;
     policy_now(&mut app.db.read().await.map_err(AppError::db("reading settings"))?).await
 }
 
@@ -164,7 +166,8 @@ pub async fn policy_set(
         }
     }
     let detail = value.map_or("default".to_owned(), |value| value.to_string());
-    audit::write(&mut tx, now, Deed::of_admin(actor, "setting_set", word.to_owned(), detail)).await?;
+    audit::write(&mut tx, now, Deed { action: "setting_set", subject: word.to_owned(), detail, ..Deed::by(actor) })
+        .await?;
     let policy = policy_now(&mut tx).await?;
     tx.commit().await.map_err(during())?;
     Ok(policy)

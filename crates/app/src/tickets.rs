@@ -2,14 +2,17 @@
 //! another. Rules: docs/control.md, "Tickets".
 
 use crate::audit::{self, Deed};
+use crate::page::{self, Page, PageAsk};
 use crate::{AdminActor, App, AppError, rates, users};
-use base::{Span, TicketId, Timestamp};
+use base::{Count, Span, TicketId, Timestamp, UserId};
 use control::activation::{Choice, Restore};
 use control::attempts::Attempt;
 use control::ticket::{Code, SPAN_DEFAULT, SPAN_MAX, Terms};
 use control::{Permit, Refusal};
-use db::{TicketRow, Tx};
+use db::{PageKey, Tx};
 use std::net::IpAddr;
+
+pub use db::TicketRow;
 
 /// What an admin asks of a new ticket.
 #[derive(Clone, Debug)]
@@ -72,16 +75,38 @@ pub async fn make(app: &App, actor: &AdminActor, wish: &Wish) -> Result<Made, Ap
     };
     db::ticket_insert(&mut tx, &ticket, &hash(app, &code)).await.map_err(during())?;
     let detail = format!("for {email}, until {}", ticket.expires_at.as_ms());
-    audit::write(&mut tx, now, Deed::of_admin(actor, "ticket_make", ticket.id.to_string(), detail)).await?;
+    audit::write(
+        &mut tx,
+        now,
+        Deed { action: "ticket_make", subject: ticket.id.to_string(), detail, ..Deed::by(actor) },
+    )
+    .await?;
     tx.commit().await.map_err(during())?;
     Ok(Made { ticket, email, code })
+}
+
+/// The tickets, the oldest first, each with the address of its user.
+///
+/// # Errors
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn page(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<(TicketRow, String)>, AppError> {
+    actor.need(Permit::TokenRead)?;
+    let during = || AppError::db("listing tickets");
+    let after = page::timed(ask, PageKey::FIRST)?;
+    let mut tx = app.db.read().await.map_err(during())?;
+    let mut rows = Vec::new();
+    for ticket in db::ticket_list(&mut tx, after, Count(ask.rows().into())).await.map_err(during())? {
+        let user = db::user_get(&mut tx, ticket.user).await.map_err(during())?;
+        rows.push((ticket, user.map(|user| user.email).unwrap_or_default()));
+    }
+    Ok(ask.page(rows, |(ticket, _)| page::timed_parts(ticket.created_at, ticket.id.as_bytes()), |row| row))
 }
 
 /// Revokes a ticket.
 ///
 /// # Errors
 /// `ticket_unknown`; `ticket_ended` when it was used or revoked before; `not_permitted`.
-pub async fn revoke(app: &App, actor: &AdminActor, id: TicketId) -> Result<TicketRow, AppError> {
+pub async fn revoke(app: &App, actor: &AdminActor, id: TicketId) -> Result<(TicketRow, String), AppError> {
     actor.need(Permit::TokenManage)?;
     let now = app.clock.now();
     let during = || AppError::db("revoking a ticket");
@@ -92,9 +117,11 @@ pub async fn revoke(app: &App, actor: &AdminActor, id: TicketId) -> Result<Ticke
     }
     let ticket = by_id(&mut tx, id).await?;
     let detail = ticket.prefix.clone();
-    audit::write(&mut tx, now, Deed::of_admin(actor, "ticket_revoke", id.to_string(), detail)).await?;
+    audit::write(&mut tx, now, Deed { action: "ticket_revoke", subject: id.to_string(), detail, ..Deed::by(actor) })
+        .await?;
+    let email = users_email(&mut tx, Some(&ticket)).await?.unwrap_or_default();
     tx.commit().await.map_err(during())?;
-    Ok(ticket)
+    Ok((ticket, email))
 }
 
 /// The ticket with this code, which is good and is for the user of `email`, where one is given. What is wrong is
@@ -144,7 +171,7 @@ async fn by_id(tx: &mut Tx, id: TicketId) -> Result<TicketRow, AppError> {
 }
 
 async fn users_email(tx: &mut Tx, ticket: Option<&TicketRow>) -> Result<Option<String>, AppError> {
-    let user = ticket.map_or(base::UserId::from_bytes([0; 16]), |ticket| ticket.user);
+    let user = ticket.map_or(UserId::from_bytes([0; 16]), |ticket| ticket.user);
     let user = db::user_get(tx, user).await.map_err(AppError::db("reading a user"))?;
     Ok(user.map(|user| user.email))
 }

@@ -5,12 +5,15 @@ pub(crate) mod refused;
 pub(crate) mod whose;
 
 use crate::audit::{self, Deed};
+use crate::page::{self, Page, PageAsk};
 use crate::secret_text::SecretText;
 use crate::{AdminActor, App, AppError};
 use base::{Count, ProfileId, Timestamp, TokenId};
 use control::token::{LISTED_MAX, NAME_BYTES_MAX, Networks, Terms, domain};
 use control::{Permit, Refusal};
-use db::{TokenRow, Tx};
+use db::{PageKey, Tx};
+
+pub use db::TokenRow;
 
 /// What a token's text begins with.
 pub const TOKEN_PREFIX: &str = "hft2_";
@@ -92,6 +95,19 @@ pub async fn get(app: &App, actor: &AdminActor, id: TokenId) -> Result<TokenRow,
     actor.need(Permit::TokenRead)?;
     let mut tx = app.db.read().await.map_err(AppError::db("reading a token"))?;
     by_id(&mut tx, id).await
+}
+
+/// The tokens, the oldest first.
+///
+/// # Errors
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn page(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<TokenRow>, AppError> {
+    actor.need(Permit::TokenRead)?;
+    let during = || AppError::db("listing tokens");
+    let after = page::timed(ask, PageKey::FIRST)?;
+    let mut tx = app.db.read().await.map_err(during())?;
+    let rows = db::token_list(&mut tx, after, Count(ask.rows().into())).await.map_err(during())?;
+    Ok(ask.page(rows, |row| page::timed_parts(row.created_at, row.id.as_bytes()), |row| row))
 }
 
 /// Revokes a token: nothing happens to what it has activated.
@@ -222,7 +238,7 @@ async fn keep(
         inserted => inserted.map_err(during())?,
     }
     let detail = format!("{} ({})", token.name, token.prefix);
-    audit::write(&mut tx, now, Deed::of_admin(actor, action, token.id.to_string(), detail)).await?;
+    audit::write(&mut tx, now, Deed { action, subject: token.id.to_string(), detail, ..Deed::by(actor) }).await?;
     tx.commit().await.map_err(during())?;
     Ok(Made { token, text })
 }
@@ -241,7 +257,7 @@ async fn changed(
 ) -> Result<TokenRow, AppError> {
     let token = by_id(&mut tx, id).await?;
     let detail = format!("{} ({})", token.name, token.prefix);
-    audit::write(&mut tx, now, Deed::of_admin(actor, action, id.to_string(), detail)).await?;
+    audit::write(&mut tx, now, Deed { action, subject: id.to_string(), detail, ..Deed::by(actor) }).await?;
     tx.commit().await.map_err(AppError::db("changing a token"))?;
     Ok(token)
 }

@@ -3,6 +3,7 @@
 
 mod activation;
 mod admin;
+mod api_credential;
 mod audit;
 mod batch;
 mod challenge;
@@ -11,6 +12,7 @@ mod credential;
 mod device;
 mod device_map;
 mod error;
+mod idempotency;
 mod pack;
 mod page;
 mod password;
@@ -32,7 +34,14 @@ mod waiting;
 
 pub use activation::{ActivationRow, activation_get, activation_insert};
 pub use admin::{AdminRow, admin_insert, admin_list};
-pub use audit::{AuditRow, audit_get_newest, audit_insert, audit_list};
+pub use api_credential::{
+    ApiCredentialRow, api_credential_get, api_credential_get_by_hash, api_credential_insert, api_credential_list,
+    api_credential_revoke_update, api_credential_used_update,
+};
+pub use audit::{
+    AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_head_update, audit_insert, audit_list,
+    audit_list_newest,
+};
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
     ChunkRow, ClosedRow, Place, Shape, chunk_count_list, chunk_insert, chunk_list, chunk_missing_list,
@@ -43,15 +52,20 @@ pub use credential::{
     credential_revoke_update,
 };
 pub use device::{
-    DeviceAbout, DeviceRow, DeviceStandingRow, device_binding_update, device_epoch_update, device_get, device_insert,
-    device_last_snapshot_update, device_list, device_list_by_user, device_proof_update, device_seen_update,
-    device_standing_get, device_state_update,
+    DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, DeviceStandingRow, device_append_only_list,
+    device_binding_update, device_epoch_update, device_get, device_insert, device_last_snapshot_update, device_list,
+    device_list_by_user, device_page_list, device_proof_update, device_seen_update, device_standing_get,
+    device_state_update,
 };
 pub use device_map::{
     MapRow, device_map_consumed_update, device_map_get_newest, device_map_get_open, device_map_list, device_map_remove,
     device_map_update,
 };
 pub use error::DbError;
+pub use idempotency::{
+    IdempotencyRow, idempotency_answer_update, idempotency_busy_update, idempotency_done_update, idempotency_get,
+    idempotency_insert, idempotency_remove, idempotency_remove_old,
+};
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
     pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_missing_list, repository_damages_get,
@@ -89,8 +103,8 @@ pub use token::{
 };
 pub use tx::{Db, Tx};
 pub use user::{
-    UserRow, user_get, user_get_by_email, user_insert, user_list, user_password_set_get, user_password_update,
-    user_profile_update,
+    UserFilter, UserListRow, UserRow, user_get, user_get_by_email, user_insert, user_list, user_listed_get,
+    user_page_list, user_password_set_get, user_password_update, user_profile_update, user_state_update,
 };
 pub use waiting::{
     WaitingRow, waiting_get, waiting_get_by_key, waiting_insert, waiting_list, waiting_refused_update, waiting_remove,

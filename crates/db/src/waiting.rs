@@ -89,14 +89,15 @@ pub async fn waiting_get_by_key(tx: &mut Tx, device_key: &[u8; 32]) -> Result<Op
     row.as_ref().map(read).transpose()
 }
 
-/// The records that wait after this place, the oldest first; none that was refused.
+/// The records that wait after this place, the oldest first; none that was refused or deleted.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn waiting_list(tx: &mut Tx, after: PageKey, rows: Count) -> Result<Vec<WaitingRow>, DbError> {
     let rows = sqlx::query(
-        "select * from waiting where refused_at is null and (asked_at > $1 or (asked_at = $1 and device_id > $2)) \
-         order by asked_at, device_id limit $3",
+        "select w.* from waiting w join device d on d.id = w.device_id and d.state = 'pending' \
+         where w.refused_at is null and (w.asked_at > $1 or (w.asked_at = $1 and w.device_id > $2)) \
+         order by w.asked_at, w.device_id limit $3",
     )
     .bind(after.at.as_ms())
     .bind(&after.id[..])

@@ -56,7 +56,8 @@ pub(super) async fn bind(
         Err(refusal) if standing.spent.token.is_some() => return Err(refusal.into()),
         Err(refusal) => {
             let subject = standing.user.email.clone();
-            write(&mut tx, now, &standing, subject, format!("refused: {}", refusal.code())).await?;
+            let detail = format!("refused: {}", refusal.code());
+            write(&mut tx, now, activation, &standing, standing.proof, subject, detail).await?;
             tx.commit().await.map_err(during())?;
             return Err(refusal.into());
         }
@@ -158,8 +159,8 @@ async fn carry_out(
     let row = binding_keep(tx, now, request, key, digest, &binding).await?;
     let proof = proof_of(&event);
     let twin = resembles.map_or_else(String::new, |twin| format!(", resembles {twin}"));
-    let detail = format!("{} by {proof}, epoch {epoch}{twin}", outcome.word());
-    write(tx, now, standing, record.id.to_string(), detail).await?;
+    let detail = format!("{}, epoch {epoch}{twin}", outcome.word());
+    write(tx, now, activation, standing, proof, record.id.to_string(), detail).await?;
     Ok(row)
 }
 
@@ -184,14 +185,14 @@ async fn wait(
         token: standing.spent.token.as_ref().map(|token| token.id),
         proof: standing.proof.word().to_owned(),
         reason: "token_waits".to_owned(),
-        source: activation.source.to_canonical().to_string(),
+        source: source_text(activation),
         asked_at: now,
         refused_at: None,
         refusal: String::new(),
     };
     db::waiting_insert(tx, &waiting).await.map_err(during())?;
     spend(app, tx, now, activation, &standing.spent, record.id).await?;
-    write(tx, now, standing, record.id.to_string(), format!("waits, by {}", standing.proof)).await?;
+    write(tx, now, activation, standing, standing.proof, record.id.to_string(), "waits".to_owned()).await?;
     Ok(record.id)
 }
 
@@ -231,14 +232,15 @@ async fn spend(
         rates::count(tx, now, &subject, limit).await?;
     }
     let token = spent.token.as_ref().map(|token| token.id);
-    let source = activation.source.to_canonical().to_string();
-    db::device_proof_update(tx, device, token, &source).await.map_err(during())
+    db::device_proof_update(tx, device, token, &source_text(activation)).await.map_err(during())
 }
 
 async fn write(
     tx: &mut Tx,
     now: Timestamp,
+    activation: &Activation,
     standing: &Standing,
+    proof: Proof,
     subject: String,
     detail: String,
 ) -> Result<(), AppError> {
@@ -246,7 +248,13 @@ async fn write(
         Some(token) => format!("token {}", token.id),
         None => format!("user {}", standing.user.id),
     };
-    audit::write(tx, now, Deed { actor, action: "device_activate", subject, detail }).await
+    let (source, proof) = (source_text(activation), proof.word().to_owned());
+    let deed = Deed { actor, action: "device_activate", subject, detail, source, proof, mark: None };
+    audit::write(tx, now, deed).await
+}
+
+fn source_text(activation: &Activation) -> String {
+    activation.source.to_canonical().to_string()
 }
 
 fn record_new(app: &App, now: Timestamp, activation: &Activation, standing: &Standing) -> DeviceRow {

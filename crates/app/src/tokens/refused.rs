@@ -5,9 +5,9 @@ use crate::activation::Activation;
 use crate::audit::{self, Deed};
 use crate::{App, AppError, rates};
 use base::{Count, Timestamp, TokenId};
-use control::Refusal;
 use control::attempts::Attempt;
 use control::desk::REFUSED_MAX;
+use control::{Proof, Refusal};
 use db::{RefusedRow, Tx};
 
 /// Remembers a refusal, and gives the answer to it: the refusal, or `too_many_requests` when this source has had so
@@ -43,8 +43,9 @@ pub(crate) async fn remember(
     if is_new {
         let actor = token.map_or_else(|| "unknown token".to_owned(), |token| format!("token {token}"));
         let subject = activation.about.host_name.clone();
-        let detail = format!("refused: {} from {}", refusal.code(), activation.source);
-        audit::write(&mut tx, now, Deed { actor, action: "device_activate", subject, detail }).await?;
+        let (detail, source) = (format!("refused: {}", refusal.code()), row.source.clone());
+        let deed = Deed { actor, action: "device_activate", subject, detail, source, ..Deed::default() };
+        audit::write(&mut tx, now, Deed { proof: Proof::Token.word().to_owned(), ..deed }).await?;
     }
     tx.commit().await.map_err(during())?;
     Ok(refusal)

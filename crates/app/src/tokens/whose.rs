@@ -5,9 +5,9 @@ use crate::activation::Activation;
 use crate::audit::{self, Deed};
 use crate::{App, AppError, identity, users};
 use base::{DeviceId, Timestamp};
-use control::Refusal;
 use control::device_map::Key;
 use control::token::addresses;
+use control::{Proof, Refusal};
 use db::{MapRow, TokenRow, Tx, UserRow};
 
 /// Whose computer it is, and the row of the device map that says so.
@@ -91,13 +91,20 @@ async fn by_account(
     }
     match (found.len(), addresses.as_slice()) {
         (1, _) => Ok(found.remove(0)),
-        (0, [email]) if token.create_users => create(app, tx, now, token, email).await,
+        (0, [email]) if token.create_users => create(app, tx, now, activation, token, email).await,
         (0, _) => Err(Refusal::UserUnknownToToken.into()),
         (_, _) => Err(Refusal::TokenUserAmbiguous.into()),
     }
 }
 
-async fn create(app: &App, tx: &mut Tx, now: Timestamp, token: &TokenRow, email: &str) -> Result<UserRow, AppError> {
+async fn create(
+    app: &App,
+    tx: &mut Tx,
+    now: Timestamp,
+    activation: &Activation,
+    token: &TokenRow,
+    email: &str,
+) -> Result<UserRow, AppError> {
     let during = || AppError::db("adding a user");
     let email = users::email_parse(email).map_err(|_| Refusal::UserUnknownToToken)?;
     let user = users::new(app, now, email.clone(), String::new());
@@ -105,7 +112,8 @@ async fn create(app: &App, tx: &mut Tx, now: Timestamp, token: &TokenRow, email:
     if token.profile.is_some() {
         db::user_profile_update(tx, user.id, token.profile).await.map_err(during())?;
     }
-    let (actor, detail) = (format!("token {}", token.id), "by a deployment token".to_owned());
-    audit::write(tx, now, Deed { actor, action: "user_add", subject: email, detail }).await?;
+    let (actor, source) = (format!("token {}", token.id), activation.source.to_canonical().to_string());
+    let deed = Deed { actor, action: "user_add", subject: email, source, ..Deed::default() };
+    audit::write(tx, now, Deed { proof: Proof::Token.word().to_owned(), ..deed }).await?;
     Ok(user)
 }

@@ -37,9 +37,9 @@ async fn a_record_waits_until_an_admin_says_yes_and_the_same_request_is_answered
     let device = waits(asking.answer().await);
     assert_eq!(waits(asking.answer().await), device, "the same record");
     assert_eq!(world.record(device).await.state, State::Pending);
-    let listed = pending(&world.app, &ADMIN, db::PageKey::FIRST, Count(10)).await.expect("readable");
+    let listed = pending(&world.app, &ADMIN, &world.all()).await.expect("readable").items;
     let [one] = listed.as_slice() else { panic!("{listed:?}") };
-    assert_eq!((one.user.as_str(), one.waiting.token, one.waiting.proof.as_str()), (ANNA, Some(token), "token"));
+    assert_eq!((one.device.user.as_str(), one.waiting.token, one.waiting.proof.as_str()), (ANNA, Some(token), "token"));
     assert_eq!((one.waiting.source.as_str(), one.device.about.serial.as_str()), ("192.0.2.1", "SN-laptop"));
     let other = machine.again(&world);
     assert_eq!(other.by_token(&world, &text).refused().await, "device_pending", "another request of the machine");
@@ -47,7 +47,7 @@ async fn a_record_waits_until_an_admin_says_yes_and_the_same_request_is_answered
     let bound = asking.bound().await;
     assert_eq!((bound.device, bound.epoch, bound.rights), (device, 1, Rights::Full));
     assert_eq!((bound.outcome, bound.restore), (Outcome::New, Restore::All));
-    assert!(pending(&world.app, &ADMIN, db::PageKey::FIRST, Count(10)).await.expect("readable").is_empty());
+    assert!(pending(&world.app, &ADMIN, &world.all()).await.expect("readable").items.is_empty());
     assert_eq!(get(&world.app, &ADMIN, token).await.expect("there").uses, Count(1), "one use in all");
 }
 
@@ -90,7 +90,7 @@ async fn a_person_who_signs_in_need_not_wait_and_takes_the_record_that_does() {
     let next = machine.again(&world);
     let bound = next.by_password(&world, ANNA, GOOD).bound().await;
     assert_eq!((bound.device, bound.rights), (device, Rights::Full));
-    assert!(pending(&world.app, &ADMIN, db::PageKey::FIRST, Count(10)).await.expect("readable").is_empty());
+    assert!(pending(&world.app, &ADMIN, &world.all()).await.expect("readable").items.is_empty());
     assert_eq!(code(approve(&world.app, &ADMIN, device).await), "nothing_to_change");
 }
 
@@ -103,7 +103,7 @@ async fn a_record_that_is_deleted_in_another_way_waits_no_longer() {
     let delete = Event::Delete { purge_after: world.app.clock.now() + Span::days(7) };
     app::devices::change(&world.app, &ADMIN, device, delete).await.expect("granted");
     assert_eq!(code(app::activation::activate(&world.app, &asking).await), "device_deleted");
-    assert!(pending(&world.app, &ADMIN, db::PageKey::FIRST, Count(10)).await.expect("readable").is_empty());
+    assert!(pending(&world.app, &ADMIN, &world.all()).await.expect("readable").items.is_empty());
 }
 
 #[tokio::test]
@@ -111,12 +111,12 @@ async fn append_only_devices_are_listed_and_approved_to_full_rights() {
     let (world, text, _) = world().await;
     world.setting("activation.token_waits", "no").await;
     let bound = Machine::new(&world, "laptop").of("anna").by_token(&world, &text).bound().await;
-    let listed = append_only(&world.app, &ADMIN).await.expect("readable");
+    let listed = append_only(&world.app, &ADMIN, &world.all()).await.expect("readable").items;
     assert_eq!(listed.iter().map(|device| device.id).collect::<Vec<_>>(), [bound.device]);
     let approved = app::devices::change(&world.app, &ADMIN, bound.device, Event::Approve).await.expect("granted");
     assert_eq!(approved.state, State::Active { rights: Rights::Full });
     assert_eq!(approved.epoch, 1, "the credential stays");
-    assert!(append_only(&world.app, &ADMIN).await.expect("readable").is_empty());
+    assert!(append_only(&world.app, &ADMIN, &world.all()).await.expect("readable").items.is_empty());
     assert_eq!(code(approve(&world.app, &ADMIN, DeviceId::from_bytes([9; 16])).await), "device_unknown");
 }
 

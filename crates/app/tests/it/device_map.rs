@@ -3,7 +3,8 @@
 use crate::machine::{ADMIN, Machine};
 use crate::world::{World, body, code};
 use app::SecretText;
-use app::device_map::{Imported, RowText, import_csv, import_rows, list, remove};
+use app::device_map::{Imported, RowText, import_csv, import_rows, page, remove};
+use app::page::PageAsk;
 use app::tokens::{Wish, make};
 use base::{Count, DeviceId};
 use bytes::Bytes;
@@ -22,7 +23,15 @@ async fn csv(world: &World, rows: &str) -> Imported {
 }
 
 async fn count(world: &World) -> usize {
-    list(&world.app, &ADMIN, db::PageKey::FIRST, Count(1_000_000)).await.expect("readable").len()
+    let (mut count, mut ask) = (0, world.all());
+    loop {
+        let page = page(&world.app, &ADMIN, &ask).await.expect("readable");
+        count += page.items.len();
+        match page.next {
+            Some(next) => ask = PageAsk::new(Some(next), Some(1_000)).expect("our own cursor"),
+            None => return count,
+        }
+    }
 }
 
 async fn installer(world: &World) -> SecretText {
@@ -142,7 +151,7 @@ async fn a_row_is_changed_by_a_later_one_and_removed_by_an_admin() {
         let imported = import_rows(&world.app, &ADMIN, vec![row(email)]).await.expect("few");
         assert_eq!(imported.stored, Count(1));
     }
-    let listed = list(&world.app, &ADMIN, db::PageKey::FIRST, Count(10)).await.expect("readable");
+    let listed = page(&world.app, &ADMIN, &world.all()).await.expect("readable").items;
     let [(only, email)] = listed.as_slice() else { panic!("{listed:?}") };
     assert_eq!(email, "ben@example.org");
     remove(&world.app, &ADMIN, only.id).await.expect("it is there");

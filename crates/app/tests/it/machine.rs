@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use app::activation::{Activated, Activation, Answer, Claim, OldKey, activate};
+use app::page::PageAsk;
 use app::password::Password;
 use app::{AdminActor, AppError, DeviceAbout, SecretText};
 use base::{DeviceId, Entropy as _, Timestamp, UserId};
@@ -154,7 +155,7 @@ impl World {
     /// One more user.
     pub async fn person(&self, email: &str, password: Option<&str>) -> UserId {
         let password = password.map(|text| Password::new(text.to_owned()));
-        app::users::add(&self.app, &ADMIN, email, password.as_ref()).await.expect("a new user")
+        app::users::add(&self.app, &ADMIN, email, password.as_ref()).await.expect("a new user").id
     }
 
     /// What the organisation has set for itself.
@@ -164,6 +165,11 @@ impl World {
         let row = SettingRow { key, value, set_at, set_by: String::new() };
         db::setting_update(&mut tx, &row).await.expect("writable");
         tx.commit().await.expect("nothing stands against it");
+    }
+
+    /// Everything on one page.
+    pub fn all(&self) -> PageAsk {
+        PageAsk::first()
     }
 
     pub async fn record(&self, device: DeviceId) -> DeviceRow {

@@ -5,7 +5,7 @@ use crate::world::{World, code};
 use app::SecretText;
 use app::password::Password;
 use app::passwords::{Link, Purpose, link_make, link_use, policy, policy_set};
-use base::Span;
+use base::{Span, UserId};
 use control::password::PasswordSetting;
 use std::net::IpAddr;
 
@@ -24,8 +24,13 @@ async fn use_link(world: &World, link: &SecretText, text: &str) -> Result<String
     link_use(&world.app, from(1), link, &password(text)).await
 }
 
+async fn anna(world: &World) -> UserId {
+    let mut tx = world.app.db.read().await.expect("readable");
+    db::user_get_by_email(&mut tx, ANNA).await.expect("readable").expect("she is there").id
+}
+
 async fn reset(world: &World) -> Link {
-    link_make(&world.app, &ADMIN, ANNA, Purpose::Reset).await.expect("a user")
+    link_make(&world.app, &ADMIN, anna(world).await, Purpose::Reset).await.expect("a user")
 }
 
 #[tokio::test]
@@ -36,7 +41,7 @@ async fn a_user_without_a_password_sets_one_by_a_link_once() {
     for guess in ["", "anything at all"] {
         assert_eq!(machine.by_password(&world, ANNA, guess).refused().await, "wrong_credentials");
     }
-    let link = link_make(&world.app, &ADMIN, ANNA, Purpose::Set).await.expect("a user");
+    let link = link_make(&world.app, &ADMIN, anna(&world).await, Purpose::Set).await.expect("a user");
     assert_eq!(link.expires_at, world.app.clock.now() + Span::hours(72));
     assert_eq!(code(use_link(&world, &link.text, "short").await), "password_too_short");
     assert_eq!(use_link(&world, &link.text, GOOD).await.expect("a good link"), ANNA);
@@ -50,7 +55,7 @@ async fn a_newer_link_a_set_password_and_the_end_of_its_time_end_a_link() {
     world.person(ANNA, Some(GOOD)).await;
     let (first, second) = (reset(&world).await, reset(&world).await);
     assert_eq!(code(use_link(&world, &first.text, "a new password").await), "link_invalid");
-    app::users::password_set(&world.app, &ADMIN, ANNA, &password("of the admin")).await.expect("a user");
+    app::users::password_set(&world.app, &ADMIN, anna(&world).await, &password("of the admin")).await.expect("a user");
     assert_eq!(code(use_link(&world, &second.text, "a new password").await), "link_invalid");
     let third = reset(&world).await;
     world.clock.advance(Span::hours(24));

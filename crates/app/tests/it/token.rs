@@ -125,7 +125,7 @@ async fn every_reason_against_a_token_has_its_own_code_and_is_remembered_once_fo
     }
     let unknown = SecretText::new(format!("hft2_{}", "A".repeat(43)));
     assert_eq!(machine.by_token(&world, &unknown).refused().await, "token_invalid");
-    let desk = app::desk::refused(&world.app, &ADMIN, db::PageKey::LAST, Count(100)).await.expect("readable");
+    let desk = app::desk::refused(&world.app, &ADMIN, &world.all()).await.expect("readable").items;
     let mut times: Vec<u64> = desk.iter().map(|row| row.times.0).collect();
     times.sort_unstable();
     assert_eq!(times, [1, 2, 2, 2, 2, 2, 2, 2]);
@@ -210,8 +210,9 @@ async fn a_token_that_creates_users_adds_one_without_a_password_and_only_with_a_
     world.setting("activation.may_add", "no").await;
     let other = Machine::new(&world, "other").of("another");
     assert_eq!(other.by_token(&world, &made.text).refused().await, "activation_off");
-    let users = app::users::list(&world.app, &ADMIN).await.expect("readable");
-    assert!(users.iter().all(|user| user.email != "another@example.org"), "nobody was added for nothing");
+    let filter = app::users::UserFilter::default();
+    let users = app::users::page(&world.app, &ADMIN, &filter, &world.all()).await.expect("readable");
+    assert!(users.items.iter().all(|user| user.email != "another@example.org"), "nobody was added for nothing");
     let shared = Machine::new(&world, "shared").of("Administrator");
     assert_eq!(shared.by_token(&world, &made.text).refused().await, "user_unknown_to_token");
 }
