@@ -4,6 +4,7 @@
 
 use crate::AppError;
 use base::{Bytes, Span};
+use control::token::Networks;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub metrics_remote: bool,
     pub database_url: String,
     pub database_password_file: String,
+    pub proxy_trusted: Networks,
+    pub activation_source_rate: u64,
 }
 
 impl Default for Config {
@@ -80,6 +83,8 @@ impl Default for Config {
             metrics_remote: false,
             database_url: String::new(),
             database_password_file: String::new(),
+            proxy_trusted: Networks::default(),
+            activation_source_rate: 6_000,
         }
     }
 }
@@ -109,6 +114,7 @@ enum Field {
     /// A span, the milliseconds of one unit, and the range in units.
     Span(fn(&mut Config) -> &mut Span, u64, u64, u64),
     Mib(fn(&mut Config) -> &mut Bytes, u64, u64),
+    Networks(fn(&mut Config) -> &mut Networks),
 }
 
 const MS: u64 = 1;
@@ -118,7 +124,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Every key, in the order in which they are shown.
-pub const KEYS: [Key; 25] = [
+pub const KEYS: [Key; 27] = [
     Key {
         name: "listen",
         meaning: "Address and port on which devices reach the server.",
@@ -246,6 +252,18 @@ pub const KEYS: [Key; 25] = [
         meaning: "The file whose first line is the password of database.url; empty leaves it to PGPASSFILE.",
         field: Field::File(|c| &mut c.database_password_file),
     },
+    Key {
+        name: "proxy.trusted",
+        meaning: "Networks of proxies whose X-Forwarded-For says where a request comes from; without one the connection \
+                  says it.",
+        field: Field::Networks(|c| &mut c.proxy_trusted),
+    },
+    Key {
+        name: "activation.per_source_minute",
+        meaning: "Devices activated in a minute from one source address (of IPv6, from one network of 64 bits); 0: no \
+                  limit.",
+        field: Field::Number(|c| &mut c.activation_source_rate, 0, 1_000_000),
+    },
 ];
 
 impl Config {
@@ -295,6 +313,10 @@ impl Config {
             Field::Number(of, ..) => of(&mut copy).to_string(),
             Field::Span(of, unit, ..) => (of(&mut copy).as_ms() / unit).to_string(),
             Field::Mib(of, ..) => (of(&mut copy).0 >> 20).to_string(),
+            Field::Networks(of) => {
+                let quoted: Vec<String> = of(&mut copy).texts().iter().map(|text| format!("\"{text}\"")).collect();
+                format!("[{}]", quoted.join(", "))
+            }
         }
     }
 }
@@ -352,6 +374,12 @@ fn set(config: &mut Config, key: &Key, value: &toml::Value) -> Result<(), AppErr
         Field::Number(of, min, max) => *of(config) = number(min, max)?,
         Field::Span(of, unit, min, max) => *of(config) = Span::ms(number(min, max)? * unit),
         Field::Mib(of, min, max) => *of(config) = Bytes::mib(number(min, max)?),
+        Field::Networks(of) => {
+            let texts: Option<Vec<&str>> =
+                value.as_array().and_then(|list| list.iter().map(toml::Value::as_str).collect());
+            let networks = texts.and_then(|texts| Networks::parse(texts).ok());
+            *of(config) = networks.ok_or_else(|| refuse("a list of networks, like [\"10.0.0.0/8\"]"))?;
+        }
     }
     Ok(())
 }
@@ -407,6 +435,7 @@ mod tests {
             ("listen = 8471", "`listen` must be an address"),
             ("log.level = \"loud\"", "`log.level`"),
             ("log.format = 1", "`log.format`"),
+            ("proxy.trusted = [\"10.0.0.0/33\"]", "`proxy.trusted` must be a list of networks"),
             ("metrics.remote = \"no\"", "`metrics.remote` must be true or false"),
             ("database.url = \"mysql://h/d\"", "`database.url` must be empty or of the form postgres://"),
             ("database.url = \"postgres://u:p@h/d\"", "the password belongs in the file"),

@@ -4,7 +4,7 @@
 use crate::audit::{self, Deed};
 use crate::page::{Page, PageAsk, part};
 use crate::snapshots::{self, SnapshotView};
-use crate::{AdminActor, App, AppError, DeviceActor, effects, policy, users};
+use crate::{AdminActor, App, AppError, DeviceActor, desk, effects, policy, users};
 use base::{Count, DeviceId, SnapshotId, Span, Timestamp};
 use control::policy::effective;
 use control::{Event, Level, Permit, Proof, Refusal, Rights, State, lifecycle};
@@ -64,16 +64,29 @@ pub async fn page(
     ask: &PageAsk,
 ) -> Result<Page<DeviceView>, AppError> {
     actor.need(Permit::DeviceRead)?;
-    let (name, id) = match ask.key::<2>()? {
-        Some([name, id]) => (part(String::from_utf8(name).ok())?, DeviceId::from_bytes(part(id.try_into().ok())?)),
-        None => (String::new(), DeviceId::from_bytes([0; 16])),
-    };
+    let (name, id) = key(ask)?;
     let during = || AppError::db("listing devices");
     let mut tx = app.db.read().await.map_err(during())?;
     let filter = filter(&mut tx, asked).await?;
     let rows = db::device_page_list(&mut tx, &filter, (&name, id), ask.rows()).await.map_err(during())?;
+    Ok(paged(ask, rows))
+}
+
+/// The name and identifier after which a page of devices begins.
+///
+/// # Errors
+/// `request_malformed` for a cursor that no page gave.
+pub(crate) fn key(ask: &PageAsk) -> Result<(String, DeviceId), AppError> {
+    match ask.key::<2>()? {
+        Some([name, id]) => Ok((part(String::from_utf8(name).ok())?, DeviceId::from_bytes(part(id.try_into().ok())?))),
+        None => Ok((String::new(), DeviceId::from_bytes([0; 16]))),
+    }
+}
+
+/// A page of devices. Never fails.
+pub(crate) fn paged(ask: &PageAsk, rows: Vec<DeviceListRow>) -> Page<DeviceView> {
     let key = |row: &DeviceListRow| [row.device.name.clone().into_bytes(), row.device.id.as_bytes().to_vec()];
-    Ok(ask.page(rows, key, |row| view(row.device, row.email)))
+    ask.page(rows, key, |row| view(row.device, row.email))
 }
 
 /// One device.
@@ -210,6 +223,9 @@ pub async fn order(app: &App, actor: &AdminActor, id: DeviceId, order: DeviceOrd
 /// `device_unknown`; the refusal of `lifecycle::step`, which is audited too; `not_permitted`.
 pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -> Result<DeviceView, AppError> {
     actor.need(Permit::DeviceManage)?;
+    if event == Event::Approve {
+        return desk::approve(app, actor, id).await;
+    }
     let now = app.clock.now();
     let during = || AppError::db("changing a device");
     let mut tx = app.db.write().await.map_err(during())?;
@@ -260,7 +276,8 @@ fn unknown(id: DeviceId) -> AppError {
     AppError::not_found("device_unknown", format!("There is no device {id}."))
 }
 
-fn view(row: DeviceRow, user: String) -> DeviceView {
+/// A row as an admin sees it. Never fails.
+pub(crate) fn view(row: DeviceRow, user: String) -> DeviceView {
     let DeviceRow { id, name, state, epoch, about, created_at, activated_at, last_seen_at, last_snapshot, user: _ } =
         row;
     DeviceView { id, name, user, state, epoch, about, created_at, activated_at, last_seen_at, last_snapshot }

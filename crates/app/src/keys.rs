@@ -38,6 +38,8 @@ pub struct Keys {
     pub challenge: Secret<32>,
     /// Keys the digests of activation requests, so that they tell nothing of a password to who reads the database.
     pub activation: Secret<32>,
+    /// Keys the hashes of tickets.
+    pub ticket: Secret<32>,
     /// Keys the digests of requests to the admin API, for the same reason.
     pub request: Secret<32>,
     /// Seals the answers of the admin API that are kept for repeated requests.
@@ -81,10 +83,11 @@ impl Keys {
         let token = master.derive("holdfast 2026 v1 session token key");
         let challenge = master.derive("holdfast 2026 v1 session challenge key");
         let activation = master.derive("holdfast 2026 v1 activation digest key");
+        let ticket = master.derive("holdfast 2026 v1 ticket key");
         let request = master.derive("holdfast 2026 v1 admin request digest key");
         let answer = master.derive("holdfast 2026 v1 admin answer sealing");
         let repositories = repositories.into_iter().map(|keys| (keys.seq, Arc::new(keys))).collect();
-        Self { master, token, challenge, activation, request, answer, repositories }
+        Self { master, token, challenge, activation, ticket, request, answer, repositories }
     }
 
     /// The keys of the repository with this row number.

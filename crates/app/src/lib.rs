@@ -10,6 +10,8 @@ mod certificate;
 pub mod config;
 pub mod credentials;
 mod damage;
+pub mod desk;
+pub mod device_map;
 pub mod devices;
 mod effects;
 mod error;
@@ -17,28 +19,35 @@ pub mod folders;
 mod frames;
 pub mod guard;
 pub mod idempotency;
+pub mod identity;
 pub mod init;
 pub mod keys;
 pub mod lanes;
 pub mod page;
 pub mod password;
+pub mod passwords;
 pub mod plane;
 pub mod policy;
 pub mod profiles;
 pub mod quota;
+pub mod rates;
 mod recent;
 pub mod restore;
 pub mod runs;
 pub mod scrub;
+mod secret_text;
 pub mod session;
 pub mod snapshots;
 pub mod states;
+pub mod tickets;
+pub mod tokens;
 pub mod users;
 
 pub use actor::{AdminActor, CredentialActor, DeviceActor, Doer};
 pub use config::Config;
 pub use db::{DeviceAbout, PolicySubject};
 pub use error::AppError;
+pub use secret_text::SecretText;
 
 use base::{Clock, Entropy};
 use db::Db;
@@ -70,6 +79,8 @@ pub struct App {
     pub plane: plane::DataPlane,
     /// How many requests of each kind are worked on.
     pub lanes: lanes::Lanes,
+    /// Who else knows people.
+    pub identity: identity::Identity,
 }
 
 impl App {
@@ -107,6 +118,7 @@ impl App {
         let credentials = credentials::Credentials::default();
         let plane = plane::DataPlane::new(&config);
         let lanes = lanes::Lanes::new(&config, &clock, &entropy);
-        Ok(App { db, store, clock, entropy, keys, config, states, credentials, passwords, plane, lanes })
+        let identity = identity::Identity::default();
+        Ok(App { db, store, clock, entropy, keys, config, states, credentials, passwords, plane, lanes, identity })
     }
 }

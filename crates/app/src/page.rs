@@ -2,8 +2,10 @@
 //! Refuses offsets: a page begins after a key, so that nothing is left out or shown twice while rows come and go.
 
 use crate::AppError;
+use base::Timestamp;
 use control::Refusal;
 use data_encoding::BASE64URL_NOPAD;
+use db::PageKey;
 
 /// The most items on one page.
 pub const LIMIT_MAX: u32 = 1_000;
@@ -76,6 +78,21 @@ impl PageAsk {
         let next = rows.last().filter(|_| more).map(|row| encode(&key(row)));
         Page { items: rows.into_iter().map(view).collect(), next }
     }
+}
+
+/// The key after which a page of a list begins that is ordered by time and identifier; `first` at its beginning.
+///
+/// # Errors
+/// `request_malformed`: a cursor of another list, or none.
+pub(crate) fn timed(ask: &PageAsk, first: PageKey) -> Result<PageKey, AppError> {
+    let Some([at, id]) = ask.key()? else { return Ok(first) };
+    let at = part(at.try_into().ok().map(i64::from_le_bytes))?;
+    Ok(PageKey { at: Timestamp::from_ms(at), id: part(id.try_into().ok())? })
+}
+
+/// The parts of such a key. Never fails.
+pub(crate) fn timed_parts(at: Timestamp, id: &[u8; 16]) -> [Vec<u8>; 2] {
+    [at.as_ms().to_le_bytes().to_vec(), id.to_vec()]
 }
 
 /// A part of a key that must have this form.

@@ -7,6 +7,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use base::{Entropy, Span};
 use control::Refusal;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How many computations may wait for each that runs; the next ones are told to come again.
@@ -27,6 +28,8 @@ pub struct Passwords {
     params: Params,
     /// Compared with when there is no account: the hash of nothing, at the usual price.
     dummy: String,
+    /// How many computations there were.
+    computed: AtomicU64,
 }
 
 impl Password {
@@ -64,7 +67,7 @@ impl Passwords {
             encode(&noise[SALT_LEN..])
         );
         let places = Semaphore::new(turns * (1 + WAITING_PER_TURN));
-        Self { turns: Semaphore::new(turns), places, params, dummy }
+        Self { turns: Semaphore::new(turns), places, params, dummy, computed: AtomicU64::new(0) }
     }
 
     /// The price of a computation. Never fails.
@@ -72,9 +75,15 @@ impl Passwords {
         self.params.clone()
     }
 
+    /// How many computations there were since the start. Never fails.
+    pub fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
+    }
+
     async fn turn(&self) -> Result<[SemaphorePermit<'_>; 2], AppError> {
         let place = self.places.try_acquire().map_err(|_| Refusal::ServerBusy { left: COME_AGAIN })?;
         let turn = self.turns.acquire().await.expect("the semaphore is never closed");
+        self.computed.fetch_add(1, Ordering::Relaxed);
         Ok([place, turn])
     }
 }

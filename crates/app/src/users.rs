@@ -4,11 +4,13 @@
 use crate::audit::{self, Deed};
 use crate::page::{Page, PageAsk, part};
 use crate::password::{self, Password};
-use crate::{AdminActor, App, AppError};
+use crate::{AdminActor, App, AppError, passwords, rates};
 use base::{ProfileId, Timestamp, UserId};
+use control::attempts::Attempt;
 use control::password::PasswordPolicy;
-use control::{Permit, Refusal, UserEvent, UserState, user};
+use control::{Permit, Proof, Refusal, UserEvent, UserState, user};
 use db::{Tx, UserListRow, UserRow};
+use std::net::IpAddr;
 
 pub use db::UserFilter;
 
@@ -38,29 +40,43 @@ pub struct UserView {
 #[derive(Clone, Debug)]
 pub(crate) struct SignedIn {
     pub(crate) user: UserId,
+    /// `Password`, or `Directory` when that has vouched for it.
+    pub(crate) proof: Proof,
     /// The hash that was compared with: who binds something looks whether it is still the one.
     pub(crate) password_hash: String,
 }
 
-/// Adds a user with a local password.
+/// Adds a user. Without a password, only links, tickets and tokens work for the user.
 ///
 /// # Errors
 /// `email_invalid`, `user_exists`; `password_too_short`, `password_too_long`; `not_permitted`.
-pub async fn add(app: &App, actor: &AdminActor, email: &str, password: &Password) -> Result<UserView, AppError> {
+pub async fn add(
+    app: &App,
+    actor: &AdminActor,
+    email: &str,
+    password: Option<&Password>,
+) -> Result<UserView, AppError> {
     actor.need(Permit::UserManage)?;
     let email = email_parse(email)?;
-    PasswordPolicy::default().accepts(password.expose())?;
-    let password_hash = password::hash(app, password).await?;
-    let (id, now) = (UserId::mint(app.entropy.as_ref()), app.clock.now());
-    let repository = app.keys.repositories().next().expect("`App::open` refuses a database without one").seq;
-    let user =
-        UserRow { id, email: email.clone(), state: UserState::Active, repository, password_hash, created_at: now };
+    let password_hash = match password {
+        Some(password) => {
+            policy(app).await?.accepts(password.expose())?;
+            password::hash(app, password).await?
+        }
+        None => String::new(),
+    };
+    let now = app.clock.now();
+    let user = new(app, now, email.clone(), password_hash);
+    let id = user.id;
     let during = || AppError::db("adding a user");
     let mut tx = app.db.write().await.map_err(during())?;
     if db::user_get_by_email(&mut tx, &email).await.map_err(during())?.is_some() {
         return Err(AppError::conflict("user_exists", format!("There is a user {email} already.")));
     }
     db::user_insert(&mut tx, &user).await.map_err(during())?;
+    if !user.password_hash.is_empty() {
+        db::user_password_update(&mut tx, id, &user.password_hash, now).await.map_err(during())?;
+    }
     let added = listed(&mut tx, id).await?;
     audit::write(&mut tx, now, Deed { action: "user_add", subject: email, ..Deed::by(actor) }).await?;
     tx.commit().await.map_err(during())?;
@@ -125,7 +141,7 @@ pub async fn change(app: &App, actor: &AdminActor, id: UserId, event: UserEvent)
     Ok(changed)
 }
 
-/// Gives a user another local password, and ends a lock-out.
+/// Gives a user another local password, also one that the user had before, and ends links and a lock-out.
 ///
 /// # Errors
 /// `user_unknown`; `password_too_short`, `password_too_long`; `not_permitted`.
@@ -136,16 +152,19 @@ pub async fn password_set(
     password: &Password,
 ) -> Result<UserView, AppError> {
     actor.need(Permit::UserManage)?;
-    PasswordPolicy::default().accepts(password.expose())?;
-    let password_hash = password::hash(app, password).await?;
     let during = || AppError::db("setting a password");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let policy = passwords::policy_now(&mut tx).await?;
+    policy.accepts(password.expose())?;
+    drop(tx);
+    let password_hash = password::hash(app, password).await?;
+    let now = app.clock.now();
     let mut tx = app.db.write().await.map_err(during())?;
     let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| unknown(id))?;
-    db::user_password_update(&mut tx, user.id, &password_hash).await.map_err(during())?;
-    db::sign_in_failure_remove(&mut tx, &address_digest(&user.email)).await.map_err(during())?;
+    passwords::replace(&mut tx, now, &policy, &user, &password_hash).await?;
     let changed = listed(&mut tx, id).await?;
     let deed = Deed { action: "user_password_set", subject: user.email, ..Deed::by(actor) };
-    audit::write(&mut tx, app.clock.now(), deed).await?;
+    audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     Ok(changed)
 }
@@ -153,26 +172,66 @@ pub async fn password_set(
 /// Recognises a user by the password. The answer and the work are the same for an address without an account.
 ///
 /// # Errors
-/// `wrong_credentials`, `account_locked`; `server_busy`.
-pub(crate) async fn sign_in(app: &App, email: &str, password: &Password) -> Result<SignedIn, AppError> {
-    let policy = PasswordPolicy::default();
+/// `wrong_credentials`, `account_locked`, `too_many_requests`; `password_expired` to who knows it; `server_busy`.
+pub(crate) async fn sign_in(app: &App, source: IpAddr, email: &str, password: &Password) -> Result<SignedIn, AppError> {
+    let policy = policy(app).await?;
     let email = normal(email);
     if email.len() > EMAIL_BYTES_MAX || policy.length_max.0 < password.expose().len() as u64 {
         return Err(Refusal::WrongCredentials.into());
     }
-    attempt_count(app, &policy, &email).await?;
+    attempt_count(app, &policy, source, &email).await?;
     let during = || AppError::db("reading a user");
     let mut tx = app.db.read().await.map_err(during())?;
     let user = db::user_get_by_email(&mut tx, &email).await.map_err(during())?;
+    let set_at = match &user {
+        Some(user) => db::user_password_set_get(&mut tx, user.id).await.map_err(during())?,
+        None => None,
+    };
     drop(tx);
-    let right = password::verify(app, user.as_ref().map(|user| user.password_hash.as_str()), password).await?;
+    let hash = user.as_ref().map(|user| user.password_hash.as_str()).filter(|hash| !hash.is_empty());
+    let local = password::verify(app, hash, password).await?;
+    // Asked for every address that has no password here, known or not: the same work.
+    let vouched = match &app.identity.directory {
+        Some(directory) if hash.is_none() => directory.verify_password(&email, password).await?,
+        Some(_) | None => false,
+    };
     match user {
-        Some(user) if right => Ok(SignedIn { user: user.id, password_hash: user.password_hash }),
+        Some(user) if local || vouched => {
+            let proof = if local { Proof::Password } else { Proof::Directory };
+            if local && let Err(refusal) = policy.holds(app.clock.now(), set_at) {
+                // It was right, so it is no failure.
+                let mut tx = app.db.write().await.map_err(during())?;
+                db::sign_in_failure_remove(&mut tx, &address_digest(&email)).await.map_err(during())?;
+                tx.commit().await.map_err(during())?;
+                return Err(refusal.into());
+            }
+            Ok(SignedIn { user: user.id, proof, password_hash: user.password_hash })
+        }
         Some(_) | None => {
             tracing::warn!("a password was wrong, or its user is unknown");
-            Err(Refusal::WrongCredentials.into())
+            rates::wrong_said(app, Attempt::Password, source, Refusal::WrongCredentials).await
         }
     }
+}
+
+/// A new user of the only repository there is. Never fails.
+pub(crate) fn new(app: &App, now: Timestamp, email: String, password_hash: String) -> UserRow {
+    let repository = app.keys.repositories().next().expect("`App::open` refuses a database without one").seq;
+    let id = UserId::mint(app.entropy.as_ref());
+    UserRow { id, email, state: UserState::Active, repository, password_hash, created_at: now }
+}
+
+/// The user with this address, which is in lower case.
+///
+/// # Errors
+/// `user_unknown`; the database does not answer.
+pub(crate) async fn by_email(tx: &mut Tx, email: &str) -> Result<UserRow, AppError> {
+    let user = db::user_get_by_email(tx, email).await.map_err(AppError::db("reading a user"))?;
+    user.ok_or_else(|| AppError::not_found("user_unknown", format!("There is no user {email}.")))
+}
+
+async fn policy(app: &App) -> Result<PasswordPolicy, AppError> {
+    passwords::policy_now(&mut app.db.read().await.map_err(AppError::db("reading settings"))?).await
 }
 
 /// The address as it is stored: without space around it, in lower case.
@@ -220,7 +279,8 @@ fn view(row: UserListRow) -> UserView {
     UserView { id, email, state, devices, created_at, profile, purge_after }
 }
 
-fn unknown(id: UserId) -> AppError {
+/// There is no such user. Never fails.
+pub(crate) fn unknown(id: UserId) -> AppError {
     AppError::not_found("user_unknown", format!("There is no user {id}."))
 }
 
@@ -229,11 +289,12 @@ fn normal(email: &str) -> String {
 }
 
 /// Counts an attempt as wrong before the password is compared; whoever finds it right takes that back.
-async fn attempt_count(app: &App, policy: &PasswordPolicy, email: &str) -> Result<(), AppError> {
+async fn attempt_count(app: &App, policy: &PasswordPolicy, source: IpAddr, email: &str) -> Result<(), AppError> {
     let (now, address) = (app.clock.now(), address_digest(email));
     let during = || AppError::db("counting a sign-in");
     // RACE: counted first and compared later, so that a thousand guesses side by side are a thousand and not one.
     let mut tx = app.db.write().await.map_err(during())?;
+    rates::may_try(&mut tx, now, Attempt::Password, source).await?;
     db::sign_in_failure_remove_old(&mut tx, now - policy.lock_span).await.map_err(during())?;
     let failures = db::sign_in_failure_get(&mut tx, &address).await.map_err(during())?;
     policy.may_try(now, &failures)?;

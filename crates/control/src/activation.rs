@@ -3,8 +3,10 @@
 //! Rules: docs/control.md, "Activation".
 
 mod evidence;
+mod restore;
 
-pub use evidence::{Evidence, Match};
+pub use evidence::{Evidence, Match, comparable};
+pub use restore::Restore;
 
 use crate::lifecycle::{Event, step};
 use crate::{Proof, Refusal, Rights, State, Strength, UserState};

@@ -3,6 +3,9 @@
 
 pub mod access;
 pub mod activation;
+pub mod attempts;
+pub mod desk;
+pub mod device_map;
 pub mod lifecycle;
 pub mod password;
 pub mod permit;
@@ -11,6 +14,8 @@ mod proof;
 pub mod quota;
 mod refusal;
 mod state;
+pub mod ticket;
+pub mod token;
 pub mod user;
 
 pub use lifecycle::{Effect, Event, Notice, Verdict};

@@ -4,6 +4,11 @@
 use crate::Refusal;
 use base::{Bytes, Count, Span, Timestamp};
 
+/// For how long a link sets the first password of a user.
+pub const SET_LINK_SPAN: Span = Span::hours(72);
+/// For how long a link sets another one.
+pub const RESET_LINK_SPAN: Span = Span::hours(24);
+
 /// The rules for local passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasswordPolicy {
@@ -16,11 +21,75 @@ pub struct PasswordPolicy {
     /// How long the account stays locked after the last of them, and how long a wrong password is remembered;
     /// default 1 hour.
     pub lock_span: Span,
+    /// How many of a user's last passwords, the present one among them, cannot be chosen again; default 5.
+    pub reuse: Count,
+    /// When a password expires after it was set; `None`, the default, is never.
+    pub expires_after: Option<Span>,
+}
+
+/// What an organisation may set about passwords. The words are keys of its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordSetting {
+    /// The least number of characters.
+    LengthMin,
+    /// The greatest number of bytes.
+    LengthMax,
+    /// How many wrong ones in a row lock the account for an hour.
+    Attempts,
+    /// How many are remembered.
+    Reuse,
+    /// After how many days one expires; 0 is never.
+    ExpiresDays,
 }
 
 impl Default for PasswordPolicy {
     fn default() -> Self {
-        Self { length_min: Count(8), length_max: Bytes::kib(1), failures_max: Count(10), lock_span: Span::hours(1) }
+        Self {
+            length_min: Count(8),
+            length_max: Bytes::kib(1),
+            failures_max: Count(10),
+            lock_span: Span::hours(1),
+            reuse: Count(5),
+            expires_after: None,
+        }
+    }
+}
+
+impl PasswordSetting {
+    /// Every one, in the order of docs/control.md.
+    pub const ALL: [PasswordSetting; 5] = [
+        PasswordSetting::LengthMin,
+        PasswordSetting::LengthMax,
+        PasswordSetting::Attempts,
+        PasswordSetting::Reuse,
+        PasswordSetting::ExpiresDays,
+    ];
+
+    /// The key. Never fails.
+    pub const fn word(self) -> &'static str {
+        match self {
+            PasswordSetting::LengthMin => "password.length_min",
+            PasswordSetting::LengthMax => "password.length_max",
+            PasswordSetting::Attempts => "password.attempts",
+            PasswordSetting::Reuse => "password.reuse",
+            PasswordSetting::ExpiresDays => "password.expires_days",
+        }
+    }
+
+    /// The setting with this key; `None` for any other text. Never fails.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|setting| setting.word() == word)
+    }
+
+    /// The least and the greatest number that it takes. Never fails.
+    pub const fn range(self) -> (u64, u64) {
+        match self {
+            PasswordSetting::LengthMin => (4, 64),
+            PasswordSetting::LengthMax => (256, 4_096),
+            PasswordSetting::Attempts => (3, 100),
+            PasswordSetting::Reuse => (0, 24),
+            PasswordSetting::ExpiresDays => (0, 3_650),
+        }
     }
 }
 
@@ -43,6 +112,44 @@ impl PasswordPolicy {
             return Err(Refusal::PasswordTooShort { min: self.length_min });
         }
         Ok(())
+    }
+
+    /// What stands in this policy for a setting. Never fails.
+    pub const fn setting(&self, setting: PasswordSetting) -> u64 {
+        match setting {
+            PasswordSetting::LengthMin => self.length_min.0,
+            PasswordSetting::LengthMax => self.length_max.0,
+            PasswordSetting::Attempts => self.failures_max.0,
+            PasswordSetting::Reuse => self.reuse.0,
+            PasswordSetting::ExpiresDays => match self.expires_after {
+                Some(span) => span.as_ms() / Span::days(1).as_ms(),
+                None => 0,
+            },
+        }
+    }
+
+    /// This policy with a setting changed; `None` for a number out of its range. Never fails.
+    pub fn with(self, setting: PasswordSetting, value: u64) -> Option<Self> {
+        let (min, max) = setting.range();
+        if !(min..=max).contains(&value) {
+            return None;
+        }
+        Some(match setting {
+            PasswordSetting::LengthMin => Self { length_min: Count(value), ..self },
+            PasswordSetting::LengthMax => Self { length_max: Bytes(value), ..self },
+            PasswordSetting::Attempts => Self { failures_max: Count(value), ..self },
+            PasswordSetting::Reuse => Self { reuse: Count(value), ..self },
+            PasswordSetting::ExpiresDays => Self { expires_after: (value > 0).then(|| Span::days(value)), ..self },
+        })
+    }
+
+    /// Does a password that was set then still prove anything? Asked after it was found right. Fails with
+    /// `password_expired`. One of which nobody knows when it was set is not expired.
+    pub fn holds(&self, now: Timestamp, set_at: Option<Timestamp>) -> Result<(), Refusal> {
+        match (self.expires_after, set_at) {
+            (Some(after), Some(set_at)) if now >= set_at + after => Err(Refusal::PasswordExpired),
+            (Some(_), _) | (None, _) => Ok(()),
+        }
     }
 
     /// May a password be tried now? Asked before it is compared. Fails with `account_locked` and the time left.
@@ -79,6 +186,8 @@ mod tests {
         length_max: Bytes(1_024),
         failures_max: Count(10),
         lock_span: Span::hours(1),
+        reuse: Count(5),
+        expires_after: None,
     };
 
     #[test]
@@ -112,6 +221,44 @@ mod tests {
         assert_eq!(locked(Span::hours(1)), Ok(()));
         let later = POLICY.after_failure(start + Span::hours(1), &failures);
         assert_eq!(later, Failures { count: Count(1), last: Some(start + Span::hours(1)) });
+    }
+
+    #[test]
+    fn the_document_lists_every_setting_with_its_default_and_range() {
+        let expected: Vec<Vec<String>> = PasswordSetting::ALL
+            .into_iter()
+            .map(|setting| {
+                let (min, max) = setting.range();
+                vec![format!("`{}`", setting.word()), POLICY.setting(setting).to_string(), format!("{min} to {max}")]
+            })
+            .collect();
+        let rows = crate::document::Table::read("password settings").rows;
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row[..3].iter().map(|&cell| cell.to_owned()).collect()).collect();
+        assert_eq!(rows, expected);
+    }
+
+    #[test]
+    fn a_setting_is_taken_within_its_range_and_read_back() {
+        for setting in PasswordSetting::ALL {
+            let (min, max) = setting.range();
+            for value in [min, max] {
+                assert_eq!(POLICY.with(setting, value).map(|policy| policy.setting(setting)), Some(value));
+            }
+            assert_eq!(POLICY.with(setting, max + 1), None);
+            assert!(min == 0 || POLICY.with(setting, min - 1).is_none());
+            assert_eq!(PasswordSetting::from_word(setting.word()), Some(setting));
+        }
+    }
+
+    #[test]
+    fn a_password_expires_when_the_organisation_says_so_and_its_age_is_known() {
+        let (now, day) = (Timestamp::from_ms(10 * 86_400_000), Span::days(1));
+        let policy = POLICY.with(PasswordSetting::ExpiresDays, 3).expect("in range");
+        assert_eq!(POLICY.holds(now, Some(Timestamp::from_ms(0))), Ok(()));
+        assert_eq!(policy.holds(now, None), Ok(()));
+        assert_eq!(policy.holds(now, Some(now - day)), Ok(()));
+        assert_eq!(policy.holds(now, Some(now - Span::days(3))), Err(Refusal::PasswordExpired));
     }
 
     #[test]

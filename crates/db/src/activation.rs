@@ -21,6 +21,8 @@ pub struct ActivationRow {
     pub outcome: String,
     /// What it has changed of the user's own choices: `control::policy::PolicyChanges` as text.
     pub changes: String,
+    /// The word of what is to be brought back.
+    pub restore: String,
 }
 
 /// The answer kept for this request with this key.
@@ -33,7 +35,7 @@ pub async fn activation_get(
     device_key: &[u8; 32],
 ) -> Result<Option<ActivationRow>, DbError> {
     let row = query(
-        "select digest, device_id, epoch, rights, outcome, changes from activation \
+        "select digest, device_id, epoch, rights, outcome, restore, changes from activation \
          where request = $1 and device_key = $2",
     )
     .bind(&request[..])
@@ -49,6 +51,7 @@ pub async fn activation_get(
         rights: row.text("rights")?,
         outcome: row.text("outcome")?,
         changes: row.text("changes")?,
+        restore: row.text("restore")?,
     }))
 }
 
@@ -64,7 +67,7 @@ pub async fn activation_insert(
     now: Timestamp,
 ) -> Result<(), DbError> {
     query(
-        "insert into activation (request, device_key, digest, device_id, epoch, rights, outcome, created_at, changes) \
+        "insert into activation (request, device_key, digest, device_id, epoch, rights, outcome, restore, created_at, changes) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(&request[..])
@@ -74,6 +77,7 @@ pub async fn activation_insert(
     .bind(answer.epoch.cast_signed())
     .bind(&answer.rights)
     .bind(&answer.outcome)
+    .bind(&answer.restore)
     .bind(now.as_ms())
     .bind(&answer.changes)
     .execute(tx.conn())

@@ -2,14 +2,14 @@
 
 mod page;
 
-pub use page::{DeviceFilter, DeviceListRow, device_page_list};
+pub use page::{DeviceFilter, DeviceListRow, device_append_only_list, device_page_list};
 
 use crate::error::failed;
 use crate::row::Columns as _;
 use crate::sql::{Row, query};
 use crate::user::user_state;
 use crate::{DbError, Tx};
-use base::{DeviceId, SnapshotId, Timestamp, UserId};
+use base::{DeviceId, SnapshotId, Timestamp, TokenId, UserId};
 use control::{FlatState, State, UserState};
 
 /// One device record.
@@ -281,6 +281,26 @@ pub async fn device_policy_revision_update(tx: &mut Tx, id: DeviceId) -> Result<
         .execute(tx.conn())
         .await
         .map_err(failed("count a change of a device's policy"))?;
+    Ok(())
+}
+
+/// Remembers by which token, if by one, and from where a device was activated last.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn device_proof_update(
+    tx: &mut Tx,
+    id: DeviceId,
+    token: Option<TokenId>,
+    source: &str,
+) -> Result<(), DbError> {
+    query("update device set token_id = $2, last_source = $3 where id = $1")
+        .bind(&id.as_bytes()[..])
+        .bind(token.as_ref().map(|token| &token.as_bytes()[..]))
+        .bind(source)
+        .execute(tx.conn())
+        .await
+        .map_err(failed("update how a device was activated"))?;
     Ok(())
 }
 

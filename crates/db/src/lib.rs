@@ -10,14 +10,18 @@ mod challenge;
 mod chunk;
 mod credential;
 mod device;
+mod device_map;
 mod error;
 mod folder;
 mod idempotency;
 mod job_lease;
 mod pack;
+mod page;
+mod password;
 mod policy;
 mod postgres;
 mod profile;
+mod refused;
 mod repository;
 mod row;
 mod run;
@@ -26,12 +30,16 @@ mod sign_in;
 mod snapshot;
 mod sql;
 mod sqlite;
+mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod ticket;
+mod token;
 mod tx;
 mod unlinked;
 mod usage;
 mod user;
+mod waiting;
 
 pub use activation::{ActivationRow, activation_get, activation_insert};
 pub use admin::{AdminRow, admin_get, admin_get_by_email, admin_insert, admin_list, admin_permits_update};
@@ -53,9 +61,14 @@ pub use credential::{
     credential_revoke_update,
 };
 pub use device::{
-    DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, DeviceStandingRow, device_binding_update, device_epoch_update,
-    device_get, device_insert, device_last_snapshot_update, device_list, device_list_by_user, device_page_list,
-    device_policy_revision_update, device_seen_update, device_standing_get, device_state_update,
+    DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, DeviceStandingRow, device_append_only_list,
+    device_binding_update, device_epoch_update, device_get, device_insert, device_last_snapshot_update, device_list,
+    device_list_by_user, device_page_list, device_policy_revision_update, device_proof_update, device_seen_update,
+    device_standing_get, device_state_update,
+};
+pub use device_map::{
+    MapRow, device_map_consumed_update, device_map_get_newest, device_map_get_open, device_map_list, device_map_remove,
+    device_map_update,
 };
 pub use error::DbError;
 pub use folder::{
@@ -72,6 +85,11 @@ pub use pack::{
     pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_missing_list, repository_damages_get,
     repository_damages_update,
 };
+pub use page::PageKey;
+pub use password::{
+    PasswordLinkRow, password_link_get, password_link_insert, password_link_remove_old,
+    password_link_used_update_by_user, password_old_insert, password_old_list, password_old_remove,
+};
 pub use policy::{
     PolicySubject, PolicyValueRow, policy_value_list, policy_value_list_below_profile, policy_value_list_by_levels,
     policy_value_remove, policy_value_remove_by_subject, policy_value_update,
@@ -80,6 +98,9 @@ pub use profile::{
     ProfileRow, profile_get, profile_get_by_name, profile_get_by_user, profile_get_default, profile_insert,
     profile_name_update, profile_page_list, profile_remove, profile_revision_update, profile_revision_update_all,
     profile_user_count_get, user_list_by_profile, user_policy_revision_update, user_profile_update,
+};
+pub use refused::{
+    RefusedRow, refused_count_get, refused_get, refused_list, refused_remove_old, refused_remove_oldest, refused_update,
 };
 pub use repository::{
     RepositoryKeyRow, RepositoryRow, repository_insert, repository_key_insert, repository_key_list, repository_list,
@@ -95,6 +116,14 @@ pub use snapshot::{
     SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_insert, snapshot_list,
     snapshot_list_by_device,
 };
+pub use tally::{tally_get, tally_remove_old, tally_update};
+pub use ticket::{
+    TicketRow, ticket_get, ticket_get_by_hash, ticket_insert, ticket_list, ticket_revoked_update, ticket_used_update,
+};
+pub use token::{
+    TokenRow, token_expiry_update, token_failed_update, token_get, token_get_by_hash, token_insert, token_legacy_get,
+    token_legacy_revoked_update, token_list, token_revoked_update, token_used_update,
+};
 pub use tx::{Db, Tx};
 pub use unlinked::{
     unlinked_insert, unlinked_list, unlinked_remove, unlinked_remove_by_device, unlinked_remove_by_folder,
@@ -103,5 +132,8 @@ pub use unlinked::{
 pub use usage::{usage_list, usage_list_by_user, user_lock};
 pub use user::{
     UserFilter, UserListRow, UserRow, user_get, user_get_by_email, user_insert, user_list, user_listed_get,
-    user_page_list, user_password_update, user_state_update,
+    user_page_list, user_password_set_get, user_password_update, user_state_update,
+};
+pub use waiting::{
+    WaitingRow, waiting_get, waiting_get_by_key, waiting_insert, waiting_list, waiting_refused_update, waiting_remove,
 };

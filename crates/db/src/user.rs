@@ -22,7 +22,7 @@ pub struct UserRow {
     pub state: UserState,
     /// The row number of the repository that the user's devices share.
     pub repository: i64,
-    /// The hash of the password.
+    /// The hash of the password; empty for a user who has none.
     pub password_hash: String,
     /// When the user was added.
     pub created_at: Timestamp,
@@ -96,14 +96,28 @@ pub async fn user_list(tx: &mut Tx) -> Result<Vec<UserRow>, DbError> {
     rows.iter().map(read).collect()
 }
 
-/// Sets the hash of a user's password.
+/// When a user's password was set; `None` when there is none, or it was not kept.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn user_password_set_get(tx: &mut Tx, id: UserId) -> Result<Option<Timestamp>, DbError> {
+    let row = query("select password_set_at from \"user\" where id = $1")
+        .bind(&id.as_bytes()[..])
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(failed("get when a password was set"))?;
+    row.map_or(Ok(None), |row| row.time_maybe("password_set_at"))
+}
+
+/// Sets the hash of a user's password, which was set at `now`.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn user_password_update(tx: &mut Tx, id: UserId, password_hash: &str) -> Result<(), DbError> {
-    query("update \"user\" set password_hash = $2 where id = $1")
+pub async fn user_password_update(tx: &mut Tx, id: UserId, password_hash: &str, now: Timestamp) -> Result<(), DbError> {
+    query("update \"user\" set password_hash = $2, password_set_at = $3 where id = $1")
         .bind(&id.as_bytes()[..])
         .bind(password_hash)
+        .bind(now.as_ms())
         .execute(tx.conn())
         .await
         .map_err(failed("update a password"))?;

@@ -3,12 +3,17 @@
 
 pub mod audit;
 pub mod credential;
+pub mod desk;
 pub mod device;
+pub mod device_map;
+pub mod password;
 pub mod policy;
 pub mod profile;
 mod schema;
 pub mod scrub;
 pub mod snapshot;
+pub mod ticket;
+pub mod token;
 pub mod user;
 
 use schemars::JsonSchema;

@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod fetch;
+pub mod password;
 pub mod policy;
 pub mod run;
 pub mod session;

@@ -7,6 +7,7 @@ use protocol::agent::activation::{
     OldKey, Platform, Proof, Replaceable, Restore,
 };
 use protocol::agent::fetch::{Parcel, ParcelChunk, ParcelReader, encode_end};
+use protocol::agent::password::{PasswordLinkReply, PasswordLinkRequest};
 use protocol::agent::policy::{
     FolderChange, FolderRequest, PolicyChanges, PolicyFolder, PolicyReply, PolicyValue, QuotaDetail, ValueChange,
     ValuesRequest,
@@ -41,6 +42,10 @@ fn every_message_travels_as_it_is_frozen() {
     files.json("snapshot-list-reply", &snapshot_list());
     files.json("snapshot-list-reply-empty", &SnapshotListReply { snapshots: Vec::new(), next: None });
     files.json("entry-problems", &entry_problems());
+    let request =
+        PasswordLinkRequest { link: "hfl1_0123456789".to_owned(), password: "correct horse battery".to_owned() };
+    files.json("password-link-request", &request);
+    files.json("password-link-reply", &PasswordLinkReply { email: "anna@example.org".to_owned() });
     files.json("device-reply", &device());
     files.json("problem", &problem(None));
     files.json("problem-retry", &problem(Some(5_000)));

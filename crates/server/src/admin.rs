@@ -21,13 +21,18 @@
 //!    `desk.client().await?` and renders the answer; its variant stands in `Command`. See `command/user.rs`.
 
 mod describe;
+pub(crate) mod desk;
+pub(crate) mod device_map;
 pub(crate) mod devices;
 pub(crate) mod extract;
 pub(crate) mod once;
 pub(crate) mod openapi;
+pub(crate) mod passwords;
 pub(crate) mod policies;
 pub(crate) mod profiles;
 pub(crate) mod snapshots;
+pub(crate) mod tickets;
+pub(crate) mod tokens;
 pub(crate) mod users;
 
 use crate::routes::{Audience, JSON_BYTES_MAX, NO_BODY, QUICK_SPAN, Route, Shared};
@@ -50,6 +55,11 @@ pub(crate) fn table() -> Vec<Entry> {
         snapshots::routes(),
         profiles::routes(),
         policies::routes(),
+        tokens::routes(),
+        tickets::routes(),
+        device_map::routes(),
+        desk::routes(),
+        passwords::routes(),
     ];
     resources.into_iter().flatten().collect()
 }

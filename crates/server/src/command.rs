@@ -2,9 +2,12 @@
 //! Refuses secrets as arguments: passwords come from a file or the terminal. Exit codes: docs/operating.md.
 
 mod config;
+mod desk;
 mod device;
+mod device_map;
 mod init;
 mod organisation;
+mod password_policy;
 mod policy;
 mod profile;
 mod quota;
@@ -12,6 +15,8 @@ mod run;
 mod scrub;
 mod secret;
 mod snapshot;
+mod ticket;
+mod token;
 mod user;
 mod values;
 mod words;
@@ -86,6 +91,21 @@ pub enum Command {
     /// Show what users' backups take, and may take.
     #[command(subcommand)]
     Quota(quota::Quota),
+    /// Make deployment tokens for installers, list them, revoke them.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Make one-time codes for users, list them, withdraw them.
+    #[command(subcommand)]
+    Ticket(ticket::Ticket),
+    /// Say whose which machine is, before it asks.
+    #[command(subcommand)]
+    DeviceMap(device_map::DeviceMap),
+    /// See what waits for an admin; say yes or no.
+    #[command(subcommand)]
+    Desk(desk::DeskCommand),
+    /// See and set what the organisation asks of passwords.
+    #[command(subcommand)]
+    PasswordPolicy(password_policy::PasswordPolicy),
     /// List snapshots.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
@@ -137,6 +157,11 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
         Command::Policy(policy) => policy.answer(&desk).await,
         Command::Organisation(organisation) => organisation.answer(&desk).await,
         Command::Quota(quota) => quota.answer(&desk).await,
+        Command::Token(token) => token.answer(&desk).await,
+        Command::Ticket(ticket) => ticket.answer(&desk).await,
+        Command::DeviceMap(map) => map.answer(&desk).await,
+        Command::Desk(command) => command.answer(&desk).await,
+        Command::PasswordPolicy(policy) => policy.answer(&desk).await,
         Command::Snapshot(snapshot) => snapshot.answer(&desk).await,
         Command::Scrub(scrub) => scrub.answer(&desk).await,
         Command::Config => config::answer(&desk),

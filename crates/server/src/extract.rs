@@ -2,7 +2,7 @@
 //! code, every body that is longer than its route allows or is not what it must be.
 
 use crate::reply::No;
-use crate::routes::{Route, Shared};
+use crate::routes::{Peer, Route, Shared};
 use app::{App, DeviceActor};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -11,10 +11,12 @@ use axum::http::{HeaderMap, header};
 use base::Bytes as Size;
 use bytes::Bytes;
 use control::Refusal;
+use control::token::Networks;
 use futures::{Stream, StreamExt as _};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ use std::sync::Arc;
 pub(crate) struct At {
     pub(crate) app: Arc<App>,
     pub(crate) shared: Shared,
+    /// Where the request comes from.
+    pub(crate) source: IpAddr,
 }
 
 /// A request of a device that was let in.
@@ -33,8 +37,10 @@ pub(crate) struct AtDevice {
 impl FromRequestParts<Shared> for At {
     type Rejection = No;
 
-    async fn from_request_parts(_: &mut Parts, shared: &Shared) -> Result<Self, No> {
-        Ok(At { app: Arc::clone(&shared.app), shared: shared.clone() })
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, No> {
+        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+        let source = source(peer, &parts.headers, &shared.app.config.proxy_trusted);
+        Ok(At { app: Arc::clone(&shared.app), shared: shared.clone(), source })
     }
 }
 
@@ -175,6 +181,24 @@ impl<T: DeserializeOwned> FromRequestParts<Shared> for Asked<T> {
     }
 }
 
+/// Where a request comes from: the connection's other end, or, where that is a proxy that is trusted, the nearest
+/// address in `X-Forwarded-For` that is not one. What stands further away was written by whoever likes. Never fails.
+pub(crate) fn source(peer: IpAddr, headers: &HeaderMap, trusted: &Networks) -> IpAddr {
+    let mut source = peer.to_canonical();
+    let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
+    for hop in hops.into_iter().rev() {
+        if !trusted.lists(source) {
+            break;
+        }
+        match hop.parse::<IpAddr>() {
+            Ok(address) => source = address.to_canonical(),
+            Err(_) => break,
+        }
+    }
+    source
+}
+
 /// The token of `Authorization: Bearer`; `None` when there is none. Never fails.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
@@ -187,4 +211,37 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
 
 fn body_max(request: &Request) -> Size {
     request.extensions().get::<Arc<Route>>().map_or(Size(0), |route| route.body_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn a_source_is_believed_only_as_far_as_trusted_proxies_go() {
+        let trusted = Networks::parse(["10.0.0.0/8", "::1"]).expect("networks");
+        for (peer, forwarded, expected) in [
+            ("192.0.2.1", "", "192.0.2.1"),
+            ("192.0.2.1", "203.0.113.9", "192.0.2.1"),
+            ("10.0.0.1", "", "10.0.0.1"),
+            ("10.0.0.1", "203.0.113.9", "203.0.113.9"),
+            ("10.0.0.1", "198.51.100.7, 203.0.113.9", "203.0.113.9"),
+            ("10.0.0.1", "198.51.100.7, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
+            ("::ffff:10.0.0.1", "2001:db8::1", "2001:db8::1"),
+            ("10.0.0.1", "198.51.100.7, unknown", "10.0.0.1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            if !forwarded.is_empty() {
+                headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));
+            }
+            let found = source(peer.parse().expect("an address"), &headers, &trusted);
+            assert_eq!(found.to_string(), expected, "{peer} {forwarded}");
+            assert_eq!(
+                source(found, &headers, &Networks::default()),
+                found,
+                "without a trusted proxy nobody is believed"
+            );
+        }
+    }
 }

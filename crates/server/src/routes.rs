@@ -3,8 +3,8 @@
 
 use crate::admin::extract::malformed;
 use crate::admin::{self, once};
-use crate::api::{activation, fetch, policy, probe, run, session, snapshot};
-use crate::extract::{bearer, content_length};
+use crate::api::{activation, fetch, password, policy, probe, run, session, snapshot};
+use crate::extract::{bearer, content_length, source};
 use crate::metrics::Metrics;
 use crate::reply::{No, SaidCode};
 use crate::run::Line;
@@ -124,6 +124,7 @@ fn table() -> Vec<(Route, MethodRouter<Shared>)> {
         get("/metrics",                          Operator, probe::metrics),
         get("/v1/hello",                         Anyone, session::hello),
         post("/v1/activations",                  Anyone, JSON_BYTES_MAX, SIGN_IN_SPAN, activation::activate),
+        post("/v1/password-links",               Anyone, JSON_BYTES_MAX, SIGN_IN_SPAN, password::link_use),
         post("/v1/sessions/challenge",           Anyone, JSON_BYTES_MAX, QUICK_SPAN, session::challenge),
         post("/v1/sessions",                     Anyone, JSON_BYTES_MAX, QUICK_SPAN, session::open),
         get("/v1/device",                        Device(ReadStatus), session::device),
@@ -341,7 +342,9 @@ async fn admit(shared: &Shared, route: &Route, request: &mut Request) -> Result<
             let actor = if request.extensions().get::<OwnCommand>().is_some() {
                 AdminActor::Command
             } else {
-                let source = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_canonical());
+                let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+                let trusted = &shared.app.config.proxy_trusted;
+                let source = peer.map(|peer| source(peer, request.headers(), trusted));
                 credentials::authenticate(&shared.app, bearer(request.headers()), source).await?
             };
             actor.need(permit)?;

@@ -3,12 +3,18 @@
 #![allow(clippy::duplicate_mod, reason = "the same files run once on each database")]
 
 mod backup;
+mod desk;
+mod device_map;
 mod hostile;
+mod machine;
 mod on_postgres;
+mod password;
 mod policy;
 mod quota;
 mod restore;
 mod scrub;
+mod ticket;
+mod token;
 mod world;
 
 /// Which database a world is on; `on_postgres` has the other.

@@ -137,6 +137,13 @@ impl World {
         Self::with(clock.clone(), clock, Config::default()).await
     }
 
+    /// A world whose passwords cost little.
+    pub async fn quick() -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_ms(1_750_000_000_000)));
+        let config = Config::parse("password.memory_mib = 1\npassword.passes = 1").expect("good text");
+        Self::with(clock.clone(), clock, config).await
+    }
+
     pub async fn with(clock: Arc<dyn Clock>, manual: Arc<ManualClock>, config: Config) -> Self {
         let temp = if POSTGRES { db::testing::postgres().await } else { db::testing::sqlite().await };
         let (db, entropy) = (temp.db.clone(), Arc::new(SeededEntropy::new(7)));

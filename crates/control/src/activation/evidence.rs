@@ -71,18 +71,21 @@ fn agree(by: Match, one: &Evidence, other: &Evidence) -> Option<bool> {
     Some(known(by, one)? == known(by, other)?)
 }
 
-/// The text to compare; `None` when it is empty or says nothing.
 fn known(by: Match, evidence: &Evidence) -> Option<String> {
+    match by {
+        Match::Serial => comparable(by, &evidence.serial),
+        Match::HardwareUuid => comparable(by, &evidence.hardware_uuid),
+        Match::HostName => comparable(by, &evidence.host_name),
+    }
+}
+
+/// The text as it is compared, for whoever keeps evidence in a table; `None` when it is empty or says nothing.
+/// Never fails.
+pub fn comparable(by: Match, text: &str) -> Option<String> {
     let text = match by {
-        Match::Serial => evidence.serial.trim().to_lowercase(),
-        Match::HardwareUuid => {
-            let text = evidence.hardware_uuid.to_lowercase();
-            text.chars().filter(|c| !matches!(c, '-' | '{' | '}' | ' ')).collect()
-        }
-        Match::HostName => {
-            let text = evidence.host_name.trim().to_lowercase();
-            text.split('.').next().unwrap_or_default().to_owned()
-        }
+        Match::Serial => text.trim().to_lowercase(),
+        Match::HardwareUuid => text.to_lowercase().chars().filter(|c| !matches!(c, '-' | '{' | '}' | ' ')).collect(),
+        Match::HostName => text.trim().to_lowercase().split('.').next().unwrap_or_default().to_owned(),
     };
     (!says_nothing(&text)).then_some(text)
 }

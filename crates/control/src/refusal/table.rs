@@ -314,6 +314,74 @@ refusals! {
         "The key of this request belongs to another activation. \
          Start the activation anew, so that a new key is made.";
 
+    // Proofs: links, tickets, deployment tokens, the desk.
+
+    /// The password was right and is older than the organisation allows.
+    PasswordExpired,
+        "password_expired", Refused, WhenChanged,
+        "Your password has expired. Ask your admin for a link by which you can set a new one.";
+    /// One of the user's last passwords.
+    PasswordReused,
+        "password_reused", Invalid, WhenChanged,
+        "You have used this password before. Choose another one.";
+    /// No such link, or one that was used, revoked or has expired: the same in words and in time.
+    LinkInvalid,
+        "link_invalid", Refused, Never,
+        "This link does not work: it may have been used, replaced by a newer one, or have expired. \
+         Ask your admin for a new one.";
+    /// No such ticket, or one that was used, revoked, has expired, or is another user's: the same in words and time.
+    TicketInvalid,
+        "ticket_invalid", Refused, Never,
+        "This ticket does not work: it may have been used or withdrawn, or have expired. \
+         Check the letters and digits, or ask your admin for a new one.";
+    /// No token has this text.
+    TokenInvalid,
+        "token_invalid", Refused, WhenChanged,
+        "The deployment token of this installation is not known here. Ask your admin for a current installer.";
+    /// An admin has revoked the token, or a new legacy token has replaced it. Said to who has its whole text.
+    TokenRevoked,
+        "token_revoked", Refused, WhenChanged,
+        "The deployment token of this installation was revoked. Ask your admin for a current installer.";
+    /// The token's time is over.
+    TokenExpired,
+        "token_expired", Refused, WhenChanged,
+        "The deployment token of this installation has expired. Ask your admin for a current installer.";
+    /// The token was used as often as it may be.
+    TokenUsedUp,
+        "token_used_up", Refused, WhenChanged,
+        "The deployment token of this installation has been used as often as it may be. \
+         Ask your admin for a current installer.";
+    /// The request comes from a network in which the token may not be used.
+    TokenNetwork,
+        "token_network", Refused, After(PROOF_POLL),
+        "The deployment token of this installation may not be used from this network. \
+         The computer tries again by itself; connect it to your organisation's network.";
+    /// More uses in a minute than the token allows.
+    TokenRate {
+        /// When the next minute begins.
+        left: Span
+    },
+        "token_rate", Unavailable, After(*left),
+        "Many computers are being activated with this deployment token at the moment. \
+         Nothing is lost; this one tries again in {left}.";
+    /// Neither the device map, nor the directory, nor the account of the operating system says whose it is.
+    UserUnknownToToken,
+        "user_unknown_to_token", Refused, After(PROOF_POLL),
+        "It is not known yet whose computer this is, so it was not activated. It tries again by itself; \
+         your admin can name its user, or you can sign in with your e-mail address and password.";
+    /// The account of the operating system fits more than one user.
+    TokenUserAmbiguous,
+        "token_user_ambiguous", Refused, After(PROOF_POLL),
+        "More than one user may be meant by this computer's account, so it was not activated. \
+         It tries again by itself; your admin can name its user in the device map.";
+    /// An admin has looked at the record that waited, and has refused it.
+    ActivationRefused {
+        /// The admin's words.
+        reason: String
+    },
+        "activation_refused", Refused, Never,
+        "An admin has not accepted this computer and says: \"{reason}\". Ask your admin if that is a mistake.";
+
     // Runs and snapshots.
 
     /// Unknown, or another device's.
@@ -517,6 +585,9 @@ refusals! {
 /// How often a device that waits for approval looks whether it was given.
 const PENDING_POLL: Span = Span::minutes(5);
 
+/// How often an unattended installation looks whether the reason for its refusal has passed.
+const PROOF_POLL: Span = Span::minutes(15);
+
 /// How long a caller waits for the answer to a request that it has sent already.
 const IN_PROGRESS_POLL: Span = Span::seconds(1);
 
@@ -538,6 +609,10 @@ impl Sample for Count {
 
 impl Sample for Span {
     const SAMPLE: Self = Span::ZERO;
+}
+
+impl Sample for String {
+    const SAMPLE: Self = String::new();
 }
 
 impl Sample for &'static str {

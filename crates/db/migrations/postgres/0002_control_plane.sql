@@ -91,6 +91,8 @@ CREATE TABLE token (
     networks        TEXT COLLATE "C" NOT NULL,
     -- Mail domains: the user may be the account of the operating system at one of these. Empty: not so.
     domains         TEXT COLLATE "C" NOT NULL,
+    -- Whether such a user is added, with the token's profile, who is not there yet.
+    create_users    BIGINT NOT NULL DEFAULT 0,
     uses_max        BIGINT,
     rate_per_minute BIGINT,
     expires_at      BIGINT,
@@ -147,6 +149,8 @@ CREATE TABLE device_map (
     kind        TEXT COLLATE "C" NOT NULL CHECK (kind IN ('serial', 'uuid', 'host_name')),
     -- As evidence is compared: docs/control.md, "Evidence".
     value       TEXT COLLATE "C" NOT NULL,
+    -- The name of a record that is made for it; empty is the machine's own.
+    device_name TEXT COLLATE "C" NOT NULL DEFAULT '',
     replaces    BYTEA REFERENCES device (id),
     restore     TEXT COLLATE "C" NOT NULL CHECK (restore IN ('none', 'data', 'settings', 'all')),
     created_at  BIGINT NOT NULL,
@@ -155,17 +159,31 @@ CREATE TABLE device_map (
     consumed_by BYTEA
 );
 CREATE UNIQUE INDEX device_map_open ON device_map (kind, value) WHERE consumed_at IS NULL;
+CREATE INDEX device_map_by_value ON device_map (kind, value, created_at);
 CREATE INDEX device_map_by_user ON device_map (user_id);
 
--- What waits on the pending desk: the key that is bound when an admin approves the record.
+-- What waits on the pending desk: the key that is bound when an admin approves the record, and the request that then
+-- gets its answer. A refused one stays, so that the endpoint is told why.
 CREATE TABLE waiting (
     device_id  BYTEA PRIMARY KEY REFERENCES device (id),
-    device_key BYTEA NOT NULL,
+    device_key BYTEA NOT NULL UNIQUE,
+    request    BYTEA NOT NULL,
+    -- Of everything in the request, as in `activation`.
+    digest     BYTEA NOT NULL,
+    restore    TEXT COLLATE "C" NOT NULL,
+    token_id   BYTEA,
     proof      TEXT COLLATE "C" NOT NULL,
     reason     TEXT COLLATE "C" NOT NULL,
     source     TEXT COLLATE "C" NOT NULL,
-    asked_at   BIGINT NOT NULL
+    asked_at   BIGINT NOT NULL,
+    refused_at BIGINT,
+    -- The admin's words.
+    refusal    TEXT COLLATE "C" NOT NULL DEFAULT ''
 );
+CREATE INDEX waiting_by_time ON waiting (asked_at);
+
+-- What is to be brought back after it, which is part of the answer.
+ALTER TABLE activation ADD COLUMN restore TEXT COLLATE "C" NOT NULL DEFAULT 'none';
 
 -- A link by which a user sets a password. Only its hash is kept.
 CREATE TABLE password_link (

@@ -90,6 +90,8 @@ CREATE TABLE token (
     networks        TEXT NOT NULL,
     -- Mail domains: the user may be the account of the operating system at one of these. Empty: not so.
     domains         TEXT NOT NULL,
+    -- Whether such a user is added, with the token's profile, who is not there yet.
+    create_users    BIGINT NOT NULL DEFAULT 0,
     uses_max        BIGINT,
     rate_per_minute BIGINT,
     expires_at      BIGINT,
@@ -146,6 +148,8 @@ CREATE TABLE device_map (
     kind        TEXT NOT NULL CHECK (kind IN ('serial', 'uuid', 'host_name')),
     -- As evidence is compared: docs/control.md, "Evidence".
     value       TEXT NOT NULL,
+    -- The name of a record that is made for it; empty is the machine's own.
+    device_name TEXT NOT NULL DEFAULT '',
     replaces    BLOB REFERENCES device (id),
     restore     TEXT NOT NULL CHECK (restore IN ('none', 'data', 'settings', 'all')),
     created_at  BIGINT NOT NULL,
@@ -154,17 +158,31 @@ CREATE TABLE device_map (
     consumed_by BLOB
 );
 CREATE UNIQUE INDEX device_map_open ON device_map (kind, value) WHERE consumed_at IS NULL;
+CREATE INDEX device_map_by_value ON device_map (kind, value, created_at);
 CREATE INDEX device_map_by_user ON device_map (user_id);
 
--- What waits on the pending desk: the key that is bound when an admin approves the record.
+-- What waits on the pending desk: the key that is bound when an admin approves the record, and the request that then
+-- gets its answer. A refused one stays, so that the endpoint is told why.
 CREATE TABLE waiting (
     device_id  BLOB PRIMARY KEY REFERENCES device (id),
-    device_key BLOB NOT NULL,
+    device_key BLOB NOT NULL UNIQUE,
+    request    BLOB NOT NULL,
+    -- Of everything in the request, as in `activation`.
+    digest     BLOB NOT NULL,
+    restore    TEXT NOT NULL,
+    token_id   BLOB,
     proof      TEXT NOT NULL,
     reason     TEXT NOT NULL,
     source     TEXT NOT NULL,
-    asked_at   BIGINT NOT NULL
+    asked_at   BIGINT NOT NULL,
+    refused_at BIGINT,
+    -- The admin's words.
+    refusal    TEXT NOT NULL DEFAULT ''
 );
+CREATE INDEX waiting_by_time ON waiting (asked_at);
+
+-- What is to be brought back after it, which is part of the answer.
+ALTER TABLE activation ADD COLUMN restore TEXT NOT NULL DEFAULT 'none';
 
 -- A link by which a user sets a password. Only its hash is kept.
 CREATE TABLE password_link (

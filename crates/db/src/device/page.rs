@@ -6,6 +6,7 @@ use crate::row::Columns as _;
 use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{DeviceId, Timestamp, UserId};
+use control::Rights;
 
 /// Which devices are asked for. Empty asks for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +63,31 @@ pub async fn device_page_list(
     .fetch_all(tx.conn())
     .await
     .map_err(failed("list devices"))?;
+    rows.iter().map(read_listed).collect()
+}
+
+/// At most `limit` records in service whose rights are append-only, by name and id, after the one with this name and
+/// id.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub async fn device_append_only_list(
+    tx: &mut Tx,
+    after: (&str, DeviceId),
+    limit: u32,
+) -> Result<Vec<DeviceListRow>, DbError> {
+    let rows = query(
+        "select d.*, u.email as user_email from device d join \"user\" u on u.id = d.user_id \
+         where d.state = 'active' and d.state_rights = $4 and (d.name > $1 or (d.name = $1 and d.id > $2)) \
+         order by d.name, d.id limit $3",
+    )
+    .bind(after.0)
+    .bind(&after.1.as_bytes()[..])
+    .bind(i64::from(limit))
+    .bind(Rights::AppendOnly.word())
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list devices that are append-only"))?;
     rows.iter().map(read_listed).collect()
 }
 

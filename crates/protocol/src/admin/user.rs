@@ -55,8 +55,9 @@ pub struct User {
 pub struct UserAdd {
     /// The user's address.
     pub email: String,
-    /// The user's first password.
-    pub password: String,
+    /// The user's first password; without one, only links, tickets and tokens work for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
 }
 
 /// Another password for a user.

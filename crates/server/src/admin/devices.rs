@@ -99,7 +99,8 @@ async fn order(at: AtAdmin, id: DeviceId, order: DeviceOrder) -> Reply<Device> {
     Ok(Yes(device(devices::order(&at.app, &at.actor, id, order).await?)))
 }
 
-fn device(view: DeviceView) -> Device {
+/// A device on the wire. Never fails.
+pub(super) fn device(view: DeviceView) -> Device {
     let flat = view.state.to_flat();
     let about = view.about;
     Device {

@@ -44,7 +44,8 @@ async fn list(at: AtAdmin, Query(query): Query<UserQuery>) -> Reply<Page<User>> 
 }
 
 async fn add(at: AtAdmin, Body(body): Body<UserAdd>) -> Reply<User> {
-    let added = users::add(&at.app, &at.actor, &body.email, &Password::new(body.password)).await?;
+    let password = body.password.map(Password::new);
+    let added = users::add(&at.app, &at.actor, &body.email, password.as_ref()).await?;
     Ok(Yes(user(added)))
 }
 

@@ -1,4 +1,4 @@
-//! `user add|list|show|set-password|lock|unlock|preserve|activate|delete|undelete|set|unset`.
+//! `user add|invite|reset-password|list|show|set-password|lock|unlock|preserve|activate|delete|undelete|set|unset`.
 
 use super::{Desk, secret, values, words};
 use crate::client::{Client, Said};
@@ -6,6 +6,7 @@ use crate::out::{Answer, Failure, card, table};
 use base::{Timestamp, UserId};
 use clap::Subcommand;
 use protocol::admin::Nothing;
+use protocol::admin::password::{LinkMade, LinkMake, LinkPurpose};
 use protocol::admin::user::{PasswordSet, User as Wire, UserAdd, UserQuery};
 use std::path::PathBuf;
 
@@ -19,6 +20,16 @@ pub enum User {
         /// A file with the user's password; asked for on the terminal otherwise.
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+    },
+    /// Make a link by which a user sets a first password, good for 72 hours; a user who is not there is added.
+    Invite {
+        /// The user's e-mail address.
+        email: String,
+    },
+    /// Make a link by which a user sets another password, good for 24 hours.
+    ResetPassword {
+        /// The user's e-mail address or identifier.
+        user: String,
     },
     /// List users.
     List {
@@ -96,9 +107,25 @@ impl User {
             User::Add { email, password_file } => {
                 let client = desk.client().await?;
                 let password = secret::password(password_file.as_deref(), "Password of the new user")?;
-                let body = UserAdd { email, password: password.expose().to_owned() };
+                let body = UserAdd { email, password: Some(password.expose().to_owned()) };
                 let Said { value, json } = client.post::<Wire>("/users", &body).await?;
                 Ok(Answer::good(format!("added {} ({})\n", value.email, value.user.0), json))
+            }
+            User::Invite { email } => {
+                let client = desk.client().await?;
+                let id = match id(&client, &email).await {
+                    Err(failure) if failure.code == "user_unknown" => {
+                        let body = UserAdd { email, password: None };
+                        client.post::<Wire>("/users", &body).await?.value.user.0
+                    }
+                    found => found?,
+                };
+                link(&client, id, LinkPurpose::Set).await
+            }
+            User::ResetPassword { user } => {
+                let client = desk.client().await?;
+                let id = id(&client, &user).await?;
+                link(&client, id, LinkPurpose::Reset).await
             }
             User::List { part, state } => list(desk, UserQuery { part, state, ..Default::default() }).await,
             User::Show { user } => {
@@ -134,6 +161,14 @@ pub(super) async fn id(client: &Client, user: &str) -> Result<UserId, Failure> {
         Ok(id) => Ok(id),
         Err(_) => Ok(named(client, user).await?.value.user.0),
     }
+}
+
+async fn link(client: &Client, id: UserId, purpose: LinkPurpose) -> Result<Answer, Failure> {
+    let Said { value, json } = client.post::<LinkMade>(&format!("/users/{id}/links"), &LinkMake { purpose }).await?;
+    let until = words::time(Timestamp::from_ms(value.expires_at_ms));
+    let (link, email) = (value.link, value.email);
+    let text = format!("{link}\nThis link is for {email}, once, until {until}. It is not shown again.\n");
+    Ok(Answer::good(text, json))
 }
 
 async fn named(client: &Client, user: &str) -> Result<Said<Wire>, Failure> {

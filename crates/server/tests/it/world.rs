@@ -94,7 +94,7 @@ impl World {
         std::fs::write(data.join("holdfast.toml"), cheap).expect("own file");
         let app = Arc::new(App::open(&data, clock.clone(), Arc::new(OsEntropy)).await.expect("what init has made"));
         let password = Password::new(PASSWORD.to_owned());
-        users::add(&app, &AdminActor::Command, EMAIL, &password).await.expect("a new user");
+        users::add(&app, &AdminActor::Command, EMAIL, Some(&password)).await.expect("a new user");
         let files = tls_files(&data).expect("what init has made");
         let (stop, stopped) = oneshot::channel();
         let wait = async move { drop(stopped.await) };
@@ -124,7 +124,7 @@ impl World {
     /// A second user, with the same password.
     pub async fn user(&self, email: &str) {
         let password = Password::new(PASSWORD.to_owned());
-        users::add(&self.app, &AdminActor::Command, email, &password).await.expect("a new user");
+        users::add(&self.app, &AdminActor::Command, email, Some(&password)).await.expect("a new user");
     }
 
     /// What an admin does to a device.

@@ -1,0 +1,301 @@
+//! The transaction of an activation: what was proved is looked at again, the record is decided, the key bound, what
+//! is used up is used up, the answer kept, the audit row written. Refuses to do half of it.
+
+use super::keep::{self, Binding, Kept, binding_keep};
+use super::prove::Proved;
+use super::standing::{self, Spent, Standing};
+use super::{Activation, Outcome, evidence};
+use crate::audit::{self, Deed};
+use crate::{App, AppError, effects, policy, rates};
+use base::{Count, DeviceId, Span, Timestamp};
+use control::activation::{Basis, Candidate, Decision, Question, Request, decide};
+use control::attempts::Limit;
+use control::token::RATE_SPAN;
+use control::{Event, Proof, Refusal, State, lifecycle};
+use db::{ActivationRow, DeviceRow, Tx, WaitingRow};
+
+/// When an activation comes again whose row of the device map another one has just used.
+const COME_AGAIN: Span = Span::seconds(5);
+
+/// What has come of it.
+pub(super) enum Done {
+    /// What is kept with the request.
+    Kept(Kept),
+    /// Nothing; a person is asked.
+    Asks(Question),
+}
+
+/// Decides, and carries it out.
+///
+/// # Errors
+/// As `activate`, without what `prove` refuses.
+pub(super) async fn bind(
+    app: &App,
+    activation: &Activation,
+    digest: &[u8; 32],
+    proved: &Proved,
+) -> Result<Done, AppError> {
+    let now = app.clock.now();
+    let during = || AppError::db("binding a device key");
+    let mut tx = app.db.write().await.map_err(during())?;
+    // RACE: the same request may have been carried out since `activate` looked.
+    if let Some(kept) = keep::earlier(&mut tx, activation, digest).await? {
+        // ORDER: committed before it is answered: the other may share this commit, and not be durable yet.
+        tx.commit().await.map_err(during())?;
+        return Ok(Done::Kept(kept));
+    }
+    if db::credential_key_get(&mut tx, &activation.device_key).await.map_err(during())?.is_some() {
+        return Err(Refusal::KeyInUse.into());
+    }
+    let standing = standing::now(app, &mut tx, now, activation, proved).await?;
+    if let Some(address) = &standing.spent.address {
+        db::sign_in_failure_remove(&mut tx, address).await.map_err(during())?;
+    }
+    let decision = match decide_now(&mut tx, now, activation, &standing).await? {
+        Ok(decision) => decision,
+        // What a token is refused is remembered by `tokens::refused`, and nothing of this stays.
+        Err(refusal) if standing.spent.token.is_some() => return Err(refusal.into()),
+        Err(refusal) => {
+            let subject = standing.user.email.clone();
+            let detail = format!("refused: {}", refusal.code());
+            write(&mut tx, now, activation, &standing, standing.proof, subject, detail).await?;
+            tx.commit().await.map_err(during())?;
+            return Err(refusal.into());
+        }
+    };
+    let (kept, device) = match decision {
+        Decision::Ask(question) => {
+            tx.commit().await.map_err(during())?;
+            return Ok(Done::Asks(question));
+        }
+        Decision::Add { event: None, resembles: _ } => {
+            let device = wait(app, &mut tx, now, activation, digest, &standing).await?;
+            (Kept::Waits(device), device)
+        }
+        Decision::Add { event: Some(event), resembles } => {
+            let record = record_new(app, now, activation, &standing);
+            db::device_insert(&mut tx, &record).await.map_err(during())?;
+            let way = Way { event, basis: None, resembles };
+            let row = carry_out(app, &mut tx, now, activation, digest, &standing, record, way).await?;
+            let device = row.device;
+            (Kept::Bound(row), device)
+        }
+        Decision::Attach { device, basis, event, .. } => {
+            let record = db::device_get(&mut tx, device).await.map_err(during())?.ok_or(Refusal::DeviceNotYours)?;
+            let way = Way { event, basis: Some(basis), resembles: None };
+            (Kept::Bound(carry_out(app, &mut tx, now, activation, digest, &standing, record, way).await?), device)
+        }
+    };
+    tx.commit().await.map_err(during())?;
+    // ORDER: said after the commit, or a request in between would remember the old state.
+    app.states.changed(device);
+    tracing::info!(device.id = %device, user.id = %standing.user.id, "device {device} has asked for activation");
+    Ok(Done::Kept(kept))
+}
+
+async fn decide_now(
+    tx: &mut Tx,
+    now: Timestamp,
+    activation: &Activation,
+    standing: &Standing,
+) -> Result<Result<Decision, Refusal>, AppError> {
+    let user = &standing.user;
+    let records = db::device_list_by_user(tx, user.id).await.map_err(AppError::db("listing a user's devices"))?;
+    let candidate = |record: DeviceRow| Candidate {
+        device: record.id,
+        owner: record.user,
+        state: record.state,
+        evidence: evidence(&record.about),
+    };
+    let candidates: Vec<Candidate> = records.into_iter().map(candidate).collect();
+    let request = Request {
+        user: user.id,
+        user_state: user.state,
+        proof: standing.proof,
+        old_key: standing.old_key,
+        map_row: standing.named,
+        choice: activation.choice,
+        can_ask: activation.can_ask,
+        evidence: activation.evidence(),
+    };
+    let rules = policy::activation_rules(tx, user.id).await?;
+    Ok(decide(now, &request, &rules, &candidates))
+}
+
+/// How a computer comes to its record.
+struct Way {
+    event: Event,
+    /// `None` for a record that was made for it.
+    basis: Option<Basis>,
+    /// A record of the user that is of the same machine all the same.
+    resembles: Option<DeviceId>,
+}
+
+async fn carry_out(
+    app: &App,
+    tx: &mut Tx,
+    now: Timestamp,
+    activation: &Activation,
+    digest: &[u8; 32],
+    standing: &Standing,
+    record: DeviceRow,
+    way: Way,
+) -> Result<ActivationRow, AppError> {
+    let during = || AppError::db("binding a device key");
+    let Way { event, basis, resembles } = way;
+    let (state, effects) = lifecycle::step(now, &record.state, &event)?;
+    let effects::CarriedOut { epoch, changes } =
+        effects::carry_out(tx, now, &record, &effects, Some(&activation.device_key)).await?;
+    db::device_state_update(tx, record.id, &state).await.map_err(during())?;
+    db::device_binding_update(tx, record.id, epoch, &activation.about, now).await.map_err(during())?;
+    assert!(epoch > record.epoch, "every way into service that a device asks for issues a credential");
+    let rights = state.rights().expect("an activation leads to an active device, which has rights");
+    let outcome = Outcome::of(&event, basis);
+    let restore = activation.restore.or(standing.restore).unwrap_or_default();
+    let binding = Binding { device: record.id, epoch, rights, outcome, restore, changes };
+    spend(app, tx, now, activation, &standing.spent, record.id).await?;
+    if record.state == State::Pending {
+        db::waiting_remove(tx, record.id).await.map_err(during())?;
+    }
+    let (request, key) = (&activation.request, &activation.device_key);
+    let row = binding_keep(tx, now, request, key, digest, &binding).await?;
+    let proof = proof_of(&event);
+    let twin = resembles.map_or_else(String::new, |twin| format!(", resembles {twin}"));
+    let changes = match binding.changes.is_empty() {
+        true => String::new(),
+        false => format!("; {}", binding.changes),
+    };
+    let detail = format!("{}, epoch {epoch}{twin}{changes}", outcome.word());
+    write(tx, now, activation, standing, proof, record.id.to_string(), detail).await?;
+    Ok(row)
+}
+
+/// The record is made, and waits with the key of the request.
+async fn wait(
+    app: &App,
+    tx: &mut Tx,
+    now: Timestamp,
+    activation: &Activation,
+    digest: &[u8; 32],
+    standing: &Standing,
+) -> Result<DeviceId, AppError> {
+    let during = || AppError::db("letting a record wait");
+    let record = record_new(app, now, activation, standing);
+    db::device_insert(tx, &record).await.map_err(during())?;
+    let waiting = WaitingRow {
+        device: record.id,
+        device_key: activation.device_key,
+        request: activation.request,
+        digest: *digest,
+        restore: activation.restore.or(standing.restore).unwrap_or_default(),
+        token: standing.spent.token.as_ref().map(|token| token.id),
+        proof: standing.proof.word().to_owned(),
+        reason: "token_waits".to_owned(),
+        source: source_text(activation),
+        asked_at: now,
+        refused_at: None,
+        refusal: String::new(),
+    };
+    db::waiting_insert(tx, &waiting).await.map_err(during())?;
+    spend(app, tx, now, activation, &standing.spent, record.id).await?;
+    write(tx, now, activation, standing, standing.proof, record.id.to_string(), "waits".to_owned()).await?;
+    Ok(record.id)
+}
+
+/// Uses up what is used up by an activation, exactly once.
+async fn spend(
+    app: &App,
+    tx: &mut Tx,
+    now: Timestamp,
+    activation: &Activation,
+    spent: &Spent,
+    device: DeviceId,
+) -> Result<(), AppError> {
+    let during = || AppError::db("counting a proof as used");
+    if let Some(token) = &spent.token {
+        if !db::token_used_update(tx, token.id, now).await.map_err(during())? {
+            return Err(Refusal::TokenUsedUp.into());
+        }
+        let rate = token.rate_per_minute.map(|max| Limit { max, span: RATE_SPAN });
+        if let Some(limit) = rate {
+            let subject = rates::subject("token", token.id.as_bytes());
+            db::tally_update(tx, &subject, limit.began(now)).await.map_err(during())?;
+        }
+    }
+    if let Some(ticket) = spent.ticket
+        && !db::ticket_used_update(tx, ticket, device, now).await.map_err(during())?
+    {
+        return Err(Refusal::TicketInvalid.into());
+    }
+    if let Some(row) = spent.map_row
+        && !db::device_map_consumed_update(tx, row, device, now).await.map_err(during())?
+    {
+        return Err(Refusal::ServerBusy { left: COME_AGAIN }.into());
+    }
+    if app.config.activation_source_rate > 0 {
+        let limit = Limit { max: Count(app.config.activation_source_rate), span: RATE_SPAN };
+        let subject = rates::subject("activation", &rates::source_bytes(activation.source));
+        rates::count(tx, now, &subject, limit).await?;
+    }
+    let token = spent.token.as_ref().map(|token| token.id);
+    db::device_proof_update(tx, device, token, &source_text(activation)).await.map_err(during())
+}
+
+async fn write(
+    tx: &mut Tx,
+    now: Timestamp,
+    activation: &Activation,
+    standing: &Standing,
+    proof: Proof,
+    subject: String,
+    detail: String,
+) -> Result<(), AppError> {
+    let actor = match &standing.spent.token {
+        Some(token) => format!("token {}", token.id),
+        None => format!("user {}", standing.user.id),
+    };
+    let (source, proof) = (source_text(activation), proof.word().to_owned());
+    let deed = Deed { actor, action: "device_activate", subject, detail, source, proof, mark: None };
+    audit::write(tx, now, deed).await
+}
+
+fn source_text(activation: &Activation) -> String {
+    activation.source.to_canonical().to_string()
+}
+
+fn record_new(app: &App, now: Timestamp, activation: &Activation, standing: &Standing) -> DeviceRow {
+    let id = DeviceId::mint(app.entropy.as_ref());
+    let given = [standing.device_name.trim(), activation.about.host_name.trim()];
+    let name = given.into_iter().find(|name| !name.is_empty()).map_or_else(|| id.to_string(), str::to_owned);
+    DeviceRow {
+        id,
+        user: standing.user.id,
+        name,
+        state: State::Pending,
+        epoch: 0,
+        about: activation.about.clone(),
+        created_at: now,
+        activated_at: now,
+        last_seen_at: None,
+        last_snapshot: None,
+    }
+}
+
+/// The proof that the record was granted by: what an old key or a map row makes of a token, too.
+fn proof_of(event: &Event) -> Proof {
+    match event {
+        Event::Activate { proof } | Event::Reactivate { proof } | Event::Replace { proof } => *proof,
+        Event::Approve
+        | Event::Hold { .. }
+        | Event::Deactivate { .. }
+        | Event::Suspend
+        | Event::Enable
+        | Event::Conflict
+        | Event::Resolve { .. }
+        | Event::Decommission
+        | Event::ConfirmWipe
+        | Event::Delete { .. }
+        | Event::Undelete
+        | Event::Purge => unreachable!("`decide` puts only activate, reactivate and replace to a record"),
+    }
+}

@@ -1,0 +1,60 @@
+//! What a person at the device has to choose between. Refuses to change anything: a question binds nothing.
+
+use crate::{App, AppError};
+use base::{Count, DeviceId, Timestamp};
+use control::activation::{self, Choice};
+
+/// What a person has to choose between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The devices that the computer may replace. Never empty, unless they went away meanwhile.
+    pub replaceable: Vec<Replaceable>,
+    /// Why it may not be added as a new device, as a sentence; `None` when it may.
+    pub adding_refused: Option<String>,
+    /// What to offer as the default.
+    pub suggestion: Choice,
+}
+
+/// A device that may be replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaceable {
+    /// The record.
+    pub device: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// The state's word.
+    pub state: &'static str,
+    /// What its computer said of itself.
+    pub host_name: String,
+    /// The maker's serial number.
+    pub serial: String,
+    /// When its newest snapshot was committed.
+    pub last_backup_at: Option<Timestamp>,
+    /// How many snapshots there are.
+    pub snapshots: Count,
+}
+
+/// The question with what a person needs to know of each device.
+///
+/// # Errors
+/// The database does not answer.
+pub(super) async fn detail(app: &App, question: activation::Question) -> Result<Question, AppError> {
+    let during = || AppError::db("listing replaceable devices");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let mut replaceable = Vec::with_capacity(question.replaceable.len());
+    for device in question.replaceable {
+        let Some(record) = db::device_get(&mut tx, device).await.map_err(during())? else { continue };
+        let newest = db::snapshot_get_newest(&mut tx, device).await.map_err(during())?;
+        replaceable.push(Replaceable {
+            device,
+            name: record.name,
+            state: record.state.word(),
+            host_name: record.about.host_name,
+            serial: record.about.serial,
+            last_backup_at: newest.map(|snapshot| snapshot.new.committed_at),
+            snapshots: db::snapshot_count_get(&mut tx, device).await.map_err(during())?,
+        });
+    }
+    let adding_refused = question.adding_refused.map(|refusal| refusal.sentence());
+    Ok(Question { replaceable, adding_refused, suggestion: question.suggestion })
+}

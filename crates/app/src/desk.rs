@@ -1,0 +1,177 @@
+//! The desk: what waits for an admin, and the admin's yes or no. Refuses a record's key without a yes, and a no
+//! without a reason. Rules: docs/control.md, "Desk".
+
+use crate::activation::{Binding, Outcome, binding_keep};
+use crate::audit::{self, Deed};
+use crate::devices::{self, DeviceView};
+use crate::page::{self, Page, PageAsk};
+use crate::{AdminActor, App, AppError, effects};
+use base::{Count, DeviceId, Timestamp};
+use control::policy::PolicyChanges;
+use control::{Event, Permit, State, desk, lifecycle};
+use db::{DeviceRow, PageKey, Tx, UserRow, WaitingRow};
+
+pub use db::RefusedRow;
+
+/// A record that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The record.
+    pub device: DeviceView,
+    /// How it came here.
+    pub waiting: WaitingRow,
+}
+
+/// The records that wait, the oldest first.
+///
+/// # Errors
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn pending(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<Pending>, AppError> {
+    actor.need(Permit::DeviceRead)?;
+    let during = || AppError::db("listing records that wait");
+    let after = page::timed(ask, PageKey::FIRST)?;
+    let mut tx = app.db.read().await.map_err(during())?;
+    let mut pending = Vec::new();
+    for waiting in db::waiting_list(&mut tx, after, Count(ask.rows().into())).await.map_err(during())? {
+        let device = db::device_get(&mut tx, waiting.device).await.map_err(during())?.ok_or_else(damaged)?;
+        let user = db::user_get(&mut tx, device.user).await.map_err(during())?.ok_or_else(damaged)?;
+        pending.push(Pending { device: devices::view(device, user.email), waiting });
+    }
+    let key = |row: &Pending| page::timed_parts(row.waiting.asked_at, row.waiting.device.as_bytes());
+    Ok(ask.page(pending, key, |row| row))
+}
+
+/// The devices in service that wait for full rights, by name.
+///
+/// # Errors
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn append_only(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<DeviceView>, AppError> {
+    actor.need(Permit::DeviceRead)?;
+    let (name, id) = devices::key(ask)?;
+    let during = || AppError::db("listing devices that are append-only");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let rows = db::device_append_only_list(&mut tx, (&name, id), ask.rows()).await.map_err(during())?;
+    Ok(devices::paged(ask, rows))
+}
+
+/// What was refused to tokens, the newest first.
+///
+/// # Errors
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn refused(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<RefusedRow>, AppError> {
+    actor.need(Permit::TokenRead)?;
+    let during = || AppError::db("listing refused activations");
+    let after = page::timed(ask, PageKey::LAST)?;
+    let mut tx = app.db.read().await.map_err(during())?;
+    let rows = db::refused_list(&mut tx, after, Count(ask.rows().into())).await.map_err(during())?;
+    Ok(ask.page(rows, |row| page::timed_parts(row.at, &row.id), |row| row))
+}
+
+/// Says yes: to a record that waits, whose key is bound, or to full rights for a device in service.
+///
+/// # Errors
+/// `device_unknown`; `nobody_waits` for a pending record that no computer has asked for; the refusal of
+/// `lifecycle::step`; `not_permitted`.
+pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<DeviceView, AppError> {
+    actor.need(Permit::DeviceManage)?;
+    let now = app.clock.now();
+    let during = || AppError::db("approving a device");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let (device, user) = named(&mut tx, id).await?;
+    let waiting = db::waiting_get(&mut tx, id).await.map_err(during())?;
+    let waiting = waiting.filter(|waiting| device.state == State::Pending && waiting.refused_at.is_none());
+    if device.state == State::Pending && waiting.is_none() {
+        return Err(AppError::conflict("nobody_waits", "No computer has asked for this record yet."));
+    }
+    let (state, effects) = match lifecycle::step(now, &device.state, &Event::Approve) {
+        Ok(granted) => granted,
+        Err(refusal) => {
+            let detail = format!("refused: {}", refusal.code());
+            audit::write(
+                &mut tx,
+                now,
+                Deed { action: "device_approve", subject: id.to_string(), detail, ..Deed::by(actor) },
+            )
+            .await?;
+            tx.commit().await.map_err(during())?;
+            return Err(refusal.into());
+        }
+    };
+    let key = waiting.as_ref().map(|waiting| &waiting.device_key);
+    let epoch = effects::carry_out(&mut tx, now, &device, &effects, key).await?.epoch;
+    db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
+    db::device_epoch_update(&mut tx, id, epoch).await.map_err(during())?;
+    if let Some(waiting) = &waiting {
+        bound(&mut tx, now, &device, &state, epoch, waiting).await?;
+    }
+    let detail = format!("{} to {state}", device.state);
+    audit::write(&mut tx, now, Deed { action: "device_approve", subject: id.to_string(), detail, ..Deed::by(actor) })
+        .await?;
+    tx.commit().await.map_err(during())?;
+    // ORDER: said after the commit, or a request in between would remember the old state.
+    app.states.changed(id);
+    Ok(devices::view(DeviceRow { state, epoch, ..device }, user.email))
+}
+
+/// Says no to a record that waits: it is deleted, and its computer is told the reason.
+///
+/// # Errors
+/// `device_unknown`; `nobody_waits`; `reason_invalid`; `not_permitted`.
+pub async fn refuse(app: &App, actor: &AdminActor, id: DeviceId, reason: &str) -> Result<DeviceView, AppError> {
+    actor.need(Permit::DeviceManage)?;
+    let sentence = "A refusal needs a reason of one line and at most 200 characters, which the computer shows.";
+    let reason = desk::reason(reason).ok_or_else(|| AppError::invalid("reason_invalid", sentence))?;
+    let now = app.clock.now();
+    let during = || AppError::db("refusing a device");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let (device, user) = named(&mut tx, id).await?;
+    let waiting = db::waiting_get(&mut tx, id).await.map_err(during())?;
+    let waits = waiting.is_some_and(|waiting| device.state == State::Pending && waiting.refused_at.is_none());
+    if !waits {
+        return Err(AppError::conflict("nobody_waits", "This record does not wait for an admin."));
+    }
+    let event = Event::Delete { purge_after: now + app.config.device_undelete };
+    let (state, effects) = lifecycle::step(now, &device.state, &event)?;
+    let epoch = effects::carry_out(&mut tx, now, &device, &effects, None).await?.epoch;
+    db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
+    db::waiting_refused_update(&mut tx, id, &reason, now).await.map_err(during())?;
+    audit::write(
+        &mut tx,
+        now,
+        Deed { action: "device_refuse", subject: id.to_string(), detail: reason, ..Deed::by(actor) },
+    )
+    .await?;
+    tx.commit().await.map_err(during())?;
+    app.states.changed(id);
+    Ok(devices::view(DeviceRow { state, epoch, ..device }, user.email))
+}
+
+/// The key is bound: the same request gets its answer from now on.
+async fn bound(
+    tx: &mut Tx,
+    now: Timestamp,
+    device: &DeviceRow,
+    state: &State,
+    epoch: u64,
+    waiting: &WaitingRow,
+) -> Result<(), AppError> {
+    let during = || AppError::db("binding the key of a record that waited");
+    db::device_binding_update(tx, device.id, epoch, &device.about, now).await.map_err(during())?;
+    let rights = state.rights().expect("an approval leads to an active device, which has rights");
+    let (device, outcome, restore) = (device.id, Outcome::New, waiting.restore);
+    let binding = Binding { device, epoch, rights, outcome, restore, changes: PolicyChanges::default() };
+    binding_keep(tx, now, &waiting.request, &waiting.device_key, &waiting.digest, &binding).await?;
+    db::waiting_remove(tx, device).await.map_err(during())
+}
+
+async fn named(tx: &mut Tx, id: DeviceId) -> Result<(DeviceRow, UserRow), AppError> {
+    let during = || AppError::db("reading a device");
+    let unknown = || AppError::not_found("device_unknown", format!("There is no device {id}."));
+    let device = db::device_get(tx, id).await.map_err(during())?.ok_or_else(unknown)?;
+    let user = db::user_get(tx, device.user).await.map_err(during())?.ok_or_else(unknown)?;
+    Ok((device, user))
+}
+
+fn damaged() -> AppError {
+    AppError::damaged("waiting_damaged", "A record that waits belongs to no device or user.")
+}

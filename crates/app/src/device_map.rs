@@ -1,0 +1,280 @@
+//! The device map: filled from CSV or row by row, listed, emptied. Refuses to keep a bad row, and to lose a good one for
+//! the sake of a bad one. Rules: docs/control.md, "Device map".
+
+mod csv_rows;
+
+use crate::audit::{self, Deed};
+use crate::page::{self, Page, PageAsk};
+use crate::{AdminActor, App, AppError, users};
+use base::{Count, DeviceId, MapRowId, Timestamp, UserId};
+use bytes::Bytes;
+use control::activation::Restore;
+use control::device_map::{FIELD_BYTES_MAX, Key, ROWS_MAX, UPLOAD_BYTES_MAX};
+use control::{Permit, Refusal};
+use csv_rows::Rows;
+use db::{PageKey, Tx};
+use futures::{Stream, StreamExt as _};
+use std::io;
+
+pub use db::MapRow;
+
+/// Rows stored in one transaction.
+const BATCH_ROWS: usize = 500;
+
+/// One row as it was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowText {
+    /// Whose the machine is.
+    pub email: String,
+    /// Its number.
+    pub device_id: String,
+    /// Which number: `serial`, `uuid`, `host_name`.
+    pub device_id_type: String,
+    /// The name of a record that is made for it; empty is the machine's own.
+    pub device_name: String,
+    /// The record that it takes over, by identifier or name; empty for none.
+    pub replace_device: String,
+    /// What is to be brought back; empty is `none`.
+    pub restore_data: String,
+}
+
+/// A row that was not stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Which row, from 1; the line of names does not count.
+    pub number: u64,
+    /// As it was given.
+    pub row: RowText,
+    /// Why, as a sentence.
+    pub error: String,
+}
+
+/// What an import has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Rows that were added or changed.
+    pub stored: Count,
+    /// Rows that were there already, or that an activation has used.
+    pub unchanged: Count,
+    /// Rows that were not stored.
+    pub rejected: Vec<Rejected>,
+}
+
+impl Imported {
+    /// The rejected rows as CSV with a column `error`, safe to be opened by a spreadsheet. Never fails.
+    pub fn rejected_csv(&self) -> Vec<u8> {
+        csv_rows::write(&self.rejected)
+    }
+}
+
+/// Stores the rows of a CSV file as it arrives, in batches; what was stored stays when the rest does not come.
+///
+/// # Errors
+/// `csv_invalid` for a line of names that is not one; `request_too_large` beyond 10 MiB or 100,000 rows;
+/// `request_malformed` when the body breaks off; `not_permitted`.
+pub async fn import_csv(
+    app: &App,
+    actor: &AdminActor,
+    body: impl Stream<Item = io::Result<Bytes>> + Send,
+) -> Result<Imported, AppError> {
+    actor.need(Permit::TokenManage)?;
+    let mut body = std::pin::pin!(body);
+    let (mut rows, mut imported, mut bytes) = (Rows::new(), Imported::default(), 0_u64);
+    let mut batch = Vec::new();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|_| Refusal::RequestMalformed)?;
+        bytes += piece.len() as u64;
+        if bytes > UPLOAD_BYTES_MAX.0 {
+            return Err(Refusal::RequestTooLarge.into());
+        }
+        rows.push(&piece, &mut batch)?;
+        while batch.len() >= BATCH_ROWS {
+            let rest = batch.split_off(BATCH_ROWS);
+            store(app, actor, std::mem::replace(&mut batch, rest), &mut imported, IsLast(false)).await?;
+        }
+    }
+    rows.finish(&mut batch)?;
+    store_all(app, actor, batch, &mut imported).await?;
+    Ok(imported)
+}
+
+/// Stores rows, in batches.
+///
+/// # Errors
+/// `request_too_large` beyond 100,000 rows; `not_permitted`.
+pub async fn import_rows(app: &App, actor: &AdminActor, rows: Vec<RowText>) -> Result<Imported, AppError> {
+    actor.need(Permit::TokenManage)?;
+    if rows.len() as u64 > ROWS_MAX.0 {
+        return Err(Refusal::RequestTooLarge.into());
+    }
+    let mut imported = Imported::default();
+    let given = (1..).zip(rows).map(|(number, row)| Given { number, row: Ok(row) }).collect();
+    store_all(app, actor, given, &mut imported).await?;
+    Ok(imported)
+}
+
+/// The rows, the oldest first, each with the address of its user.
+///
+/// # Errors
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn page(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<(MapRow, String)>, AppError> {
+    actor.need(Permit::TokenRead)?;
+    let during = || AppError::db("listing the device map");
+    let after = page::timed(ask, PageKey::FIRST)?;
+    let mut tx = app.db.read().await.map_err(during())?;
+    let mut listed = Vec::new();
+    for row in db::device_map_list(&mut tx, after, Count(ask.rows().into())).await.map_err(during())? {
+        let user = db::user_get(&mut tx, row.user).await.map_err(during())?;
+        listed.push((row, user.map(|user| user.email).unwrap_or_default()));
+    }
+    Ok(ask.page(listed, |(row, _)| page::timed_parts(row.created_at, row.id.as_bytes()), |row| row))
+}
+
+/// Removes a row, used or not.
+///
+/// # Errors
+/// `map_row_unknown`; `not_permitted`.
+pub async fn remove(app: &App, actor: &AdminActor, id: MapRowId) -> Result<(), AppError> {
+    actor.need(Permit::TokenManage)?;
+    let during = || AppError::db("removing a row of the device map");
+    let mut tx = app.db.write().await.map_err(during())?;
+    if !db::device_map_remove(&mut tx, id).await.map_err(during())? {
+        return Err(AppError::not_found("map_row_unknown", format!("There is no row {id}.")));
+    }
+    let deed = Deed { action: "device_map_remove", subject: id.to_string(), ..Deed::by(actor) };
+    audit::write(&mut tx, app.clock.now(), deed).await?;
+    tx.commit().await.map_err(during())
+}
+
+/// A row on its way in.
+struct Given {
+    number: u64,
+    /// Or why it cannot even be read.
+    row: Result<RowText, &'static str>,
+}
+
+/// Whether a batch is the last one: with it the request is done, and not before.
+#[derive(Clone, Copy)]
+struct IsLast(bool);
+
+/// Stores what is left, in batches.
+async fn store_all(
+    app: &App,
+    actor: &AdminActor,
+    mut rows: Vec<Given>,
+    imported: &mut Imported,
+) -> Result<(), AppError> {
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(BATCH_ROWS));
+        let is_last = IsLast(rest.is_empty());
+        store(app, actor, std::mem::replace(&mut rows, rest), imported, is_last).await?;
+    }
+    Ok(())
+}
+
+/// Stores a batch in one transaction.
+async fn store(
+    app: &App,
+    actor: &AdminActor,
+    batch: Vec<Given>,
+    imported: &mut Imported,
+    is_last: IsLast,
+) -> Result<(), AppError> {
+    let now = app.clock.now();
+    let during = || AppError::db("storing rows of the device map");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let (mut stored, mut unchanged, mut rejected) = (0, 0, Vec::new());
+    for Given { number, row } in batch {
+        let put = match &row {
+            Ok(row) => put(app, &mut tx, now, actor, row).await?,
+            Err(error) => Err((*error).to_owned()),
+        };
+        match put {
+            Ok(true) => stored += 1,
+            Ok(false) => unchanged += 1,
+            Err(error) => rejected.push(Rejected { number, row: row.unwrap_or_default(), error }),
+        }
+    }
+    if stored > 0 {
+        let detail = format!("{stored} rows stored, {unchanged} unchanged, {} rejected", rejected.len());
+        let by = Deed::by(actor);
+        let mark = by.mark.filter(|_| is_last.0);
+        audit::write(&mut tx, now, Deed { action: "device_map_import", detail, mark, ..by }).await?;
+    }
+    tx.commit().await.map_err(during())?;
+    imported.stored += Count(stored);
+    imported.unchanged += Count(unchanged);
+    imported.rejected.extend(rejected);
+    Ok(())
+}
+
+/// Stores a row, and says whether anything has changed; or says why it is bad.
+async fn put(
+    app: &App,
+    tx: &mut Tx,
+    now: Timestamp,
+    actor: &AdminActor,
+    given: &RowText,
+) -> Result<Result<bool, String>, AppError> {
+    let during = || AppError::db("storing a row of the device map");
+    let RowText { email, device_id, device_id_type, device_name, replace_device, restore_data } = given;
+    let fields = [email, device_id, device_id_type, device_name, replace_device, restore_data];
+    if fields.iter().any(|field| field.len() as u64 > FIELD_BYTES_MAX.0 || field.chars().any(char::is_control)) {
+        return Ok(Err("A field is longer than 512 bytes, or has line breaks or control characters.".to_owned()));
+    }
+    let key = match Key::parse(device_id_type, device_id) {
+        Ok(key) => key,
+        Err(error) => return Ok(Err(error.to_owned())),
+    };
+    let restore = if restore_data.trim().is_empty() { Restore::None.word() } else { restore_data.trim() };
+    let Some(restore) = Restore::from_word(restore) else {
+        return Ok(Err("What is to be brought back is none of none, data, settings, all.".to_owned()));
+    };
+    let user = match users::email_parse(email) {
+        Ok(email) => db::user_get_by_email(tx, &email).await.map_err(during())?,
+        Err(_) => None,
+    };
+    let Some(user) = user else { return Ok(Err("There is no user with this address.".to_owned())) };
+    let replaces = match replace_device.trim() {
+        "" => None,
+        text => match record(tx, user.id, text).await? {
+            Ok(device) => Some(device),
+            Err(error) => return Ok(Err(error.to_owned())),
+        },
+    };
+    let row = MapRow {
+        id: MapRowId::mint(app.entropy.as_ref()),
+        user: user.id,
+        kind: key.word().to_owned(),
+        value: key.value,
+        device_name: device_name.trim().to_owned(),
+        replaces,
+        restore,
+        created_at: now,
+        created_by: actor.to_string(),
+        consumed_at: None,
+        consumed_by: None,
+    };
+    let before = db::device_map_get_newest(tx, &row.kind, &row.value).await.map_err(during())?;
+    if before.is_some_and(|before| says_the_same(&before, &row)) {
+        return Ok(Ok(false));
+    }
+    db::device_map_update(tx, &row).await.map_err(during())?;
+    Ok(Ok(true))
+}
+
+/// The record of this user that is meant, by identifier or by a name that only one has.
+async fn record(tx: &mut Tx, user: UserId, text: &str) -> Result<Result<DeviceId, &'static str>, AppError> {
+    let records = db::device_list_by_user(tx, user).await.map_err(AppError::db("listing a user's devices"))?;
+    let mut fitting = records.iter().filter(|record| record.name == text || record.id.to_string() == text);
+    Ok(match (fitting.next(), fitting.next()) {
+        (Some(record), None) => Ok(record.id),
+        (None, _) => Err("The user has no device with this identifier or name to replace."),
+        (Some(_), Some(_)) => Err("The user has more than one device with this name: give its identifier."),
+    })
+}
+
+fn says_the_same(one: &MapRow, other: &MapRow) -> bool {
+    let said = |row: &MapRow| (row.user, row.device_name.clone(), row.replaces, row.restore);
+    said(one) == said(other)
+}

@@ -1,0 +1,112 @@
+//! Counts what is tried, and refuses beyond a limit. Refuses to keep addresses: a subject is a digest.
+//! Rules: docs/control.md, "Attempts".
+
+use crate::{App, AppError};
+use base::Timestamp;
+use control::Refusal;
+use control::attempts::{Attempt, Limit, TICKETS_ALARM, TICKETS_ALARMED};
+use db::Tx;
+use std::net::IpAddr;
+
+/// What is counted: a word for what is done, and who or what does it. Never fails.
+pub fn subject(word: &str, who: &[u8]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("holdfast 2026 v1 tally subject");
+    hasher.update(&(word.len() as u64).to_le_bytes()).update(word.as_bytes()).update(who);
+    *hasher.finalize().as_bytes()
+}
+
+/// Counts one more of what may be done `limit.max` times in `limit.span`.
+///
+/// # Errors
+/// `too_many_requests` when that was one too many; the database does not answer.
+pub async fn count(tx: &mut Tx, now: Timestamp, subject: &[u8; 32], limit: Limit) -> Result<(), AppError> {
+    let during = || AppError::db("counting requests");
+    let counted = db::tally_get(tx, subject, limit.began(now)).await.map_err(during())?;
+    limit.admits(now, counted)?;
+    db::tally_update(tx, subject, limit.began(now)).await.map_err(during())
+}
+
+/// The bytes that stand for a source: an IPv6 network of 64 bits is one, for whoever has an address there has them
+/// all. Never fails.
+pub(crate) fn source_bytes(source: IpAddr) -> Vec<u8> {
+    match source.to_canonical() {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets()[..8].to_vec(),
+    }
+}
+
+/// May this source try once more? Nothing is counted: that is done once it was found wrong.
+///
+/// # Errors
+/// `too_many_requests`; the database does not answer.
+pub(crate) async fn may_try(tx: &mut Tx, now: Timestamp, attempt: Attempt, source: IpAddr) -> Result<(), AppError> {
+    let during = || AppError::db("counting attempts");
+    let limit = limit_now(tx, now, attempt).await?;
+    let of_source = subject(attempt.word(), &source_bytes(source));
+    let count = db::tally_get(tx, &of_source, limit.began(now)).await.map_err(during())?;
+    Ok(limit.admits(now, count)?)
+}
+
+/// Counts one that was found wrong; the answer is whether this source may go on.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) async fn wrong(tx: &mut Tx, now: Timestamp, attempt: Attempt, source: IpAddr) -> Result<bool, AppError> {
+    let during = || AppError::db("counting attempts");
+    let limit = attempt.limit();
+    let of_source = subject(attempt.word(), &source_bytes(source));
+    let count = db::tally_get(tx, &of_source, limit.began(now)).await.map_err(during())?;
+    if limit.admits(now, count).is_err() {
+        return Ok(false);
+    }
+    db::tally_update(tx, &of_source, limit.began(now)).await.map_err(during())?;
+    if attempt == Attempt::Ticket {
+        db::tally_update(tx, &everywhere(attempt), TICKETS_ALARM.began(now)).await.map_err(during())?;
+    }
+    Ok(true)
+}
+
+/// The same in a transaction of its own, for what was found wrong outside of one. `refusal` is the answer then.
+///
+/// # Errors
+/// `refusal`; the database does not answer.
+pub(crate) async fn wrong_said<T>(
+    app: &App,
+    attempt: Attempt,
+    source: IpAddr,
+    refusal: Refusal,
+) -> Result<T, AppError> {
+    let during = || AppError::db("counting attempts");
+    let mut tx = app.db.write().await.map_err(during())?;
+    wrong(&mut tx, app.clock.now(), attempt, source).await?;
+    tx.commit().await.map_err(during())?;
+    Err(refusal.into())
+}
+
+/// The limit of one source, which is lower while tickets are being guessed from everywhere.
+async fn limit_now(tx: &mut Tx, now: Timestamp, attempt: Attempt) -> Result<Limit, AppError> {
+    if attempt != Attempt::Ticket {
+        return Ok(attempt.limit());
+    }
+    let during = || AppError::db("counting attempts");
+    let all = db::tally_get(tx, &everywhere(attempt), TICKETS_ALARM.began(now)).await.map_err(during())?;
+    Ok(if TICKETS_ALARM.admits(now, all).is_ok() { attempt.limit() } else { TICKETS_ALARMED })
+}
+
+fn everywhere(attempt: Attempt) -> [u8; 32] {
+    subject(attempt.word(), b"everywhere")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_64_bits_is_one_source_and_an_ipv4_address_is_itself_however_it_came() {
+        let bytes = |text: &str| source_bytes(text.parse().expect("an address"));
+        assert_eq!(bytes("2001:db8::1"), bytes("2001:db8::ffff:1"));
+        assert_ne!(bytes("2001:db8::1"), bytes("2001:db8:0:1::1"));
+        assert_eq!(bytes("::ffff:192.0.2.1"), bytes("192.0.2.1"));
+        assert_ne!(bytes("192.0.2.1"), bytes("192.0.2.2"));
+    }
+}

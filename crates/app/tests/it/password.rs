@@ -1,0 +1,183 @@
+//! Passwords, lock-out, links: what they prove, and what nobody learns from them.
+
+use crate::machine::{ADMIN, Machine};
+use crate::world::{World, code};
+use app::SecretText;
+use app::password::Password;
+use app::passwords::{Link, Purpose, link_make, link_use, policy, policy_set};
+use base::{Span, UserId};
+use control::password::PasswordSetting;
+use std::net::IpAddr;
+
+const ANNA: &str = "anna@example.org";
+const GOOD: &str = "correct horse battery";
+
+fn from(n: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, n])
+}
+
+fn password(text: &str) -> Password {
+    Password::new(text.to_owned())
+}
+
+async fn use_link(world: &World, link: &SecretText, text: &str) -> Result<String, app::AppError> {
+    link_use(&world.app, from(1), link, &password(text)).await
+}
+
+async fn anna(world: &World) -> UserId {
+    let mut tx = world.app.db.read().await.expect("readable");
+    db::user_get_by_email(&mut tx, ANNA).await.expect("readable").expect("she is there").id
+}
+
+async fn reset(world: &World) -> Link {
+    link_make(&world.app, &ADMIN, anna(world).await, Purpose::Reset).await.expect("a user")
+}
+
+#[tokio::test]
+async fn a_user_without_a_password_sets_one_by_a_link_once() {
+    let world = World::quick().await;
+    world.person(ANNA, None).await;
+    let machine = Machine::new(&world, "laptop");
+    for guess in ["", "anything at all"] {
+        assert_eq!(machine.by_password(&world, ANNA, guess).refused().await, "wrong_credentials");
+    }
+    let link = link_make(&world.app, &ADMIN, anna(&world).await, Purpose::Set).await.expect("a user");
+    assert_eq!(link.expires_at, world.app.clock.now() + Span::hours(72));
+    assert_eq!(code(use_link(&world, &link.text, "short").await), "password_too_short");
+    assert_eq!(use_link(&world, &link.text, GOOD).await.expect("a good link"), ANNA);
+    assert_eq!(code(use_link(&world, &link.text, "another password").await), "link_invalid");
+    machine.by_password(&world, ANNA, GOOD).bound().await;
+}
+
+#[tokio::test]
+async fn a_newer_link_a_set_password_and_the_end_of_its_time_end_a_link() {
+    let world = World::quick().await;
+    world.person(ANNA, Some(GOOD)).await;
+    let (first, second) = (reset(&world).await, reset(&world).await);
+    assert_eq!(code(use_link(&world, &first.text, "a new password").await), "link_invalid");
+    app::users::password_set(&world.app, &ADMIN, anna(&world).await, &password("of the admin")).await.expect("a user");
+    assert_eq!(code(use_link(&world, &second.text, "a new password").await), "link_invalid");
+    let third = reset(&world).await;
+    world.clock.advance(Span::hours(24));
+    assert_eq!(code(use_link(&world, &third.text, "a new password").await), "link_invalid");
+    let fourth = reset(&world).await;
+    world.clock.advance(Span::ms(86_399_999));
+    use_link(&world, &fourth.text, "a new password").await.expect("just in time");
+}
+
+#[tokio::test]
+async fn every_link_that_is_not_good_costs_and_says_the_same() {
+    let world = World::quick().await;
+    world.person(ANNA, Some(GOOD)).await;
+    let used = reset(&world).await;
+    use_link(&world, &used.text, "the second password").await.expect("good");
+    let replaced = reset(&world).await;
+    let expired = reset(&world).await;
+    world.clock.advance(Span::hours(25));
+    let unknown = SecretText::new(format!("hfl1_{}", "A".repeat(43)));
+    let garbage = SecretText::new("garbage".to_owned());
+    let mut seen = Vec::new();
+    for link in [&used.text, &replaced.text, &expired.text, &unknown, &garbage] {
+        let before = world.app.passwords.computed();
+        let error = use_link(&world, link, "the third password").await.expect_err("not good");
+        seen.push((error.to_string(), world.app.passwords.computed() - before));
+    }
+    assert!(seen.iter().all(|answer| *answer == seen[0] && answer.1 == 1), "{seen:?}");
+}
+
+#[tokio::test]
+async fn guessing_links_ends_for_its_source_and_for_nobody_else() {
+    let world = World::quick().await;
+    world.person(ANNA, Some(GOOD)).await;
+    let link = reset(&world).await;
+    let guess = SecretText::new("hfl1_guess".to_owned());
+    for _ in 0..30 {
+        assert_eq!(code(link_use(&world.app, from(7), &guess, &password(GOOD)).await), "link_invalid");
+    }
+    let locked = link_use(&world.app, from(7), &link.text, &password("a new password")).await;
+    assert_eq!(code(locked), "too_many_requests");
+    use_link(&world, &link.text, "a new password").await.expect("from elsewhere");
+}
+
+#[tokio::test]
+async fn the_last_passwords_are_not_chosen_again() {
+    let world = World::quick().await;
+    world.person(ANNA, Some("password number 0")).await;
+    policy_set(&world.app, &ADMIN, PasswordSetting::Reuse, Some(3)).await.expect("in range");
+    for n in 1..=3 {
+        let link = reset(&world).await;
+        use_link(&world, &link.text, &format!("password number {n}")).await.expect("a new one");
+        world.clock.advance(Span::ms(1));
+    }
+    let link = reset(&world).await;
+    for n in 1..=3 {
+        let again = use_link(&world, &link.text, &format!("password number {n}")).await;
+        assert_eq!(code(again), "password_reused", "number {n}");
+    }
+    use_link(&world, &link.text, "password number 0").await.expect("long ago, and the link was not used up");
+}
+
+#[tokio::test]
+async fn a_password_that_has_expired_proves_nothing_and_does_not_lock_out() {
+    let world = World::quick().await;
+    world.person(ANNA, Some(GOOD)).await;
+    let machine = Machine::new(&world, "laptop");
+    policy_set(&world.app, &ADMIN, PasswordSetting::ExpiresDays, Some(30)).await.expect("in range");
+    world.clock.advance(Span::days(30));
+    for _ in 0..12 {
+        assert_eq!(machine.by_password(&world, ANNA, GOOD).refused().await, "password_expired");
+    }
+    assert_eq!(machine.by_password(&world, ANNA, "wrong").refused().await, "wrong_credentials", "only who knows it");
+    let link = reset(&world).await;
+    use_link(&world, &link.text, "a new password").await.expect("good");
+    machine.by_password(&world, ANNA, "a new password").bound().await;
+}
+
+#[tokio::test]
+async fn an_unknown_address_a_wrong_password_and_none_at_all_cost_and_say_the_same() {
+    let world = World::quick().await;
+    world.person(ANNA, Some(GOOD)).await;
+    world.person("ben@example.org", None).await;
+    let machine = Machine::new(&world, "laptop");
+    let mut seen = Vec::new();
+    for email in [ANNA, "ben@example.org", "nobody@example.org", "not an address"] {
+        let before = world.app.passwords.computed();
+        let error = machine.by_password(&world, email, "wrong").answer().await.expect_err("wrong");
+        seen.push((error.to_string(), world.app.passwords.computed() - before));
+    }
+    assert!(seen.iter().all(|answer| *answer == seen[0] && answer.1 == 1), "{seen:?}");
+}
+
+#[tokio::test]
+async fn wrong_passwords_lock_the_address_and_many_lock_the_source_but_not_the_school_next_door() {
+    let world = World::quick().await;
+    world.person(ANNA, Some(GOOD)).await;
+    let machine = Machine::new(&world, "laptop");
+    policy_set(&world.app, &ADMIN, PasswordSetting::Attempts, Some(3)).await.expect("in range");
+    for _ in 0..3 {
+        assert_eq!(machine.by_password(&world, ANNA, "wrong").refused().await, "wrong_credentials");
+    }
+    assert_eq!(machine.by_password(&world, ANNA, GOOD).refused().await, "account_locked");
+    world.clock.advance(Span::hours(1));
+    machine.by_password(&world, ANNA, GOOD).bound().await;
+    for n in 0..300 {
+        let guess = machine.by_password(&world, &format!("p{n}@example.org"), "summer").from("203.0.113.5");
+        assert_eq!(guess.refused().await, "wrong_credentials");
+    }
+    let again = machine.again(&world);
+    assert_eq!(again.by_password(&world, ANNA, GOOD).from("203.0.113.5").refused().await, "too_many_requests");
+    again.by_password(&world, ANNA, GOOD).from("203.0.113.6").bound().await;
+}
+
+#[tokio::test]
+async fn a_setting_out_of_its_range_is_refused_and_a_default_comes_back() {
+    let world = World::quick().await;
+    let app = &world.app;
+    assert_eq!(code(policy_set(app, &ADMIN, PasswordSetting::LengthMin, Some(3)).await), "setting_invalid");
+    let set = policy_set(app, &ADMIN, PasswordSetting::LengthMin, Some(12)).await.expect("in range");
+    assert_eq!(set.setting(PasswordSetting::LengthMin), 12);
+    let short = app::users::add(app, &ADMIN, ANNA, Some(&password("elevenchars"))).await;
+    assert_eq!(code(short), "password_too_short");
+    policy_set(app, &ADMIN, PasswordSetting::LengthMin, None).await.expect("the default");
+    assert_eq!(policy(app, &ADMIN).await.expect("readable").setting(PasswordSetting::LengthMin), 8);
+}

@@ -1,0 +1,84 @@
+//! `desk pending|append-only|refused|approve|refuse`.
+
+use super::{Desk, device, words};
+use crate::client::Said;
+use crate::out::{Answer, Failure, table};
+use base::Timestamp;
+use clap::Subcommand;
+use protocol::admin::desk::{Pending, Refuse, RefusedActivation};
+use protocol::admin::device::Device as WireDevice;
+use protocol::admin::{Nothing, PageQuery};
+
+/// What waits for an admin. DEVICE is an identifier, the beginning of one, or a name.
+#[derive(Debug, Subcommand)]
+pub enum DeskCommand {
+    /// List records that wait.
+    Pending,
+    /// List devices in service that wait for full rights.
+    AppendOnly,
+    /// List activations by a token that were refused.
+    Refused,
+    /// Say yes: to a record that waits, or to full rights.
+    Approve {
+        /// Its identifier, the beginning of one, or its name.
+        device: String,
+    },
+    /// Say no to a record that waits: it is deleted, and the computer shows the reason.
+    Refuse {
+        /// Its identifier, the beginning of one, or its name.
+        device: String,
+        /// One line for the person at the computer.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+impl DeskCommand {
+    pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
+        let client = desk.client().await?;
+        let all = PageQuery::default();
+        let time = |ms: i64| words::time(Timestamp::from_ms(ms));
+        match self {
+            DeskCommand::Pending => {
+                let Said { value, json } = client.list::<Pending>("/desk/pending", &all).await?;
+                let row = |Pending { device, proof, source, asked_at_ms, .. }: Pending| {
+                    let id = device.device.0.to_string();
+                    vec![id, device.name, device.user, device.about.serial, proof, source, time(asked_at_ms)]
+                };
+                let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
+                Ok(Answer::good(table(&["DEVICE", "NAME", "USER", "SERIAL", "PROOF", "FROM", "ASKED"], &rows), json))
+            }
+            DeskCommand::AppendOnly => {
+                let Said { value, json } = client.list::<WireDevice>("/desk/append-only", &all).await?;
+                let row = |device: WireDevice| {
+                    let id = device.device.0.to_string();
+                    vec![id, device.name, device.user, device.about.serial, time(device.activated_at_ms)]
+                };
+                let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
+                Ok(Answer::good(table(&["DEVICE", "NAME", "USER", "SERIAL", "ACTIVATED"], &rows), json))
+            }
+            DeskCommand::Refused => {
+                let Said { value, json } = client.list::<RefusedActivation>("/desk/refused", &all).await?;
+                let row = |refused: RefusedActivation| {
+                    let RefusedActivation { at_ms, times, code, source, host_name, serial, os_user, .. } = refused;
+                    vec![time(at_ms), times.to_string(), code, host_name, serial, os_user, source]
+                };
+                let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
+                let names = ["LAST", "TIMES", "WHY", "NAME", "SERIAL", "ACCOUNT", "FROM"];
+                Ok(Answer::good(table(&names, &rows), json))
+            }
+            DeskCommand::Approve { device: named } => {
+                let before = device::named(&client, &named).await?.value;
+                let path = format!("/desk/{}/approve", before.device.0);
+                let Said { value, json } = client.post::<WireDevice>(&path, &Nothing {}).await?;
+                Ok(Answer::good(format!("{}: {}, was {}\n", value.name, value.state, before.state), json))
+            }
+            DeskCommand::Refuse { device: named, reason } => {
+                let before = device::named(&client, &named).await?.value;
+                let path = format!("/desk/{}/refuse", before.device.0);
+                let Said { value, json } = client.post::<WireDevice>(&path, &Refuse { reason }).await?;
+                Ok(Answer::good(format!("{}: refused\n", value.name), json))
+            }
+        }
+    }
+}

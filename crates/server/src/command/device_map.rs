@@ -1,0 +1,91 @@
+//! `device-map import|list|remove`: exit code 1 when rows were rejected.
+
+use super::Desk;
+use crate::client::{Call, Said, call, encoded, whole};
+use crate::out::{Answer, Failure, table};
+use bytes::Bytes;
+use clap::Subcommand;
+use control::device_map::UPLOAD_BYTES_MAX;
+use protocol::admin::device_map::{MapImported, MapRow};
+use protocol::admin::{Nothing, PageQuery};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// What can be asked about the device map.
+#[derive(Debug, Subcommand)]
+pub enum DeviceMap {
+    /// Store the rows of a CSV file: email, device_id, device_id_type, and what docs/control.md lists besides.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Where rows that are rejected are written, with their reasons.
+        #[arg(long, value_name = "FILE")]
+        rejected: Option<PathBuf>,
+    },
+    /// List the rows.
+    List,
+    /// Remove a row, used or not.
+    Remove {
+        /// Its identifier.
+        row: String,
+    },
+}
+
+impl DeviceMap {
+    pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
+        match self {
+            DeviceMap::Import { file, rejected } => import(desk, &file, rejected.as_deref()).await,
+            DeviceMap::List => {
+                let client = desk.client().await?;
+                let Said { value, json } = client.list::<MapRow>("/device-map", &PageQuery::default()).await?;
+                let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
+                let names = ["ROW", "USER", "BY", "NUMBER", "REPLACES", "BRINGS BACK", "STANDS"];
+                Ok(Answer::good(table(&names, &rows), json))
+            }
+            DeviceMap::Remove { row } => {
+                let path = format!("/device-map/{}", encoded(&row));
+                let Said { json, .. } = desk.client().await?.change::<Nothing>("DELETE", &path, &Nothing {}).await?;
+                Ok(Answer::good(format!("the row {row} is removed\n"), json))
+            }
+        }
+    }
+}
+
+async fn import(desk: &Desk, file: &Path, rejected: Option<&Path>) -> Result<Answer, Failure> {
+    let client = desk.client().await?;
+    let body = read(file)?;
+    let call = Call { media: "text/csv", body, ..call("POST", "/device-map/csv", &(), None) };
+    let bytes = whole(client.send(call).await?).await?;
+    let damaged = |_| failure("answer_damaged", "The server's answer cannot be understood.".to_owned());
+    let value: MapImported = serde_json::from_slice(&bytes).map_err(damaged)?;
+    let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if let Some(path) = rejected {
+        let unwritable = |cause| failure("rejected_file", format!("{} cannot be written: {cause}.", path.display()));
+        std::fs::write(path, &value.rejected_csv).map_err(unwritable)?;
+    }
+    let mut text =
+        format!("{} rows stored, {} unchanged, {} rejected\n", value.stored, value.unchanged, value.rejected.len());
+    for row in &value.rejected {
+        text.push_str(&format!("row {}: {}\n", row.number, row.error));
+    }
+    Ok(Answer { text, json, good: value.rejected.is_empty() })
+}
+
+fn read(path: &Path) -> Result<Bytes, Failure> {
+    let unreadable = |cause| failure("csv_file", format!("The file {} cannot be read: {cause}.", path.display()));
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    // One more than is taken, so that a longer file is refused and not cut.
+    file.take(UPLOAD_BYTES_MAX.0 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes.into())
+}
+
+fn row(row: MapRow) -> Vec<String> {
+    let replaces = row.replaces.map_or_else(|| "-".to_owned(), |device| device.0.to_string());
+    let stands = row.consumed_by.map_or_else(|| "open".to_owned(), |device| format!("used by {}", device.0));
+    vec![row.row.0.to_string(), row.email, row.kind, row.value, replaces, row.restore, stands]
+}
+
+fn failure(code: &str, sentence: String) -> Failure {
+    Failure { code: code.to_owned(), sentence }
+}

@@ -1,0 +1,89 @@
+//! `ticket make|list|revoke`.
+
+use super::{Desk, words};
+use crate::client::{Said, encoded};
+use crate::out::{Answer, Failure, table};
+use base::{DeviceId, Span, Timestamp};
+use clap::Subcommand;
+use protocol::Text;
+use protocol::admin::ticket::{Ticket as Wire, TicketMade, TicketMake};
+use protocol::admin::{Nothing, PageQuery};
+
+/// What can be asked about tickets.
+#[derive(Debug, Subcommand)]
+pub enum Ticket {
+    /// Make a one-time code for one user; it is shown once.
+    Make {
+        /// The user's e-mail address.
+        email: String,
+        /// Add a new device, whatever matches.
+        #[arg(long, conflicts_with = "replace")]
+        add: bool,
+        /// Replace this device of the user: an identifier.
+        #[arg(long, value_name = "DEVICE")]
+        replace: Option<DeviceId>,
+        /// What is to be brought back: none, data, settings, all.
+        #[arg(long, value_name = "WHAT")]
+        restore: Option<String>,
+        /// For how many days it is good; 7 when it is not given.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=30))]
+        days: Option<u64>,
+    },
+    /// List tickets.
+    List,
+    /// Withdraw a ticket that was not used.
+    Revoke {
+        /// Its identifier.
+        ticket: String,
+    },
+}
+
+impl Ticket {
+    pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
+        let client = desk.client().await?;
+        match self {
+            Ticket::Make { email, add, replace, restore, days } => {
+                let choice = add.then(|| "add".to_owned());
+                let span_ms = days.map(|days| Span::days(days).as_ms());
+                let body = TicketMake { email, choice, replaces: replace.map(Text), restore, span_ms };
+                let Said { value, json } = client.post::<TicketMade>("/tickets", &body).await?;
+                let until = words::time(Timestamp::from_ms(value.ticket.expires_at_ms));
+                let (code, email) = (value.code, value.ticket.email);
+                let text = format!("{code}\nThis ticket is for {email}, once, until {until}. It is not shown again.\n");
+                Ok(Answer::good(text, json))
+            }
+            Ticket::List => {
+                let Said { value, json } = client.list::<Wire>("/tickets", &PageQuery::default()).await?;
+                let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
+                let names = ["TICKET", "USER", "BEGINS", "BECOMES", "BRINGS BACK", "ENDS", "STANDS"];
+                Ok(Answer::good(table(&names, &rows), json))
+            }
+            Ticket::Revoke { ticket } => {
+                let path = format!("/tickets/{}/revoke", encoded(&ticket));
+                let Said { value, json } = client.post::<Wire>(&path, &Nothing {}).await?;
+                Ok(Answer::good(format!("the ticket {} of {} is withdrawn\n", value.prefix, value.email), json))
+            }
+        }
+    }
+}
+
+fn row(ticket: Wire) -> Vec<String> {
+    let becomes = match ticket.replaces {
+        Some(device) => format!("{} {}", ticket.choice, words::short(device.0)),
+        None => ticket.choice,
+    };
+    let stands = match (ticket.used_at_ms, ticket.revoked_at_ms) {
+        (Some(at), _) => format!("used {}", words::time(Timestamp::from_ms(at))),
+        (None, Some(at)) => format!("withdrawn {}", words::time(Timestamp::from_ms(at))),
+        (None, None) => "good until it ends".to_owned(),
+    };
+    vec![
+        ticket.ticket.0.to_string(),
+        ticket.email,
+        ticket.prefix,
+        becomes,
+        ticket.restore,
+        words::time(Timestamp::from_ms(ticket.expires_at_ms)),
+        stands,
+    ]
+}

@@ -1,0 +1,177 @@
+//! `token make|list|show|revoke|expire|legacy|legacy-make`.
+
+use super::{Desk, words};
+use crate::client::{Said, encoded};
+use crate::out::{Answer, Failure, card, table};
+use base::{Span, Timestamp};
+use clap::{Args, Subcommand};
+use protocol::admin::token::{LegacyToken, Token as Wire, TokenMade, TokenMake};
+use protocol::admin::{Nothing, PageQuery};
+
+/// What can be asked about deployment tokens. TOKEN is an identifier.
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Make a token for installers; its text is shown once.
+    Make(Make),
+    /// List tokens: uses, failures and why.
+    List,
+    /// Show one token.
+    Show {
+        /// Its identifier.
+        token: String,
+    },
+    /// Refuse a token from now on; what it has activated stays.
+    Revoke {
+        /// Its identifier.
+        token: String,
+    },
+    /// End a token as if its time were over.
+    Expire {
+        /// Its identifier.
+        token: String,
+    },
+    /// Show the organisation's legacy token, without its text.
+    Legacy,
+    /// Make a new legacy token; the one before is revoked.
+    LegacyMake,
+}
+
+/// What a token may be.
+#[derive(Debug, Args)]
+pub struct Make {
+    /// What to call it.
+    name: String,
+    /// The profile of users that it creates: an identifier.
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<base::ProfileId>,
+    /// A network from which it may be used, in CIDR form; may be given more than once.
+    #[arg(long = "network", value_name = "CIDR")]
+    networks: Vec<String>,
+    /// A mail domain at which an account of the operating system names the user; may be given more than once.
+    #[arg(long = "domain", value_name = "DOMAIN")]
+    domains: Vec<String>,
+    /// Add a user who is not there yet, with one domain.
+    #[arg(long)]
+    create_users: bool,
+    /// How often it may be used.
+    #[arg(long, value_name = "N")]
+    uses: Option<u64>,
+    /// How often in one minute.
+    #[arg(long, value_name = "N")]
+    rate: Option<u64>,
+    /// After how many days it ends; never when it is not given.
+    #[arg(long, value_name = "DAYS")]
+    days: Option<u64>,
+}
+
+impl Token {
+    pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
+        let client = desk.client().await?;
+        match self {
+            Token::Make(make) => {
+                let said = client.post::<TokenMade>("/tokens", &make.wire(desk)).await?;
+                Ok(made(said))
+            }
+            Token::LegacyMake => Ok(made(client.post::<TokenMade>("/legacy-token", &Nothing {}).await?)),
+            Token::List => {
+                let Said { value, json } = client.list::<Wire>("/tokens", &PageQuery::default()).await?;
+                let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
+                let names = ["TOKEN", "NAME", "BEGINS", "STANDS", "USES", "LAST USED", "FAILURES", "LAST FAILURE"];
+                Ok(Answer::good(table(&names, &rows), json))
+            }
+            Token::Show { token } => {
+                let Said { value, json } = client.get::<Wire>(&format!("/tokens/{}", encoded(&token)), &()).await?;
+                Ok(Answer::good(text(&value), json))
+            }
+            Token::Revoke { token } => {
+                let path = format!("/tokens/{}/revoke", encoded(&token));
+                let Said { value, json } = client.post::<Wire>(&path, &Nothing {}).await?;
+                Ok(Answer::good(format!("the token {} is revoked\n", value.name), json))
+            }
+            Token::Expire { token } => {
+                let path = format!("/tokens/{}/expire", encoded(&token));
+                let Said { value, json } = client.post::<Wire>(&path, &Nothing {}).await?;
+                Ok(Answer::good(format!("the token {} has ended\n", value.name), json))
+            }
+            Token::Legacy => {
+                let Said { value, json } = client.get::<LegacyToken>("/legacy-token", &()).await?;
+                let none = || "There is no legacy token.\n".to_owned();
+                Ok(Answer::good(value.token.as_ref().map_or_else(none, text), json))
+            }
+        }
+    }
+}
+
+impl Make {
+    fn wire(self, desk: &Desk) -> TokenMake {
+        let now = desk.surroundings.clock.now();
+        TokenMake {
+            name: self.name,
+            profile: self.profile.map(protocol::Text),
+            networks: self.networks,
+            domains: self.domains,
+            create_users: self.create_users,
+            uses_max: self.uses,
+            rate_per_minute: self.rate,
+            expires_at_ms: self.days.map(|days| (now + Span::days(days)).as_ms()),
+        }
+    }
+}
+
+fn made(Said { value, json }: Said<TokenMade>) -> Answer {
+    let text = format!("{}\nThis is the token {}. It is not shown again.\n", value.text, value.token.token.0);
+    Answer::good(text, json)
+}
+
+fn row(token: Wire) -> Vec<String> {
+    vec![
+        token.token.0.to_string(),
+        token.name.clone(),
+        token.prefix.clone(),
+        stands(&token).to_owned(),
+        uses(&token),
+        time(token.last_used_at_ms),
+        token.failures.to_string(),
+        token.last_failure.unwrap_or_else(|| "-".to_owned()),
+    ]
+}
+
+fn text(token: &Wire) -> String {
+    let list = |texts: &[String], none: &str| if texts.is_empty() { none.to_owned() } else { texts.join(" ") };
+    card(&[
+        ("token", token.token.0.to_string()),
+        ("version", token.version.to_string()),
+        ("name", token.name.clone()),
+        ("begins", token.prefix.clone()),
+        ("stands", stands(token).to_owned()),
+        ("ends", time(token.expires_at_ms)),
+        ("networks", list(&token.networks, "everywhere")),
+        ("domains", list(&token.domains, "none")),
+        ("creates users", if token.create_users { "yes" } else { "no" }.to_owned()),
+        ("a minute", token.rate_per_minute.map_or_else(|| "any number".to_owned(), |rate| rate.to_string())),
+        ("uses", uses(token)),
+        ("last used", time(token.last_used_at_ms)),
+        ("failures", token.failures.to_string()),
+        ("last failure", token.last_failure.clone().unwrap_or_else(|| "-".to_owned())),
+        ("made", format!("{} by {}", time(Some(token.created_at_ms)), token.created_by)),
+    ])
+}
+
+fn stands(token: &Wire) -> &'static str {
+    match (token.revoked_at_ms, token.uses_max) {
+        (Some(_), _) => "revoked",
+        (None, Some(max)) if token.uses >= max => "used up",
+        (None, _) => "good until it ends",
+    }
+}
+
+fn uses(token: &Wire) -> String {
+    match token.uses_max {
+        Some(max) => format!("{} of {max}", token.uses),
+        None => token.uses.to_string(),
+    }
+}
+
+fn time(ms: Option<i64>) -> String {
+    words::time_maybe(ms.map(Timestamp::from_ms))
+}
