@@ -4,6 +4,7 @@
 pub mod access;
 pub mod activation;
 pub mod lifecycle;
+pub mod mail;
 pub mod password;
 pub mod permit;
 mod proof;

@@ -24,6 +24,8 @@ pub enum Permit {
     RepositoryScrub,
     /// Read the audit log.
     AuditRead,
+    /// See and send again what the server mails, and change its templates.
+    MailManage,
 }
 
 /// A set of permits: what a role or a credential gives.
@@ -32,7 +34,7 @@ pub struct Permits(u32);
 
 impl Permit {
     /// Every permit, in the order of docs/control.md.
-    pub const ALL: [Permit; 8] = [
+    pub const ALL: [Permit; 9] = [
         Permit::DeviceRead,
         Permit::DeviceManage,
         Permit::UserRead,
@@ -41,6 +43,7 @@ impl Permit {
         Permit::SnapshotRestore,
         Permit::RepositoryScrub,
         Permit::AuditRead,
+        Permit::MailManage,
     ];
 
     /// The stable word. Never fails.
@@ -54,6 +57,7 @@ impl Permit {
             Permit::SnapshotRestore => "snapshot_restore",
             Permit::RepositoryScrub => "repository_scrub",
             Permit::AuditRead => "audit_read",
+            Permit::MailManage => "mail_manage",
         }
     }
 

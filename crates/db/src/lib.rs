@@ -10,12 +10,15 @@ mod chunk;
 mod credential;
 mod device;
 mod error;
+mod mail;
 mod pack;
 mod repository;
 mod row;
 mod run;
+mod setting;
 mod sign_in;
 mod snapshot;
+mod template;
 #[cfg(test)]
 mod testing;
 mod tx;
@@ -39,6 +42,10 @@ pub use device::{
     device_state_update,
 };
 pub use error::DbError;
+pub use mail::{
+    MailRow, mail_claim_update, mail_expired_update, mail_get, mail_insert, mail_list, mail_list_due, mail_over_remove,
+    mail_queued_update, mail_stale_update, mail_step_update, mail_tried_get, mail_waiting_update,
+};
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
     pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_missing_list, repository_damages_get,
@@ -52,10 +59,12 @@ pub use run::{
     run_aborted_update_by_device, run_committed_update, run_counters_update, run_get, run_get_by_request, run_insert,
     run_lease_update, run_superseded_update,
 };
+pub use setting::setting_get;
 pub use sign_in::{sign_in_failure_get, sign_in_failure_remove, sign_in_failure_remove_old, sign_in_failure_update};
 pub use snapshot::{
     SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_insert, snapshot_list,
     snapshot_list_by_device,
 };
+pub use template::{TemplateRow, template_get, template_list, template_remove, template_update};
 pub use tx::{Db, Tx};
 pub use user::{UserRow, user_get, user_get_by_email, user_insert, user_list, user_password_update};
