@@ -131,7 +131,7 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
     let device = device.ok_or_else(unknown)?;
     match lifecycle::step(now, &device.state, &event) {
         Ok((state, effects)) => {
-            let epoch = effects::carry_out(&mut tx, now, &device, &effects, None).await?;
+            let epoch = effects::carry_out(app, &mut tx, now, &device, &state, &effects, None).await?;
             db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
             db::device_epoch_update(&mut tx, id, epoch).await.map_err(during())?;
             let effects: Vec<String> = effects.iter().map(ToString::to_string).collect();

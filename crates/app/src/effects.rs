@@ -1,20 +1,23 @@
 //! Carries out what `control::lifecycle::step` asks for, in the transaction that stores the new state.
 //! Refuses to leave one out by accident: the match over effects is total.
 
-use crate::AppError;
+use crate::mail::{self, Audience};
+use crate::{App, AppError};
 use base::Timestamp;
-use control::{Effect, Refusal};
+use control::{Effect, Refusal, State};
 use db::{DeviceRow, Tx};
 
-/// Carries out `effects` for a device, in order; the answer is its epoch afterwards. `key` is the key that the
-/// request brings, for `IssueCredential`.
+/// Carries out `effects` for a device that comes to `state`, in order; the answer is its epoch afterwards. `key` is
+/// the key that the request brings, for `IssueCredential`.
 ///
 /// # Errors
 /// The database does not answer; `signature_invalid` when a key must be bound and none is there.
 pub(crate) async fn carry_out(
+    app: &App,
     tx: &mut Tx,
     now: Timestamp,
     device: &DeviceRow,
+    state: &State,
     effects: &[Effect],
     key: Option<&[u8; 32]>,
 ) -> Result<u64, AppError> {
@@ -50,12 +53,10 @@ pub(crate) async fn carry_out(
             // The job that purges finds its work by the state.
             Effect::PurgeData => {}
             Effect::NotifyUser(notice) => {
-                let word = notice.word();
-                tracing::info!(device.id = %device.id, notice = word, "the user is to be told: {word}");
+                mail::notice_queue(app, tx, now, device, state, Audience::User, *notice).await?;
             }
             Effect::NotifyAdmins(notice) => {
-                let word = notice.word();
-                tracing::info!(device.id = %device.id, notice = word, "admins are to be told: {word}");
+                mail::notice_queue(app, tx, now, device, state, Audience::Admins, *notice).await?;
             }
         }
     }

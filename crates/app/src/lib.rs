@@ -15,6 +15,7 @@ mod error;
 mod frames;
 pub mod init;
 pub mod keys;
+pub mod mail;
 pub mod password;
 pub mod plane;
 pub mod restore;
@@ -56,6 +57,8 @@ pub struct App {
     pub passwords: password::Passwords,
     /// What uploads, commits and restores share.
     pub plane: plane::DataPlane,
+    /// The way to the mail server; `None` when none is set, and no mail is sent.
+    pub mailer: Option<Arc<dyn mail::Mailer>>,
 }
 
 impl App {
@@ -90,6 +93,7 @@ impl App {
         let keys = keys::Keys::new(master, repositories);
         let states = states::DeviceStates::default();
         let plane = plane::DataPlane::new(&config);
-        Ok(App { db, store, clock, entropy, keys, config, states, passwords, plane })
+        let mailer = mail::SmtpSettings::of(&config)?.map(|settings| Arc::new(mail::Smtp::new(settings)) as _);
+        Ok(App { db, store, clock, entropy, keys, config, states, passwords, plane, mailer })
     }
 }

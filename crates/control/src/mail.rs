@@ -49,18 +49,6 @@ pub struct MailPolicy {
     pub keep_span: Span,
 }
 
-impl Default for MailPolicy {
-    fn default() -> Self {
-        Self {
-            wait_first: Span::minutes(1),
-            wait_max: Span::hours(1),
-            try_span: Span::days(3),
-            sending_span: Span::minutes(30),
-            keep_span: Span::days(90),
-        }
-    }
-}
-
 /// What an attempt makes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MailStep {
@@ -71,6 +59,15 @@ pub struct MailStep {
 }
 
 impl MailPolicy {
+    /// The defaults.
+    pub const USUAL: MailPolicy = MailPolicy {
+        wait_first: Span::minutes(1),
+        wait_max: Span::hours(1),
+        try_span: Span::days(3),
+        sending_span: Span::minutes(30),
+        keep_span: Span::days(90),
+    };
+
     /// What the `attempts`-th attempt makes of a message that is tried until `give_up_at`. `jitter` is any byte, and
     /// spreads the waits over a quarter to both sides. Never fails.
     pub fn after(
@@ -161,12 +158,12 @@ mod tests {
     const LATER: Timestamp = Timestamp::from_ms(1_800_000_000_000 + 3 * 86_400_000);
 
     fn after(attempts: u64, outcome: MailOutcome, give_up_at: Timestamp) -> MailStep {
-        MailPolicy::default().after(NOW, Count(attempts), give_up_at, outcome, 128)
+        MailPolicy::USUAL.after(NOW, Count(attempts), give_up_at, outcome, 128)
     }
 
     #[test]
     fn only_a_temporary_failure_is_tried_again() {
-        let policy = MailPolicy::default();
+        let policy = MailPolicy::USUAL;
         for (outcome, status) in [
             (MailOutcome::Accepted, MailStatus::Sent),
             (MailOutcome::Permanent, MailStatus::Failed),
@@ -195,7 +192,7 @@ mod tests {
 
     #[test]
     fn jitter_spreads_a_wait_by_a_quarter_to_both_sides() {
-        let policy = MailPolicy::default();
+        let policy = MailPolicy::USUAL;
         let wait = |jitter| policy.wait(Count(7), jitter);
         assert_eq!(wait(0), Span::minutes(45));
         assert!((Span::minutes(74)..Span::minutes(75)).contains(&wait(255)), "{}", wait(255));

@@ -44,7 +44,7 @@ pub use device::{
 pub use error::DbError;
 pub use mail::{
     MailRow, mail_claim_update, mail_expired_update, mail_get, mail_insert, mail_list, mail_list_due, mail_over_remove,
-    mail_queued_update, mail_stale_update, mail_step_update, mail_tried_get, mail_waiting_update,
+    mail_overdue_get, mail_queued_update, mail_stale_update, mail_step_update, mail_tried_get, mail_waiting_update,
 };
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
@@ -59,7 +59,7 @@ pub use run::{
     run_aborted_update_by_device, run_committed_update, run_counters_update, run_get, run_get_by_request, run_insert,
     run_lease_update, run_superseded_update,
 };
-pub use setting::setting_get;
+pub use setting::{SettingRow, setting_get, setting_list, setting_remove, setting_update};
 pub use sign_in::{sign_in_failure_get, sign_in_failure_remove, sign_in_failure_remove_old, sign_in_failure_update};
 pub use snapshot::{
     SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_insert, snapshot_list,

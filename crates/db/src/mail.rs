@@ -286,6 +286,22 @@ pub async fn mail_tried_get(tx: &mut Tx, since: Timestamp) -> Result<Count, DbEr
     row.number("tried").map(Count)
 }
 
+/// How many messages have to change by themselves and be settled for it: any but an attempt that is due.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn mail_overdue_get(tx: &mut Tx, now: Timestamp) -> Result<Count, DbError> {
+    let row = sqlx::query(
+        "select count(*) as overdue from mail where (status <> 'queued' and due_at <= $1) \
+         or (status = 'queued' and give_up_at <= $1 and last_error <> '')",
+    )
+    .bind(now.as_ms())
+    .fetch_one(tx.conn())
+    .await
+    .map_err(failed("count messages that are overdue"))?;
+    row.number("overdue").map(Count)
+}
+
 /// Removes the messages that were over long enough ago.
 ///
 /// # Errors
