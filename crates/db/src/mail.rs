@@ -220,14 +220,13 @@ pub async fn mail_waiting_update(
     due_at: Timestamp,
     last_error: &str,
 ) -> Result<Count, DbError> {
-    let done =
-        sqlx::query("update mail set due_at = $2, last_error = $3 where status = 'queued' and due_at <= $1")
-            .bind(now.as_ms())
-            .bind(due_at.as_ms())
-            .bind(last_error)
-            .execute(tx.conn())
-            .await
-            .map_err(failed("let messages wait"))?;
+    let done = sqlx::query("update mail set due_at = $2, last_error = $3 where status = 'queued' and due_at <= $1")
+        .bind(now.as_ms())
+        .bind(due_at.as_ms())
+        .bind(last_error)
+        .execute(tx.conn())
+        .await
+        .map_err(failed("let messages wait"))?;
     Ok(Count(done.rows_affected()))
 }
 

@@ -68,18 +68,17 @@ impl Smtp {
     async fn open(&self) -> Result<AsyncSmtpConnection, Failure> {
         let settings = &self.settings;
         let (server, port, hello) = (settings.server.as_str(), settings.port, settings.hello());
-        let tls = match settings.security {
-            MailSecurity::Starttls => {
-                let stream = Tap::connect(server, port).await?;
-                let mut line = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello).await?;
-                // It fails when the mail server does not offer it: nothing goes out in the clear.
-                line.starttls(settings.tls()?, &hello).await?;
-                return Ok(line);
-            }
-            MailSecurity::Tls => Some(settings.tls()?),
-            MailSecurity::None => None,
-        };
-        Ok(AsyncSmtpConnection::connect_tokio1((server, port), None, &hello, tls, None).await?)
+        if settings.security == MailSecurity::Tls {
+            let tls = Some(settings.tls()?);
+            return Ok(AsyncSmtpConnection::connect_tokio1((server, port), None, &hello, tls, None).await?);
+        }
+        let stream = Tap::connect(server, port).await?;
+        let mut line = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello).await?;
+        if settings.security == MailSecurity::Starttls {
+            // It fails when the mail server does not offer it: nothing goes out in the clear.
+            line.starttls(settings.tls()?, &hello).await?;
+        }
+        Ok(line)
     }
 
     /// Sender, recipient and the request to send: after an error here the mail server has nothing.
@@ -237,10 +236,7 @@ impl From<std::io::Error> for Failure {
 }
 
 /// What this gives within `span`.
-async fn within<T, E: Into<Failure>>(
-    span: Span,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, Failure> {
+async fn within<T, E: Into<Failure>>(span: Span, work: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
     // The network's own time: no clock of a test moves it.
     match tokio::time::timeout(span.as_duration(), work).await {
         Ok(result) => result.map_err(Into::into),

@@ -99,13 +99,7 @@ async fn attempt(app: &App, mailer: &dyn Mailer, id: MailId) -> Result<bool, App
 }
 
 /// Stores how an attempt ended, with some patience: an answer that is lost here makes a message unclear.
-async fn record(
-    app: &App,
-    id: MailId,
-    attempt: Count,
-    give_up_at: Timestamp,
-    answer: &Answer,
-) -> Result<(), AppError> {
+async fn record(app: &App, id: MailId, attempt: Count, give_up_at: Timestamp, answer: &Answer) -> Result<(), AppError> {
     let mut result = Ok(());
     for wait in RECORD_WAITS {
         if wait != Span::ZERO {

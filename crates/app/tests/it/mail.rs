@@ -79,7 +79,8 @@ async fn queue(world: &World, occasion: &str) -> Queued {
 
 async fn queue_of(world: &World, occasion: &str, template: &str) -> Queued {
     let mut tx = world.app.db.write().await.expect("nobody else writes");
-    let values = Values::new().with("device.name", "laptop").with("device.host_name", "LAPTOP").with("link", "https://x");
+    let values =
+        Values::new().with("device.name", "laptop").with("device.host_name", "LAPTOP").with("link", "https://x");
     let draft = Draft { occasion: occasion.to_owned(), recipient: "u@example.org", template, values };
     let queued = app::mail::queue(&world.app, &mut tx, world.clock.now(), draft).await.expect("it is queued");
     tx.commit().await.expect("nothing stands against it");
@@ -299,11 +300,8 @@ async fn every_change_of_a_device_tells_its_user_and_some_tell_the_admins() {
     let device = world.device(1).await.actor.device;
     let mut tx = world.app.db.write().await.expect("nobody else writes");
     for (seed, email) in [(1, "a@example.org"), (2, "b@example.org")] {
-        let admin = AdminRow {
-            id: AdminId::from_bytes([seed; 16]),
-            email: email.to_owned(),
-            password_hash: String::new(),
-        };
+        let admin =
+            AdminRow { id: AdminId::from_bytes([seed; 16]), email: email.to_owned(), password_hash: String::new() };
         db::admin_insert(&mut tx, &admin, Timestamp::from_ms(0)).await.expect("the admin is new");
     }
     tx.commit().await.expect("nothing stands against it");

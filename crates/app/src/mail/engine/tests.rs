@@ -69,7 +69,8 @@ fn a_value_stays_text_whatever_it_says() {
 
 #[test]
 fn no_value_adds_a_line_or_a_header() {
-    let message = filled("a {{ device.name }} b", "", "x\r\nBcc: all@example.org\n\nhttp://evil.example\u{2028}\u{202e}");
+    let message =
+        filled("a {{ device.name }} b", "", "x\r\nBcc: all@example.org\n\nhttp://evil.example\u{2028}\u{202e}");
     assert_eq!(message.subject, "About x Bcc: all@example.org http://evil.example");
     assert_eq!(message.text, "a x Bcc: all@example.org http://evil.example b");
     let long = "x".repeat(5_000);

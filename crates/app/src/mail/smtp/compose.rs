@@ -4,9 +4,9 @@
 use super::settings::{SmtpSettings, address};
 use crate::mail::Letter;
 use control::mail::one_line;
+use lettre::Address;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart, MultiPartKind, SinglePart};
-use lettre::Address;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The longest subject, in characters.
@@ -38,10 +38,15 @@ pub(super) fn compose(settings: &SmtpSettings, letter: &Letter) -> Result<Compos
     let parts = MultiPart::builder()
         .kind(MultiPartKind::Alternative)
         .boundary(format!("=_{}", letter.id))
-        .singlepart(SinglePart::plain(letter.text.clone()))
-        .singlepart(SinglePart::html(letter.html.clone()));
+        .singlepart(SinglePart::plain(lines(&letter.text)))
+        .singlepart(SinglePart::html(lines(&letter.html)));
     let message = builder.multipart(parts).map_err(|cause| format!("The message cannot be made: {cause}."))?;
     Ok(Composed { recipient, bytes: message.formatted() })
+}
+
+/// The text with one kind of line end, the one of mail: a lone CR or LF is none that two mail servers read alike.
+fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n")
 }
 
 /// Says that nobody wrote this by hand, so that absence notes do not answer it (RFC 3834).

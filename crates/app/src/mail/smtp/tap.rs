@@ -1,4 +1,4 @@
-//! The connection below STARTTLS. Refuses a mail server, or whoever stands between, that says more in the clear than
+//! A connection that begins in the clear. Refuses a mail server, or whoever stands between, that says more in the clear than
 //! the answer to STARTTLS: what came with it would be taken for answers of the encrypted connection.
 
 use lettre::transport::smtp::client::AsyncTokioStream;
@@ -32,7 +32,10 @@ enum Stage {
 impl Tap {
     /// A connection to this port.
     pub(super) async fn connect(server: &str, port: u16) -> io::Result<Self> {
-        Ok(Self { stream: TcpStream::connect((server, port)).await?, stage: Stage::Clear })
+        let stream = TcpStream::connect((server, port)).await?;
+        // The text and the final dot are written apart: the dot must not wait for the text to be acknowledged.
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, stage: Stage::Clear })
     }
 }
 
@@ -43,7 +46,11 @@ impl AsyncTokioStream for Tap {
 }
 
 impl AsyncRead for Tap {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         let read = &buffer.filled()[before..];
