@@ -8,16 +8,20 @@ pub mod audit;
 pub mod backup;
 mod certificate;
 pub mod config;
+pub mod credentials;
 mod damage;
 pub mod devices;
 mod effects;
 mod error;
 mod frames;
+pub mod idempotency;
 pub mod init;
 pub mod keys;
 pub mod mail;
+pub mod page;
 pub mod password;
 pub mod plane;
+mod recent;
 pub mod restore;
 pub mod runs;
 pub mod scrub;
@@ -26,7 +30,7 @@ pub mod snapshots;
 pub mod states;
 pub mod users;
 
-pub use actor::{AdminActor, DeviceActor};
+pub use actor::{AdminActor, CredentialActor, DeviceActor, Doer};
 pub use config::Config;
 pub use db::DeviceAbout;
 pub use error::AppError;
@@ -53,6 +57,8 @@ pub struct App {
     pub config: Config,
     /// What is known of devices' states for a moment.
     pub states: states::DeviceStates,
+    /// And of credentials of the admin API.
+    pub credentials: credentials::Credentials,
     /// What computes the hashes of passwords.
     pub passwords: password::Passwords,
     /// What uploads, commits and restores share.
@@ -92,8 +98,9 @@ impl App {
         let passwords = password::Passwords::new(&config, entropy.as_ref());
         let keys = keys::Keys::new(master, repositories);
         let states = states::DeviceStates::default();
+        let credentials = credentials::Credentials::default();
         let plane = plane::DataPlane::new(&config);
         let mailer = mail::SmtpSettings::of(&config)?.map(|settings| Arc::new(mail::Smtp::new(settings)) as _);
-        Ok(App { db, store, clock, entropy, keys, config, states, passwords, plane, mailer })
+        Ok(App { db, store, clock, entropy, keys, config, states, credentials, passwords, plane, mailer })
     }
 }

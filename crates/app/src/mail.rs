@@ -11,8 +11,8 @@ mod tick;
 
 pub use engine::{Message, SUBJECT_BYTES_MAX, TEXT_BYTES_MAX, Template, Values};
 pub use manage::{
-    MailPage, MailView, TemplateView, list, resend, show, template_list, template_preview, template_reset,
-    template_set, template_show, test,
+    MailView, TemplateView, list, resend, show, template_list, template_preview, template_reset, template_set,
+    template_show, test,
 };
 pub use port::{Answer, Letter, Mailer};
 pub(crate) use smtp::is_mailbox;

@@ -100,6 +100,18 @@ impl MailPolicy {
     }
 }
 
+impl MailOutcome {
+    /// The stable word. Never fails.
+    pub const fn word(self) -> &'static str {
+        match self {
+            MailOutcome::Accepted => "accepted",
+            MailOutcome::Temporary => "temporary",
+            MailOutcome::Permanent => "permanent",
+            MailOutcome::Unclear => "unclear",
+        }
+    }
+}
+
 impl MailStatus {
     /// Every status, in the order of docs/control.md.
     pub const ALL: [MailStatus; 5] =

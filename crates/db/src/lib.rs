@@ -3,6 +3,7 @@
 
 mod activation;
 mod admin;
+mod api_credential;
 mod audit;
 mod batch;
 mod challenge;
@@ -10,6 +11,7 @@ mod chunk;
 mod credential;
 mod device;
 mod error;
+mod idempotency;
 mod mail;
 mod pack;
 mod repository;
@@ -26,7 +28,14 @@ mod user;
 
 pub use activation::{ActivationRow, activation_get, activation_insert};
 pub use admin::{AdminRow, admin_insert, admin_list};
-pub use audit::{AuditRow, audit_get_newest, audit_insert, audit_list};
+pub use api_credential::{
+    ApiCredentialRow, api_credential_get, api_credential_get_by_hash, api_credential_insert, api_credential_list,
+    api_credential_revoke_update, api_credential_used_update,
+};
+pub use audit::{
+    AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_head_update, audit_insert, audit_list,
+    audit_list_newest,
+};
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
     ChunkRow, ClosedRow, Place, Shape, chunk_count_list, chunk_insert, chunk_list, chunk_missing_list,
@@ -37,11 +46,15 @@ pub use credential::{
     credential_revoke_update,
 };
 pub use device::{
-    DeviceAbout, DeviceRow, DeviceStandingRow, device_binding_update, device_epoch_update, device_get, device_insert,
-    device_last_snapshot_update, device_list, device_list_by_user, device_seen_update, device_standing_get,
-    device_state_update,
+    DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, DeviceStandingRow, device_binding_update, device_epoch_update,
+    device_get, device_insert, device_last_snapshot_update, device_list, device_list_by_user, device_page_list,
+    device_seen_update, device_standing_get, device_state_update,
 };
 pub use error::DbError;
+pub use idempotency::{
+    IdempotencyRow, idempotency_answer_update, idempotency_busy_update, idempotency_done_update, idempotency_get,
+    idempotency_insert, idempotency_remove, idempotency_remove_old,
+};
 pub use mail::{
     MailRow, mail_claim_update, mail_expired_update, mail_get, mail_insert, mail_list, mail_list_due, mail_over_remove,
     mail_overdue_get, mail_queued_update, mail_stale_update, mail_step_update, mail_tried_get, mail_waiting_update,
@@ -67,4 +80,7 @@ pub use snapshot::{
 };
 pub use template::{TemplateRow, template_get, template_list, template_remove, template_update};
 pub use tx::{Db, Tx};
-pub use user::{UserRow, user_get, user_get_by_email, user_insert, user_list, user_password_update};
+pub use user::{
+    UserFilter, UserListRow, UserRow, user_get, user_get_by_email, user_insert, user_list, user_listed_get,
+    user_page_list, user_password_update, user_state_update,
+};

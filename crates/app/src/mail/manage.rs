@@ -4,14 +4,12 @@
 use super::catalogue::{self, KINDS, Kind};
 use super::{Answer, Letter, Message, POLICY, Template, Values};
 use crate::audit::{self, Deed};
+use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError};
 use base::{Count, MailId, Timestamp};
 use control::mail::MailStatus;
 use control::{Permit, Refusal};
 use db::{MailRow, TemplateRow, Tx};
-
-/// Messages of one page at most.
-const PAGE_MAX: u32 = 1_000;
 
 /// A template as an admin sees it.
 #[derive(Clone, Debug)]
@@ -55,21 +53,12 @@ pub struct MailView {
     pub sent_at: Option<Timestamp>,
 }
 
-/// A page of the outbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MailPage {
-    /// The newest first.
-    pub messages: Vec<MailView>,
-    /// The last of them, if there are more: the next page is after it.
-    pub next: Option<MailId>,
-}
-
-/// Every template: those of the program in the order of docs/mail.md, then those that were added for campaigns.
+/// The templates: those of the program in the order of docs/mail.md, then those that were added for campaigns.
 ///
 /// # Errors
-/// `not_permitted`; the database does not answer.
-pub async fn template_list(app: &App, actor: &AdminActor) -> Result<Vec<TemplateView>, AppError> {
-    actor.need(Permit::MailManage)?;
+/// `not_permitted`; `request_malformed` for a cursor that no page gave; the database does not answer.
+pub async fn template_list(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<TemplateView>, AppError> {
+    actor.need(Permit::SettingRead)?;
     let during = || AppError::db("listing templates");
     let mut tx = app.db.read().await.map_err(during())?;
     let mut set = db::template_list(&mut tx).await.map_err(during())?;
@@ -83,7 +72,12 @@ pub async fn template_list(app: &App, actor: &AdminActor) -> Result<Vec<Template
         Some(template_view(kind, &row.name.clone(), Some(row)))
     });
     views.extend(added);
-    Ok(views)
+    if let Some([after]) = ask.key::<1>()? {
+        let at = views.iter().position(|view| view.name.as_bytes() == after);
+        views.drain(..=part(at)?);
+    }
+    views.truncate(ask.rows() as usize);
+    Ok(ask.page(views, |view| [view.name.as_bytes().to_vec()], |view| view))
 }
 
 /// One template.
@@ -91,7 +85,7 @@ pub async fn template_list(app: &App, actor: &AdminActor) -> Result<Vec<Template
 /// # Errors
 /// `template_unknown`; `not_permitted`.
 pub async fn template_show(app: &App, actor: &AdminActor, name: &str) -> Result<TemplateView, AppError> {
-    actor.need(Permit::MailManage)?;
+    actor.need(Permit::SettingRead)?;
     let kind = kind(name)?;
     let during = || AppError::db("reading a template");
     let mut tx = app.db.read().await.map_err(during())?;
@@ -109,7 +103,7 @@ pub async fn template_set(
     name: &str,
     template: Template,
 ) -> Result<TemplateView, AppError> {
-    actor.need(Permit::MailManage)?;
+    actor.need(Permit::SettingManage)?;
     let kind = kind(name)?;
     template.inspect(kind)?;
     let now = app.clock.now();
@@ -128,7 +122,7 @@ pub async fn template_set(
 /// # Errors
 /// `template_unknown`; `not_permitted`.
 pub async fn template_reset(app: &App, actor: &AdminActor, name: &str) -> Result<TemplateView, AppError> {
-    actor.need(Permit::MailManage)?;
+    actor.need(Permit::SettingManage)?;
     let kind = kind(name)?;
     let during = || AppError::db("resetting a template");
     let mut tx = app.db.write().await.map_err(during())?;
@@ -150,7 +144,7 @@ pub async fn template_preview(
     name: &str,
     draft: Option<Template>,
 ) -> Result<Message, AppError> {
-    actor.need(Permit::MailManage)?;
+    actor.need(Permit::SettingRead)?;
     let kind = kind(name)?;
     let mut tx = app.db.read().await.map_err(AppError::db("reading a template"))?;
     let values = super::common(&mut tx, Values::samples(), "anna@example.org").await?;
@@ -163,30 +157,29 @@ pub async fn template_preview(
     }
 }
 
-/// The outbox, the newest first: at most `limit` messages of this status or of any, after `after`.
+/// The outbox, the newest first, of this status or of any.
 ///
 /// # Errors
-/// `mail_unknown` when `after` is gone; `not_permitted`.
+/// `not_permitted`; `request_malformed` for a cursor that no page gave; the database does not answer.
 pub async fn list(
     app: &App,
     actor: &AdminActor,
     status: Option<MailStatus>,
-    after: Option<MailId>,
-    limit: u32,
-) -> Result<MailPage, AppError> {
-    actor.need(Permit::MailManage)?;
-    let during = || AppError::db("listing messages");
-    let mut tx = app.db.read().await.map_err(during())?;
-    let before = match after {
-        Some(id) => Some((row(&mut tx, id).await?.created_at, id)),
+    ask: &PageAsk,
+) -> Result<Page<MailView>, AppError> {
+    actor.need(Permit::SettingRead)?;
+    let before = match ask.key::<2>()? {
+        Some([at, id]) => {
+            let at = Timestamp::from_ms(i64::from_le_bytes(part(at.try_into().ok())?));
+            Some((at, MailId::from_bytes(part(id.try_into().ok())?)))
+        }
         None => None,
     };
-    let limit = limit.clamp(1, PAGE_MAX);
-    let mut rows = db::mail_list(&mut tx, status, before, limit + 1).await.map_err(during())?;
-    let more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
-    let next = rows.last().map(|row| row.id).filter(|_| more);
-    Ok(MailPage { messages: rows.into_iter().map(view).collect(), next })
+    let during = || AppError::db("listing messages");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let rows = db::mail_list(&mut tx, status, before, ask.rows()).await.map_err(during())?;
+    let key = |row: &MailRow| [row.created_at.as_ms().to_le_bytes().to_vec(), row.id.as_bytes().to_vec()];
+    Ok(ask.page(rows, key, view))
 }
 
 /// One message.
@@ -194,7 +187,7 @@ pub async fn list(
 /// # Errors
 /// `mail_unknown`; `not_permitted`.
 pub async fn show(app: &App, actor: &AdminActor, id: MailId) -> Result<MailView, AppError> {
-    actor.need(Permit::MailManage)?;
+    actor.need(Permit::SettingRead)?;
     let mut tx = app.db.read().await.map_err(AppError::db("reading a message"))?;
     row(&mut tx, id).await.map(view)
 }
@@ -205,7 +198,7 @@ pub async fn show(app: &App, actor: &AdminActor, id: MailId) -> Result<MailView,
 /// # Errors
 /// `mail_not_over`, `mail_wiped`, `mail_off`, `mail_unknown`; `not_permitted`.
 pub async fn resend(app: &App, actor: &AdminActor, id: MailId) -> Result<MailView, AppError> {
-    actor.need(Permit::MailManage)?;
+    actor.need(Permit::SettingManage)?;
     if app.mailer.is_none() {
         return Err(Refusal::MailOff.into());
     }
@@ -226,7 +219,7 @@ pub async fn resend(app: &App, actor: &AdminActor, id: MailId) -> Result<MailVie
 /// # Errors
 /// `mail_off`, `email_invalid`; `not_permitted`.
 pub async fn test(app: &App, actor: &AdminActor, recipient: &str) -> Result<Answer, AppError> {
-    actor.need(Permit::MailManage)?;
+    actor.need(Permit::SettingManage)?;
     let mailer = app.mailer.as_ref().ok_or(Refusal::MailOff)?;
     let recipient = crate::users::email_parse(recipient)?;
     let (now, id) = (app.clock.now(), MailId::mint(app.entropy.as_ref()));
@@ -249,7 +242,7 @@ async fn deed(
     subject: &str,
     detail: String,
 ) -> Result<(), AppError> {
-    audit::write(tx, now, Deed { actor: actor.to_string(), action, subject: subject.to_owned(), detail }).await
+    audit::write(tx, now, Deed { action, subject: subject.to_owned(), detail, ..Deed::by(actor) }).await
 }
 
 fn kind(name: &str) -> Result<&'static Kind, AppError> {

@@ -1,7 +1,8 @@
 //! The outbox: queued with what it tells of, sent once, and never again when nobody knows whether it was sent.
 
 use crate::world::{USER, World, code};
-use app::mail::{Answer, Draft, Letter, Mailer, Queued, Template, Values};
+use app::mail::{Answer, Draft, Letter, MailView, Mailer, Queued, Template, Values};
+use app::page::PageAsk;
 use app::{AdminActor, App};
 use async_trait::async_trait;
 use base::{AdminId, Clock as _, DeviceId, MailId, Span, Timestamp};
@@ -103,6 +104,10 @@ async fn row(app: &App, id: MailId) -> MailRow {
     db::mail_get(&mut tx, id).await.expect("the database answers").expect("it is there")
 }
 
+async fn listed(world: &World, status: Option<MailStatus>) -> Vec<MailView> {
+    app::mail::list(&world.app, &ADMIN, status, &PageAsk::first()).await.expect("permitted").items
+}
+
 async fn status(world: &World, id: MailId) -> MailStatus {
     row(&world.app, id).await.status
 }
@@ -126,7 +131,7 @@ async fn a_message_is_sent_once_whatever_is_queued_and_ticked_again() {
     assert_eq!(*fake.rests.lock().expect("no test panics with it"), 1, "a connection is closed when nothing is left");
     world.clock.advance(Span::days(88));
     tick(&world).await;
-    assert!(app::mail::list(&world.app, &ADMIN, None, None, 9).await.expect("permitted").messages.is_empty());
+    assert!(listed(&world, None).await.is_empty());
 }
 
 #[tokio::test]
@@ -261,8 +266,7 @@ async fn while_the_mail_server_is_away_one_message_is_tried_and_all_wait_and_non
         world.clock.advance(Span::minutes(40));
     }
     tick(&world).await;
-    let page = app::mail::list(&world.app, &ADMIN, Some(MailStatus::Sent), None, 99).await.expect("permitted");
-    assert_eq!((page.messages.len(), fake.heard().len()), (20, 25));
+    assert_eq!((listed(&world, Some(MailStatus::Sent)).await.len(), fake.heard().len()), (20, 25));
 
     let late = queued(&world, "late").await;
     let other = queued(&world, "other").await;
@@ -384,7 +388,7 @@ async fn an_organisations_own_template_is_used_from_then_on_and_a_bad_one_never_
     assert_eq!(code(set("none", "a").await), "template_unknown");
     set("deactivated", "Own {{ device.name }} {{ user.email }}").await.expect("a good template");
     set("campaign_spring", "{{ reason }}").await.expect("a good template");
-    let views = app::mail::template_list(&world.app, &ADMIN).await.expect("permitted");
+    let views = app::mail::template_list(&world.app, &ADMIN, &PageAsk::first()).await.expect("permitted").items;
     let own: Vec<&str> = views.iter().filter(|view| view.set.is_some()).map(|view| view.name.as_str()).collect();
     assert_eq!(own, ["deactivated", "campaign_spring"]);
     let shown = app::mail::template_preview(&world.app, &ADMIN, "deactivated", None).await.expect("a good template");
@@ -450,8 +454,7 @@ async fn without_a_mail_server_nothing_is_queued_and_a_change_goes_on() {
     let changed = app::devices::change(&world.app, &ADMIN, device.actor.device, Event::Suspend).await;
     assert!(matches!(changed.expect("allowed").state, State::Suspended { .. }));
     tick(&world).await;
-    let page = app::mail::list(&world.app, &ADMIN, None, None, 9).await.expect("permitted");
-    assert_eq!((page.messages, page.next), (vec![], None));
+    assert_eq!(listed(&world, None).await, []);
     assert_eq!(code(app::mail::test(&world.app, &ADMIN, "u@example.org").await), "mail_off");
     assert_eq!(code(app::mail::resend(&world.app, &ADMIN, MailId::from_bytes([1; 16])).await), "mail_off");
 }
@@ -478,8 +481,9 @@ async fn the_outbox_is_listed_in_pages_the_newest_first() {
     }
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = app::mail::list(&world.app, &ADMIN, Some(MailStatus::Queued), after, 2).await.expect("permitted");
-        seen.extend(page.messages.iter().map(|message| message.id));
+        let ask = PageAsk::new(after, Some(2)).expect("a good page");
+        let page = app::mail::list(&world.app, &ADMIN, Some(MailStatus::Queued), &ask).await.expect("permitted");
+        seen.extend(page.items.iter().map(|message| message.id));
         after = page.next;
         if after.is_none() {
             break;
@@ -489,6 +493,6 @@ async fn the_outbox_is_listed_in_pages_the_newest_first() {
     seen.sort();
     ids.sort();
     assert_eq!(seen, ids);
-    let gone = Some(MailId::from_bytes([1; 16]));
-    assert_eq!(code(app::mail::list(&world.app, &ADMIN, None, gone, 2).await), "mail_unknown");
+    let wrong = PageAsk::new(Some("gone".to_owned()), None).expect("it is looked at later");
+    assert_eq!(code(app::mail::list(&world.app, &ADMIN, None, &wrong).await), "request_malformed");
 }
