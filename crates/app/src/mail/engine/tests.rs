@@ -1,3 +1,5 @@
+//! What a template can do, and what becomes of values that mean harm. Refuses templates that are not the engine's.
+
 use super::*;
 use crate::mail::catalogue::{KINDS, kind_of};
 

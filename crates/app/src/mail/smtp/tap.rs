@@ -1,5 +1,5 @@
-//! A connection that begins in the clear. Refuses a mail server, or whoever stands between, that says more in the clear than
-//! the answer to STARTTLS: what came with it would be taken for answers of the encrypted connection.
+//! A connection that begins in the clear. Refuses a mail server, or whoever stands between, that says more than the
+//! answer to STARTTLS before the encryption: it would be taken for answers of the encrypted connection.
 
 use lettre::transport::smtp::client::AsyncTokioStream;
 use std::io;
