@@ -2,16 +2,19 @@
 //! their range, and secrets (those are files under `keys/`). `KEYS` is the only list of keys: defaults, the
 //! parser, `holdfast-server config` and docs/operating.md all follow it.
 
-use crate::AppError;
+use crate::{AppError, mail};
 use base::{Bytes, Span};
 use control::token::Networks;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 /// The name of the file in the data directory.
 pub const CONFIG_FILE: &str = "holdfast.toml";
 /// The largest configuration file that is read.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// The longest text of a key.
+const TEXT_BYTES_MAX: usize = 1_000;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +23,22 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// How the connection to the mail server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// It begins in the clear, and nothing is sent before it is encrypted.
+    Starttls,
+    /// It is encrypted from the start.
+    Tls,
+    /// It is not.
+    None,
+}
+
+impl MailSecurity {
+    const ALL: [(&'static str, MailSecurity); 3] =
+        [("starttls", MailSecurity::Starttls), ("tls", MailSecurity::Tls), ("none", MailSecurity::None)];
 }
 
 /// What an operator can choose. `KEYS` says what each field means.
@@ -53,6 +72,16 @@ pub struct Config {
     pub database_password_file: String,
     pub proxy_trusted: Networks,
     pub activation_source_rate: u64,
+    pub mail_server: String,
+    pub mail_port: u64,
+    pub mail_security: MailSecurity,
+    pub mail_plain_remote: bool,
+    pub mail_user: String,
+    pub mail_password_file: String,
+    pub mail_ca_file: String,
+    pub mail_from: String,
+    pub mail_reply_to: String,
+    pub mail_per_minute: u64,
 }
 
 impl Default for Config {
@@ -85,6 +114,16 @@ impl Default for Config {
             database_password_file: String::new(),
             proxy_trusted: Networks::default(),
             activation_source_rate: 6_000,
+            mail_server: String::new(),
+            mail_port: 587,
+            mail_security: MailSecurity::Starttls,
+            mail_plain_remote: false,
+            mail_user: String::new(),
+            mail_password_file: String::new(),
+            mail_ca_file: String::new(),
+            mail_from: String::new(),
+            mail_reply_to: String::new(),
+            mail_per_minute: 120,
         }
     }
 }
@@ -105,6 +144,9 @@ enum Field {
     AddressMaybe(fn(&mut Config) -> &mut Option<SocketAddr>),
     Level(fn(&mut Config) -> &mut String),
     Format(fn(&mut Config) -> &mut LogFormat),
+    Security(fn(&mut Config) -> &mut MailSecurity),
+    /// A text; empty, or one for which the function says yes. The words say what it must be.
+    Text(fn(&mut Config) -> &mut String, fn(&str) -> bool, &'static str),
     Switch(fn(&mut Config) -> &mut bool),
     /// Empty, or the address of a PostgreSQL database, without a password.
     DatabaseUrl(fn(&mut Config) -> &mut String),
@@ -124,7 +166,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Every key, in the order in which they are shown.
-pub const KEYS: [Key; 27] = [
+pub const KEYS: &[Key] = &[
     Key {
         name: "listen",
         meaning: "Address and port on which devices reach the server.",
@@ -264,6 +306,56 @@ pub const KEYS: [Key; 27] = [
                   limit.",
         field: Field::Number(|c| &mut c.activation_source_rate, 0, 1_000_000),
     },
+    Key {
+        name: "mail.server",
+        meaning: "Name of the mail server that takes the messages to users and admins; empty: no mail is sent.",
+        field: Field::Text(|c| &mut c.mail_server, is_word, "a name or an address without a port"),
+    },
+    Key {
+        name: "mail.port",
+        meaning: "Its port: 587 for starttls, 465 for tls, as a rule.",
+        field: Field::Number(|c| &mut c.mail_port, 1, 65_535),
+    },
+    Key {
+        name: "mail.security",
+        meaning: "starttls: encrypted before anything is said; tls: encrypted from the start; none: in the clear.",
+        field: Field::Security(|c| &mut c.mail_security),
+    },
+    Key {
+        name: "mail.plain_remote",
+        meaning: "Whether none may be used with a mail server on another machine.",
+        field: Field::Switch(|c| &mut c.mail_plain_remote),
+    },
+    Key {
+        name: "mail.user",
+        meaning: "The name to log in with; empty: no login.",
+        field: Field::Text(|c| &mut c.mail_user, is_line, "one line"),
+    },
+    Key {
+        name: "mail.password_file",
+        meaning: "File with the password, read whenever a connection is made.",
+        field: Field::Text(|c| &mut c.mail_password_file, is_path, "a path that begins with /"),
+    },
+    Key {
+        name: "mail.ca_file",
+        meaning: "File with the certificates of authorities, as PEM, to trust instead of the system's.",
+        field: Field::Text(|c| &mut c.mail_ca_file, is_path, "a path that begins with /"),
+    },
+    Key {
+        name: "mail.from",
+        meaning: "The sender, like Backups <backup@example.org>.",
+        field: Field::Text(|c| &mut c.mail_from, mail::is_mailbox, "an e-mail address, with or without a name"),
+    },
+    Key {
+        name: "mail.reply_to",
+        meaning: "Where answers go; empty: to the sender.",
+        field: Field::Text(|c| &mut c.mail_reply_to, mail::is_mailbox, "an e-mail address, with or without a name"),
+    },
+    Key {
+        name: "mail.per_minute",
+        meaning: "Messages sent in a minute, at most.",
+        field: Field::Number(|c| &mut c.mail_per_minute, 1, 100_000),
+    },
 ];
 
 impl Config {
@@ -292,6 +384,7 @@ impl Config {
         let table: toml::Table = text.parse().map_err(|cause: toml::de::Error| wrong(cause.message()))?;
         let mut config = Self::default();
         set_all(&mut config, "", &table)?;
+        config.mail_inspect()?;
         Ok(config)
     }
 
@@ -308,6 +401,12 @@ impl Config {
                 LogFormat::Text => "\"text\"".to_owned(),
                 LogFormat::Json => "\"json\"".to_owned(),
             },
+            Field::Security(of) => {
+                let chosen = *of(&mut copy);
+                let word = MailSecurity::ALL.iter().find(|(_, security)| *security == chosen);
+                format!("\"{}\"", word.map_or("", |(word, _)| word))
+            }
+            Field::Text(of, ..) => toml::Value::String(of(&mut copy).clone()).to_string(),
             Field::Switch(of) => of(&mut copy).to_string(),
             Field::DatabaseUrl(of) | Field::File(of) => toml::Value::String(of(&mut copy).clone()).to_string(),
             Field::Number(of, ..) => of(&mut copy).to_string(),
@@ -318,6 +417,23 @@ impl Config {
                 format!("[{}]", quoted.join(", "))
             }
         }
+    }
+
+    /// Fails when the keys for mail do not go together.
+    fn mail_inspect(&self) -> Result<(), AppError> {
+        let is_here = self.mail_server.eq_ignore_ascii_case("localhost")
+            || self.mail_server.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let plain = self.mail_security == MailSecurity::None && !is_here && !self.mail_plain_remote;
+        let said = match () {
+            () if self.mail_server.is_empty() => return Ok(()),
+            () if self.mail_from.is_empty() => "`mail.from` must be set when `mail.server` is",
+            () if !self.mail_user.is_empty() && self.mail_password_file.is_empty() => {
+                "`mail.password_file` must be set when `mail.user` is"
+            }
+            () if plain => "`mail.security` is none for another machine, which only `mail.plain_remote` allows",
+            () => return Ok(()),
+        };
+        Err(wrong(said))
     }
 }
 
@@ -370,6 +486,15 @@ fn set(config: &mut Config, key: &Key, value: &toml::Value) -> Result<(), AppErr
             *of(config) = url.ok_or_else(|| wrong(&format!("`{}` must be {wanted}", key.name)))?.to_owned();
         }
         Field::File(of) => *of(config) = value.as_str().ok_or_else(|| refuse("the path of a file"))?.to_owned(),
+        Field::Security(of) => {
+            let word = value.as_str().unwrap_or_default();
+            let known = MailSecurity::ALL.iter().find(|(known, _)| *known == word);
+            *of(config) = known.ok_or_else(|| refuse("\"starttls\", \"tls\" or \"none\""))?.1;
+        }
+        Field::Text(of, fits, wanted) => {
+            let text = value.as_str().filter(|text| text.is_empty() || (text.len() <= TEXT_BYTES_MAX && fits(text)));
+            *of(config) = text.ok_or_else(|| refuse(wanted))?.to_owned();
+        }
         Field::Switch(of) => *of(config) = value.as_bool().ok_or_else(|| refuse("true or false"))?,
         Field::Number(of, min, max) => *of(config) = number(min, max)?,
         Field::Span(of, unit, min, max) => *of(config) = Span::ms(number(min, max)? * unit),
@@ -394,6 +519,18 @@ fn is_database_url(url: &str) -> bool {
     })
 }
 
+fn is_line(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+fn is_word(text: &str) -> bool {
+    is_line(text) && !text.chars().any(char::is_whitespace)
+}
+
+fn is_path(text: &str) -> bool {
+    is_line(text) && Path::new(text).is_absolute()
+}
+
 fn wrong(what: &str) -> AppError {
     AppError::invalid("config_invalid", format!("{CONFIG_FILE}: {what}."))
 }
@@ -410,7 +547,7 @@ mod tests {
     fn an_empty_file_gives_the_defaults_and_every_default_can_be_written_out() {
         assert_eq!(Config::parse("").expect("empty"), Config::default());
         let defaults = Config::default();
-        for key in &KEYS {
+        for key in KEYS {
             let line = format!("{} = {}", key.name, defaults.shown(key));
             assert_eq!(Config::parse(&line).expect(&line), defaults, "{line}");
         }
@@ -441,6 +578,19 @@ mod tests {
             ("database.url = \"postgres://u:p@h/d\"", "the password belongs in the file"),
             ("database.url = \"postgres://h/d?user=u&password=p\"", "the password belongs in the file"),
             ("= 1", "holdfast.toml"),
+            ("mail.server = \"m.example.org\"", "`mail.from` must be set"),
+            ("mail.server = \"m.example.org:25\"\nmail.from = \"no address\"", "`mail.from` must be an e-mail"),
+            ("mail.from = \"a@example.org\\nBcc: b@example.org\"", "`mail.from` must be an e-mail"),
+            ("mail.security = \"ssl\"", "`mail.security` must be \"starttls\""),
+            ("mail.password_file = \"password\"", "`mail.password_file` must be a path"),
+            (
+                "mail.server = \"m.example.org\"\nmail.from = \"a@example.org\"\nmail.security = \"none\"",
+                "only `mail.plain_remote` allows",
+            ),
+            (
+                "mail.server = \"m.example.org\"\nmail.from = \"a@example.org\"\nmail.user = \"a\"",
+                "`mail.password_file` must be set",
+            ),
         ] {
             assert!(sentence(text).contains(said), "{text}: {}", sentence(text));
         }

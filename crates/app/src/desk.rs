@@ -98,7 +98,7 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
         }
     };
     let key = waiting.as_ref().map(|waiting| &waiting.device_key);
-    let epoch = effects::carry_out(&mut tx, now, &device, &effects, key).await?.epoch;
+    let epoch = effects::carry_out(app, &mut tx, now, &device, &state, &effects, key).await?.epoch;
     db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
     db::device_epoch_update(&mut tx, id, epoch).await.map_err(during())?;
     if let Some(waiting) = &waiting {
@@ -132,7 +132,7 @@ pub async fn refuse(app: &App, actor: &AdminActor, id: DeviceId, reason: &str) -
     }
     let event = Event::Delete { purge_after: now + app.config.device_undelete };
     let (state, effects) = lifecycle::step(now, &device.state, &event)?;
-    let epoch = effects::carry_out(&mut tx, now, &device, &effects, None).await?.epoch;
+    let epoch = effects::carry_out(app, &mut tx, now, &device, &state, &effects, None).await?.epoch;
     db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
     db::waiting_refused_update(&mut tx, id, &reason, now).await.map_err(during())?;
     audit::write(

@@ -232,7 +232,7 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
     let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| unknown(id))?;
     match lifecycle::step(now, &device.state, &event) {
         Ok((state, effects)) => {
-            let carried = effects::carry_out(&mut tx, now, &device, &effects, None).await?;
+            let carried = effects::carry_out(app, &mut tx, now, &device, &state, &effects, None).await?;
             let epoch = carried.epoch;
             db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
             db::device_epoch_update(&mut tx, id, epoch).await.map_err(during())?;

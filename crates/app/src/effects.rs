@@ -3,10 +3,11 @@
 
 mod policy;
 
-use crate::AppError;
+use crate::mail::{self, Audience};
+use crate::{App, AppError};
 use base::Timestamp;
 use control::policy::PolicyChanges;
-use control::{Effect, Refusal};
+use control::{Effect, Refusal, State};
 use db::{DeviceRow, Tx};
 
 /// What has become of a device.
@@ -18,14 +19,16 @@ pub(crate) struct CarriedOut {
     pub(crate) changes: PolicyChanges,
 }
 
-/// Carries out `effects` for a device, in order. `key` is the key that the request brings, for `IssueCredential`.
+/// Carries out `effects` for a device that comes to `state`, in order. `key` is the key that the request brings, for `IssueCredential`.
 ///
 /// # Errors
 /// The database does not answer; `signature_invalid` when a key must be bound and none is there.
 pub(crate) async fn carry_out(
+    app: &App,
     tx: &mut Tx,
     now: Timestamp,
     device: &DeviceRow,
+    state: &State,
     effects: &[Effect],
     key: Option<&[u8; 32]>,
 ) -> Result<CarriedOut, AppError> {
@@ -64,12 +67,10 @@ pub(crate) async fn carry_out(
             // The job that purges finds its work by the state.
             Effect::PurgeData => {}
             Effect::NotifyUser(notice) => {
-                let word = notice.word();
-                tracing::info!(device.id = %device.id, notice = word, "the user is to be told: {word}");
+                mail::notice_queue(app, tx, now, device, state, Audience::User, *notice).await?;
             }
             Effect::NotifyAdmins(notice) => {
-                let word = notice.word();
-                tracing::info!(device.id = %device.id, notice = word, "admins are to be told: {word}");
+                mail::notice_queue(app, tx, now, device, state, Audience::Admins, *notice).await?;
             }
         }
     }

@@ -23,6 +23,7 @@ pub mod identity;
 pub mod init;
 pub mod keys;
 pub mod lanes;
+pub mod mail;
 pub mod page;
 pub mod password;
 pub mod passwords;
@@ -81,6 +82,8 @@ pub struct App {
     pub lanes: lanes::Lanes,
     /// Who else knows people.
     pub identity: identity::Identity,
+    /// The way to the mail server; `None` when none is set, and no mail is sent.
+    pub mailer: Option<Arc<dyn mail::Mailer>>,
 }
 
 impl App {
@@ -119,6 +122,21 @@ impl App {
         let plane = plane::DataPlane::new(&config);
         let lanes = lanes::Lanes::new(&config, &clock, &entropy);
         let identity = identity::Identity::default();
-        Ok(App { db, store, clock, entropy, keys, config, states, credentials, passwords, plane, lanes, identity })
+        let mailer = mail::SmtpSettings::of(&config)?.map(|settings| Arc::new(mail::Smtp::new(settings)) as _);
+        Ok(App {
+            db,
+            store,
+            clock,
+            entropy,
+            keys,
+            config,
+            states,
+            credentials,
+            passwords,
+            plane,
+            lanes,
+            identity,
+            mailer,
+        })
     }
 }

@@ -7,6 +7,7 @@ pub mod attempts;
 pub mod desk;
 pub mod device_map;
 pub mod lifecycle;
+pub mod mail;
 pub mod password;
 pub mod permit;
 pub mod policy;

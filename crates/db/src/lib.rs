@@ -15,6 +15,7 @@ mod error;
 mod folder;
 mod idempotency;
 mod job_lease;
+mod mail;
 mod pack;
 mod page;
 mod password;
@@ -31,6 +32,7 @@ mod snapshot;
 mod sql;
 mod sqlite;
 mod tally;
+mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod ticket;
@@ -80,6 +82,10 @@ pub use idempotency::{
     idempotency_insert, idempotency_remove, idempotency_remove_old,
 };
 pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_update};
+pub use mail::{
+    MailRow, mail_claim_update, mail_expired_update, mail_get, mail_insert, mail_list, mail_list_due, mail_over_remove,
+    mail_overdue_get, mail_queued_update, mail_stale_update, mail_step_update, mail_tried_get, mail_waiting_update,
+};
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
     pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_missing_list, repository_damages_get,
@@ -117,6 +123,7 @@ pub use snapshot::{
     snapshot_list_by_device,
 };
 pub use tally::{tally_get, tally_remove_old, tally_update};
+pub use template::{TemplateRow, template_get, template_list, template_remove, template_update};
 pub use ticket::{
     TicketRow, ticket_get, ticket_get_by_hash, ticket_insert, ticket_list, ticket_revoked_update, ticket_used_update,
 };

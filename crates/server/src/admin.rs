@@ -25,12 +25,14 @@ pub(crate) mod desk;
 pub(crate) mod device_map;
 pub(crate) mod devices;
 pub(crate) mod extract;
+pub(crate) mod mail;
 pub(crate) mod once;
 pub(crate) mod openapi;
 pub(crate) mod passwords;
 pub(crate) mod policies;
 pub(crate) mod profiles;
 pub(crate) mod snapshots;
+pub(crate) mod templates;
 pub(crate) mod tickets;
 pub(crate) mod tokens;
 pub(crate) mod users;
@@ -60,6 +62,8 @@ pub(crate) fn table() -> Vec<Entry> {
         device_map::routes(),
         desk::routes(),
         passwords::routes(),
+        templates::routes(),
+        mail::routes(),
     ];
     resources.into_iter().flatten().collect()
 }

@@ -6,6 +6,7 @@ mod desk;
 mod device;
 mod device_map;
 mod init;
+mod mail;
 mod organisation;
 mod password_policy;
 mod policy;
@@ -15,6 +16,7 @@ mod run;
 mod scrub;
 mod secret;
 mod snapshot;
+mod template;
 mod ticket;
 mod token;
 mod user;
@@ -109,6 +111,12 @@ pub enum Command {
     /// List snapshots.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
+    /// Show and change the templates of messages.
+    #[command(subcommand)]
+    Template(template::Template),
+    /// Show the outbox, send a message again, send a test.
+    #[command(subcommand)]
+    Mail(mail::Mail),
     /// Read the whole repository and compare it with its names.
     Scrub(scrub::Scrub),
     /// Print every configuration key with its default and its meaning.
@@ -163,6 +171,8 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
         Command::Desk(command) => command.answer(&desk).await,
         Command::PasswordPolicy(policy) => policy.answer(&desk).await,
         Command::Snapshot(snapshot) => snapshot.answer(&desk).await,
+        Command::Template(template) => template.answer(&desk).await,
+        Command::Mail(mail) => mail.answer(&desk).await,
         Command::Scrub(scrub) => scrub.answer(&desk).await,
         Command::Config => config::answer(&desk),
         Command::Fingerprint => init::fingerprint(&desk),

@@ -45,6 +45,8 @@ enum From {
     Server,
     /// This command.
     Cargo(&'static str),
+    /// A package of Debian's for the system's own Python; elsewhere one of Python's, by pip.
+    Python { apt: &'static str, pip: &'static str },
 }
 
 const NEEDS: &[Need] = &[
@@ -84,6 +86,13 @@ const NEEDS: &[Need] = &[
         probe: &["cargo", "deny", "--version"],
         what_for: "licences and sources of the dependencies (some minutes to build)",
         from: From::Cargo("cargo install --locked cargo-deny"),
+    },
+    Need {
+        name: "aiosmtpd",
+        // Where the first python3 is not the system's, what apt-get installs is for the other.
+        probe: &["sh", "-c", "python3 -c 'import aiosmtpd' || /usr/bin/python3 -c 'import aiosmtpd'"],
+        what_for: "the mail server that the tests of mail send to",
+        from: From::Python { apt: "python3-aiosmtpd", pip: "aiosmtpd" },
     },
 ];
 
@@ -144,8 +153,20 @@ fn commands(missing: &[&Need], manager: Option<&Manager>, is_root: bool) -> anyh
         }
     }
     for need in missing {
-        if let From::Cargo(command) = need.from {
-            commands.push(command.to_owned());
+        match need.from {
+            From::System | From::Server => {}
+            From::Cargo(command) => commands.push(command.to_owned()),
+            From::Python { apt, pip } => match manager.filter(|manager| manager.program == "apt-get") {
+                Some(_) => {
+                    let sudo = if is_root { "" } else { "sudo " };
+                    let update = format!("{sudo}apt-get update");
+                    if !commands.contains(&update) {
+                        commands.push(update);
+                    }
+                    commands.push(format!("{sudo}apt-get install -y {apt}"));
+                }
+                None => commands.push(format!("python3 -m pip install {pip}")),
+            },
         }
     }
     Ok(commands)
@@ -200,6 +221,16 @@ mod tests {
             true,
             &["apk add build-base", "rustup component add rustfmt", "cargo install --locked cargo-deny"],
         );
+    }
+
+    #[test]
+    fn a_module_of_python_comes_from_debian_where_that_is_and_else_from_pip() {
+        let apt = "apt-get install -y python3-aiosmtpd";
+        check(&["aiosmtpd"], "apt-get", true, &["apt-get update", apt]);
+        check(&["aiosmtpd"], "apt-get", false, &["sudo apt-get update", &format!("sudo {apt}")]);
+        check(&["cc", "aiosmtpd"], "apt-get", true, &["apt-get update", "apt-get install -y gcc g++", apt]);
+        check(&["aiosmtpd"], "dnf", true, &["python3 -m pip install aiosmtpd"]);
+        check(&["aiosmtpd"], "no manager", false, &["python3 -m pip install aiosmtpd"]);
     }
 
     #[test]

@@ -145,7 +145,7 @@ async fn carry_out(
     let Way { event, basis, resembles } = way;
     let (state, effects) = lifecycle::step(now, &record.state, &event)?;
     let effects::CarriedOut { epoch, changes } =
-        effects::carry_out(tx, now, &record, &effects, Some(&activation.device_key)).await?;
+        effects::carry_out(app, tx, now, &record, &state, &effects, Some(&activation.device_key)).await?;
     db::device_state_update(tx, record.id, &state).await.map_err(during())?;
     db::device_binding_update(tx, record.id, epoch, &activation.about, now).await.map_err(during())?;
     assert!(epoch > record.epoch, "every way into service that a device asks for issues a credential");

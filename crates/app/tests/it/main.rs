@@ -5,14 +5,17 @@
 mod backup;
 mod desk;
 mod device_map;
+mod fake_smtp;
 mod hostile;
 mod machine;
+mod mail;
 mod on_postgres;
 mod password;
 mod policy;
 mod quota;
 mod restore;
 mod scrub;
+mod smtp;
 mod ticket;
 mod token;
 mod world;

@@ -573,6 +573,24 @@ refusals! {
         "store_full", Unavailable, After(STORE_FULL_POLL),
         "The server has no space left for backups. Nothing stored is lost; \
          backups go on by themselves once there is space.";
+    // Mail.
+
+    /// An admin wants a message sent again that is not over, or that was sent.
+    MailNotOver {
+        /// Where it stands.
+        status: &'static str
+    },
+        "mail_not_over", Conflict, WhenChanged,
+        "Only a message that failed, or of which it is unclear whether it was sent, can be sent again; \
+         this one is {status}.";
+    /// The text of a message is gone, since it held a secret.
+    MailWiped,
+        "mail_wiped", Conflict, Never,
+        "The text of this message held a secret and is not kept. Make a new link or a new ticket instead.";
+    /// No mail server is set.
+    MailOff,
+        "mail_off", Refused, WhenChanged,
+        "This server sends no mail: set mail.server and mail.from in its configuration first.";
     /// The server is busy or about to stop.
     ServerBusy {
         /// When to ask again.

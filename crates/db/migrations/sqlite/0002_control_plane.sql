@@ -323,17 +323,27 @@ CREATE TABLE mail (
     id         BLOB PRIMARY KEY,
     -- What it is about: the same is never queued twice.
     occasion   TEXT NOT NULL UNIQUE,
+    template   TEXT NOT NULL,
     recipient  TEXT NOT NULL,
     subject    TEXT NOT NULL,
+    -- Both are wiped when the message is sent, and when one with a secret is over.
     text       TEXT NOT NULL,
     html       TEXT NOT NULL,
+    -- Holds a link or a code that proves who asks: never shown.
+    secret     BIGINT NOT NULL DEFAULT 0,
     status     TEXT NOT NULL CHECK (status IN ('queued', 'sending', 'sent', 'failed', 'unclear')),
+    -- Grows with every attempt: the answer to an older one changes nothing.
     attempts   BIGINT NOT NULL DEFAULT 0,
+    -- When it has to change by itself: queued, the next attempt; sending, it is unclear; else, it is removed.
     due_at     BIGINT NOT NULL,
+    give_up_at BIGINT NOT NULL,
+    tried_at   BIGINT,
     last_error TEXT NOT NULL DEFAULT '',
     created_at BIGINT NOT NULL,
     sent_at    BIGINT
 );
+CREATE INDEX mail_by_try ON mail (tried_at);
+CREATE INDEX mail_by_time ON mail (created_at, id);
 CREATE INDEX mail_by_due ON mail (status, due_at);
 
 -- ---------------------------------------------------------------------------------------------------- admin API

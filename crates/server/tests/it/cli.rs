@@ -123,6 +123,42 @@ fn init_refuses_what_it_cannot_use_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn templates_are_shown_set_and_reset_and_a_test_message_says_why_it_was_not_taken() {
+    let desk = Desk::initialised();
+    let (_, listed) = desk.json(&["template", "list"]);
+    assert!(listed["items"].as_array().is_some_and(|items| items.len() > 20), "{listed}");
+    let text = desk.dir.path().join("text");
+    let path = text.to_str().expect("text");
+    std::fs::write(&text, "{{ device.name }} until {{ dedline }}\n").expect("own file");
+    let set = ["template", "set", "held", "--subject", "Hold on", "--text-file", path];
+    let (_, refused) = desk.json(&set);
+    assert_eq!(refused["error"]["code"], "template_invalid");
+    assert!(refused["error"]["sentence"].as_str().is_some_and(|said| said.contains("`dedline`")), "{refused}");
+    std::fs::write(&text, "{{ device.name }} until {{ deadline }}\n").expect("own file");
+    let (good, set) = desk.json(&set);
+    assert!(good && set["set_by"] == "admin command", "{set}");
+    let shown = desk.run(&["template", "preview", "held"]);
+    assert_eq!(said(&shown), "Subject: Hold on\n\nAnna's laptop until 2027-01-31 12:00 UTC\n");
+    assert_eq!(desk.refused(&["template", "show", "../held"]), "template_unknown");
+    let (good, reset) = desk.json(&["template", "reset", "held"]);
+    assert!(good && reset["set_at_ms"].is_null(), "{reset}");
+
+    assert_eq!(desk.refused(&["mail", "test", "you@example.org"]), "mail_off");
+    // A port that was free a moment ago: nobody listens.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let config = desk.data().join("holdfast.toml");
+    let before = std::fs::read_to_string(&config).expect("init makes it");
+    let mail = "[mail]\nserver = \"127.0.0.1\"\nsecurity = \"none\"\nfrom = \"Backups <backup@example.org>\"\n";
+    std::fs::write(&config, format!("{before}\n{mail}port = {port}\n")).expect("own file");
+    let (good, tested) = desk.json(&["mail", "test", "you@example.org"]);
+    assert_eq!((good, &tested["outcome"]), (false, &Value::from("temporary")), "{tested}");
+    assert!(tested["said"].as_str().is_some_and(|said| said.contains("No connection to 127.0.0.1")), "{tested}");
+    let (good, outbox) = desk.json(&["mail", "list", "--status", "failed"]);
+    assert!(good && outbox["items"].as_array().is_some_and(Vec::is_empty), "{outbox}");
+    assert_eq!(desk.refused(&["mail", "show", "eml_00000000000000000000000000"]), "mail_unknown");
+}
+
+#[test]
 fn users_are_added_listed_and_given_passwords() {
     let desk = Desk::initialised();
     let (good, added) = desk.add_user("Anna@Example.org");
