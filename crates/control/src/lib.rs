@@ -3,13 +3,17 @@
 
 pub mod access;
 pub mod activation;
+pub mod campaign;
+pub mod counter;
 pub mod lifecycle;
 pub mod password;
 pub mod permit;
 mod proof;
 mod refusal;
+pub mod slots;
 mod state;
 mod user;
+pub mod watch;
 
 pub use lifecycle::{Effect, Event, Notice, Verdict};
 pub use permit::{Permit, Permits};

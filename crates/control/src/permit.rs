@@ -24,6 +24,10 @@ pub enum Permit {
     RepositoryScrub,
     /// Read the audit log.
     AuditRead,
+    /// See reset campaigns, their boards and evidence, the conflict desk and the watch.
+    CampaignRead,
+    /// Make, start, pause and end reset campaigns; decide conflicts.
+    CampaignManage,
 }
 
 /// A set of permits: what a role or a credential gives.
@@ -32,7 +36,7 @@ pub struct Permits(u32);
 
 impl Permit {
     /// Every permit, in the order of docs/control.md.
-    pub const ALL: [Permit; 8] = [
+    pub const ALL: [Permit; 10] = [
         Permit::DeviceRead,
         Permit::DeviceManage,
         Permit::UserRead,
@@ -41,6 +45,8 @@ impl Permit {
         Permit::SnapshotRestore,
         Permit::RepositoryScrub,
         Permit::AuditRead,
+        Permit::CampaignRead,
+        Permit::CampaignManage,
     ];
 
     /// The stable word. Never fails.
@@ -54,6 +60,8 @@ impl Permit {
             Permit::SnapshotRestore => "snapshot_restore",
             Permit::RepositoryScrub => "repository_scrub",
             Permit::AuditRead => "audit_read",
+            Permit::CampaignRead => "campaign_read",
+            Permit::CampaignManage => "campaign_manage",
         }
     }
 
