@@ -7,7 +7,7 @@ use crate::remote::{Around, Connection};
 use crate::state::{DeviceKey, Pending, Server, State, StateDir};
 use base::DeviceId;
 use format::StoredPath;
-use protocol::agent::activation::{ActivationReply, ActivationRequest, Choice, Proof};
+use protocol::agent::activation::{ActivationAnswer, ActivationReply, ActivationRequest, Choice, OldKey, Proof};
 use protocol::{Hex, Text, Versions};
 
 const LOCK_FILE: &str = "activation.lock";
@@ -67,7 +67,15 @@ pub async fn run(around: &Around, dir: &StateDir, ask: Ask) -> Result<Activated,
 
     let (pending, key) = pending(around, dir, &ask.server.url, &email, &ask.choice)?;
     let request = request(pending, &key, prover);
-    let reply = connection.activate(&request).await.map_err(AgentError::Remote)?;
+    let reply = match connection.activate(&request).await.map_err(AgentError::Remote)? {
+        ActivationAnswer::Activated(reply) => *reply,
+        // Not asked for: this release cannot ask a person, nor wait.
+        ActivationAnswer::Question(_) => {
+            let sentence = "the server asks which device this computer is: name it with --choice";
+            return Err(AgentError::state("activation_question", sentence));
+        }
+        ActivationAnswer::Waiting(waiting) => return Err(AgentError::state("activation_waiting", waiting.detail)),
+    };
 
     let kept = before.map(|(state, _)| state.folders).unwrap_or_default();
     let folders = if ask.folders.is_empty() { kept } else { ask.folders };
@@ -140,13 +148,19 @@ fn request(pending: Pending, key: &DeviceKey, prover: Prover) -> ActivationReque
         evidence: pending.evidence,
         platform: evidence::platform(),
         choice: pending.choice,
+        can_ask: false,
+        restore: None,
+        old_key: None,
     };
     // Neither proof nor signature is among the signed bytes, so both are put in afterwards.
     let signed = request.signed_bytes();
     request.signature = Hex(key.sign(&signed));
-    request.proof = match prover {
-        Prover::Password(password) => Proof::Password { password },
-        Prover::OldKey(device, old) => Proof::OldKey { device: Text(device), signature: Hex(old.sign(&signed)) },
-    };
+    match prover {
+        Prover::Password(password) => request.proof = Proof::Password { password },
+        Prover::OldKey(device, old) => {
+            request.proof = Proof::OldKey;
+            request.old_key = Some(OldKey { device: Text(device), signature: Hex(old.sign(&signed)) });
+        }
+    }
     request
 }

@@ -1,9 +1,13 @@
 //! Every message of protocol version 1 as it travels, frozen in testdata/protocol/v1. A change of these bytes is a
 //! change of the protocol: devices in the field speak them. `HOLDFAST_GOLDEN=write` writes files that are missing.
 
-use base::{DeviceId, RepositoryId, RunId, SnapshotId};
-use protocol::agent::activation::{ActivationReply, ActivationRequest, Choice, Evidence, Platform, Proof};
+use base::{DeviceId, FolderId, RepositoryId, RunId, SnapshotId};
+use protocol::agent::activation::{
+    ActivationAnswer, ActivationQuestion, ActivationReply, ActivationRequest, ActivationWaiting, Choice, Evidence,
+    OldKey, Platform, Proof, Replaceable, Restore,
+};
 use protocol::agent::fetch::{Parcel, ParcelChunk, ParcelReader, encode_end};
+use protocol::agent::policy::{FolderChange, PolicyChanges, ValueChange};
 use protocol::agent::run::{
     BeginReply, BeginRequest, CommitReply, EntryProblem, Limits, Purpose, SnapshotDetail, SnapshotListReply, Totals,
     UploadReply,
@@ -62,7 +66,7 @@ fn a_request_with_a_field_that_nobody_knows_is_refused_and_an_answer_is_not() {
     assert!(serde_json::from_str::<SessionRequest>(&with_more("session-request")).is_err());
     assert!(serde_json::from_str::<BeginRequest>(&with_more("begin-request-backup")).is_err());
     // An older endpoint must be able to read what a newer server adds.
-    assert!(serde_json::from_str::<ActivationReply>(&with_more("activation-reply")).is_ok());
+    assert!(serde_json::from_str::<ActivationAnswer>(&with_more("activation-reply")).is_ok());
     assert!(serde_json::from_str::<BeginReply>(&with_more("begin-reply-backup")).is_ok());
     assert!(serde_json::from_str::<CommitReply>(&with_more("commit-reply")).is_ok());
     assert!(serde_json::from_str::<Problem>(&with_more("problem")).is_ok());
@@ -70,14 +74,24 @@ fn a_request_with_a_field_that_nobody_knows_is_refused_and_an_answer_is_not() {
 
 fn activation(files: &mut Golden) {
     files.json("activation-request-password", &activation_request(password()));
-    let old_key = Proof::OldKey { device: DEVICE, signature: Hex([0x0d; 64]) };
-    files.json("activation-request-old-key", &activation_request(old_key));
+    let old_key = Some(OldKey { device: DEVICE, signature: Hex([0x0d; 64]) });
+    files.json("activation-request-old-key", &ActivationRequest { old_key, ..activation_request(Proof::OldKey) });
+    let ticket = Proof::Ticket { code: "HT-0123-4567-89AB-CDEF".to_owned() };
+    files.json("activation-request-ticket", &activation_request(ticket));
+    let token = Proof::Token { token: "hft2_0123456789".to_owned() };
+    files.json("activation-request-token", &activation_request(token));
     let add = ActivationRequest { choice: Choice::Add, ..activation_request(password()) };
     files.json("activation-request-add", &add);
     let replace = Choice::Replace { device: DEVICE };
     files.json("activation-request-replace", &ActivationRequest { choice: replace, ..activation_request(password()) });
-    files.json("activation-reply", &activation_reply(Some(snapshot())));
-    files.json("activation-reply-first", &activation_reply(None));
+    let asks = ActivationRequest { can_ask: true, restore: Some(Restore::Data), ..activation_request(password()) };
+    files.json("activation-request-asks", &asks);
+    files.json("activation-reply", &activated(Some(snapshot())));
+    files.json("activation-reply-first", &activated(None));
+    files.json("activation-reply-question", &ActivationAnswer::Question(question()));
+    let detail = "An admin has to approve this computer first.".to_owned();
+    let waiting = ActivationWaiting { device: DEVICE, detail, retry_after_ms: 300_000 };
+    files.json("activation-reply-waiting", &ActivationAnswer::Waiting(waiting));
 }
 
 fn session(files: &mut Golden) {
@@ -85,9 +99,12 @@ fn session(files: &mut Golden) {
     files.json("hello-reply", &hello);
     files.json("challenge-request", &ChallengeRequest { device: DEVICE });
     files.json("challenge-reply", &ChallengeReply { challenge: Hex([0xc4; 48]), expires_in_ms: 60_000 });
-    let request = SessionRequest { device: DEVICE, challenge: Hex([0xc4; 48]), signature: Hex([0x51; 64]) };
+    let request =
+        SessionRequest { device: DEVICE, challenge: Hex([0xc4; 48]), signature: Hex([0x51; 64]), counter: None };
     files.json("session-request", &request);
-    let reply = SessionReply { token: "hfd1_0123456789".to_owned(), expires_in_ms: 900_000 };
+    let counter = Some(Hex([0xc0; 56]));
+    files.json("session-request-counter", &SessionRequest { counter, ..request });
+    let reply = SessionReply { token: "hfd1_0123456789".to_owned(), expires_in_ms: 900_000, counter: Hex([0xc0; 56]) };
     files.written("session-reply", &reply);
 }
 
@@ -111,7 +128,7 @@ fn password() -> Proof {
 fn activation_request(proof: Proof) -> ActivationRequest {
     let email = match proof {
         Proof::Password { .. } => "anna@example.org".to_owned(),
-        Proof::OldKey { .. } => String::new(),
+        Proof::Ticket { .. } | Proof::Token { .. } | Proof::OldKey => String::new(),
     };
     ActivationRequest {
         request: Hex([0xa1; 16]),
@@ -127,18 +144,41 @@ fn activation_request(proof: Proof) -> ActivationRequest {
         },
         platform: Platform { os: "linux".to_owned(), arch: "x86_64".to_owned(), agent: "0.0.0".to_owned() },
         choice: Choice::Auto,
+        can_ask: false,
+        restore: None,
+        old_key: None,
     }
 }
 
-fn activation_reply(snapshot: Option<SnapshotDetail>) -> ActivationReply {
-    ActivationReply {
+fn activated(snapshot: Option<SnapshotDetail>) -> ActivationAnswer {
+    let folder = FolderChange { folder: Text(FolderId::from_bytes([0xf0; 16])), path: "${home}/Documents".to_owned() };
+    let value = ValueChange { key: "interval".to_owned(), was: "1d".to_owned(), now: "4h".to_owned() };
+    let came_back = snapshot.is_some();
+    let changes = PolicyChanges { kept: false, folders: vec![folder], values: vec![value] };
+    ActivationAnswer::Activated(Box::new(ActivationReply {
         device: DEVICE,
         epoch: 2,
         rights: "full".to_owned(),
-        outcome: if snapshot.is_some() { "reactivated" } else { "new" }.to_owned(),
+        outcome: if came_back { "reactivated" } else { "new" }.to_owned(),
         user: "anna@example.org".to_owned(),
         snapshot,
-    }
+        restore: if came_back { Restore::None } else { Restore::All },
+        changes: if came_back { changes } else { PolicyChanges::default() },
+        catch_up_at_ms: came_back.then_some(NOW_MS + 60_000),
+    }))
+}
+
+fn question() -> ActivationQuestion {
+    let replaceable = Replaceable {
+        device: DEVICE,
+        name: "anna-laptop".to_owned(),
+        state: "active".to_owned(),
+        host_name: "anna-laptop".to_owned(),
+        serial: "PF-2XYZ".to_owned(),
+        last_backup_at_ms: Some(NOW_MS),
+        snapshots: 12,
+    };
+    ActivationQuestion { replaceable: vec![replaceable], adding_refused: None, suggestion: Choice::Add }
 }
 
 fn snapshot() -> SnapshotDetail {
@@ -192,6 +232,10 @@ fn device() -> DeviceReply {
         snapshot: Some(snapshot()),
         snapshots: 12,
         now_ms: NOW_MS,
+        orders: vec!["wipe".to_owned()],
+        catch_up_at_ms: Some(NOW_MS + 60_000),
+        policy_revision: 7,
+        support: Some("help@example.org".to_owned()),
     }
 }
 

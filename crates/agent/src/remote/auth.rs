@@ -62,7 +62,7 @@ impl Auth {
         let call = wire::post("/v1/sessions/challenge", &ChallengeRequest { device });
         let ChallengeReply { challenge, .. } = exchange(http, &call, meter).await?;
         let signature = Hex(self.key.sign(&signed_bytes(self.device, &challenge.0)));
-        let call = wire::post("/v1/sessions", &SessionRequest { device, challenge, signature });
+        let call = wire::post("/v1/sessions", &SessionRequest { device, challenge, signature, counter: None });
         exchange(http, &call, meter).await.map_err(|mut failed| {
             // The answer to a challenge was lost, or came late: with another one it may come through.
             if matches!(failed.error.code.as_str(), "challenge_used" | "challenge_expired") {

@@ -5,7 +5,7 @@ use super::{Connection, wire};
 use base::RunId;
 use bytes::Bytes;
 use engine::RemoteError;
-use protocol::agent::activation::{ActivationReply, ActivationRequest};
+use protocol::agent::activation::{ActivationAnswer, ActivationRequest};
 use protocol::agent::run::{BeginReply, BeginRequest, SnapshotDetail, SnapshotListReply};
 use protocol::agent::session::HelloReply;
 use protocol::agent::status::DeviceReply;
@@ -26,7 +26,7 @@ impl Connection {
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn activate(&self, request: &ActivationRequest) -> Result<ActivationReply, RemoteError> {
+    pub async fn activate(&self, request: &ActivationRequest) -> Result<ActivationAnswer, RemoteError> {
         self.ask_json(&wire::post("/v1/activations", request)).await
     }
 

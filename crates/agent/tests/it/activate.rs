@@ -5,7 +5,7 @@ use agent::activation::{self, Ask, AskProof};
 use agent::state::{Pin, Server, StateDir};
 use base::{DeviceId, SeededEntropy, Span};
 use format::StoredPath;
-use protocol::agent::activation::{ActivationRequest, Choice, Proof};
+use protocol::agent::activation::{ActivationRequest, Choice, OldKey, Proof};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::json;
 use tempfile::TempDir;
@@ -22,7 +22,8 @@ fn device() -> DeviceId {
 fn accepted(epoch: u64) -> Reply {
     let reply = json!({
         "device": device().to_string(), "epoch": epoch, "rights": "full", "outcome": "new",
-        "user": "anna@example.com", "snapshot": null,
+        "user": "anna@example.com", "snapshot": null, "answer": "activated", "restore": "none",
+        "changes": { "kept": false, "folders": [], "values": [] }, "catch_up_at_ms": null,
     });
     Reply::Json(200, reply)
 }
@@ -68,7 +69,7 @@ async fn a_password_makes_a_device_and_an_old_key_brings_it_back() {
     assert!(matches!(&first.proof, Proof::Password { password } if password == "correct horse"));
     verify(&first.device_key.0, &first, &first.signature.0);
     assert_eq!(first.device_key.0, key.public());
-    let Proof::OldKey { device: record, signature } = &second.proof else { panic!("{:?}", second.proof) };
+    let Some(OldKey { device: record, signature }) = &second.old_key else { panic!("{:?}", second.proof) };
     assert_eq!((record.0, second.email.as_str()), (device(), ""));
     verify(&key.public(), &second, &signature.0);
     verify(&new_key.public(), &second, &second.signature.0);

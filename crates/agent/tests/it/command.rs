@@ -182,7 +182,10 @@ fn taker(number: usize, request: &Request) -> Reply {
             }),
         ),
         ("POST", "challenge") => Reply::Json(200, json!({ "challenge": "05".repeat(48), "expires_in_ms": 60_000 })),
-        ("POST", "sessions") => Reply::Json(200, json!({ "token": format!("t{number}"), "expires_in_ms": 900_000 })),
+        ("POST", "sessions") => Reply::Json(
+            200,
+            json!({ "token": format!("t{number}"), "expires_in_ms": 900_000, "counter": "00".repeat(56) }),
+        ),
         ("POST", "runs") => Reply::Json(
             200,
             json!({
@@ -208,7 +211,8 @@ fn taker(number: usize, request: &Request) -> Reply {
             200,
             json!({
                 "device": device.to_string(), "name": "laptop", "user": "anna@example.com", "state": "active",
-                "rights": "full", "snapshot": snapshot, "snapshots": 1, "now_ms": 5,
+                "rights": "full", "snapshot": snapshot, "snapshots": 1, "now_ms": 5, "orders": [],
+                "catch_up_at_ms": null, "policy_revision": 0, "support": null,
             }),
         ),
         ("PUT", _) => Reply::Json(200, json!({ "chunks_new": 5 })),

@@ -26,10 +26,10 @@ pub(crate) async fn challenge(at: At, FromJson(request): FromJson<ChallengeReque
 
 /// `POST /v1/sessions`.
 pub(crate) async fn open(at: At, FromJson(request): FromJson<SessionRequest>) -> Reply<SessionReply> {
-    let SessionRequest { device: Text(device), challenge: Hex(challenge), signature: Hex(signature) } = request;
+    let SessionRequest { device: Text(device), challenge: Hex(challenge), signature: Hex(signature), .. } = request;
     let signed = signed_bytes(device, &challenge);
     let session = app::session::open(&at.app, device, &challenge, &signed, &signature).await?;
-    Ok(Yes(SessionReply { token: session.token, expires_in_ms: session.span.as_ms() }))
+    Ok(Yes(SessionReply { token: session.token, expires_in_ms: session.span.as_ms(), counter: Hex([0; 56]) }))
 }
 
 /// `GET /v1/device`.
@@ -44,5 +44,9 @@ pub(crate) async fn device(at: AtDevice) -> Reply<DeviceReply> {
         snapshot: own.snapshot.as_ref().map(detail),
         snapshots: own.snapshots.0,
         now_ms: own.now.as_ms(),
+        orders: Vec::new(),
+        catch_up_at_ms: None,
+        policy_revision: 0,
+        support: None,
     }))
 }

@@ -2,7 +2,7 @@
 
 use crate::world::{Device, EMAIL, PASSWORD, World, password, sign};
 use base::{DeviceId, Span};
-use protocol::agent::activation::{ActivationReply, Choice, Proof};
+use protocol::agent::activation::{ActivationReply, Choice, OldKey};
 use protocol::{Hex, Text};
 
 const ROUTE: &str = "/v1/activations";
@@ -113,7 +113,7 @@ async fn an_old_key_of_nobody_or_a_wrong_one_gets_the_same_answer() {
     let device = Device::activated(&world, "laptop").await;
     let (_, mut unknown) = device.return_with_old_key();
     let (_, mut wrong) = Device { id: device.id, ..Device::new("laptop") }.return_with_old_key();
-    if let Proof::OldKey { device, .. } = &mut unknown.proof {
+    if let Some(OldKey { device, .. }) = &mut unknown.old_key {
         *device = Text(DeviceId::from_bytes([9; 16]));
     }
     wrong.email = String::new();

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use protocol::agent::activation::{ActivationReply, ActivationRequest, Choice, Evidence, Platform, Proof};
+use protocol::agent::activation::{ActivationReply, ActivationRequest, Choice, Evidence, OldKey, Platform, Proof};
 use protocol::agent::session::{ChallengeReply, ChallengeRequest, SessionReply, SessionRequest, signed_bytes};
 use protocol::{Hex, Problem, Text};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -258,6 +258,9 @@ impl Device {
             evidence: Evidence { host_name: self.host_name.clone(), ..Evidence::default() },
             platform,
             choice,
+            can_ask: false,
+            restore: None,
+            old_key: None,
         };
         asked.signature = Hex(sign(&self.key, &asked.signed_bytes()));
         asked
@@ -266,10 +269,9 @@ impl Device {
     /// A signed request to activate a new key, proved by this device's key. Gives the new key's device too.
     pub fn return_with_old_key(&self) -> (Device, ActivationRequest) {
         let next = Device::new(&self.host_name);
-        let unsigned = Proof::OldKey { device: Text(self.id), signature: Hex([0; 64]) };
-        let mut asked = next.activation("", unsigned);
+        let mut asked = next.activation("", Proof::OldKey);
         let signature = Hex(sign(&self.key, &asked.signed_bytes()));
-        asked.proof = Proof::OldKey { device: Text(self.id), signature };
+        asked.old_key = Some(OldKey { device: Text(self.id), signature });
         (next, asked)
     }
 
@@ -288,7 +290,7 @@ impl Device {
     /// The signed answer to a challenge.
     pub fn answer_to(&self, challenge: &[u8; 48]) -> SessionRequest {
         let signature = Hex(sign(&self.key, &signed_bytes(self.id, challenge)));
-        SessionRequest { device: Text(self.id), challenge: Hex(*challenge), signature }
+        SessionRequest { device: Text(self.id), challenge: Hex(*challenge), signature, counter: None }
     }
 
     /// A request with this device's token.

@@ -150,6 +150,9 @@ fn an_activation_a_status_and_a_list_have_these_fields() {
         outcome: "reactivated".to_owned(),
         user: "anna@example.com".to_owned(),
         snapshot: Some(detail()),
+        restore: protocol::agent::activation::Restore::None,
+        changes: protocol::agent::policy::PolicyChanges::default(),
+        catch_up_at_ms: None,
     };
     let expected = json!({
         "server": "https://backup.example.com", "device": state().device.to_string(), "epoch": 3,
@@ -167,6 +170,10 @@ fn an_activation_a_status_and_a_list_have_these_fields() {
         snapshot: Some(detail()),
         snapshots: 12,
         now_ms: 99,
+        orders: Vec::new(),
+        catch_up_at_ms: None,
+        policy_revision: 0,
+        support: None,
     };
     let expected = json!({
         "server": "https://backup.example.com", "device": state().device.to_string(), "epoch": 3,
