@@ -33,7 +33,18 @@ pub async fn write(tx: &mut Tx, now: Timestamp, deed: Deed<'_>) -> Result<(), Ap
     let newest = db::audit_get_newest(tx).await.map_err(AppError::db("reading the audit log"))?;
     let (seq, before) = newest.unwrap_or((0, GENESIS));
     let Deed { actor, action, subject, detail } = deed;
-    let mut row = AuditRow { seq: seq + 1, at: now, actor, action: action.to_owned(), subject, detail, hash: GENESIS };
+    let mut row = AuditRow {
+        seq: seq + 1,
+        at: now,
+        actor,
+        action: action.to_owned(),
+        subject,
+        detail,
+        source: String::new(),
+        proof: String::new(),
+        version: 1,
+        hash: GENESIS,
+    };
     row.hash = hash(&before, &row);
     db::audit_insert(tx, &row).await.map_err(AppError::db("writing the audit log"))
 }

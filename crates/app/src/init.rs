@@ -158,7 +158,8 @@ async fn database(
     let mut salt = [0; 16];
     entropy.fill(&mut salt);
     let password_hash = hash_now(password, price, &salt);
-    let admin = AdminRow { id: AdminId::mint(entropy), email: email.to_owned(), password_hash };
+    let admin =
+        AdminRow { id: AdminId::mint(entropy), email: email.to_owned(), password_hash, permits: "all".to_owned() };
     db::admin_insert(&mut tx, &admin, now).await.map_err(during())?;
     let deed = audit::Deed {
         actor: AdminActor::Command.to_string(),

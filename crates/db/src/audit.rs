@@ -5,6 +5,7 @@ use crate::error::failed;
 use crate::row::Columns as _;
 use crate::{DbError, Tx};
 use base::Timestamp;
+use sqlx::sqlite::SqliteRow;
 
 /// One row of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +22,29 @@ pub struct AuditRow {
     pub subject: String,
     /// The rest, in words.
     pub detail: String,
+    /// From which address it was asked; empty where there is none.
+    pub source: String,
+    /// By which proof, as a stable word; empty where none was needed.
+    pub proof: String,
+    /// Says what the hash covers (docs/control.md, "Audit").
+    pub version: u32,
     /// Covers this row and the hash of the row before.
     pub hash: [u8; 32],
+}
+
+/// Which rows are wanted; `None` means any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter<'a> {
+    /// Of this actor.
+    pub actor: Option<&'a str>,
+    /// Of this action.
+    pub action: Option<&'a str>,
+    /// About this subject.
+    pub subject: Option<&'a str>,
+    /// Not before this time.
+    pub from: Option<Timestamp>,
+    /// Before this time.
+    pub before: Option<Timestamp>,
 }
 
 /// The number and the hash of the newest row.
@@ -43,7 +65,8 @@ pub async fn audit_get_newest(tx: &mut Tx) -> Result<Option<(u64, [u8; 32])>, Db
 /// Constraint: a row with this number is there; the database does not answer.
 pub async fn audit_insert(tx: &mut Tx, row: &AuditRow) -> Result<(), DbError> {
     sqlx::query(
-        "insert into audit (seq, at, actor, action, subject, detail, hash) values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into audit (seq, at, actor, action, subject, detail, source, proof, version, hash) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(row.seq.cast_signed())
     .bind(row.at.as_ms())
@@ -51,6 +74,9 @@ pub async fn audit_insert(tx: &mut Tx, row: &AuditRow) -> Result<(), DbError> {
     .bind(&row.action)
     .bind(&row.subject)
     .bind(&row.detail)
+    .bind(&row.source)
+    .bind(&row.proof)
+    .bind(i64::from(row.version))
     .bind(&row.hash[..])
     .execute(tx.conn())
     .await
@@ -63,25 +89,98 @@ pub async fn audit_insert(tx: &mut Tx, row: &AuditRow) -> Result<(), DbError> {
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn audit_list(tx: &mut Tx, after: u64, limit: u32) -> Result<Vec<AuditRow>, DbError> {
+    audit_list_by(tx, &AuditFilter::default(), after, limit).await
+}
+
+/// At most `limit` rows after number `after` that fit `filter`, in order.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub async fn audit_list_by(
+    tx: &mut Tx,
+    filter: &AuditFilter<'_>,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<AuditRow>, DbError> {
     let rows = sqlx::query(
-        "select seq, at, actor, action, subject, detail, hash from audit where seq > $1 order by seq limit $2",
+        "select seq, at, actor, action, subject, detail, source, proof, version, hash from audit where seq > $1 \
+         and ($2 is null or actor = $2) and ($3 is null or action = $3) and ($4 is null or subject = $4) \
+         and ($5 is null or at >= $5) and ($6 is null or at < $6) order by seq limit $7",
     )
     .bind(after.cast_signed())
+    .bind(filter.actor)
+    .bind(filter.action)
+    .bind(filter.subject)
+    .bind(filter.from.map(Timestamp::as_ms))
+    .bind(filter.before.map(Timestamp::as_ms))
     .bind(i64::from(limit))
     .fetch_all(tx.conn())
     .await
     .map_err(failed("list the audit log"))?;
-    let mut list = Vec::with_capacity(rows.len());
-    for row in &rows {
-        list.push(AuditRow {
-            seq: row.number("seq")?,
-            at: row.time("at")?,
-            actor: row.text("actor")?,
-            action: row.text("action")?,
-            subject: row.text("subject")?,
-            detail: row.text("detail")?,
-            hash: row.bytes("hash")?,
-        });
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &SqliteRow) -> Result<AuditRow, DbError> {
+    Ok(AuditRow {
+        seq: row.number("seq")?,
+        at: row.time("at")?,
+        actor: row.text("actor")?,
+        action: row.text("action")?,
+        subject: row.text("subject")?,
+        detail: row.text("detail")?,
+        source: row.text("source")?,
+        proof: row.text("proof")?,
+        version: row.number("version")?,
+        hash: row.bytes("hash")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn row(seq: u64, actor: &str, action: &str, subject: &str) -> AuditRow {
+        AuditRow {
+            seq,
+            at: Timestamp::from_ms(seq.cast_signed() * 10),
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            detail: "d".to_owned(),
+            source: "2001:db8::1".to_owned(),
+            proof: "password".to_owned(),
+            version: 2,
+            hash: [seq as u8; 32],
+        }
     }
-    Ok(list)
+
+    #[tokio::test]
+    async fn rows_are_found_by_what_they_say_page_by_page() {
+        let temp = testing::empty().await;
+        let mut tx = temp.db.write().await.expect("nobody else writes");
+        let rows = [row(1, "a", "x", "s"), row(2, "b", "x", "s"), row(3, "a", "y", "t"), row(4, "a", "x", "t")];
+        for row in &rows {
+            audit_insert(&mut tx, row).await.expect("new");
+        }
+        assert_eq!(audit_get_newest(&mut tx).await.expect("readable"), Some((4, [4; 32])));
+        assert_eq!(audit_list(&mut tx, 1, 2).await.expect("readable"), rows[1..3]);
+        let any = AuditFilter::default();
+        for (filter, after, found) in [
+            (AuditFilter { actor: Some("a"), ..any }, 0, vec![1, 3, 4]),
+            (AuditFilter { actor: Some("a"), ..any }, 1, vec![3, 4]),
+            (AuditFilter { action: Some("x"), ..any }, 0, vec![1, 2, 4]),
+            (AuditFilter { subject: Some("t"), ..any }, 0, vec![3, 4]),
+            (AuditFilter { actor: Some("a"), action: Some("x"), subject: Some("s"), ..any }, 0, vec![1]),
+            (
+                AuditFilter { from: Some(Timestamp::from_ms(20)), before: Some(Timestamp::from_ms(40)), ..any },
+                0,
+                vec![2, 3],
+            ),
+        ] {
+            let page = audit_list_by(&mut tx, &filter, after, 9).await.expect("readable");
+            assert_eq!(page.iter().map(|row| row.seq).collect::<Vec<u64>>(), found, "{filter:?} after {after}");
+        }
+        assert!(audit_insert(&mut tx, &rows[0]).await.expect_err("it is there").is_constraint());
+    }
 }
