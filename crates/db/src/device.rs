@@ -265,7 +265,8 @@ pub async fn device_last_snapshot_update(tx: &mut Tx, id: DeviceId, snapshot: Sn
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<DeviceRow, DbError> {
+/// A whole row of `device`. Fails as damage when a column holds what none makes.
+pub(crate) fn read(row: &SqliteRow) -> Result<DeviceRow, DbError> {
     Ok(DeviceRow {
         id: DeviceId::from_bytes(row.bytes("id")?),
         user: UserId::from_bytes(row.bytes("user_id")?),
@@ -288,7 +289,8 @@ fn read(row: &SqliteRow) -> Result<DeviceRow, DbError> {
     })
 }
 
-fn state(row: &SqliteRow) -> Result<State, DbError> {
+/// The state that the columns of a row of `device` make. Fails as damage when they make none.
+pub(crate) fn state(row: &SqliteRow) -> Result<State, DbError> {
     let maybe = |column| row.try_get::<Option<String>, _>(column).map_err(failed("read a device's state"));
     let flat = FlatState {
         word: row.text("state")?,

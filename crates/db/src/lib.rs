@@ -6,14 +6,20 @@ mod admin;
 mod api_credential;
 mod audit;
 mod batch;
+mod campaign;
+mod campaign_device;
 mod challenge;
 mod chunk;
+mod conflict;
 mod credential;
 mod device;
+mod device_counter;
+mod device_fleet;
 mod error;
 mod idempotency;
 mod job_lease;
 mod pack;
+mod purge;
 mod repository;
 mod row;
 mod run;
@@ -32,10 +38,21 @@ pub use api_credential::{
     api_credential_revoke_update, api_credential_used_update,
 };
 pub use audit::{AuditFilter, AuditRow, audit_get_newest, audit_insert, audit_list, audit_list_by};
+pub use campaign::{CampaignRow, campaign_get, campaign_insert, campaign_list, campaign_list_open, campaign_update};
+pub use campaign_device::{
+    BoardRow, CampaignDeviceRow, TurnEvidence, TurnStatus, campaign_device_back_list, campaign_device_back_update,
+    campaign_device_evidence_update, campaign_device_excused_update, campaign_device_get, campaign_device_insert,
+    campaign_device_list_board, campaign_device_list_due, campaign_device_list_reset, campaign_device_refused_update,
+    campaign_device_turn_update, campaign_device_watch_get,
+};
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
     ChunkRow, ClosedRow, Place, Shape, chunk_count_list, chunk_insert, chunk_list, chunk_missing_list,
     chunk_unfit_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
+};
+pub use conflict::{
+    ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_list,
+    conflict_seen_update, conflict_update,
 };
 pub use credential::{
     CredentialRow, credential_get_live, credential_get_newest, credential_insert, credential_key_get,
@@ -46,6 +63,12 @@ pub use device::{
     device_last_snapshot_update, device_list, device_list_by_user, device_seen_update, device_standing_get,
     device_state_update,
 };
+pub use device_counter::{DeviceCounterRow, device_counter_get, device_counter_remove, device_counter_update};
+pub use device_fleet::{
+    DeviceFleetRow, DeviceWatchRow, FleetEnds, device_catch_up_update, device_contact_update, device_fleet_list,
+    device_fleet_ends_get, device_good_update, device_list_over, device_list_watched, device_merged_get,
+    device_merged_list, device_merged_update, device_watch_update,
+};
 pub use error::DbError;
 pub use idempotency::{
     IdempotencyRow, idempotency_get, idempotency_insert, idempotency_remove, idempotency_remove_old, idempotency_update,
@@ -55,6 +78,9 @@ pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
     pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_missing_list, repository_damages_get,
     repository_damages_update,
+};
+pub use purge::{
+    device_list_purged_rest, device_rest_remove, run_reported_update, sweep_refused_remove, sweep_tally_remove,
 };
 pub use repository::{
     RepositoryKeyRow, RepositoryRow, repository_insert, repository_key_insert, repository_key_list, repository_list,
@@ -68,7 +94,7 @@ pub use setting::{SettingRow, setting_get, setting_list, setting_remove, setting
 pub use sign_in::{sign_in_failure_get, sign_in_failure_remove, sign_in_failure_remove_old, sign_in_failure_update};
 pub use snapshot::{
     SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_insert, snapshot_list,
-    snapshot_list_by_device,
+    snapshot_list_by_device, snapshot_list_with_merged, snapshot_remove,
 };
 pub use tx::{Db, Tx};
 pub use user::{UserRow, user_get, user_get_by_email, user_insert, user_list, user_password_update};
