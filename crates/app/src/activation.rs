@@ -4,7 +4,7 @@
 use crate::audit::{self, Deed};
 use crate::password::Password;
 use crate::snapshots::{self, SnapshotView};
-use crate::{App, AppError, effects, session, users};
+use crate::{App, AppError, campaigns, conflicts, counters, effects, session, users};
 use base::{DeviceId, Timestamp, UserId};
 use control::access::Verb;
 use control::activation::{Candidate, Choice, Decision, Evidence, Request, Rules, decide};
@@ -64,6 +64,10 @@ pub struct Activated {
     pub user: String,
     /// The newest snapshot of the record at this moment; its root only while this binding may read.
     pub snapshot: Option<SnapshotView>,
+    /// What the device presents at its first session.
+    pub counter: [u8; 56],
+    /// The slot for what it has missed.
+    pub catch_up_at: Option<Timestamp>,
 }
 
 /// How a device came to its record. The words are stable.
@@ -171,7 +175,12 @@ async fn bind(
             let twin = twin.map_or_else(String::new, |twin| format!(", resembles {twin}"));
             (row.device.to_string(), format!("{} by {}, epoch {}{twin}", row.outcome, proved.proof, row.epoch))
         }
-        Err(refusal) => (user.email.clone(), format!("refused: {}", refusal.code())),
+        Err(refusal) => {
+            if let ProvedBy::OldKey { device, .. } = &proved.by {
+                campaigns::came_refused(&mut tx, now, *device, refusal.code()).await?;
+            }
+            (user.email.clone(), format!("refused: {}", refusal.code()))
+        }
     };
     let deed = Deed { actor: format!("user {}", user.id), action: "device_activate", subject, detail };
     audit::write(&mut tx, now, deed).await?;
@@ -266,10 +275,16 @@ async fn carry_out(
         Decision::Add { event: None, resembles: _ } | Decision::Ask(_) => return Err(Refusal::SignInNeeded.into()),
     };
     let (state, effects) = lifecycle::step(now, &record.state, &event)?;
-    let epoch = effects::carry_out(tx, now, &record, &effects, Some(&activation.device_key)).await?;
+    let epoch = effects::carry_out(app, tx, now, &record, &effects, Some(&activation.device_key)).await?;
     db::device_state_update(tx, record.id, &state).await.map_err(during())?;
     db::device_binding_update(tx, record.id, epoch, &activation.about, now).await.map_err(during())?;
     assert!(epoch > record.epoch, "every way into service that a device asks for issues a credential");
+    if let Event::Reactivate { proof } | Event::Replace { proof } = event {
+        campaigns::came_back(tx, now, record.id, proof).await?;
+    }
+    if let Some(twin) = resembles {
+        conflicts::resembles(app, tx, now, record.id, twin).await?;
+    }
     let rights = state.rights().expect("an activation leads to an active device, which has rights");
     Ok(Bound { device: record.id, epoch, rights, outcome: Outcome::of(&event), resembles })
 }
@@ -311,12 +326,16 @@ async fn answer(app: &App, row: ActivationRow) -> Result<Activated, AppError> {
     let mut tx = app.db.read().await.map_err(during())?;
     let device = db::device_get(&mut tx, row.device).await.map_err(during())?.ok_or_else(damaged)?;
     let user = db::user_get(&mut tx, device.user).await.map_err(during())?.ok_or_else(damaged)?;
+    let ends = db::device_fleet_ends_get(&mut tx, row.device).await.map_err(during())?;
     drop(tx);
     // A repeated request must not be a way to read after the binding has ended.
     let reads = device.epoch == row.epoch
         && access::may_of_user(user.state, &device.state, app.clock.now(), Verb::ReadOwnTrees).is_ok();
     let snapshot = snapshots::newest(app, row.device, reads).await?;
-    Ok(Activated { device: row.device, epoch: row.epoch, rights, outcome, user: user.email, snapshot })
+    let counter = counters::first(app, row.device, row.epoch);
+    let catch_up_at = ends.catch_up_at;
+    let (device, epoch) = (row.device, row.epoch);
+    Ok(Activated { device, epoch, rights, outcome, user: user.email, snapshot, counter, catch_up_at })
 }
 
 impl Outcome {

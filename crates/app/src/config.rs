@@ -43,6 +43,8 @@ pub struct Config {
     pub store_reserve: Bytes,
     pub device_hold: Span,
     pub device_undelete: Span,
+    pub device_catch_up: Span,
+    pub device_watch: Span,
     pub metrics_remote: bool,
 }
 
@@ -67,6 +69,8 @@ impl Default for Config {
             store_reserve: Bytes::mib(256),
             device_hold: Span::days(14),
             device_undelete: Span::days(7),
+            device_catch_up: Span::minutes(60),
+            device_watch: Span::days(7),
             metrics_remote: false,
         }
     }
@@ -100,7 +104,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Every key, in the order in which they are shown.
-pub const KEYS: [Key; 19] = [
+pub const KEYS: [Key; 21] = [
     Key {
         name: "listen",
         meaning: "Address and port on which devices reach the server.",
@@ -191,6 +195,16 @@ pub const KEYS: [Key; 19] = [
         name: "device.undelete_days",
         meaning: "How long a deleted device can be brought back with all its data.",
         field: Field::Span(|c| &mut c.device_undelete, DAY, 1, 365),
+    },
+    Key {
+        name: "device.catch_up_minutes",
+        meaning: "Over how long the catch-up backups of devices that come back at once are spread.",
+        field: Field::Span(|c| &mut c.device_catch_up, MINUTE, 0, 10_080),
+    },
+    Key {
+        name: "device.watch_days",
+        meaning: "For how long a device's backups are watched after it has come back, unless its campaign says.",
+        field: Field::Span(|c| &mut c.device_watch, DAY, 0, 365),
     },
     Key {
         name: "metrics.remote",

@@ -2,10 +2,11 @@
 //! is carried out in the transaction that stores the new state.
 
 use crate::audit::{self, Deed};
-use crate::effects;
+use crate::{campaigns, effects};
 use crate::snapshots::{self, SnapshotView};
 use crate::{AdminActor, App, AppError, DeviceActor};
 use base::{Count, DeviceId, SnapshotId, Timestamp};
+use control::access::Verb;
 use control::{Event, Permit, Refusal, Rights, State, lifecycle};
 use db::{DeviceAbout, DeviceRow, Tx};
 use std::collections::HashMap;
@@ -98,6 +99,10 @@ pub struct OwnView {
     pub snapshots: Count,
     /// The server's clock.
     pub now: Timestamp,
+    /// Has the device to erase its local data?
+    pub wipe: bool,
+    /// The slot for what it has missed.
+    pub catch_up_at: Option<Timestamp>,
 }
 
 /// What a device may know of itself.
@@ -109,12 +114,51 @@ pub async fn own(app: &App, actor: &DeviceActor) -> Result<OwnView, AppError> {
     let mut tx = app.db.read().await.map_err(during())?;
     let row = db::device_get(&mut tx, actor.device).await.map_err(during())?;
     let user = db::user_get(&mut tx, actor.user).await.map_err(during())?;
+    let ends = db::device_fleet_ends_get(&mut tx, actor.device).await.map_err(during())?;
     drop(tx);
     let (Some(row), Some(user)) = (row, user) else { return Err(Refusal::SessionInvalid.into()) };
     let (snapshot, snapshots) = snapshots::standing(app, actor).await?;
     let rights = row.state.rights().unwrap_or(Rights::AppendOnly);
     let now = app.clock.now();
-    Ok(OwnView { id: row.id, name: row.name, user: user.email, state: row.state, rights, snapshot, snapshots, now })
+    let wipe = matches!(row.state, State::Decommissioning { .. });
+    Ok(OwnView {
+        id: row.id,
+        name: row.name,
+        user: user.email,
+        state: row.state,
+        rights,
+        snapshot,
+        snapshots,
+        now,
+        wipe,
+        catch_up_at: ends.catch_up_at,
+    })
+}
+
+/// A device says that its local data is erased, as it was told to do.
+///
+/// # Errors
+/// The refusal of the device's state; `session_invalid` when the record is gone.
+pub async fn wiped(app: &App, actor: &DeviceActor) -> Result<(), AppError> {
+    let now = app.clock.now();
+    actor.may(now, Verb::ConfirmWipe)?;
+    let during = || AppError::db("confirming a wipe");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let device = db::device_get(&mut tx, actor.device).await.map_err(during())?.ok_or(Refusal::SessionInvalid)?;
+    // RACE: the order may have been withdrawn, or another key bound, since the session was looked at.
+    if device.epoch != actor.epoch {
+        return Err(Refusal::SessionInvalid.into());
+    }
+    let (state, effects) = lifecycle::step(now, &device.state, &Event::ConfirmWipe)?;
+    effects::carry_out(app, &mut tx, now, &device, &effects, None).await?;
+    db::device_state_update(&mut tx, device.id, &state).await.map_err(during())?;
+    let detail = format!("{} to {state}", device.state);
+    let subject = device.id.to_string();
+    audit::write(&mut tx, now, Deed { actor: actor.to_string(), action: "device_confirm_wipe", subject, detail }).await?;
+    tx.commit().await.map_err(during())?;
+    app.states.changed(device.id);
+    tracing::info!(device.id = %device.id, "device {} has erased its local data", device.id);
+    Ok(())
 }
 
 /// Puts an admin's event to a device. A deactivation, hold or deletion reaches requests under way at once.
@@ -129,11 +173,20 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
     let device = db::device_get(&mut tx, id).await.map_err(during())?;
     let unknown = || AppError::not_found("device_unknown", format!("There is no device {id}."));
     let device = device.ok_or_else(unknown)?;
-    match lifecycle::step(now, &device.state, &event) {
+    let merged = db::device_merged_get(&mut tx, id).await.map_err(during())?.is_some();
+    let step = match event {
+        // It lives on under another record: only an undo of the merge brings it back.
+        Event::Enable | Event::Approve if merged => Err(Refusal::DeviceMerged),
+        _ => lifecycle::step(now, &device.state, &event),
+    };
+    match step {
         Ok((state, effects)) => {
-            let epoch = effects::carry_out(&mut tx, now, &device, &effects, None).await?;
+            let epoch = effects::carry_out(app, &mut tx, now, &device, &effects, None).await?;
             db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
             db::device_epoch_update(&mut tx, id, epoch).await.map_err(during())?;
+            if let Event::Reactivate { proof } = event {
+                campaigns::came_back(&mut tx, now, id, proof).await?;
+            }
             let effects: Vec<String> = effects.iter().map(ToString::to_string).collect();
             let detail = format!("{} to {state}: {}", device.state, effects.join(" "));
             event_audit(&mut tx, now, actor, id, &event, detail).await?;

@@ -1,7 +1,7 @@
 //! Carries out what `control::lifecycle::step` asks for, in the transaction that stores the new state.
 //! Refuses to leave one out by accident: the match over effects is total.
 
-use crate::AppError;
+use crate::{App, AppError, counters, watch};
 use base::Timestamp;
 use control::{Effect, Refusal};
 use db::{DeviceRow, Tx};
@@ -12,6 +12,7 @@ use db::{DeviceRow, Tx};
 /// # Errors
 /// The database does not answer; `signature_invalid` when a key must be bound and none is there.
 pub(crate) async fn carry_out(
+    app: &App,
     tx: &mut Tx,
     now: Timestamp,
     device: &DeviceRow,
@@ -29,12 +30,15 @@ pub(crate) async fn carry_out(
                 let key = key.ok_or(Refusal::SignatureInvalid)?;
                 epoch += 1;
                 db::credential_insert(tx, device.id, epoch, key, now).await.map_err(during())?;
+                counters::begin(app, tx, device.id, epoch).await?;
             }
             Effect::RenewCredential => {
                 let newest = db::credential_get_newest(tx, device.id).await.map_err(during())?;
                 let newest = newest.ok_or(Refusal::SignatureInvalid)?;
                 epoch += 1;
                 db::credential_insert(tx, device.id, epoch, &newest.public_key, now).await.map_err(during())?;
+                // The device learns nothing of this: it presents what it was given under the former binding.
+                db::device_counter_remove(tx, device.id).await.map_err(during())?;
             }
             Effect::CancelRuns => {
                 db::run_aborted_update_by_device(tx, device.id, now).await.map_err(during())?;
@@ -42,9 +46,10 @@ pub(crate) async fn carry_out(
             Effect::CancelRestores => {
                 db::restore_aborted_update_by_device(tx, device.id, now).await.map_err(during())?;
             }
-            // Unlinked folders, overrides and catch-up slots live with the device as long as profiles do not exist:
+            // Unlinked folders and overrides live with the device as long as profiles do not exist:
             // nothing of them is stored here that could be changed.
-            Effect::ClearUnlinked | Effect::ResetOverrides | Effect::ScheduleCatchUp => {}
+            Effect::ClearUnlinked | Effect::ResetOverrides => {}
+            Effect::ScheduleCatchUp => watch::begin(app, tx, now, device.id, epoch).await?,
             // A device learns of these two by its state, which every request looks at.
             Effect::WipeLocal | Effect::WithdrawWipe => {}
             // The job that purges finds its work by the state.

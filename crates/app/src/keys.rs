@@ -36,6 +36,8 @@ pub struct Keys {
     pub token: Secret<32>,
     /// Authenticates challenges.
     pub challenge: Secret<32>,
+    /// Authenticates the counters that devices present at their sessions.
+    pub counter: Secret<32>,
     /// Keys the digests of activation requests, so that they tell nothing of a password to who reads the database.
     pub activation: Secret<32>,
     repositories: BTreeMap<i64, Arc<RepositoryKeys>>,
@@ -76,9 +78,10 @@ impl Keys {
     pub fn new(master: MasterKey, repositories: Vec<RepositoryKeys>) -> Self {
         let token = master.derive("holdfast 2026 v1 session token key");
         let challenge = master.derive("holdfast 2026 v1 session challenge key");
+        let counter = master.derive("holdfast 2026 v1 session counter key");
         let activation = master.derive("holdfast 2026 v1 activation digest key");
         let repositories = repositories.into_iter().map(|keys| (keys.seq, Arc::new(keys))).collect();
-        Self { master, token, challenge, activation, repositories }
+        Self { master, token, challenge, counter, activation, repositories }
     }
 
     /// The keys of the repository with this row number.

@@ -4,7 +4,7 @@
 
 mod evidence;
 
-pub use evidence::{Evidence, Match};
+pub use evidence::{Evidence, Match, machine_keys, same_machine};
 
 use crate::lifecycle::{Event, step};
 use crate::{Proof, Refusal, Rights, State, Strength, UserState};

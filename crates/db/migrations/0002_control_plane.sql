@@ -228,7 +228,9 @@ CREATE TABLE conflict (
     -- The other record: merged into the device, or made by the split.
     other_device BLOB,
     -- What an undo has to know: the epoch that a split ended, or 1 when a merge has suspended the other record.
-    before       BIGINT
+    before       BIGINT,
+    -- The state that a split ended, as app::conflicts writes it.
+    state_before TEXT
 );
 CREATE UNIQUE INDEX conflict_open ON conflict (device_id) WHERE status = 'open';
 CREATE INDEX conflict_by_time ON conflict (seen_at);

@@ -373,6 +373,22 @@ pub async fn campaign_device_back_list(
     rows.iter().map(point).collect()
 }
 
+/// How many devices of a campaign there are, and how many of them still wait for their turn.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn campaign_device_count_get(tx: &mut Tx, campaign: CampaignId) -> Result<(Count, Count), DbError> {
+    let row = sqlx::query(
+        "select count(*) as devices, coalesce(sum(case when status = 'waiting' then 1 else 0 end), 0) as waiting \
+         from campaign_device where campaign_id = $1",
+    )
+    .bind(&campaign.as_bytes()[..])
+    .fetch_one(tx.conn())
+    .await
+    .map_err(failed("count the devices of a campaign"))?;
+    Ok((Count(row.number("devices")?), Count(row.number("waiting")?)))
+}
+
 /// For how long the newest campaign that has reset this device watches it; `None` when none has.
 ///
 /// # Errors

@@ -63,6 +63,8 @@ pub struct ConflictRow {
     pub other: Option<DeviceId>,
     /// What an undo has to know (the schema says what).
     pub before: Option<u64>,
+    /// The state that a split ended.
+    pub state_before: Option<String>,
 }
 
 /// Adds a conflict.
@@ -142,6 +144,21 @@ pub async fn conflict_list(
     rows.iter().map(read).collect()
 }
 
+/// The pairs of records that an admin has decided to keep.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn conflict_list_kept(tx: &mut Tx) -> Result<Vec<(DeviceId, DeviceId)>, DbError> {
+    let rows = sqlx::query(
+        "select device_id, other_device from conflict where status = 'kept' and other_device is not null",
+    )
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list the records that are kept"))?;
+    let id = |row: &SqliteRow, column| row.bytes(column).map(DeviceId::from_bytes);
+    rows.iter().map(|row| Ok((id(row, "device_id")?, id(row, "other_device")?))).collect()
+}
+
 /// Keeps that a conflict was seen once more.
 ///
 /// # Errors
@@ -171,7 +188,7 @@ pub async fn conflict_seen_update(
 pub async fn conflict_update(tx: &mut Tx, row: &ConflictRow) -> Result<Count, DbError> {
     let done = sqlx::query(
         "update conflict set status = $2, resolved_at = $3, resolved_by = $4, undo_until = $5, other_device = $6, \
-         before = $7 where id = $1",
+         before = $7, state_before = $8 where id = $1",
     )
     .bind(&row.id.as_bytes()[..])
     .bind(row.status.word())
@@ -180,6 +197,7 @@ pub async fn conflict_update(tx: &mut Tx, row: &ConflictRow) -> Result<Count, Db
     .bind(row.undo_until.map(Timestamp::as_ms))
     .bind(row.other.as_ref().map(|device| &device.as_bytes()[..]))
     .bind(row.before.map(int))
+    .bind(&row.state_before)
     .execute(tx.conn())
     .await
     .map_err(failed("update a conflict"))?;
@@ -237,5 +255,6 @@ fn read(row: &SqliteRow) -> Result<ConflictRow, DbError> {
         undo_until: row.time_maybe("undo_until")?,
         other: row.bytes_maybe("other_device")?.map(DeviceId::from_bytes),
         before: row.number_maybe("before")?,
+        state_before: row.text_maybe("state_before")?,
     })
 }

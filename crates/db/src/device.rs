@@ -132,12 +132,12 @@ pub async fn device_list(tx: &mut Tx) -> Result<Vec<DeviceRow>, DbError> {
     rows.iter().map(read).collect()
 }
 
-/// The records of a user, the oldest first.
+/// The records of a user, the oldest first; without those that were merged into another, which live on there.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn device_list_by_user(tx: &mut Tx, user: UserId) -> Result<Vec<DeviceRow>, DbError> {
-    let rows = sqlx::query("select * from device where user_id = $1 order by created_at, id")
+    let rows = sqlx::query("select * from device where user_id = $1 and merged_into is null order by created_at, id")
         .bind(&user.as_bytes()[..])
         .fetch_all(tx.conn())
         .await

@@ -41,7 +41,7 @@ pub use audit::{AuditFilter, AuditRow, audit_get_newest, audit_insert, audit_lis
 pub use campaign::{CampaignRow, campaign_get, campaign_insert, campaign_list, campaign_list_open, campaign_update};
 pub use campaign_device::{
     BoardRow, CampaignDeviceRow, TurnEvidence, TurnStatus, campaign_device_back_list, campaign_device_back_update,
-    campaign_device_evidence_update, campaign_device_excused_update, campaign_device_get, campaign_device_insert,
+    campaign_device_count_get, campaign_device_evidence_update, campaign_device_excused_update, campaign_device_get, campaign_device_insert,
     campaign_device_list_board, campaign_device_list_due, campaign_device_list_reset, campaign_device_refused_update,
     campaign_device_turn_update, campaign_device_watch_get,
 };
@@ -51,7 +51,7 @@ pub use chunk::{
     chunk_unfit_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
 };
 pub use conflict::{
-    ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_list,
+    ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_list, conflict_list_kept,
     conflict_seen_update, conflict_update,
 };
 pub use credential::{

@@ -1,6 +1,6 @@
 //! A server without HTTP, devices with keys, and what an agent does with them: drafts of trees, packs, manifests.
 
-use app::backup::{Committed, Uploaded};
+use app::backup::{Committed, Reported, Uploaded};
 use app::init::Init;
 use app::keys::{KeyPurpose, MasterKey};
 use app::password::Password;
@@ -321,7 +321,7 @@ impl Run<'_> {
     }
 
     pub async fn commit_bytes(&self, manifest: Bytes) -> Result<Committed, AppError> {
-        app::backup::commit(&self.world.app, &self.device.actor, self.id(), manifest).await
+        app::backup::commit(&self.world.app, &self.device.actor, self.id(), manifest, Reported::default()).await
     }
 
     pub fn manifest(&self, root: ChunkRef, totals: Totals) -> Manifest {

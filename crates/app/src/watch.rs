@@ -1,0 +1,118 @@
+//! The watch over devices that have come back: their slot for what they have missed, and whether they back up again
+//! as planned. Refuses to guess what is well: `control::watch` says so.
+
+use crate::{AdminActor, App, AppError};
+use base::{DeviceId, Span, Timestamp};
+use control::watch::{Finding, Watched, finding};
+use control::{Permit, Refusal, slots};
+use db::{DeviceWatchRow, Tx};
+
+/// How often a device backs up where its policy does not say.
+const INTERVAL: Span = Span::days(1);
+/// The most devices on one page.
+pub const PAGE_MAX: u32 = 1_000;
+
+/// A device that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchEntry {
+    /// Which.
+    pub device: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// Its user's address.
+    pub email: String,
+    /// How its backups go.
+    pub finding: Finding,
+    /// Since when it is back.
+    pub since: Timestamp,
+    /// Until when it is watched.
+    pub until: Timestamp,
+    /// The slot for what it has missed; `None` once it has caught up.
+    pub catch_up_at: Option<Timestamp>,
+    /// Its newest good snapshot.
+    pub last_good_at: Option<Timestamp>,
+}
+
+/// A page of watched devices, in the order of their ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchPage {
+    /// The devices.
+    pub entries: Vec<WatchEntry>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<String>,
+}
+
+/// The devices that are watched now: all, or those that an admin should look at. `after` is `next` of the page before.
+///
+/// # Errors
+/// `not_permitted`; `request_malformed` for an `after` that no page gave.
+pub async fn list(
+    app: &App,
+    actor: &AdminActor,
+    alarms_only: bool,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<WatchPage, AppError> {
+    actor.need(Permit::CampaignRead)?;
+    let limit = usize::try_from(limit.clamp(1, PAGE_MAX)).expect("a page fits in memory");
+    let now = app.clock.now();
+    let mut after: Option<DeviceId> = after.map(|text| text.parse().map_err(|_| Refusal::RequestMalformed)).transpose()?;
+    let mut tx = app.db.read().await.map_err(AppError::db("listing watched devices"))?;
+    let mut entries = Vec::new();
+    loop {
+        let rows = db::device_list_watched(&mut tx, now, after, PAGE_MAX).await;
+        let rows = rows.map_err(AppError::db("listing watched devices"))?;
+        let full = rows.len() == PAGE_MAX as usize;
+        for row in rows {
+            after = Some(row.id);
+            let entry = entry(now, row);
+            if !alarms_only || entry.finding.is_alarm() {
+                entries.push(entry);
+            }
+            if entries.len() == limit {
+                return Ok(WatchPage { entries, next: after.map(|device| device.to_string()) });
+            }
+        }
+        if !full {
+            return Ok(WatchPage { entries, next: None });
+        }
+    }
+}
+
+/// A device has come back, or goes on: it gets its slot for what it has missed, and is watched from now on.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) async fn begin(
+    app: &App,
+    tx: &mut Tx,
+    now: Timestamp,
+    device: DeviceId,
+    epoch: u64,
+) -> Result<(), AppError> {
+    let during = || AppError::db("watching a device");
+    let slot = now + slots::slot(device, epoch, app.config.device_catch_up);
+    db::device_catch_up_update(tx, device, Some(slot)).await.map_err(during())?;
+    let span = db::campaign_device_watch_get(tx, device).await.map_err(during())?.unwrap_or(app.config.device_watch);
+    db::device_watch_update(tx, device, now, now + span).await.map_err(during())
+}
+
+fn entry(now: Timestamp, row: DeviceWatchRow) -> WatchEntry {
+    let watched = Watched {
+        back_at: row.since,
+        until: row.until,
+        catch_up_at: row.catch_up_at,
+        last_good_at: row.last_good_at,
+        interval: INTERVAL,
+    };
+    WatchEntry {
+        device: row.id,
+        name: row.name,
+        email: row.email,
+        finding: finding(now, &watched),
+        since: row.since,
+        until: row.until,
+        catch_up_at: row.catch_up_at,
+        last_good_at: row.last_good_at,
+    }
+}
