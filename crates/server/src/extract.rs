@@ -2,7 +2,7 @@
 //! code, every body that is longer than its route allows or is not what it must be.
 
 use crate::reply::No;
-use crate::routes::{Route, Shared};
+use crate::routes::{Peer, Route, Shared};
 use app::{App, DeviceActor};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -14,6 +14,7 @@ use control::Refusal;
 use futures::{Stream, StreamExt as _};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use std::convert::Infallible;
 use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -45,6 +46,18 @@ impl FromRequestParts<Shared> for AtDevice {
         // Absent only when the route is not for devices: then nobody was let in as one.
         let actor = parts.extensions.get::<DeviceActor>().cloned().ok_or(Refusal::SessionInvalid)?;
         Ok(AtDevice { app: Arc::clone(&shared.app), actor })
+    }
+}
+
+/// The address that a request comes from, as a text; empty where there is none.
+pub(crate) struct Source(pub(crate) String);
+
+impl FromRequestParts<Shared> for Source {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<Peer>();
+        Ok(Source(peer.map_or_else(String::new, |peer| peer.0.ip().to_canonical().to_string())))
     }
 }
 

@@ -67,6 +67,7 @@ fn to_wire(activated: Activated) -> wire::ActivationReply {
         snapshot: snapshot.as_ref().map(detail),
         restore: wire::Restore::None,
         changes: PolicyChanges::default(),
-        catch_up_at_ms: None,
+        catch_up_at_ms: catch_up_at.map(Timestamp::as_ms),
+        counter: Hex(counter),
     }
 }
