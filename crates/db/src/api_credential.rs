@@ -2,9 +2,9 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{CredentialId, Timestamp};
-use sqlx::sqlite::SqliteRow;
 
 /// One credential of the admin API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct ApiCredentialRow {
 /// # Errors
 /// Constraint: one with this id or hash is there; the database does not answer.
 pub async fn api_credential_insert(tx: &mut Tx, credential: &ApiCredentialRow) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into api_credential (id, name, prefix, hash, permits, expires_at, revoked_at, created_at, created_by) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
@@ -62,7 +62,7 @@ pub async fn api_credential_insert(tx: &mut Tx, credential: &ApiCredentialRow) -
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn api_credential_get_by_hash(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<ApiCredentialRow>, DbError> {
-    let row = sqlx::query("select * from api_credential where hash = $1")
+    let row = query("select * from api_credential where hash = $1")
         .bind(&hash[..])
         .fetch_optional(tx.conn())
         .await
@@ -75,7 +75,7 @@ pub async fn api_credential_get_by_hash(tx: &mut Tx, hash: &[u8; 32]) -> Result<
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn api_credential_get(tx: &mut Tx, id: CredentialId) -> Result<Option<ApiCredentialRow>, DbError> {
-    let row = sqlx::query("select * from api_credential where id = $1")
+    let row = query("select * from api_credential where id = $1")
         .bind(&id.as_bytes()[..])
         .fetch_optional(tx.conn())
         .await
@@ -92,7 +92,7 @@ pub async fn api_credential_list(
     after: Option<CredentialId>,
     limit: u32,
 ) -> Result<Vec<ApiCredentialRow>, DbError> {
-    let rows = sqlx::query("select * from api_credential where $1 is null or id > $1 order by id limit $2")
+    let rows = query("select * from api_credential where $1 is null or id > $1 order by id limit $2")
         .bind(after.as_ref().map(|id| &id.as_bytes()[..]))
         .bind(i64::from(limit))
         .fetch_all(tx.conn())
@@ -111,7 +111,7 @@ pub async fn api_credential_used_update(
     now: Timestamp,
     source: &str,
 ) -> Result<(), DbError> {
-    sqlx::query("update api_credential set last_used_at = $2, last_source = $3 where id = $1")
+    query("update api_credential set last_used_at = $2, last_source = $3 where id = $1")
         .bind(&id.as_bytes()[..])
         .bind(now.as_ms())
         .bind(source)
@@ -126,7 +126,7 @@ pub async fn api_credential_used_update(
 /// # Errors
 /// The database does not answer.
 pub async fn api_credential_revoke_update(tx: &mut Tx, id: CredentialId, now: Timestamp) -> Result<bool, DbError> {
-    let done = sqlx::query("update api_credential set revoked_at = $2 where id = $1 and revoked_at is null")
+    let done = query("update api_credential set revoked_at = $2 where id = $1 and revoked_at is null")
         .bind(&id.as_bytes()[..])
         .bind(now.as_ms())
         .execute(tx.conn())
@@ -135,7 +135,7 @@ pub async fn api_credential_revoke_update(tx: &mut Tx, id: CredentialId, now: Ti
     Ok(done.rows_affected() == 1)
 }
 
-fn read(row: &SqliteRow) -> Result<ApiCredentialRow, DbError> {
+fn read(row: &Row) -> Result<ApiCredentialRow, DbError> {
     Ok(ApiCredentialRow {
         id: CredentialId::from_bytes(row.bytes("id")?),
         name: row.text("name")?,
@@ -174,32 +174,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_credential_is_found_by_its_hash_as_it_was_stored_used_and_revoked() {
-        let temp = testing::empty().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let mut one = credential(1);
-        api_credential_insert(&mut tx, &one).await.expect("new");
-        assert_eq!(api_credential_get_by_hash(&mut tx, &one.hash).await.expect("readable").as_ref(), Some(&one));
-        assert_eq!(api_credential_get_by_hash(&mut tx, &[9; 32]).await.expect("readable"), None);
-        let (used, revoked) = (Timestamp::from_ms(5), Timestamp::from_ms(6));
-        api_credential_used_update(&mut tx, one.id, used, "192.0.2.7").await.expect("writable");
-        for ended in [true, false] {
-            assert_eq!(api_credential_revoke_update(&mut tx, one.id, revoked).await.expect("writable"), ended);
+        for temp in testing::databases().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let mut one = credential(1);
+            api_credential_insert(&mut tx, &one).await.expect("new");
+            assert_eq!(api_credential_get_by_hash(&mut tx, &one.hash).await.expect("readable").as_ref(), Some(&one));
+            assert_eq!(api_credential_get_by_hash(&mut tx, &[9; 32]).await.expect("readable"), None);
+            let (used, revoked) = (Timestamp::from_ms(5), Timestamp::from_ms(6));
+            api_credential_used_update(&mut tx, one.id, used, "192.0.2.7").await.expect("writable");
+            for ended in [true, false] {
+                assert_eq!(api_credential_revoke_update(&mut tx, one.id, revoked).await.expect("writable"), ended);
+            }
+            (one.last_used_at, one.last_source) = (Some(used), Some("192.0.2.7".to_owned()));
+            one.revoked_at = Some(revoked);
+            assert_eq!(api_credential_get(&mut tx, one.id).await.expect("readable"), Some(one));
         }
-        (one.last_used_at, one.last_source) = (Some(used), Some("192.0.2.7".to_owned()));
-        one.revoked_at = Some(revoked);
-        assert_eq!(api_credential_get(&mut tx, one.id).await.expect("readable"), Some(one));
     }
 
     #[tokio::test]
     async fn credentials_are_listed_page_by_page() {
-        let temp = testing::empty().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        for n in [3, 1, 2] {
-            api_credential_insert(&mut tx, &credential(n)).await.expect("new");
+        for temp in testing::databases().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            for n in [3, 1, 2] {
+                api_credential_insert(&mut tx, &credential(n)).await.expect("new");
+            }
+            let page = api_credential_list(&mut tx, None, 2).await.expect("readable");
+            assert_eq!(page, [credential(1), credential(2)]);
+            let rest = api_credential_list(&mut tx, Some(page[1].id), 2).await.expect("readable");
+            assert_eq!(rest, [credential(3)]);
         }
-        let page = api_credential_list(&mut tx, None, 2).await.expect("readable");
-        assert_eq!(page, [credential(1), credential(2)]);
-        let rest = api_credential_list(&mut tx, Some(page[1].id), 2).await.expect("readable");
-        assert_eq!(rest, [credential(3)]);
     }
 }

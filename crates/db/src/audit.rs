@@ -3,9 +3,9 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::Timestamp;
-use sqlx::sqlite::SqliteRow;
 
 /// One row of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct AuditFilter<'a> {
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn audit_get_newest(tx: &mut Tx) -> Result<Option<(u64, [u8; 32])>, DbError> {
-    let row = sqlx::query("select seq, hash from audit order by seq desc limit 1")
+    let row = query("select seq, hash from audit order by seq desc limit 1")
         .fetch_optional(tx.conn())
         .await
         .map_err(failed("get the newest audit row"))?;
@@ -64,7 +64,7 @@ pub async fn audit_get_newest(tx: &mut Tx) -> Result<Option<(u64, [u8; 32])>, Db
 /// # Errors
 /// Constraint: a row with this number is there; the database does not answer.
 pub async fn audit_insert(tx: &mut Tx, row: &AuditRow) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into audit (seq, at, actor, action, subject, detail, source, proof, version, hash) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
@@ -102,7 +102,7 @@ pub async fn audit_list_by(
     after: u64,
     limit: u32,
 ) -> Result<Vec<AuditRow>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select seq, at, actor, action, subject, detail, source, proof, version, hash from audit where seq > $1 \
          and ($2 is null or actor = $2) and ($3 is null or action = $3) and ($4 is null or subject = $4) \
          and ($5 is null or at >= $5) and ($6 is null or at < $6) order by seq limit $7",
@@ -120,7 +120,7 @@ pub async fn audit_list_by(
     rows.iter().map(read).collect()
 }
 
-fn read(row: &SqliteRow) -> Result<AuditRow, DbError> {
+fn read(row: &Row) -> Result<AuditRow, DbError> {
     Ok(AuditRow {
         seq: row.number("seq")?,
         at: row.time("at")?,
@@ -157,30 +157,31 @@ mod tests {
 
     #[tokio::test]
     async fn rows_are_found_by_what_they_say_page_by_page() {
-        let temp = testing::empty().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let rows = [row(1, "a", "x", "s"), row(2, "b", "x", "s"), row(3, "a", "y", "t"), row(4, "a", "x", "t")];
-        for row in &rows {
-            audit_insert(&mut tx, row).await.expect("new");
+        for temp in testing::databases().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let rows = [row(1, "a", "x", "s"), row(2, "b", "x", "s"), row(3, "a", "y", "t"), row(4, "a", "x", "t")];
+            for row in &rows {
+                audit_insert(&mut tx, row).await.expect("new");
+            }
+            assert_eq!(audit_get_newest(&mut tx).await.expect("readable"), Some((4, [4; 32])));
+            assert_eq!(audit_list(&mut tx, 1, 2).await.expect("readable"), rows[1..3]);
+            let any = AuditFilter::default();
+            for (filter, after, found) in [
+                (AuditFilter { actor: Some("a"), ..any }, 0, vec![1, 3, 4]),
+                (AuditFilter { actor: Some("a"), ..any }, 1, vec![3, 4]),
+                (AuditFilter { action: Some("x"), ..any }, 0, vec![1, 2, 4]),
+                (AuditFilter { subject: Some("t"), ..any }, 0, vec![3, 4]),
+                (AuditFilter { actor: Some("a"), action: Some("x"), subject: Some("s"), ..any }, 0, vec![1]),
+                (
+                    AuditFilter { from: Some(Timestamp::from_ms(20)), before: Some(Timestamp::from_ms(40)), ..any },
+                    0,
+                    vec![2, 3],
+                ),
+            ] {
+                let page = audit_list_by(&mut tx, &filter, after, 9).await.expect("readable");
+                assert_eq!(page.iter().map(|row| row.seq).collect::<Vec<u64>>(), found, "{filter:?} after {after}");
+            }
+            assert!(audit_insert(&mut tx, &rows[0]).await.expect_err("it is there").is_constraint());
         }
-        assert_eq!(audit_get_newest(&mut tx).await.expect("readable"), Some((4, [4; 32])));
-        assert_eq!(audit_list(&mut tx, 1, 2).await.expect("readable"), rows[1..3]);
-        let any = AuditFilter::default();
-        for (filter, after, found) in [
-            (AuditFilter { actor: Some("a"), ..any }, 0, vec![1, 3, 4]),
-            (AuditFilter { actor: Some("a"), ..any }, 1, vec![3, 4]),
-            (AuditFilter { action: Some("x"), ..any }, 0, vec![1, 2, 4]),
-            (AuditFilter { subject: Some("t"), ..any }, 0, vec![3, 4]),
-            (AuditFilter { actor: Some("a"), action: Some("x"), subject: Some("s"), ..any }, 0, vec![1]),
-            (
-                AuditFilter { from: Some(Timestamp::from_ms(20)), before: Some(Timestamp::from_ms(40)), ..any },
-                0,
-                vec![2, 3],
-            ),
-        ] {
-            let page = audit_list_by(&mut tx, &filter, after, 9).await.expect("readable");
-            assert_eq!(page.iter().map(|row| row.seq).collect::<Vec<u64>>(), found, "{filter:?} after {after}");
-        }
-        assert!(audit_insert(&mut tx, &rows[0]).await.expect_err("it is there").is_constraint());
     }
 }

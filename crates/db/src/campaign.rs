@@ -2,10 +2,10 @@
 
 use crate::error::failed;
 use crate::row::{Columns as _, int};
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{CampaignId, Span, Timestamp};
 use control::campaign::{Reset, Status};
-use sqlx::sqlite::SqliteRow;
 
 /// One campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct CampaignRow {
 /// # Errors
 /// Constraint: there is one of this id; the database does not answer.
 pub async fn campaign_insert(tx: &mut Tx, campaign: &CampaignRow) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into campaign (id, name, reason, level, scope, status, start_at, deadline, append_until, wave_size, \
          wave_ms, watch_ms, template, created_at, created_by, started_at, ended_at, paused_at, paused_ms, \
          progress_ms, ticked_at, end_reason) \
@@ -100,7 +100,7 @@ pub async fn campaign_insert(tx: &mut Tx, campaign: &CampaignRow) -> Result<(), 
 /// # Errors
 /// The database does not answer.
 pub async fn campaign_update(tx: &mut Tx, campaign: &CampaignRow) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "update campaign set name = $2, reason = $3, level = $4, scope = $5, status = $6, start_at = $7, \
          deadline = $8, append_until = $9, wave_size = $10, wave_ms = $11, watch_ms = $12, template = $13, \
          started_at = $14, ended_at = $15, paused_at = $16, paused_ms = $17, progress_ms = $18, ticked_at = $19, \
@@ -137,7 +137,7 @@ pub async fn campaign_update(tx: &mut Tx, campaign: &CampaignRow) -> Result<(), 
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn campaign_get(tx: &mut Tx, id: CampaignId) -> Result<Option<CampaignRow>, DbError> {
-    let row = sqlx::query("select * from campaign where id = $1")
+    let row = query("select * from campaign where id = $1")
         .bind(&id.as_bytes()[..])
         .fetch_optional(tx.conn())
         .await
@@ -155,7 +155,7 @@ pub async fn campaign_list(
     limit: u32,
 ) -> Result<Vec<CampaignRow>, DbError> {
     let (at, id) = after.map_or((i64::MAX, [0xff; 16]), |(at, id)| (at.as_ms(), *id.as_bytes()));
-    let rows = sqlx::query(
+    let rows = query(
         "select * from campaign where created_at < $1 or (created_at = $1 and id < $2) \
          order by created_at desc, id desc limit $3",
     )
@@ -173,14 +173,14 @@ pub async fn campaign_list(
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn campaign_list_open(tx: &mut Tx) -> Result<Vec<CampaignRow>, DbError> {
-    let rows = sqlx::query("select * from campaign where status in ('running', 'paused') order by created_at, id")
+    let rows = query("select * from campaign where status in ('running', 'paused') order by created_at, id")
         .fetch_all(tx.conn())
         .await
         .map_err(failed("list open campaigns"))?;
     rows.iter().map(read).collect()
 }
 
-fn read(row: &SqliteRow) -> Result<CampaignRow, DbError> {
+fn read(row: &Row) -> Result<CampaignRow, DbError> {
     let level = Reset::from_word(&row.text("level")?);
     let status = Status::from_word(&row.text("status")?);
     Ok(CampaignRow {

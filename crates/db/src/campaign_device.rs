@@ -3,12 +3,12 @@
 
 use crate::error::failed;
 use crate::row::{Columns as _, int};
+use crate::sql::{Row, query};
 use crate::user::user_state;
 use crate::{DbError, Tx, device};
 use base::{Bytes, CampaignId, Count, DeviceId, SnapshotId, Span, Timestamp, UserId};
 use control::campaign::Class;
 use control::{State, UserState};
-use sqlx::sqlite::SqliteRow;
 
 /// What has happened to a device of a campaign. The words are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,7 +109,7 @@ pub struct TurnEvidence {
 /// # Errors
 /// Constraint: it is there already; the database does not answer.
 pub async fn campaign_device_insert(tx: &mut Tx, row: &CampaignDeviceRow) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into campaign_device (campaign_id, device_id, wave, due_ms, class, status, reason, epoch_before) \
          values ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
@@ -136,7 +136,7 @@ pub async fn campaign_device_get(
     campaign: CampaignId,
     device: DeviceId,
 ) -> Result<Option<CampaignDeviceRow>, DbError> {
-    let row = sqlx::query("select * from campaign_device where campaign_id = $1 and device_id = $2")
+    let row = query("select * from campaign_device where campaign_id = $1 and device_id = $2")
         .bind(&campaign.as_bytes()[..])
         .bind(&device.as_bytes()[..])
         .fetch_optional(tx.conn())
@@ -155,7 +155,7 @@ pub async fn campaign_device_list_due(
     progress: Span,
     limit: u32,
 ) -> Result<Vec<CampaignDeviceRow>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select * from campaign_device where campaign_id = $1 and status = 'waiting' and due_ms <= $2 \
          order by due_ms, device_id limit $3",
     )
@@ -178,7 +178,7 @@ pub async fn campaign_device_list_reset(
     after: Option<DeviceId>,
     limit: u32,
 ) -> Result<Vec<CampaignDeviceRow>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select * from campaign_device where campaign_id = $1 and status = 'reset' and device_id > $2 \
          order by device_id limit $3",
     )
@@ -196,7 +196,7 @@ pub async fn campaign_device_list_reset(
 /// # Errors
 /// The database does not answer.
 pub async fn campaign_device_turn_update(tx: &mut Tx, row: &CampaignDeviceRow) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = query(
         "update campaign_device set status = $3, reason = $4, epoch_before = $5, reset_at = $6, refused_code = $7, \
          refused_at = $8 where campaign_id = $1 and device_id = $2 and status = 'waiting'",
     )
@@ -224,7 +224,7 @@ pub async fn campaign_device_excused_update(
     device: DeviceId,
     reason: &str,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = query(
         "update campaign_device set status = 'excused', reason = $3 \
          where campaign_id = $1 and device_id = $2 and status in ('waiting', 'reset', 'refused')",
     )
@@ -247,7 +247,7 @@ pub async fn campaign_device_back_update(
     proof: &str,
     now: Timestamp,
 ) -> Result<Count, DbError> {
-    let done = sqlx::query(
+    let done = query(
         "update campaign_device set status = 'done', back_at = $2, proof = $3 \
          where device_id = $1 and status = 'reset' and campaign_id in \
          (select id from campaign where status in ('running', 'paused', 'aborted'))",
@@ -271,15 +271,13 @@ pub async fn campaign_device_refused_update(
     code: &str,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    sqlx::query(
-        "update campaign_device set refused_code = $2, refused_at = $3 where device_id = $1 and status = 'reset'",
-    )
-    .bind(&device.as_bytes()[..])
-    .bind(code)
-    .bind(now.as_ms())
-    .execute(tx.conn())
-    .await
-    .map_err(failed("keep why a device was refused"))?;
+    query("update campaign_device set refused_code = $2, refused_at = $3 where device_id = $1 and status = 'reset'")
+        .bind(&device.as_bytes()[..])
+        .bind(code)
+        .bind(now.as_ms())
+        .execute(tx.conn())
+        .await
+        .map_err(failed("keep why a device was refused"))?;
     Ok(())
 }
 
@@ -292,7 +290,7 @@ pub async fn campaign_device_evidence_update(
     device: DeviceId,
     evidence: &TurnEvidence,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "update campaign_device set bytes_read = $2, bytes_sent = $3, bytes_covered = $4, first_good = $5, \
          first_good_at = $6 where device_id = $1 and status = 'done' and first_good is null",
     )
@@ -318,7 +316,7 @@ pub async fn campaign_device_list_board(
     after: Option<DeviceId>,
     limit: u32,
 ) -> Result<Vec<BoardRow>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select c.*, d.name, d.user_id, d.state, d.state_was, d.state_rights, d.state_level, d.append_until, \
          d.purge_after, d.last_seen_at, u.email, u.state as user_state, \
          (select count(*) from conflict k where k.device_id = d.id and k.status = 'open' and k.kind = 'clone') \
@@ -357,9 +355,9 @@ pub async fn campaign_device_back_list(
     campaign: CampaignId,
     step: Span,
 ) -> Result<Vec<(Timestamp, Count)>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select back_at / $2 as stretch, count(*) as devices from campaign_device \
-         where campaign_id = $1 and status = 'done' group by back_at / $2 order by 1",
+         where campaign_id = $1 and status = 'done' group by 1 order by 1",
     )
     .bind(&campaign.as_bytes()[..])
     .bind(int(step.as_ms().max(1)))
@@ -367,9 +365,8 @@ pub async fn campaign_device_back_list(
     .await
     .map_err(failed("count the devices that came back"))?;
     let step = int(step.as_ms().max(1));
-    let point = |row: &SqliteRow| {
-        Ok((Timestamp::from_ms(row.int("stretch")?.saturating_mul(step)), Count(row.number("devices")?)))
-    };
+    let point =
+        |row: &Row| Ok((Timestamp::from_ms(row.int("stretch")?.saturating_mul(step)), Count(row.number("devices")?)));
     rows.iter().map(point).collect()
 }
 
@@ -378,7 +375,7 @@ pub async fn campaign_device_back_list(
 /// # Errors
 /// The database does not answer.
 pub async fn campaign_device_count_get(tx: &mut Tx, campaign: CampaignId) -> Result<(Count, Count), DbError> {
-    let row = sqlx::query(
+    let row = query(
         "select count(*) as devices, coalesce(sum(case when status = 'waiting' then 1 else 0 end), 0) as waiting \
          from campaign_device where campaign_id = $1",
     )
@@ -394,7 +391,7 @@ pub async fn campaign_device_count_get(tx: &mut Tx, campaign: CampaignId) -> Res
 /// # Errors
 /// The database does not answer.
 pub async fn campaign_device_watch_get(tx: &mut Tx, device: DeviceId) -> Result<Option<Span>, DbError> {
-    let row = sqlx::query(
+    let row = query(
         "select k.watch_ms from campaign_device c join campaign k on k.id = c.campaign_id \
          where c.device_id = $1 and c.status = 'reset' order by c.reset_at desc limit 1",
     )
@@ -428,7 +425,7 @@ impl TurnStatus {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<CampaignDeviceRow, DbError> {
+fn read(row: &Row) -> Result<CampaignDeviceRow, DbError> {
     let word = row.text("status")?;
     let status = TurnStatus::ALL.into_iter().find(|status| status.word() == word);
     let class = Class::from_word(&row.text("class")?);

@@ -2,9 +2,9 @@
 
 use crate::error::failed;
 use crate::row::{Columns as _, int};
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{ConflictId, Count, DeviceId, Timestamp};
-use sqlx::sqlite::SqliteRow;
 
 /// What is in conflict. The words are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +72,7 @@ pub struct ConflictRow {
 /// # Errors
 /// Constraint: one of the device is open; the database does not answer.
 pub async fn conflict_insert(tx: &mut Tx, row: &ConflictRow) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into conflict (id, device_id, kind, seen_at, counter, counter_seen, source, host_name, times, status, \
          other_device) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
@@ -98,7 +98,7 @@ pub async fn conflict_insert(tx: &mut Tx, row: &ConflictRow) -> Result<(), DbErr
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn conflict_get(tx: &mut Tx, id: ConflictId) -> Result<Option<ConflictRow>, DbError> {
-    let row = sqlx::query("select * from conflict where id = $1")
+    let row = query("select * from conflict where id = $1")
         .bind(&id.as_bytes()[..])
         .fetch_optional(tx.conn())
         .await
@@ -111,7 +111,7 @@ pub async fn conflict_get(tx: &mut Tx, id: ConflictId) -> Result<Option<Conflict
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn conflict_get_open(tx: &mut Tx, device: DeviceId) -> Result<Option<ConflictRow>, DbError> {
-    let row = sqlx::query("select * from conflict where device_id = $1 and status = 'open'")
+    let row = query("select * from conflict where device_id = $1 and status = 'open'")
         .bind(&device.as_bytes()[..])
         .fetch_optional(tx.conn())
         .await
@@ -130,7 +130,7 @@ pub async fn conflict_list(
     limit: u32,
 ) -> Result<Vec<ConflictRow>, DbError> {
     let (at, id) = after.map_or((i64::MAX, [0xff; 16]), |(at, id)| (at.as_ms(), *id.as_bytes()));
-    let rows = sqlx::query(
+    let rows = query(
         "select * from conflict where (seen_at < $1 or (seen_at = $1 and id < $2)) and ($3 = 0 or status = 'open') \
          order by seen_at desc, id desc limit $4",
     )
@@ -149,13 +149,11 @@ pub async fn conflict_list(
 /// # Errors
 /// The database does not answer.
 pub async fn conflict_list_kept(tx: &mut Tx) -> Result<Vec<(DeviceId, DeviceId)>, DbError> {
-    let rows = sqlx::query(
-        "select device_id, other_device from conflict where status = 'kept' and other_device is not null",
-    )
-    .fetch_all(tx.conn())
-    .await
-    .map_err(failed("list the records that are kept"))?;
-    let id = |row: &SqliteRow, column| row.bytes(column).map(DeviceId::from_bytes);
+    let rows = query("select device_id, other_device from conflict where status = 'kept' and other_device is not null")
+        .fetch_all(tx.conn())
+        .await
+        .map_err(failed("list the records that are kept"))?;
+    let id = |row: &Row, column| row.bytes(column).map(DeviceId::from_bytes);
     rows.iter().map(|row| Ok((id(row, "device_id")?, id(row, "other_device")?))).collect()
 }
 
@@ -170,7 +168,7 @@ pub async fn conflict_seen_update(
     counter_seen: u64,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    sqlx::query("update conflict set seen_at = $2, source = $3, counter_seen = $4, times = times + 1 where id = $1")
+    query("update conflict set seen_at = $2, source = $3, counter_seen = $4, times = times + 1 where id = $1")
         .bind(&id.as_bytes()[..])
         .bind(now.as_ms())
         .bind(source)
@@ -186,7 +184,7 @@ pub async fn conflict_seen_update(
 /// # Errors
 /// Constraint: it is open again and another one of the device is; the database does not answer.
 pub async fn conflict_update(tx: &mut Tx, row: &ConflictRow) -> Result<Count, DbError> {
-    let done = sqlx::query(
+    let done = query(
         "update conflict set status = $2, resolved_at = $3, resolved_by = $4, undo_until = $5, other_device = $6, \
          before = $7, state_before = $8 where id = $1",
     )
@@ -235,7 +233,7 @@ impl ConflictStatus {
     }
 }
 
-fn read(row: &SqliteRow) -> Result<ConflictRow, DbError> {
+fn read(row: &Row) -> Result<ConflictRow, DbError> {
     let (kind, status) = (row.text("kind")?, row.text("status")?);
     let kind = [ConflictKind::Clone, ConflictKind::Records].into_iter().find(|known| known.word() == kind);
     let status = ConflictStatus::ALL.into_iter().find(|known| known.word() == status);

@@ -2,6 +2,7 @@
 
 use crate::error::failed;
 use crate::row::{Columns as _, int};
+use crate::sql::query;
 use crate::{DbError, Tx};
 use base::{DeviceId, Timestamp};
 use control::counter::{Counter, Remembered};
@@ -20,7 +21,7 @@ pub struct DeviceCounterRow {
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn device_counter_get(tx: &mut Tx, device: DeviceId) -> Result<DeviceCounterRow, DbError> {
-    let row = sqlx::query(
+    let row = query(
         "select counter, counter_nonce, counter_nonce_before, counter_epoch, challenge_at from device where id = $1",
     )
     .bind(&device.as_bytes()[..])
@@ -46,7 +47,7 @@ pub async fn device_counter_update(
     challenge_at: Option<Timestamp>,
 ) -> Result<(), DbError> {
     let Remembered { current, before } = remembered;
-    sqlx::query(
+    query(
         "update device set counter = $2, counter_nonce = $3, counter_nonce_before = $4, counter_epoch = $5, \
          challenge_at = $6 where id = $1",
     )
@@ -67,13 +68,11 @@ pub async fn device_counter_update(
 /// # Errors
 /// The database does not answer.
 pub async fn device_counter_remove(tx: &mut Tx, device: DeviceId) -> Result<(), DbError> {
-    sqlx::query(
-        "update device set counter = 0, counter_nonce = null, counter_nonce_before = null where id = $1",
-    )
-    .bind(&device.as_bytes()[..])
-    .execute(tx.conn())
-    .await
-    .map_err(failed("begin a device's counter anew"))?;
+    query("update device set counter = 0, counter_nonce = null, counter_nonce_before = null where id = $1")
+        .bind(&device.as_bytes()[..])
+        .execute(tx.conn())
+        .await
+        .map_err(failed("begin a device's counter anew"))?;
     Ok(())
 }
 
@@ -84,20 +83,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_counter_comes_back_as_it_was_stored_and_a_new_line_has_none() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let none = device_counter_get(&mut tx, testing::DEVICE).await.expect("readable");
-        assert_eq!(none, DeviceCounterRow::default());
-        let current = Counter { epoch: 3, number: 7, nonce: [9; 8] };
-        for before in [None, Some([8; 8])] {
-            let remembered = Remembered { current, before };
-            let at = Some(Timestamp::from_ms(5));
-            device_counter_update(&mut tx, testing::DEVICE, &remembered, at).await.expect("writable");
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let none = device_counter_get(&mut tx, testing::DEVICE).await.expect("readable");
+            assert_eq!(none, DeviceCounterRow::default());
+            let current = Counter { epoch: 3, number: 7, nonce: [9; 8] };
+            for before in [None, Some([8; 8])] {
+                let remembered = Remembered { current, before };
+                let at = Some(Timestamp::from_ms(5));
+                device_counter_update(&mut tx, testing::DEVICE, &remembered, at).await.expect("writable");
+                let row = device_counter_get(&mut tx, testing::DEVICE).await.expect("readable");
+                assert_eq!(row, DeviceCounterRow { remembered: Some(remembered), challenge_at: at });
+            }
+            device_counter_remove(&mut tx, testing::DEVICE).await.expect("writable");
             let row = device_counter_get(&mut tx, testing::DEVICE).await.expect("readable");
-            assert_eq!(row, DeviceCounterRow { remembered: Some(remembered), challenge_at: at });
+            assert_eq!((row.remembered, row.challenge_at), (None, Some(Timestamp::from_ms(5))));
         }
-        device_counter_remove(&mut tx, testing::DEVICE).await.expect("writable");
-        let row = device_counter_get(&mut tx, testing::DEVICE).await.expect("readable");
-        assert_eq!((row.remembered, row.challenge_at), (None, Some(Timestamp::from_ms(5))));
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::user::user_state;
 use crate::{DbError, DeviceAbout, Tx, device};
 use base::{DeviceId, ProfileId, Timestamp, TokenId, UserId};
 use control::{State, UserState};
-use sqlx::sqlite::SqliteRow;
 
 /// One device with what a campaign asks about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub async fn device_fleet_list(
     after: Option<DeviceId>,
     limit: u32,
 ) -> Result<Vec<DeviceFleetRow>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select d.*, u.email, u.state as user_state, \
          coalesce(u.profile_id, (select p.id from profile p where p.is_default = 1)) as profile, \
          (select count(*) from token t where t.id = d.token_id and t.revoked_at is null \
@@ -106,7 +106,7 @@ pub async fn device_fleet_list(
 /// # Errors
 /// The database does not answer.
 pub async fn device_fleet_ends_get(tx: &mut Tx, device: DeviceId) -> Result<FleetEnds, DbError> {
-    let row = sqlx::query("select catch_up_at, watch_until from device where id = $1")
+    let row = query("select catch_up_at, watch_until from device where id = $1")
         .bind(&device.as_bytes()[..])
         .fetch_optional(tx.conn())
         .await
@@ -120,7 +120,7 @@ pub async fn device_fleet_ends_get(tx: &mut Tx, device: DeviceId) -> Result<Flee
 /// # Errors
 /// The database does not answer.
 pub async fn device_catch_up_update(tx: &mut Tx, device: DeviceId, at: Option<Timestamp>) -> Result<(), DbError> {
-    sqlx::query("update device set catch_up_at = $2 where id = $1")
+    query("update device set catch_up_at = $2 where id = $1")
         .bind(&device.as_bytes()[..])
         .bind(at.map(Timestamp::as_ms))
         .execute(tx.conn())
@@ -139,7 +139,7 @@ pub async fn device_watch_update(
     since: Timestamp,
     until: Timestamp,
 ) -> Result<(), DbError> {
-    sqlx::query("update device set watch_since = $2, watch_until = $3 where id = $1")
+    query("update device set watch_since = $2, watch_until = $3 where id = $1")
         .bind(&device.as_bytes()[..])
         .bind(since.as_ms())
         .bind(until.as_ms())
@@ -154,7 +154,7 @@ pub async fn device_watch_update(
 /// # Errors
 /// The database does not answer.
 pub async fn device_contact_update(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<(), DbError> {
-    sqlx::query("update device set last_seen_at = $2 where id = $1 and (last_seen_at is null or last_seen_at < $3)")
+    query("update device set last_seen_at = $2 where id = $1 and (last_seen_at is null or last_seen_at < $3)")
         .bind(&device.as_bytes()[..])
         .bind(now.as_ms())
         .bind(now.as_ms() - 60_000)
@@ -169,7 +169,7 @@ pub async fn device_contact_update(tx: &mut Tx, device: DeviceId, now: Timestamp
 /// # Errors
 /// The database does not answer.
 pub async fn device_good_update(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<(), DbError> {
-    sqlx::query("update device set last_good_at = $2, catch_up_at = null where id = $1")
+    query("update device set last_good_at = $2, catch_up_at = null where id = $1")
         .bind(&device.as_bytes()[..])
         .bind(now.as_ms())
         .execute(tx.conn())
@@ -188,7 +188,7 @@ pub async fn device_list_watched(
     after: Option<DeviceId>,
     limit: u32,
 ) -> Result<Vec<DeviceWatchRow>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select d.id, d.name, d.user_id, u.email, d.watch_since, d.watch_until, d.catch_up_at, d.last_good_at \
          from device d join \"user\" u on u.id = d.user_id \
          where d.watch_until > $1 and d.id > $2 and d.state in ('active', 'held', 'quarantined') \
@@ -221,14 +221,13 @@ pub async fn device_list_watched(
 /// # Errors
 /// The database does not answer.
 pub async fn device_list_over(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<DeviceId>, DbError> {
-    let rows = sqlx::query(
-        "select id from device where state = 'deleted' and purge_after <= $1 order by purge_after, id limit $2",
-    )
-    .bind(now.as_ms())
-    .bind(i64::from(limit))
-    .fetch_all(tx.conn())
-    .await
-    .map_err(failed("list deleted devices"))?;
+    let rows =
+        query("select id from device where state = 'deleted' and purge_after <= $1 order by purge_after, id limit $2")
+            .bind(now.as_ms())
+            .bind(i64::from(limit))
+            .fetch_all(tx.conn())
+            .await
+            .map_err(failed("list deleted devices"))?;
     rows.iter().map(|row| Ok(DeviceId::from_bytes(row.bytes("id")?))).collect()
 }
 
@@ -237,7 +236,7 @@ pub async fn device_list_over(tx: &mut Tx, now: Timestamp, limit: u32) -> Result
 /// # Errors
 /// The database does not answer.
 pub async fn device_merged_get(tx: &mut Tx, device: DeviceId) -> Result<Option<DeviceId>, DbError> {
-    let row = sqlx::query("select merged_into from device where id = $1")
+    let row = query("select merged_into from device where id = $1")
         .bind(&device.as_bytes()[..])
         .fetch_optional(tx.conn())
         .await
@@ -251,7 +250,7 @@ pub async fn device_merged_get(tx: &mut Tx, device: DeviceId) -> Result<Option<D
 /// # Errors
 /// The database does not answer.
 pub async fn device_merged_list(tx: &mut Tx, device: DeviceId) -> Result<Vec<DeviceId>, DbError> {
-    let rows = sqlx::query("select id from device where merged_into = $1 order by id")
+    let rows = query("select id from device where merged_into = $1 order by id")
         .bind(&device.as_bytes()[..])
         .fetch_all(tx.conn())
         .await
@@ -264,7 +263,7 @@ pub async fn device_merged_list(tx: &mut Tx, device: DeviceId) -> Result<Vec<Dev
 /// # Errors
 /// Constraint: there is no such record; the database does not answer.
 pub async fn device_merged_update(tx: &mut Tx, device: DeviceId, into: Option<DeviceId>) -> Result<(), DbError> {
-    sqlx::query("update device set merged_into = $2 where id = $1")
+    query("update device set merged_into = $2 where id = $1")
         .bind(&device.as_bytes()[..])
         .bind(into.as_ref().map(|into| &into.as_bytes()[..]))
         .execute(tx.conn())
@@ -273,7 +272,7 @@ pub async fn device_merged_update(tx: &mut Tx, device: DeviceId, into: Option<De
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<DeviceFleetRow, DbError> {
+fn read(row: &Row) -> Result<DeviceFleetRow, DbError> {
     let row_device = device::read(row)?;
     Ok(DeviceFleetRow {
         id: row_device.id,

@@ -2,6 +2,7 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::query;
 use crate::{DbError, Tx};
 use base::{Count, Timestamp};
 
@@ -28,7 +29,7 @@ pub async fn idempotency_insert(
     now: Timestamp,
 ) -> Result<bool, DbError> {
     let done =
-        sqlx::query("insert into idempotency (id, digest, created_at) values ($1, $2, $3) on conflict (id) do nothing")
+        query("insert into idempotency (id, digest, created_at) values ($1, $2, $3) on conflict (id) do nothing")
             .bind(&id[..])
             .bind(&digest[..])
             .bind(now.as_ms())
@@ -43,7 +44,7 @@ pub async fn idempotency_insert(
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn idempotency_get(tx: &mut Tx, id: &[u8; 32]) -> Result<Option<IdempotencyRow>, DbError> {
-    let row = sqlx::query("select digest, status, body, created_at from idempotency where id = $1")
+    let row = query("select digest, status, body, created_at from idempotency where id = $1")
         .bind(&id[..])
         .fetch_optional(tx.conn())
         .await
@@ -61,7 +62,7 @@ pub async fn idempotency_get(tx: &mut Tx, id: &[u8; 32]) -> Result<Option<Idempo
 /// # Errors
 /// The database does not answer.
 pub async fn idempotency_update(tx: &mut Tx, id: &[u8; 32], status: u16, body: &[u8]) -> Result<bool, DbError> {
-    let done = sqlx::query("update idempotency set status = $2, body = $3 where id = $1 and status is null")
+    let done = query("update idempotency set status = $2, body = $3 where id = $1 and status is null")
         .bind(&id[..])
         .bind(i64::from(status))
         .bind(body)
@@ -76,7 +77,7 @@ pub async fn idempotency_update(tx: &mut Tx, id: &[u8; 32], status: u16, body: &
 /// # Errors
 /// The database does not answer.
 pub async fn idempotency_remove(tx: &mut Tx, id: &[u8; 32]) -> Result<(), DbError> {
-    sqlx::query("delete from idempotency where id = $1 and status is null")
+    query("delete from idempotency where id = $1 and status is null")
         .bind(&id[..])
         .execute(tx.conn())
         .await
@@ -89,7 +90,7 @@ pub async fn idempotency_remove(tx: &mut Tx, id: &[u8; 32]) -> Result<(), DbErro
 /// # Errors
 /// The database does not answer.
 pub async fn idempotency_remove_old(tx: &mut Tx, before: Timestamp) -> Result<Count, DbError> {
-    let done = sqlx::query("delete from idempotency where created_at < $1")
+    let done = query("delete from idempotency where created_at < $1")
         .bind(before.as_ms())
         .execute(tx.conn())
         .await
@@ -104,34 +105,36 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_gets_one_answer_and_keeps_it_until_it_is_old() {
-        let temp = testing::empty().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let (id, digest, now) = ([1; 32], [2; 32], Timestamp::from_ms(50));
-        for first in [true, false] {
-            assert_eq!(idempotency_insert(&mut tx, &id, &digest, now).await.expect("writable"), first);
+        for temp in testing::databases().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let (id, digest, now) = ([1; 32], [2; 32], Timestamp::from_ms(50));
+            for first in [true, false] {
+                assert_eq!(idempotency_insert(&mut tx, &id, &digest, now).await.expect("writable"), first);
+            }
+            let mut row = IdempotencyRow { digest, answer: None, created_at: now };
+            assert_eq!(idempotency_get(&mut tx, &id).await.expect("readable").as_ref(), Some(&row));
+            assert!(idempotency_update(&mut tx, &id, 201, b"{}").await.expect("writable"));
+            assert!(!idempotency_update(&mut tx, &id, 500, b"").await.expect("writable"), "the first answer stays");
+            idempotency_remove(&mut tx, &id).await.expect("a key with an answer stays");
+            row.answer = Some((201, b"{}".to_vec()));
+            assert_eq!(idempotency_get(&mut tx, &id).await.expect("readable"), Some(row));
+            for (before, removed) in [(50, 0), (51, 1)] {
+                let before = Timestamp::from_ms(before);
+                assert_eq!(idempotency_remove_old(&mut tx, before).await.expect("writable"), Count(removed));
+            }
+            assert_eq!(idempotency_get(&mut tx, &id).await.expect("readable"), None);
         }
-        let mut row = IdempotencyRow { digest, answer: None, created_at: now };
-        assert_eq!(idempotency_get(&mut tx, &id).await.expect("readable").as_ref(), Some(&row));
-        assert!(idempotency_update(&mut tx, &id, 201, b"{}").await.expect("writable"));
-        assert!(!idempotency_update(&mut tx, &id, 500, b"").await.expect("writable"), "the first answer stays");
-        idempotency_remove(&mut tx, &id).await.expect("a key with an answer stays");
-        row.answer = Some((201, b"{}".to_vec()));
-        assert_eq!(idempotency_get(&mut tx, &id).await.expect("readable"), Some(row));
-        for (before, removed) in [(50, 0), (51, 1)] {
-            let before = Timestamp::from_ms(before);
-            assert_eq!(idempotency_remove_old(&mut tx, before).await.expect("writable"), Count(removed));
-        }
-        assert_eq!(idempotency_get(&mut tx, &id).await.expect("readable"), None);
     }
 
     #[tokio::test]
     async fn a_key_whose_request_came_to_nothing_can_be_used_again() {
-        let temp = testing::empty().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        for _ in 0..2 {
-            let new = idempotency_insert(&mut tx, &[1; 32], &[2; 32], Timestamp::from_ms(0)).await;
-            assert!(new.expect("writable"));
-            idempotency_remove(&mut tx, &[1; 32]).await.expect("writable");
+        for temp in testing::databases().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            for _ in 0..2 {
+                let new = idempotency_insert(&mut tx, &[1; 32], &[2; 32], Timestamp::from_ms(0)).await;
+                assert!(new.expect("writable"));
+                idempotency_remove(&mut tx, &[1; 32]).await.expect("writable");
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::query;
 use crate::{DbError, Tx};
 use base::Timestamp;
 
@@ -28,7 +29,7 @@ pub async fn job_lease_update(
     now: Timestamp,
     until: Timestamp,
 ) -> Result<Option<u64>, DbError> {
-    let row = sqlx::query(
+    let row = query(
         "insert into job_lease (name, holder, until, fence) values ($1, $2, $4, 1) \
          on conflict (name) do update set holder = $2, until = $4, \
          fence = case when job_lease.holder = $2 then job_lease.fence else job_lease.fence + 1 end \
@@ -49,7 +50,7 @@ pub async fn job_lease_update(
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn job_lease_get(tx: &mut Tx, name: &str) -> Result<Option<JobLeaseRow>, DbError> {
-    let row = sqlx::query("select holder, until, fence from job_lease where name = $1")
+    let row = query("select holder, until, fence from job_lease where name = $1")
         .bind(name)
         .fetch_optional(tx.conn())
         .await
@@ -63,7 +64,7 @@ pub async fn job_lease_get(tx: &mut Tx, name: &str) -> Result<Option<JobLeaseRow
 /// # Errors
 /// The database does not answer.
 pub async fn job_lease_end_update(tx: &mut Tx, name: &str, holder: &[u8; 16], now: Timestamp) -> Result<(), DbError> {
-    sqlx::query("update job_lease set until = $3 where name = $1 and holder = $2")
+    query("update job_lease set until = $3 where name = $1 and holder = $2")
         .bind(name)
         .bind(&holder[..])
         .bind(now.as_ms() - 1)
@@ -80,31 +81,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_lease_has_one_holder_and_its_fence_grows_with_every_new_one() {
-        let temp = testing::empty().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let (one, two) = ([1; 16], [2; 16]);
-        for (holder, now, until, fence) in [
-            (one, 0, 100, Some(1)),
-            (two, 50, 150, None),
-            (one, 60, 160, Some(1)),
-            (two, 160, 260, None),
-            (two, 161, 261, Some(2)),
-            (one, 200, 300, None),
-            // It ran out, and nobody else wanted it.
-            (two, 500, 600, Some(2)),
-        ] {
-            let (now, until) = (Timestamp::from_ms(now), Timestamp::from_ms(until));
-            let got = job_lease_update(&mut tx, "mail", &holder, now, until).await.expect("writable");
-            assert_eq!(got, fence, "{holder:?} at {now:?}");
-        }
-        let lease = JobLeaseRow { holder: two, until: Timestamp::from_ms(600), fence: 2 };
-        assert_eq!(job_lease_get(&mut tx, "mail").await.expect("readable"), Some(lease));
-        assert_eq!(job_lease_get(&mut tx, "purge").await.expect("readable"), None);
+        for temp in testing::databases().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let (one, two) = ([1; 16], [2; 16]);
+            for (holder, now, until, fence) in [
+                (one, 0, 100, Some(1)),
+                (two, 50, 150, None),
+                (one, 60, 160, Some(1)),
+                (two, 160, 260, None),
+                (two, 161, 261, Some(2)),
+                (one, 200, 300, None),
+                // It ran out, and nobody else wanted it.
+                (two, 500, 600, Some(2)),
+            ] {
+                let (now, until) = (Timestamp::from_ms(now), Timestamp::from_ms(until));
+                let got = job_lease_update(&mut tx, "mail", &holder, now, until).await.expect("writable");
+                assert_eq!(got, fence, "{holder:?} at {now:?}");
+            }
+            let lease = JobLeaseRow { holder: two, until: Timestamp::from_ms(600), fence: 2 };
+            assert_eq!(job_lease_get(&mut tx, "mail").await.expect("readable"), Some(lease));
+            assert_eq!(job_lease_get(&mut tx, "purge").await.expect("readable"), None);
 
-        let now = Timestamp::from_ms(510);
-        job_lease_end_update(&mut tx, "mail", &one, now).await.expect("another's stays");
-        assert_eq!(job_lease_update(&mut tx, "mail", &one, now, now).await.expect("writable"), None);
-        job_lease_end_update(&mut tx, "mail", &two, now).await.expect("its own");
-        assert_eq!(job_lease_update(&mut tx, "mail", &one, now, now).await.expect("writable"), Some(3));
+            let now = Timestamp::from_ms(510);
+            job_lease_end_update(&mut tx, "mail", &one, now).await.expect("another's stays");
+            assert_eq!(job_lease_update(&mut tx, "mail", &one, now, now).await.expect("writable"), None);
+            job_lease_end_update(&mut tx, "mail", &two, now).await.expect("its own");
+            assert_eq!(job_lease_update(&mut tx, "mail", &one, now, now).await.expect("writable"), Some(3));
+        }
     }
 }

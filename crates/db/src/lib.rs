@@ -19,6 +19,7 @@ mod error;
 mod idempotency;
 mod job_lease;
 mod pack;
+mod postgres;
 mod purge;
 mod repository;
 mod row;
@@ -26,8 +27,10 @@ mod run;
 mod setting;
 mod sign_in;
 mod snapshot;
-#[cfg(test)]
-mod testing;
+mod sql;
+mod sqlite;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tx;
 mod user;
 

@@ -3,6 +3,7 @@
 
 use crate::error::failed;
 use crate::row::{Columns as _, int};
+use crate::sql::query;
 use crate::{DbError, Tx};
 use base::{Bytes, Count, DeviceId, RunId, Timestamp};
 
@@ -11,7 +12,7 @@ use base::{Bytes, Count, DeviceId, RunId, Timestamp};
 /// # Errors
 /// The database does not answer.
 pub async fn device_list_purged_rest(tx: &mut Tx, limit: u32) -> Result<Vec<DeviceId>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select d.id from device d where d.state = 'purged' and (exists (select 1 from snapshot s \
          where s.device_id = d.id) or exists (select 1 from credential c where c.device_id = d.id)) \
          order by d.id limit $1",
@@ -48,7 +49,7 @@ pub async fn device_rest_remove(tx: &mut Tx, device: DeviceId) -> Result<(), DbE
         "delete from credential where device_id = (select id from device where id = $1 and state = 'purged')",
     ];
     for statement in STATEMENTS {
-        sqlx::query(statement)
+        query(statement)
             .bind(&device.as_bytes()[..])
             .execute(tx.conn())
             .await
@@ -67,7 +68,7 @@ pub async fn run_reported_update(
     files_opened: Option<Count>,
     bytes_read: Option<Bytes>,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "update run set files_opened = coalesce($2, files_opened), bytes_read = coalesce($3, bytes_read) where id = $1",
     )
     .bind(&run.as_bytes()[..])
@@ -84,7 +85,7 @@ pub async fn run_reported_update(
 /// # Errors
 /// The database does not answer.
 pub async fn sweep_tally_remove(tx: &mut Tx, before: Timestamp) -> Result<Count, DbError> {
-    let done = sqlx::query("delete from tally where span_at < $1")
+    let done = query("delete from tally where span_at < $1")
         .bind(before.as_ms())
         .execute(tx.conn())
         .await
@@ -98,8 +99,9 @@ pub async fn sweep_tally_remove(tx: &mut Tx, before: Timestamp) -> Result<Count,
 /// The database does not answer.
 pub async fn sweep_refused_remove(tx: &mut Tx, before: Timestamp) -> Result<Count, DbError> {
     let mut removed = 0;
-    for statement in ["delete from refused_activation where at < $1", "delete from password_link where expires_at < $1"] {
-        let done = sqlx::query(statement).bind(before.as_ms()).execute(tx.conn()).await;
+    for statement in ["delete from refused_activation where at < $1", "delete from password_link where expires_at < $1"]
+    {
+        let done = query(statement).bind(before.as_ms()).execute(tx.conn()).await;
         removed += done.map_err(failed("remove what is over"))?.rows_affected();
     }
     Ok(Count(removed))

@@ -3,9 +3,8 @@
 
 use crate::DbError;
 use crate::error::failed;
+use crate::sql::Row;
 use base::Timestamp;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 /// The columns of a row as the house's types. Each fails when the column is absent or holds something else.
 pub(crate) trait Columns {
@@ -47,7 +46,7 @@ pub(crate) fn int(number: u64) -> i64 {
 
 const OP: &str = "read a row";
 
-impl Columns for SqliteRow {
+impl Columns for Row {
     fn bytes<const N: usize>(&self, column: &'static str) -> Result<[u8; N], DbError> {
         let bytes: &[u8] = self.try_get(column).map_err(failed(OP))?;
         bytes.try_into().map_err(|_| wrong_length(column))

@@ -3,9 +3,9 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::Timestamp;
-use sqlx::sqlite::SqliteRow;
 
 /// One setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct SettingRow {
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn setting_get(tx: &mut Tx, key: &str) -> Result<Option<SettingRow>, DbError> {
-    let row = sqlx::query("select key, value, set_at, set_by from setting where key = $1")
+    let row = query("select key, value, set_at, set_by from setting where key = $1")
         .bind(key)
         .fetch_optional(tx.conn())
         .await
@@ -38,7 +38,7 @@ pub async fn setting_get(tx: &mut Tx, key: &str) -> Result<Option<SettingRow>, D
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn setting_list(tx: &mut Tx) -> Result<Vec<SettingRow>, DbError> {
-    let rows = sqlx::query("select key, value, set_at, set_by from setting order by key")
+    let rows = query("select key, value, set_at, set_by from setting order by key")
         .fetch_all(tx.conn())
         .await
         .map_err(failed("list settings"))?;
@@ -50,7 +50,7 @@ pub async fn setting_list(tx: &mut Tx) -> Result<Vec<SettingRow>, DbError> {
 /// # Errors
 /// The database does not answer.
 pub async fn setting_update(tx: &mut Tx, setting: &SettingRow) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into setting (key, value, set_at, set_by) values ($1, $2, $3, $4) \
          on conflict (key) do update set value = $2, set_at = $3, set_by = $4",
     )
@@ -69,7 +69,7 @@ pub async fn setting_update(tx: &mut Tx, setting: &SettingRow) -> Result<(), DbE
 /// # Errors
 /// The database does not answer.
 pub async fn setting_remove(tx: &mut Tx, key: &str) -> Result<bool, DbError> {
-    let done = sqlx::query("delete from setting where key = $1")
+    let done = query("delete from setting where key = $1")
         .bind(key)
         .execute(tx.conn())
         .await
@@ -77,7 +77,7 @@ pub async fn setting_remove(tx: &mut Tx, key: &str) -> Result<bool, DbError> {
     Ok(done.rows_affected() == 1)
 }
 
-fn read(row: &SqliteRow) -> Result<SettingRow, DbError> {
+fn read(row: &Row) -> Result<SettingRow, DbError> {
     Ok(SettingRow {
         key: row.text("key")?,
         value: row.text("value")?,
@@ -93,23 +93,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_setting_keeps_its_last_value_until_it_is_removed() {
-        let temp = testing::empty().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let setting = |key: &str, value: &str, at| SettingRow {
-            key: key.to_owned(),
-            value: value.to_owned(),
-            set_at: Timestamp::from_ms(at),
-            set_by: "admin command".to_owned(),
-        };
-        let last = [setting("mail.from", "", 2), setting("password.min", "12", 3)];
-        for row in [&setting("password.min", "8", 1), &last[0], &last[1]] {
-            setting_update(&mut tx, row).await.expect("writable");
+        for temp in testing::databases().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let setting = |key: &str, value: &str, at| SettingRow {
+                key: key.to_owned(),
+                value: value.to_owned(),
+                set_at: Timestamp::from_ms(at),
+                set_by: "admin command".to_owned(),
+            };
+            let last = [setting("mail.from", "", 2), setting("password.min", "12", 3)];
+            for row in [&setting("password.min", "8", 1), &last[0], &last[1]] {
+                setting_update(&mut tx, row).await.expect("writable");
+            }
+            assert_eq!(setting_list(&mut tx).await.expect("readable"), last);
+            assert_eq!(setting_get(&mut tx, "password.min").await.expect("readable").as_ref(), Some(&last[1]));
+            for had in [true, false] {
+                assert_eq!(setting_remove(&mut tx, "password.min").await.expect("writable"), had);
+            }
+            assert_eq!(setting_get(&mut tx, "password.min").await.expect("readable"), None);
         }
-        assert_eq!(setting_list(&mut tx).await.expect("readable"), last);
-        assert_eq!(setting_get(&mut tx, "password.min").await.expect("readable").as_ref(), Some(&last[1]));
-        for had in [true, false] {
-            assert_eq!(setting_remove(&mut tx, "password.min").await.expect("writable"), had);
-        }
-        assert_eq!(setting_get(&mut tx, "password.min").await.expect("readable"), None);
     }
 }

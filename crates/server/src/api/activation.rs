@@ -6,6 +6,7 @@ use crate::reply::{No, Reply, Yes};
 use app::activation::{Activated, Activation, Claim};
 use app::password::Password;
 use app::{AppError, DeviceAbout};
+use base::Timestamp;
 use control::Refusal;
 use control::activation::Choice;
 use protocol::agent::activation as wire;
@@ -57,7 +58,7 @@ fn from_wire(request: wire::ActivationRequest) -> Result<Activation, No> {
 }
 
 fn to_wire(activated: Activated) -> wire::ActivationReply {
-    let Activated { device, epoch, rights, outcome, user, snapshot } = activated;
+    let Activated { device, epoch, rights, outcome, user, snapshot, counter, catch_up_at } = activated;
     wire::ActivationReply {
         device: Text(device),
         epoch,

@@ -1,11 +1,11 @@
 //! Runs: begin, dedupe, upload, verify, commit, abort.
 
 use crate::api::snapshot::detail;
-use crate::extract::{AtDevice, FromJson, Named, NamedPair, Names, Streamed, Whole};
+use crate::extract::{Asked, AtDevice, FromJson, Named, NamedPair, Names, Streamed, Whole};
 use crate::reply::{No, Reply, Yes};
-use app::backup::{self, Committed, Uploaded};
+use app::backup::{self, Committed, Reported, Uploaded};
 use app::runs::{self, Begun, Limits, Purpose};
-use base::RunId;
+use base::{Bytes as Size, Count, RunId};
 use bytes::Bytes;
 use format::{ChunkRef, PackId};
 use protocol::agent::run as wire;

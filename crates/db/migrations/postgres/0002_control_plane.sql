@@ -1,0 +1,379 @@
+-- As in ../sqlite: the same tables, columns and indexes.
+-- The control plane: profiles and policies, proofs, campaigns, conflicts, mail, credentials of the admin API.
+-- Switches are 0 or 1; lists in a TEXT are separated by a newline unless said otherwise.
+
+-- What the organisation has set for itself: the password rules, mail, the support contact. Absent means the default.
+CREATE TABLE setting (
+    key    TEXT COLLATE "C" PRIMARY KEY,
+    value  TEXT COLLATE "C" NOT NULL,
+    set_at BIGINT NOT NULL,
+    set_by TEXT COLLATE "C" NOT NULL
+);
+
+-- ---------------------------------------------------------------------------------------------------- policies
+
+CREATE TABLE profile (
+    id         BYTEA PRIMARY KEY,
+    name       TEXT COLLATE "C" NOT NULL UNIQUE,
+    is_default BIGINT NOT NULL DEFAULT 0,
+    created_at BIGINT NOT NULL,
+    -- Grows with every change of the profile, its values or its folders.
+    revision   BIGINT NOT NULL DEFAULT 1
+);
+CREATE UNIQUE INDEX profile_default ON profile (is_default) WHERE is_default = 1;
+
+ALTER TABLE "user" ADD COLUMN profile_id BYTEA REFERENCES profile (id);
+-- When the password was set; it is what an expiry counts from. NULL before this was kept.
+ALTER TABLE "user" ADD COLUMN password_set_at BIGINT;
+
+-- One value of one policy at one level. `subject` is the profile, user or device; empty for the organisation.
+CREATE TABLE policy_value (
+    level   TEXT COLLATE "C" NOT NULL CHECK (level IN ('organisation', 'profile', 'user', 'device')),
+    subject BYTEA NOT NULL,
+    key     TEXT COLLATE "C" NOT NULL,
+    value   TEXT COLLATE "C" NOT NULL,
+    set_at  BIGINT NOT NULL,
+    set_by  TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (level, subject, key)
+);
+
+-- A folder to back up. `level` is profile (of an admin), user or device (the user's own, there).
+CREATE TABLE folder (
+    id         BYTEA PRIMARY KEY,
+    level      TEXT COLLATE "C" NOT NULL CHECK (level IN ('profile', 'user', 'device')),
+    subject    BYTEA NOT NULL,
+    os         TEXT COLLATE "C" NOT NULL CHECK (os IN ('any', 'linux', 'windows', 'macos')),
+    -- With variables as they were written: ${home}/Documents.
+    path       TEXT COLLATE "C" NOT NULL,
+    mandatory  BIGINT NOT NULL,
+    -- Patterns, one a line.
+    include    TEXT COLLATE "C" NOT NULL,
+    exclude    TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX folder_by_subject ON folder (level, subject);
+
+-- The folders of its profile that a device's user has taken out of that device's backup.
+CREATE TABLE unlinked (
+    device_id   BYTEA NOT NULL REFERENCES device (id),
+    folder_id   BYTEA NOT NULL,
+    unlinked_at BIGINT NOT NULL,
+    PRIMARY KEY (device_id, folder_id)
+);
+
+-- ---------------------------------------------------------------------------------------------------- proofs
+
+-- A deployment token. Its text is shown once and kept as a hash; `prefix` is enough to tell tokens apart.
+CREATE TABLE token (
+    id              BYTEA PRIMARY KEY,
+    -- 2, or 1 for the organisation's one legacy token.
+    version         BIGINT NOT NULL,
+    name            TEXT COLLATE "C" NOT NULL,
+    prefix          TEXT COLLATE "C" NOT NULL,
+    hash            BYTEA NOT NULL UNIQUE,
+    profile_id      BYTEA REFERENCES profile (id),
+    -- Networks in CIDR form, from which it may be used; empty is everywhere.
+    networks        TEXT COLLATE "C" NOT NULL,
+    -- Mail domains: the user may be the account of the operating system at one of these. Empty: not so.
+    domains         TEXT COLLATE "C" NOT NULL,
+    uses_max        BIGINT,
+    rate_per_minute BIGINT,
+    expires_at      BIGINT,
+    revoked_at      BIGINT,
+    created_at      BIGINT NOT NULL,
+    created_by      TEXT COLLATE "C" NOT NULL,
+    uses            BIGINT NOT NULL DEFAULT 0,
+    last_used_at    BIGINT,
+    failures        BIGINT NOT NULL DEFAULT 0,
+    last_failure_at BIGINT,
+    last_failure    TEXT COLLATE "C"
+);
+-- The legacy token is one: a new one ends the old.
+CREATE UNIQUE INDEX token_legacy ON token (version) WHERE version = 1 AND revoked_at IS NULL;
+
+-- Activations that were refused to an unattended endpoint, for the desk: who, from where, why. Kept for some days.
+CREATE TABLE refused_activation (
+    id        BYTEA PRIMARY KEY,
+    at        BIGINT NOT NULL,
+    token_id  BYTEA,
+    source    TEXT COLLATE "C" NOT NULL,
+    code      TEXT COLLATE "C" NOT NULL,
+    email     TEXT COLLATE "C" NOT NULL,
+    host_name TEXT COLLATE "C" NOT NULL,
+    serial    TEXT COLLATE "C" NOT NULL,
+    os_user   TEXT COLLATE "C" NOT NULL,
+    -- How often the same was refused; `at` is the last time.
+    times     BIGINT NOT NULL
+);
+CREATE INDEX refused_activation_by_time ON refused_activation (at);
+
+-- A one-time code for one user.
+CREATE TABLE ticket (
+    id         BYTEA PRIMARY KEY,
+    user_id    BYTEA NOT NULL REFERENCES "user" (id),
+    prefix     TEXT COLLATE "C" NOT NULL,
+    hash       BYTEA NOT NULL UNIQUE,
+    choice     TEXT COLLATE "C" NOT NULL CHECK (choice IN ('auto', 'add', 'replace')),
+    replaces   BYTEA REFERENCES device (id),
+    restore    TEXT COLLATE "C" NOT NULL CHECK (restore IN ('none', 'data', 'settings', 'all')),
+    expires_at BIGINT NOT NULL,
+    revoked_at BIGINT,
+    used_at    BIGINT,
+    used_by    BYTEA,
+    created_at BIGINT NOT NULL,
+    created_by TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX ticket_by_user ON ticket (user_id);
+
+-- A row of the device map: the machine with this number is this user's, and takes over that record or is new.
+CREATE TABLE device_map (
+    id          BYTEA PRIMARY KEY,
+    user_id     BYTEA NOT NULL REFERENCES "user" (id),
+    kind        TEXT COLLATE "C" NOT NULL CHECK (kind IN ('serial', 'uuid', 'host_name')),
+    -- As evidence is compared: docs/control.md, "Evidence".
+    value       TEXT COLLATE "C" NOT NULL,
+    replaces    BYTEA REFERENCES device (id),
+    restore     TEXT COLLATE "C" NOT NULL CHECK (restore IN ('none', 'data', 'settings', 'all')),
+    created_at  BIGINT NOT NULL,
+    created_by  TEXT COLLATE "C" NOT NULL,
+    consumed_at BIGINT,
+    consumed_by BYTEA
+);
+CREATE UNIQUE INDEX device_map_open ON device_map (kind, value) WHERE consumed_at IS NULL;
+CREATE INDEX device_map_by_user ON device_map (user_id);
+
+-- What waits on the pending desk: the key that is bound when an admin approves the record.
+CREATE TABLE waiting (
+    device_id  BYTEA PRIMARY KEY REFERENCES device (id),
+    device_key BYTEA NOT NULL,
+    proof      TEXT COLLATE "C" NOT NULL,
+    reason     TEXT COLLATE "C" NOT NULL,
+    source     TEXT COLLATE "C" NOT NULL,
+    asked_at   BIGINT NOT NULL
+);
+
+-- A link by which a user sets a password. Only its hash is kept.
+CREATE TABLE password_link (
+    hash       BYTEA PRIMARY KEY,
+    user_id    BYTEA NOT NULL REFERENCES "user" (id),
+    purpose    TEXT COLLATE "C" NOT NULL CHECK (purpose IN ('set', 'reset')),
+    expires_at BIGINT NOT NULL,
+    used_at    BIGINT,
+    created_at BIGINT NOT NULL,
+    created_by TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX password_link_by_user ON password_link (user_id);
+
+-- The hashes of a user's earlier passwords, so that they are not used again.
+CREATE TABLE password_old (
+    user_id       BYTEA NOT NULL REFERENCES "user" (id),
+    password_hash TEXT COLLATE "C" NOT NULL,
+    set_at        BIGINT NOT NULL,
+    PRIMARY KEY (user_id, set_at)
+);
+
+-- How often something was done in one span of time: attempts by a source, uses of a token. `span_at` is its beginning.
+CREATE TABLE tally (
+    subject BYTEA NOT NULL,
+    span_at BIGINT NOT NULL,
+    count   BIGINT NOT NULL,
+    PRIMARY KEY (subject, span_at)
+);
+CREATE INDEX tally_by_time ON tally (span_at);
+
+-- ---------------------------------------------------------------------------------------------------- devices
+
+-- The slot in which missed backups are caught up.
+ALTER TABLE device ADD COLUMN catch_up_at BIGINT;
+-- Clones: what the device must present at its next session, and what it may present if the last answer was lost.
+ALTER TABLE device ADD COLUMN counter BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN counter_nonce BYTEA;
+ALTER TABLE device ADD COLUMN counter_nonce_before BYTEA;
+-- The binding that the counter belongs to, and when the newest challenge that was answered had been given out.
+ALTER TABLE device ADD COLUMN counter_epoch BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN challenge_at BIGINT;
+-- Since when and until when its backups are watched, because it has come back.
+ALTER TABLE device ADD COLUMN watch_since BIGINT;
+ALTER TABLE device ADD COLUMN watch_until BIGINT;
+CREATE INDEX device_by_watch ON device (watch_until);
+-- The record that this one was merged into: its snapshots are shown and read there.
+ALTER TABLE device ADD COLUMN merged_into BYTEA REFERENCES device (id);
+ALTER TABLE device ADD COLUMN last_good_at BIGINT;
+ALTER TABLE device ADD COLUMN last_source TEXT COLLATE "C";
+-- The deployment token that the last activation used, for campaigns over devices that a token has activated.
+ALTER TABLE device ADD COLUMN token_id BYTEA;
+CREATE INDEX device_by_merge ON device (merged_into);
+CREATE INDEX device_by_token ON device (token_id);
+CREATE INDEX device_by_state ON device (state);
+
+-- What the endpoint says it opened and read in a run; NULL until it has said so.
+ALTER TABLE run ADD COLUMN files_opened BIGINT;
+ALTER TABLE run ADD COLUMN bytes_read BIGINT;
+
+-- Two machines with one identity, seen by the counter.
+CREATE TABLE conflict (
+    id           BYTEA PRIMARY KEY,
+    device_id    BYTEA NOT NULL REFERENCES device (id),
+    -- clone: two machines with one key; records: two records of one machine, `other_device` being the second.
+    kind         TEXT COLLATE "C" NOT NULL CHECK (kind IN ('clone', 'records')),
+    seen_at      BIGINT NOT NULL,
+    counter      BIGINT NOT NULL,
+    counter_seen BIGINT NOT NULL,
+    source       TEXT COLLATE "C" NOT NULL,
+    host_name    TEXT COLLATE "C" NOT NULL,
+    times        BIGINT NOT NULL,
+    status       TEXT COLLATE "C" NOT NULL CHECK (status IN ('open', 'merged', 'split', 'kept', 'undone')),
+    resolved_at  BIGINT,
+    resolved_by  TEXT COLLATE "C",
+    undo_until   BIGINT,
+    -- The other record: merged into the device, or made by the split.
+    other_device BYTEA,
+    -- What an undo has to know: the epoch that a split ended, or 1 when a merge has suspended the other record.
+    before       BIGINT,
+    -- The state that a split ended, as app::conflicts writes it.
+    state_before TEXT COLLATE "C"
+);
+CREATE UNIQUE INDEX conflict_open ON conflict (device_id) WHERE status = 'open';
+CREATE INDEX conflict_by_time ON conflict (seen_at);
+
+-- ---------------------------------------------------------------------------------------------------- campaigns
+
+CREATE TABLE campaign (
+    id           BYTEA PRIMARY KEY,
+    name         TEXT COLLATE "C" NOT NULL,
+    reason       TEXT COLLATE "C" NOT NULL,
+    level        TEXT COLLATE "C" NOT NULL CHECK (level IN ('rotate', 'hold', 'revoke')),
+    -- A word and a value on each line (app::campaigns).
+    scope        TEXT COLLATE "C" NOT NULL,
+    status       TEXT COLLATE "C" NOT NULL CHECK (status IN ('draft', 'running', 'paused', 'aborted', 'closed')),
+    start_at     BIGINT,
+    deadline     BIGINT,
+    -- Until when held devices may append.
+    append_until BIGINT,
+    wave_size    BIGINT NOT NULL,
+    wave_ms      BIGINT NOT NULL,
+    watch_ms     BIGINT NOT NULL,
+    -- The template of the message to users; empty sends none.
+    template     TEXT COLLATE "C" NOT NULL,
+    created_at   BIGINT NOT NULL,
+    created_by   TEXT COLLATE "C" NOT NULL,
+    started_at   BIGINT,
+    ended_at     BIGINT,
+    -- How long it was paused: waves move by as much.
+    paused_at    BIGINT,
+    paused_ms    BIGINT NOT NULL DEFAULT 0,
+    -- The campaign's own clock, by which turns come, and when it was moved last (docs/control.md, "Slots").
+    progress_ms  BIGINT NOT NULL DEFAULT 0,
+    ticked_at    BIGINT,
+    -- Why it was ended by hand.
+    end_reason   TEXT COLLATE "C" NOT NULL DEFAULT ''
+);
+CREATE INDEX campaign_by_time ON campaign (created_at);
+
+CREATE TABLE campaign_device (
+    campaign_id   BYTEA NOT NULL REFERENCES campaign (id),
+    device_id     BYTEA NOT NULL REFERENCES device (id),
+    wave          BIGINT NOT NULL,
+    -- When its turn comes, by the campaign's own clock.
+    due_ms        BIGINT NOT NULL,
+    -- What the dry run said, when the campaign was started.
+    class         TEXT COLLATE "C" NOT NULL,
+    status        TEXT COLLATE "C" NOT NULL CHECK (status IN ('waiting', 'reset', 'done', 'refused', 'excused', 'retired')),
+    -- Why it is where it is, as a stable code; empty where the status says it all.
+    reason        TEXT COLLATE "C" NOT NULL,
+    epoch_before  BIGINT NOT NULL,
+    reset_at      BIGINT,
+    back_at       BIGINT,
+    proof         TEXT COLLATE "C",
+    -- The last answer that was a refusal since the reset.
+    refused_code  TEXT COLLATE "C",
+    refused_at    BIGINT,
+    -- Evidence: what the first backup after it came back has read and sent, beside what is protected.
+    bytes_read    BIGINT,
+    bytes_sent    BIGINT,
+    bytes_covered BIGINT,
+    first_good    BYTEA,
+    first_good_at BIGINT,
+    PRIMARY KEY (campaign_id, device_id)
+);
+CREATE INDEX campaign_device_by_device ON campaign_device (device_id);
+CREATE INDEX campaign_device_by_status ON campaign_device (campaign_id, status, due_ms);
+
+-- ---------------------------------------------------------------------------------------------------- mail
+
+CREATE TABLE template (
+    name    TEXT COLLATE "C" PRIMARY KEY,
+    subject TEXT COLLATE "C" NOT NULL,
+    text    TEXT COLLATE "C" NOT NULL,
+    html    TEXT COLLATE "C" NOT NULL,
+    set_at  BIGINT NOT NULL,
+    set_by  TEXT COLLATE "C" NOT NULL
+);
+
+-- The outbox. `sending` is stored before the mail server hears of it; what was not answered for sure is `unclear`
+-- and never sent again by itself.
+CREATE TABLE mail (
+    id         BYTEA PRIMARY KEY,
+    -- What it is about: the same is never queued twice.
+    occasion   TEXT COLLATE "C" NOT NULL UNIQUE,
+    recipient  TEXT COLLATE "C" NOT NULL,
+    subject    TEXT COLLATE "C" NOT NULL,
+    text       TEXT COLLATE "C" NOT NULL,
+    html       TEXT COLLATE "C" NOT NULL,
+    status     TEXT COLLATE "C" NOT NULL CHECK (status IN ('queued', 'sending', 'sent', 'failed', 'unclear')),
+    attempts   BIGINT NOT NULL DEFAULT 0,
+    due_at     BIGINT NOT NULL,
+    last_error TEXT COLLATE "C" NOT NULL DEFAULT '',
+    created_at BIGINT NOT NULL,
+    sent_at    BIGINT
+);
+CREATE INDEX mail_by_due ON mail (status, due_at);
+
+-- ---------------------------------------------------------------------------------------------------- admin API
+
+ALTER TABLE admin ADD COLUMN permits TEXT COLLATE "C" NOT NULL DEFAULT 'all';
+
+-- A credential of a program that administers. Shown once, kept as a hash.
+CREATE TABLE api_credential (
+    id           BYTEA PRIMARY KEY,
+    name         TEXT COLLATE "C" NOT NULL,
+    prefix       TEXT COLLATE "C" NOT NULL,
+    hash         BYTEA NOT NULL UNIQUE,
+    -- Words of control::Permit, one a line; `all` for every one.
+    permits      TEXT COLLATE "C" NOT NULL,
+    expires_at   BIGINT,
+    revoked_at   BIGINT,
+    created_at   BIGINT NOT NULL,
+    created_by   TEXT COLLATE "C" NOT NULL,
+    last_used_at BIGINT,
+    last_source  TEXT COLLATE "C"
+);
+
+-- The answer to a POST of the admin API, by the caller's key: the same request gets it again.
+CREATE TABLE idempotency (
+    -- Digest of who asks and the key.
+    id           BYTEA PRIMARY KEY,
+    -- Digest of method, path and body: another request with the same key is refused.
+    digest       BYTEA NOT NULL,
+    -- NULL while the first one is under way.
+    status       BIGINT,
+    body         BYTEA,
+    created_at   BIGINT NOT NULL
+);
+CREATE INDEX idempotency_by_time ON idempotency (created_at);
+
+-- From where, and by which proof; `version` says what the hash covers (docs/control.md, "Audit").
+ALTER TABLE audit ADD COLUMN source TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE audit ADD COLUMN proof TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE audit ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+
+-- ---------------------------------------------------------------------------------------------------- jobs
+
+-- Who carries out a job now; a holder that does not renew loses it.
+CREATE TABLE job_lease (
+    name   TEXT COLLATE "C" PRIMARY KEY,
+    holder BYTEA NOT NULL,
+    until  BIGINT NOT NULL,
+    -- Grows with every new holder: what an older one still writes is refused.
+    fence  BIGINT NOT NULL
+);

@@ -1,0 +1,1 @@
+//! Interleavings of writers that share a commit.
