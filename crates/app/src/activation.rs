@@ -184,7 +184,8 @@ async fn bind(
             (user.email.clone(), format!("refused: {}", refusal.code()))
         }
     };
-    let deed = Deed { actor: format!("user {}", user.id), action: "device_activate", subject, detail };
+    let (actor, proof) = (format!("user {}", user.id), proved.proof.to_string());
+    let deed = Deed { actor, action: "device_activate", subject, detail, proof, ..Deed::default() };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     let (row, _) = result?;

@@ -128,7 +128,7 @@ pub async fn make(app: &App, actor: &AdminActor, plan: Plan) -> Result<Campaign,
     let mut tx = app.db.write().await.map_err(during())?;
     db::campaign_insert(&mut tx, &row).await.map_err(during())?;
     let detail = format!("{} \"{}\": {}", row.level.word(), row.name, row.scope.replace('\n', ", "));
-    deed(&mut tx, now, &actor.to_string(), "campaign_make", row.id, detail).await?;
+    deed(&mut tx, now, Deed::by(actor), "campaign_make", row.id, detail).await?;
     tx.commit().await.map_err(during())?;
     view(row)
 }
@@ -233,7 +233,7 @@ pub async fn excuse(
         let sentence = format!("The campaign does not wait for a device {device}.");
         return Err(AppError::not_found("campaign_device_unknown", sentence));
     }
-    deed(&mut tx, now, &actor.to_string(), "campaign_excuse", id, format!("{device}: {reason}")).await?;
+    deed(&mut tx, now, Deed::by(actor), "campaign_excuse", id, format!("{device}: {reason}")).await?;
     tx.commit().await.map_err(during())
 }
 
@@ -325,7 +325,7 @@ async fn steer(
     let status = next(row.status, verb)?;
     let row = CampaignRow { status, ..change(row)? };
     db::campaign_update(&mut tx, &row).await.map_err(during())?;
-    deed(&mut tx, now, &actor.to_string(), &format!("campaign_{}", verb.word()), id, detail).await?;
+    deed(&mut tx, now, Deed::by(actor), &format!("campaign_{}", verb.word()), id, detail).await?;
     tx.commit().await.map_err(during())?;
     tracing::info!(campaign.id = %id, "campaign {id} is {} now, by {actor}", status.word());
     view(row)
@@ -340,15 +340,16 @@ fn unknown(text: &str) -> AppError {
     AppError::not_found("campaign_unknown", format!("There is no campaign \"{}\".", text.escape_debug()))
 }
 
+/// The audit row of what an admin, or the job in the campaign's name, does to a campaign.
 async fn deed(
     tx: &mut Tx,
     now: Timestamp,
-    actor: &str,
+    by: Deed<'static>,
     action: &str,
     id: CampaignId,
     detail: String,
 ) -> Result<(), AppError> {
-    audit::write(tx, now, Deed { actor: actor.to_owned(), action, subject: id.to_string(), detail }).await
+    audit::write(tx, now, Deed { action, subject: id.to_string(), detail, ..by }).await
 }
 
 fn well_said(plan: &Plan) -> Result<(), AppError> {

@@ -26,6 +26,7 @@ pub enum LogFormat {
 #[expect(missing_docs, reason = "each field's meaning stands in KEYS, once")]
 pub struct Config {
     pub listen: SocketAddr,
+    pub admin_listen: Option<SocketAddr>,
     pub connections_max: u64,
     pub shutdown_grace: Span,
     pub log_level: String,
@@ -52,6 +53,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8471)),
+            admin_listen: None,
             connections_max: 1_024,
             shutdown_grace: Span::seconds(10),
             log_level: "info".to_owned(),
@@ -88,6 +90,8 @@ pub struct Key {
 /// Where a key's value lives and how it is written. The ranges are inclusive.
 enum Field {
     Address(fn(&mut Config) -> &mut SocketAddr),
+    /// Empty for none.
+    AddressMaybe(fn(&mut Config) -> &mut Option<SocketAddr>),
     Level(fn(&mut Config) -> &mut String),
     Format(fn(&mut Config) -> &mut LogFormat),
     Switch(fn(&mut Config) -> &mut bool),
@@ -104,11 +108,17 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Every key, in the order in which they are shown.
-pub const KEYS: [Key; 21] = [
+pub const KEYS: [Key; 22] = [
     Key {
         name: "listen",
         meaning: "Address and port on which devices reach the server.",
         field: Field::Address(|c| &mut c.listen),
+    },
+    Key {
+        name: "admin.listen",
+        meaning: "Address and port of a listener for the admin API alone; then the one for devices does not answer it. \
+                  Empty: one listener for both.",
+        field: Field::AddressMaybe(|c| &mut c.admin_listen),
     },
     Key {
         name: "connections_max",
@@ -247,6 +257,9 @@ impl Config {
         let mut copy = self.clone();
         match key.field {
             Field::Address(of) => format!("\"{}\"", of(&mut copy)),
+            Field::AddressMaybe(of) => {
+                format!("\"{}\"", of(&mut copy).map(|address| address.to_string()).unwrap_or_default())
+            }
             Field::Level(of) => format!("\"{}\"", of(&mut copy)),
             Field::Format(of) => match of(&mut copy) {
                 LogFormat::Text => "\"text\"".to_owned(),
@@ -282,6 +295,13 @@ fn set(config: &mut Config, key: &Key, value: &toml::Value) -> Result<(), AppErr
         Field::Address(of) => {
             let address = value.as_str().and_then(|text| text.parse().ok());
             *of(config) = address.ok_or_else(|| refuse("an address and a port, like \"127.0.0.1:8471\""))?;
+        }
+        Field::AddressMaybe(of) => {
+            let address = value.as_str().and_then(|text| match text {
+                "" => Some(None),
+                text => text.parse().ok().map(Some),
+            });
+            *of(config) = address.ok_or_else(|| refuse("an address and a port, like \"127.0.0.1:8472\", or empty"))?;
         }
         Field::Level(of) => {
             let level = value.as_str().filter(|text| ["error", "warn", "info", "debug", "trace"].contains(text));

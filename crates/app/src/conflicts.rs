@@ -357,7 +357,7 @@ async fn finish(
 ) -> Result<Conflict, AppError> {
     let other = row.other.map_or_else(String::new, |other| format!(" with {other}"));
     let detail = format!("{} {}: {}{other}", row.kind.word(), row.id, row.status.word());
-    let deed = Deed { actor: actor.to_string(), action, subject: row.device.to_string(), detail };
+    let deed = Deed { action, subject: row.device.to_string(), detail, ..Deed::by(actor) };
     audit::write(&mut tx, now, deed).await?;
     let view = view(&mut tx, row).await?;
     tx.commit().await.map_err(AppError::db("deciding a conflict"))?;

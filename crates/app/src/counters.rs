@@ -119,8 +119,9 @@ async fn alarm(
     effects::carry_out(app, tx, now, device, &effects, None).await?;
     db::device_state_update(tx, device.id, &state).await.map_err(during())?;
     let detail = format!("{} to {state}: presented number {shown} of {given} from {}", device.state, opening.source);
-    let deed =
-        Deed { actor: format!("device {}", device.id), action: "device_conflict", subject: device.id.to_string(), detail };
+    let (actor, subject) = (format!("device {}", device.id), device.id.to_string());
+    let source = opening.source.to_owned();
+    let deed = Deed { actor, action: "device_conflict", subject, detail, source, ..Deed::default() };
     audit::write(tx, now, deed).await?;
     tracing::warn!(device.id = %device.id, "two computers present themselves as device {}", device.id);
     Ok(true)

@@ -162,10 +162,10 @@ async fn database(
         AdminRow { id: AdminId::mint(entropy), email: email.to_owned(), password_hash, permits: "all".to_owned() };
     db::admin_insert(&mut tx, &admin, now).await.map_err(during())?;
     let deed = audit::Deed {
-        actor: AdminActor::Command.to_string(),
         action: "server_init",
         subject: repository.to_string(),
         detail: format!("first admin {email}"),
+        ..audit::Deed::by(&AdminActor::Command)
     };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;

@@ -11,16 +11,20 @@ mod certificate;
 pub mod config;
 pub mod conflicts;
 mod counters;
+pub mod credentials;
 mod damage;
 pub mod devices;
 mod effects;
 mod error;
 mod frames;
+pub mod idempotency;
 pub mod init;
 pub mod jobs;
 pub mod keys;
+pub mod page;
 pub mod password;
 pub mod plane;
+mod recent;
 pub mod restore;
 pub mod runs;
 pub mod scrub;
@@ -30,7 +34,7 @@ pub mod states;
 pub mod users;
 pub mod watch;
 
-pub use actor::{AdminActor, DeviceActor};
+pub use actor::{AdminActor, CredentialActor, DeviceActor, Doer};
 pub use config::Config;
 pub use db::{ConflictKind, ConflictStatus, DeviceAbout};
 pub use error::AppError;
@@ -57,6 +61,8 @@ pub struct App {
     pub config: Config,
     /// What is known of devices' states for a moment.
     pub states: states::DeviceStates,
+    /// And of credentials of the admin API.
+    pub credentials: credentials::Credentials,
     /// What computes the hashes of passwords.
     pub passwords: password::Passwords,
     /// What uploads, commits and restores share.
@@ -94,7 +100,8 @@ impl App {
         let passwords = password::Passwords::new(&config, entropy.as_ref());
         let keys = keys::Keys::new(master, repositories);
         let states = states::DeviceStates::default();
+        let credentials = credentials::Credentials::default();
         let plane = plane::DataPlane::new(&config);
-        Ok(App { db, store, clock, entropy, keys, config, states, passwords, plane })
+        Ok(App { db, store, clock, entropy, keys, config, states, credentials, passwords, plane })
     }
 }

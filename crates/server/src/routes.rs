@@ -1,21 +1,23 @@
 //! Every route, one line each, with who may ask, how long the body may be and how long the answer may take.
 //! Refuses a request before its body is read: wrong credential, wrong state, too large. Described in docs/protocol.md.
 
+use crate::admin::extract::malformed;
+use crate::admin::{self, once};
 use crate::api::{activation, fetch, probe, run, session, snapshot};
 use crate::extract::{bearer, content_length};
 use crate::metrics::Metrics;
 use crate::reply::{No, SaidCode};
-use app::{App, AppError};
+use app::{AdminActor, App, AppError, credentials};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
-use axum::http::Method;
+use axum::http::{HeaderValue, Method};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{self, MethodRouter};
 use base::{Bytes, Span};
-use control::Refusal;
 use control::access::Verb;
+use control::{Permit, Refusal};
 use format::limits::{MANIFEST_BYTES_MAX, PACK_BYTES_MAX};
 use protocol::agent::run::REFS_MAX;
 use std::net::SocketAddr;
@@ -30,6 +32,8 @@ pub enum Audience {
     Operator,
     /// A device with an open session that may do at least this now; the use case asks for more where it needs more.
     Device(Verb),
+    /// Somebody who administers and has this permit: a credential of the admin API, or the server's command line.
+    Admin(Permit),
 }
 
 /// One route.
@@ -45,6 +49,21 @@ pub struct Route {
     pub body_max: Bytes,
     /// The longest time from the request's header to the answer's.
     pub span: Span,
+    /// Whether a request with an idempotency key is carried out once and its answer given again.
+    pub repeats: bool,
+    /// Whether it takes a query; of the admin API alone, which refuses one elsewhere.
+    pub queried: bool,
+}
+
+/// Which routes a listener answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// All of them.
+    Both,
+    /// Those of devices and operators.
+    Devices,
+    /// Those of the admin API, and whether the server is well.
+    Admins,
 }
 
 impl Route {
@@ -53,11 +72,14 @@ impl Route {
         match self.method {
             Method::GET => "GET",
             Method::PUT => "PUT",
+            Method::DELETE => "DELETE",
             _ => "POST",
         }
     }
 }
 
+/// Whether the server is well: every listener answers that.
+const HEALTH: &str = "/healthz";
 /// A request without a body.
 pub const NO_BODY: Bytes = Bytes(0);
 /// A small JSON body.
@@ -78,7 +100,7 @@ fn table() -> Vec<(Route, MethodRouter<Shared>)> {
     use Audience::{Anyone, Device, Operator};
     use Verb::{Append, BeginBackup, ConfirmWipe, ReadAppended, ReadStatus};
     vec![
-        get("/healthz",                          Anyone, probe::health),
+        get(HEALTH,                              Anyone, probe::health),
         get("/metrics",                          Operator, probe::metrics),
         get("/v1/hello",                         Anyone, session::hello),
         post("/v1/activations",                  Anyone, JSON_BYTES_MAX, SIGN_IN_SPAN, activation::activate),
@@ -100,16 +122,27 @@ fn table() -> Vec<(Route, MethodRouter<Shared>)> {
     ]
 }
 
-/// Every route, for tests that must not forget one and for docs/protocol.md. Never fails.
+/// Every route for devices and operators, for tests that must not forget one and for docs/protocol.md. Never fails.
 pub fn list() -> Vec<Route> {
     table().into_iter().map(|(route, _)| route).collect()
 }
 
+/// Every route of the admin API, for the same tests and for docs/openapi.json. Never fails.
+pub fn admin_list() -> Vec<Route> {
+    admin::table().into_iter().map(|entry| entry.route).collect()
+}
+
 /// The routes, ready for a listener. Never fails.
-pub(crate) fn router(app: Arc<App>, metrics: Arc<Metrics>) -> Router {
+pub(crate) fn router(app: Arc<App>, metrics: Arc<Metrics>, tables: Tables) -> Router {
     let shared = Shared { app, metrics };
     let mut router = Router::new();
-    for (route, handler) in table() {
+    let admins = admin::table().into_iter().map(|entry| (entry.route, entry.handler));
+    let chosen = table().into_iter().chain(admins).filter(|(route, _)| match tables {
+        Tables::Both => true,
+        Tables::Devices => !route.path.starts_with(admin::PREFIX),
+        Tables::Admins => route.path.starts_with(admin::PREFIX) || route.path == HEALTH,
+    });
+    for (route, handler) in chosen {
         let path = route.path;
         let guarded = handler.layer(from_fn_with_state((shared.clone(), Arc::new(route)), guard));
         router = router.route(path, guarded);
@@ -133,13 +166,18 @@ pub(crate) struct Shared {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
+/// Marks a request of the server's own command line, which asks in the same process. Nothing that comes over a
+/// network can bear it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnCommand;
+
 /// A route that is read: no body, and a quick answer.
 fn get<H, T>(path: &'static str, audience: Audience, handler: H) -> (Route, MethodRouter<Shared>)
 where
     H: Handler<T, Shared>,
     T: 'static,
 {
-    (Route { method: Method::GET, path, audience, body_max: NO_BODY, span: QUICK_SPAN }, routing::get(handler))
+    (route(Method::GET, path, audience, NO_BODY, QUICK_SPAN), routing::get(handler))
 }
 
 fn post<H, T>(
@@ -153,7 +191,7 @@ where
     H: Handler<T, Shared>,
     T: 'static,
 {
-    (Route { method: Method::POST, path, audience, body_max, span }, routing::post(handler))
+    (route(Method::POST, path, audience, body_max, span), routing::post(handler))
 }
 
 fn put<H, T>(
@@ -167,7 +205,11 @@ where
     H: Handler<T, Shared>,
     T: 'static,
 {
-    (Route { method: Method::PUT, path, audience, body_max, span }, routing::put(handler))
+    (route(Method::PUT, path, audience, body_max, span), routing::put(handler))
+}
+
+fn route(method: Method, path: &'static str, audience: Audience, body_max: Bytes, span: Span) -> Route {
+    Route { method, path, audience, body_max, span, repeats: false, queried: false }
 }
 
 /// Stands before every handler: audience, size, time, count.
@@ -175,7 +217,8 @@ async fn guard(State((shared, route)): State<(Shared, Arc<Route>)>, mut request:
     let began_at = shared.app.clock.now();
     request.extensions_mut().insert(Arc::clone(&route));
     let response = match admit(&shared, &route, &mut request).await {
-        Ok(()) => match tokio::time::timeout(route.span.as_duration(), next.run(request)).await {
+        Ok(Some(key)) => once::carried_out(shared.clone(), Arc::clone(&route), key, request, next).await,
+        Ok(None) => match tokio::time::timeout(route.span.as_duration(), next.run(request)).await {
             Ok(response) => response,
             Err(_) => No::from(Refusal::ServerBusy { left: QUICK_SPAN }).into_response(),
         },
@@ -189,7 +232,8 @@ async fn guard(State((shared, route)): State<(Shared, Arc<Route>)>, mut request:
     response
 }
 
-async fn admit(shared: &Shared, route: &Route, request: &mut Request) -> Result<(), No> {
+/// Lets a request in or refuses it; the answer is its idempotency key, where it has one that counts.
+async fn admit(shared: &Shared, route: &Route, request: &mut Request) -> Result<Option<HeaderValue>, No> {
     match route.audience {
         Audience::Anyone => {}
         Audience::Operator => {
@@ -200,15 +244,32 @@ async fn admit(shared: &Shared, route: &Route, request: &mut Request) -> Result<
         }
         Audience::Device(verb) => {
             let actor = match bearer(request.headers()) {
+                Some(token) if token.starts_with(credentials::TEXT_PREFIX) => {
+                    return Err(Refusal::WrongAudience.into());
+                }
                 Some(token) => app::session::authenticate(&shared.app, token, verb).await?,
                 None => return Err(Refusal::SessionInvalid.into()),
             };
             request.extensions_mut().insert(actor);
         }
+        Audience::Admin(permit) => {
+            let actor = if request.extensions().get::<OwnCommand>().is_some() {
+                AdminActor::Command
+            } else {
+                let source = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_canonical());
+                credentials::authenticate(&shared.app, bearer(request.headers()), source).await?
+            };
+            actor.need(permit)?;
+            request.extensions_mut().insert(actor);
+            if !route.queried && request.uri().query().is_some_and(|query| !query.is_empty()) {
+                return Err(malformed("This route takes no query."));
+            }
+        }
     }
     match content_length(request.headers()) {
         Some(length) if length > route.body_max.0 => Err(Refusal::RequestTooLarge.into()),
-        Some(_) | None => Ok(()),
+        Some(_) | None if route.repeats => once::key(request.headers()),
+        Some(_) | None => Ok(None),
     }
 }
 
@@ -219,11 +280,12 @@ mod tests {
     #[test]
     fn every_route_is_described_in_the_document_with_its_audience_and_its_limits() {
         let document = include_str!("../../../docs/protocol.md");
-        for Route { method, path, audience, body_max, span } in list() {
+        for Route { method, path, audience, body_max, span, .. } in list() {
             let audience = match audience {
                 Audience::Anyone => "anyone".to_owned(),
                 Audience::Operator => "operator".to_owned(),
                 Audience::Device(verb) => format!("device, {verb}"),
+                Audience::Admin(permit) => format!("admin, {permit}"),
             };
             let row = format!("| `{method} {path}` | {audience} | {} | {span} |", body_max.0);
             assert!(document.contains(&row), "docs/protocol.md lacks: {row}");

@@ -88,7 +88,7 @@ pub(super) async fn begin(app: &App, id: CampaignId) -> Result<(), AppError> {
         CampaignRow { started_at: Some(now), ticked_at: Some(now), append_until: Some(append_until), ..row };
     db::campaign_update(&mut tx, &row).await.map_err(during())?;
     let detail = format!("{} devices in waves of {}", devices.len(), row.wave_size);
-    deed(&mut tx, now, &by(id), "campaign_begin", id, detail).await?;
+    deed(&mut tx, now, Deed { actor: by(id), ..Deed::default() }, "campaign_begin", id, detail).await?;
     tx.commit().await.map_err(during())?;
     tracing::info!(campaign.id = %id, "campaign {id} begins with {} devices", devices.len());
     Ok(())
@@ -144,7 +144,7 @@ async fn take_turn(
     };
     db::campaign_device_turn_update(tx, &taken).await.map_err(during())?;
     let action = format!("device_{}", event.word());
-    let deed = Deed { actor: by(campaign.id), action: &action, subject: device.id.to_string(), detail };
+    let deed = Deed { actor: by(campaign.id), action: &action, subject: device.id.to_string(), detail, ..Deed::default() };
     audit::write(tx, now, deed).await
 }
 
@@ -198,7 +198,7 @@ async fn settle(app: &App, id: CampaignId) -> Result<(), AppError> {
     }
     let row = CampaignRow { status, ended_at: Some(now), ..row };
     db::campaign_update(&mut tx, &row).await.map_err(during())?;
-    deed(&mut tx, now, &by(id), "campaign_close", id, "every device is done, excused or retired".to_owned()).await?;
+    deed(&mut tx, now, Deed { actor: by(id), ..Deed::default() }, "campaign_close", id, "every device is done, excused or retired".to_owned()).await?;
     tx.commit().await.map_err(during())?;
     tracing::info!(campaign.id = %id, "campaign {id} is closed: every device is done, excused or retired");
     Ok(())
@@ -243,7 +243,7 @@ async fn bring_one_back(
     let detail = apply(app, tx, now, &device, &state, &effects).await?;
     super::came_back(tx, now, device.id, Proof::Admin).await?;
     let subject = device.id.to_string();
-    audit::write(tx, now, Deed { actor: actor.to_string(), action: "device_reactivate", subject, detail }).await?;
+    audit::write(tx, now, Deed { action: "device_reactivate", subject, detail, ..Deed::by(actor) }).await?;
     Ok(true)
 }
 

@@ -328,8 +328,9 @@ async fn the_run_of_a_device_that_was_cut_off_never_commits() {
     let late = app::backup::commit(&world.app, &actor, id, manifest, app::backup::Reported::default()).await;
     assert_eq!(code(late), "device_deactivated");
     world.clock.advance(CACHE_SPAN);
-    let page = app::snapshots::admin_list(&world.app, &app::AdminActor::Command, None, None, Count(9)).await;
-    assert_eq!(page.expect("readable").snapshots, []);
+    let first = app::page::PageAsk::first();
+    let page = app::snapshots::admin_list(&world.app, &app::AdminActor::Command, None, &first).await;
+    assert_eq!(page.expect("readable").items, []);
 }
 
 #[tokio::test]

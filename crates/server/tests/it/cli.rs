@@ -130,9 +130,9 @@ fn users_are_added_listed_and_given_passwords() {
     let (good, twice) = desk.add_user("anna@example.org");
     assert_eq!((good, &twice["error"]["code"]), (false, &Value::from("user_exists")));
     let (_, listed) = desk.json(&["user", "list"]);
-    assert_eq!(listed["users"].as_array().expect("a list").len(), 1);
+    assert_eq!(listed["items"].as_array().expect("a list").len(), 1);
     assert_eq!(
-        (&listed["users"][0]["state"], &listed["users"][0]["devices"]),
+        (&listed["items"][0]["state"], &listed["items"][0]["devices"]),
         (&Value::from("active"), &Value::from(0))
     );
     let password = desk.password();
@@ -146,9 +146,11 @@ fn users_are_added_listed_and_given_passwords() {
 #[test]
 fn devices_and_snapshots_are_listed_and_unknown_ones_refused() {
     let desk = Desk::initialised();
-    assert_eq!(desk.json(&["device", "list"]), (true, serde_json::json!({ "devices": [] })));
-    assert_eq!(desk.json(&["snapshot", "list"]), (true, serde_json::json!({ "snapshots": [] })));
-    for verb in ["show", "deactivate", "hold", "reactivate", "suspend", "enable", "delete", "undelete"] {
+    let empty = serde_json::json!({ "items": [], "next": null });
+    assert_eq!(desk.json(&["device", "list"]), (true, empty.clone()));
+    assert_eq!(desk.json(&["snapshot", "list"]), (true, empty));
+    let verbs = ["show", "deactivate", "hold", "reactivate", "approve", "suspend", "enable", "decommission", "delete"];
+    for verb in verbs.into_iter().chain(["undelete"]) {
         assert_eq!(desk.refused(&["device", verb, "laptop"]), "device_unknown", "{verb}");
     }
     assert_eq!(desk.refused(&["snapshot", "show", "snp_0"]), "snapshot_unknown");
@@ -236,9 +238,9 @@ async fn an_admin_command_changes_a_device_of_a_running_server() {
         serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
     };
     let listed = json(&["device", "list", "--user", EMAIL]);
-    assert_eq!(listed["devices"][0]["device"], device.id.to_string());
-    assert_eq!(listed["devices"][0]["last_snapshot"], snapshot.to_string());
-    assert_eq!(json(&["snapshot", "list", "--device", "laptop"])["snapshots"][0]["snapshot"], snapshot.to_string());
+    assert_eq!(listed["items"][0]["device"], device.id.to_string());
+    assert_eq!(listed["items"][0]["last_snapshot"], snapshot.to_string());
+    assert_eq!(json(&["snapshot", "list", "--device", "laptop"])["items"][0]["snapshot"], snapshot.to_string());
     assert_eq!(json(&["snapshot", "show", &snapshot.to_string()])["totals"]["files"], 1);
 
     let beginning = device.id.to_string()[..12].to_owned();
