@@ -8,13 +8,14 @@ mod hooks;
 mod scope;
 mod turns;
 
-pub use board::{Board, BoardEntry, BoardPage, BurnPoint, board, board_page};
+pub use board::{Board, BoardEntry, BurnPoint, board, board_page};
 pub use dry_run::{DryRun, Foretold, dry_run};
 pub use turns::tick;
 
 pub(crate) use hooks::{backed_up, came_back, came_refused};
 
 use crate::audit::{self, Deed};
+use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError};
 use base::{CampaignId, DeviceId, Span, Timestamp};
 use control::Permit;
@@ -27,8 +28,6 @@ const NAME_BYTES_MAX: usize = 200;
 const REASON_BYTES_MAX: usize = 2_000;
 /// The longest span of one wave, and of the watch.
 const SPAN_MAX: Span = Span::days(365);
-/// The most campaigns on one page.
-pub const PAGE_MAX: u32 = 1_000;
 
 /// What an admin says of a campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,15 +79,6 @@ pub struct Campaign {
     pub progress: Span,
     /// Why it was ended by hand.
     pub end_reason: String,
-}
-
-/// One page of campaigns, the newest first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CampaignPage {
-    /// The campaigns.
-    pub campaigns: Vec<Campaign>,
-    /// Where the next page begins; `None` on the last.
-    pub next: Option<String>,
 }
 
 /// Makes a campaign that touches nothing yet.
@@ -257,47 +247,25 @@ pub async fn get(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Campai
     view(known(&mut tx, id).await?)
 }
 
-/// A page of campaigns, the newest first. `after` is `next` of the page before.
+/// A page of campaigns, the newest first.
 ///
 /// # Errors
-/// `not_permitted`; `request_malformed` for an `after` that no page gave.
-pub async fn list(app: &App, actor: &AdminActor, after: Option<&str>, limit: u32) -> Result<CampaignPage, AppError> {
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn page(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<Campaign>, AppError> {
     actor.need(Permit::CampaignRead)?;
-    let limit = limit.clamp(1, PAGE_MAX);
     let during = || AppError::db("listing campaigns");
-    let after = after.map(cursor_read).transpose()?;
+    let after = match ask.key::<2>()? {
+        None => None,
+        Some([at, id]) => Some((
+            Timestamp::from_ms(i64::from_le_bytes(part(at.try_into().ok())?)),
+            CampaignId::from_bytes(part(id.try_into().ok())?),
+        )),
+    };
     let mut tx = app.db.read().await.map_err(during())?;
-    let rows = db::campaign_list(&mut tx, after, limit).await.map_err(during())?;
-    let full = rows.len() as u64 == u64::from(limit);
-    let next = rows.last().filter(|_| full).map(|row| format!("{}-{}", row.created_at.as_ms(), row.id));
-    Ok(CampaignPage { campaigns: rows.into_iter().map(view).collect::<Result<_, _>>()?, next })
-}
-
-/// The campaign whose identifier begins like this, or whose name this is, when there is only one.
-///
-/// # Errors
-/// `campaign_unknown`, `campaign_ambiguous`; `not_permitted`.
-pub async fn find(app: &App, actor: &AdminActor, text: &str) -> Result<Campaign, AppError> {
-    let mut after = None;
-    let mut found = None;
-    loop {
-        let page = list(app, actor, after.as_deref(), PAGE_MAX).await?;
-        for campaign in page.campaigns {
-            let by_id = text.len() >= 8 && campaign.id.to_string().starts_with(text);
-            if !(by_id || campaign.plan.name == text) {
-                continue;
-            }
-            if found.is_some() {
-                let sentence = format!("More than one campaign is called \"{}\".", text.escape_debug());
-                return Err(AppError::conflict("campaign_ambiguous", sentence));
-            }
-            found = Some(campaign);
-        }
-        after = page.next;
-        if after.is_none() {
-            return found.ok_or_else(|| unknown(text));
-        }
-    }
+    let rows = db::campaign_list(&mut tx, after, ask.rows()).await.map_err(during())?;
+    let key = |row: &CampaignRow| [row.created_at.as_ms().to_le_bytes().to_vec(), row.id.as_bytes().to_vec()];
+    let Page { items, next } = ask.page(rows, key, view);
+    Ok(Page { items: items.into_iter().collect::<Result<_, _>>()?, next })
 }
 
 async fn end(app: &App, actor: &AdminActor, id: CampaignId, verb: Verb, reason: &str) -> Result<Campaign, AppError> {
@@ -424,12 +392,4 @@ fn view(row: CampaignRow) -> Result<Campaign, AppError> {
         progress: row.progress,
         end_reason: row.end_reason,
     })
-}
-
-fn cursor_read(text: &str) -> Result<(Timestamp, CampaignId), AppError> {
-    let parse = || {
-        let (at, id) = text.split_once('-')?;
-        Some((Timestamp::from_ms(at.parse().ok()?), id.parse().ok()?))
-    };
-    parse().ok_or_else(|| control::Refusal::RequestMalformed.into())
 }

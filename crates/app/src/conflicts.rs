@@ -6,15 +6,14 @@ mod undo;
 pub use undo::undo;
 
 use crate::audit::{self, Deed};
+use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError, effects};
 use base::{ConflictId, DeviceId, Span, Timestamp, UserId};
-use control::{Effect, Event, Permit, Refusal, State, Verdict, lifecycle};
+use control::{Effect, Event, Permit, State, Verdict, lifecycle};
 use db::{ConflictKind, ConflictRow, ConflictStatus, DeviceAbout, DeviceRow, Tx};
 
 /// For how long a decision can be undone.
 pub const UNDO_SPAN: Span = Span::days(30);
-/// The most conflicts on one page.
-pub const PAGE_MAX: u32 = 1_000;
 
 /// What an admin decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,39 +79,34 @@ pub struct Side {
     pub seen_at: Option<Timestamp>,
 }
 
-/// A page of conflicts, the newest first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConflictPage {
-    /// The conflicts.
-    pub conflicts: Vec<Conflict>,
-    /// Where the next page begins; `None` on the last.
-    pub next: Option<String>,
-}
-
-/// A page of the desk: what is open, or everything. `after` is `next` of the page before.
+/// A page of the desk, the newest first: what is open, or everything.
 ///
 /// # Errors
-/// `not_permitted`; `request_malformed` for an `after` that no page gave.
-pub async fn list(
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn page(
     app: &App,
     actor: &AdminActor,
     open_only: bool,
-    after: Option<&str>,
-    limit: u32,
-) -> Result<ConflictPage, AppError> {
+    ask: &PageAsk,
+) -> Result<Page<Conflict>, AppError> {
     actor.need(Permit::CampaignRead)?;
-    let limit = limit.clamp(1, PAGE_MAX);
     let during = || AppError::db("listing conflicts");
-    let after = after.map(cursor_read).transpose()?;
+    let after = match ask.key::<2>()? {
+        None => None,
+        Some([at, id]) => Some((
+            Timestamp::from_ms(i64::from_le_bytes(part(at.try_into().ok())?)),
+            ConflictId::from_bytes(part(id.try_into().ok())?),
+        )),
+    };
     let mut tx = app.db.read().await.map_err(during())?;
-    let rows = db::conflict_list(&mut tx, open_only, after, limit).await.map_err(during())?;
-    let full = rows.len() as u64 == u64::from(limit);
-    let next = rows.last().filter(|_| full).map(|row| format!("{}-{}", row.seen_at.as_ms(), row.id));
-    let mut conflicts = Vec::with_capacity(rows.len());
+    let rows = db::conflict_list(&mut tx, open_only, after, ask.rows()).await.map_err(during())?;
+    let key = |row: &ConflictRow| [row.seen_at.as_ms().to_le_bytes().to_vec(), row.id.as_bytes().to_vec()];
+    let Page { items: rows, next } = ask.page(rows, key, |row| row);
+    let mut items = Vec::with_capacity(rows.len());
     for row in rows {
-        conflicts.push(view(&mut tx, row).await?);
+        items.push(view(&mut tx, row).await?);
     }
-    Ok(ConflictPage { conflicts, next })
+    Ok(Page { items, next })
 }
 
 /// One conflict.
@@ -412,12 +406,4 @@ async fn side(tx: &mut Tx, id: DeviceId) -> Result<Side, AppError> {
     let user = db::user_get(tx, row.user).await.map_err(AppError::db("reading a user"))?;
     let email = user.map(|user| user.email).unwrap_or_default();
     Ok(Side { device: id, name: row.name, email, state: row.state, about: row.about, seen_at: row.last_seen_at })
-}
-
-fn cursor_read(text: &str) -> Result<(Timestamp, ConflictId), AppError> {
-    let parse = || {
-        let (at, id) = text.split_once('-')?;
-        Some((Timestamp::from_ms(at.parse().ok()?), id.parse().ok()?))
-    };
-    parse().ok_or_else(|| Refusal::RequestMalformed.into())
 }

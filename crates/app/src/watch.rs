@@ -1,16 +1,17 @@
 //! The watch over devices that have come back: their slot for what they have missed, and whether they back up again
 //! as planned. Refuses to guess what is well: `control::watch` says so.
 
+use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError};
 use base::{DeviceId, Span, Timestamp};
 use control::watch::{Finding, Watched, finding};
-use control::{Permit, Refusal, slots};
+use control::{Permit, slots};
 use db::{DeviceWatchRow, Tx};
 
 /// How often a device backs up where its policy does not say.
 const INTERVAL: Span = Span::days(1);
-/// The most devices on one page.
-pub const PAGE_MAX: u32 = 1_000;
+/// Rows read at a time.
+const ROWS: u32 = 1_000;
 
 /// A device that is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,48 +34,34 @@ pub struct WatchEntry {
     pub last_good_at: Option<Timestamp>,
 }
 
-/// A page of watched devices, in the order of their ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WatchPage {
-    /// The devices.
-    pub entries: Vec<WatchEntry>,
-    /// Where the next page begins; `None` on the last.
-    pub next: Option<String>,
-}
-
-/// The devices that are watched now: all, or those that an admin should look at. `after` is `next` of the page before.
+/// A page of the devices that are watched now, in the order of their ids: all, or those that an admin should look at.
 ///
 /// # Errors
-/// `not_permitted`; `request_malformed` for an `after` that no page gave.
-pub async fn list(
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn page(
     app: &App,
     actor: &AdminActor,
     alarms_only: bool,
-    after: Option<&str>,
-    limit: u32,
-) -> Result<WatchPage, AppError> {
+    ask: &PageAsk,
+) -> Result<Page<WatchEntry>, AppError> {
     actor.need(Permit::CampaignRead)?;
-    let limit = usize::try_from(limit.clamp(1, PAGE_MAX)).expect("a page fits in memory");
     let now = app.clock.now();
-    let mut after: Option<DeviceId> = after.map(|text| text.parse().map_err(|_| Refusal::RequestMalformed)).transpose()?;
+    let mut after = match ask.key::<1>()? {
+        None => None,
+        Some([device]) => Some(DeviceId::from_bytes(part(device.try_into().ok())?)),
+    };
     let mut tx = app.db.read().await.map_err(AppError::db("listing watched devices"))?;
     let mut entries = Vec::new();
     loop {
-        let rows = db::device_list_watched(&mut tx, now, after, PAGE_MAX).await;
+        let rows = db::device_list_watched(&mut tx, now, after, ROWS).await;
         let rows = rows.map_err(AppError::db("listing watched devices"))?;
-        let full = rows.len() == PAGE_MAX as usize;
-        for row in rows {
-            after = Some(row.id);
-            let entry = entry(now, row);
-            if !alarms_only || entry.finding.is_alarm() {
-                entries.push(entry);
-            }
-            if entries.len() == limit {
-                return Ok(WatchPage { entries, next: after.map(|device| device.to_string()) });
-            }
-        }
-        if !full {
-            return Ok(WatchPage { entries, next: None });
+        after = rows.last().map(|row| row.id);
+        let full = rows.len() == ROWS as usize;
+        let fitting = rows.into_iter().map(|row| entry(now, row));
+        entries.extend(fitting.filter(|entry| !alarms_only || entry.finding.is_alarm()));
+        if !full || entries.len() >= ask.rows() as usize {
+            let key = |entry: &WatchEntry| [entry.device.as_bytes().to_vec()];
+            return Ok(ask.page(entries, key, |entry| entry));
         }
     }
 }

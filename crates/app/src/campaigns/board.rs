@@ -1,11 +1,12 @@
 //! The live board of a campaign: where each device stands and why, and how it went. Refuses to store a place: what is
 //! shown follows from the rows at the moment of asking.
 
-use super::{Campaign, PAGE_MAX, known, view};
+use super::{Campaign, known, view};
+use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError};
 use base::{Bytes, CampaignId, DeviceId, SnapshotId, Span, Timestamp};
 use control::campaign::{Class, Place, Reason, Seen, Status, place};
-use control::{Permit, Refusal};
+use control::Permit;
 use db::{BoardRow, CampaignRow, TurnStatus, Tx};
 use std::collections::BTreeMap;
 
@@ -81,15 +82,6 @@ pub struct BoardEntry {
     pub first_good_at: Option<Timestamp>,
 }
 
-/// A page of devices, in the order of their ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoardPage {
-    /// The devices.
-    pub entries: Vec<BoardEntry>,
-    /// Where the next page begins; `None` on the last.
-    pub next: Option<String>,
-}
-
 /// The campaign at a glance.
 ///
 /// # Errors
@@ -122,40 +114,36 @@ pub async fn board(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Boar
     Ok(Board { campaign: view(row)?, counts, by_class, flagged, burn_down })
 }
 
-/// A page of the devices that stand at `only`, or of all. `after` is `next` of the page before.
+/// A page of the devices that stand at `only`, or of all, in the order of their ids.
 ///
 /// # Errors
-/// `campaign_unknown`; `not_permitted`; `request_malformed` for an `after` that no page gave.
+/// `campaign_unknown`; `not_permitted`; `request_malformed` for a cursor that no page gave.
 pub async fn board_page(
     app: &App,
     actor: &AdminActor,
     id: CampaignId,
     only: Option<Place>,
-    after: Option<&str>,
-    limit: u32,
-) -> Result<BoardPage, AppError> {
+    ask: &PageAsk,
+) -> Result<Page<BoardEntry>, AppError> {
     actor.need(Permit::CampaignRead)?;
-    let limit = usize::try_from(limit.clamp(1, PAGE_MAX)).expect("a page fits in memory");
     let now = app.clock.now();
-    let mut after: Option<DeviceId> = after.map(|text| text.parse().map_err(|_| Refusal::RequestMalformed)).transpose()?;
+    let mut after = match ask.key::<1>()? {
+        None => None,
+        Some([device]) => Some(DeviceId::from_bytes(part(device.try_into().ok())?)),
+    };
     let mut tx = app.db.read().await.map_err(AppError::db("reading a board"))?;
     let row = known(&mut tx, id).await?;
     let mut entries = Vec::new();
+    let wanted = ask.rows() as usize;
     loop {
         let rows = page(&mut tx, id, after, PAGE).await?;
+        after = rows.last().map(|row| row.turn.device);
         let full = rows.len() == PAGE as usize;
-        for board_row in rows {
-            after = Some(board_row.turn.device);
-            let entry = entry(now, &row, board_row);
-            if only.is_none_or(|only| only == entry.place) {
-                entries.push(entry);
-            }
-            if entries.len() == limit {
-                return Ok(BoardPage { entries, next: after.map(|device| device.to_string()) });
-            }
-        }
-        if !full {
-            return Ok(BoardPage { entries, next: None });
+        let fitting = rows.into_iter().map(|board_row| entry(now, &row, board_row));
+        entries.extend(fitting.filter(|entry| only.is_none_or(|only| only == entry.place)));
+        if !full || entries.len() >= wanted {
+            let key = |entry: &BoardEntry| [entry.device.as_bytes().to_vec()];
+            return Ok(ask.page(entries, key, |entry| entry));
         }
     }
 }

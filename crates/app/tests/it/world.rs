@@ -179,6 +179,10 @@ impl World {
         tx.commit().await.expect("nothing stands against it");
     }
 
+    pub fn clock_now(&self) -> Timestamp {
+        self.app.clock.now()
+    }
+
     pub async fn device(&self, seed: u8) -> Device {
         self.device_with(seed, Rights::Full).await
     }
@@ -255,6 +259,13 @@ impl World {
     pub async fn object_remove(&self, name: &str) {
         let name = ObjectName::new(name).expect("a name");
         self.store.inner().remove(&name).await.expect("memory does not fail");
+    }
+}
+
+impl Device {
+    /// A signature by the device key.
+    pub fn sign(&self, bytes: &[u8]) -> [u8; 64] {
+        self.key.sign(bytes).as_ref().try_into().expect("a signature has 64 bytes")
     }
 }
 
