@@ -20,6 +20,8 @@
 //! 5. **Command**: `server/src/command/thing.rs` has the clap enum and its `answer(self, desk)`: it asks
 //!    `desk.client().await?` and renders the answer; its variant stands in `Command`. See `command/user.rs`.
 
+pub(crate) mod campaigns;
+pub(crate) mod conflicts;
 mod describe;
 pub(crate) mod devices;
 pub(crate) mod extract;
@@ -41,7 +43,14 @@ pub const PREFIX: &str = "/api/v1";
 
 /// Every route of the admin API. Never fails.
 pub(crate) fn table() -> Vec<Entry> {
-    let resources = [openapi::routes(), users::routes(), devices::routes(), snapshots::routes()];
+    let resources = [
+        openapi::routes(),
+        users::routes(),
+        devices::routes(),
+        snapshots::routes(),
+        campaigns::routes(),
+        conflicts::routes(),
+    ];
     resources.into_iter().flatten().collect()
 }
 
