@@ -137,12 +137,7 @@ pub async fn edit(app: &App, actor: &AdminActor, id: CampaignId, plan: Plan) -> 
 ///
 /// # Errors
 /// `campaign_unknown`; `campaign_state`; `campaign_invalid` for a deadline that is past.
-pub async fn start(
-    app: &App,
-    actor: &AdminActor,
-    id: CampaignId,
-    at: Option<Timestamp>,
-) -> Result<Campaign, AppError> {
+pub async fn start(app: &App, actor: &AdminActor, id: CampaignId, at: Option<Timestamp>) -> Result<Campaign, AppError> {
     let now = app.clock.now();
     let change = |row: CampaignRow| {
         let begins = at.unwrap_or(now).max(now);

@@ -83,12 +83,7 @@ pub struct Side {
 ///
 /// # Errors
 /// `not_permitted`; `request_malformed` for a cursor that no page gave.
-pub async fn page(
-    app: &App,
-    actor: &AdminActor,
-    open_only: bool,
-    ask: &PageAsk,
-) -> Result<Page<Conflict>, AppError> {
+pub async fn page(app: &App, actor: &AdminActor, open_only: bool, ask: &PageAsk) -> Result<Page<Conflict>, AppError> {
     actor.need(Permit::CampaignRead)?;
     let during = || AppError::db("listing conflicts");
     let after = match ask.key::<2>()? {
@@ -125,12 +120,7 @@ pub async fn get(app: &App, actor: &AdminActor, id: ConflictId) -> Result<Confli
 /// # Errors
 /// `conflict_unknown`; `conflict_decided` for one that is not open; `decision_unfit` for a decision that this kind of
 /// conflict does not take; the refusals of the lifecycle; as `merge`.
-pub async fn resolve(
-    app: &App,
-    actor: &AdminActor,
-    id: ConflictId,
-    decision: Decision,
-) -> Result<Conflict, AppError> {
+pub async fn resolve(app: &App, actor: &AdminActor, id: ConflictId, decision: Decision) -> Result<Conflict, AppError> {
     actor.need(Permit::CampaignManage)?;
     let now = app.clock.now();
     let during = || AppError::db("deciding a conflict");
@@ -311,7 +301,9 @@ async fn merge_into(
     if merged {
         return Err(unfit("one of them is merged with another already"));
     }
-    if matches!(other.state, State::Deleted { .. } | State::Purged) || matches!(device.state, State::Deleted { .. } | State::Purged) {
+    if matches!(other.state, State::Deleted { .. } | State::Purged)
+        || matches!(device.state, State::Deleted { .. } | State::Purged)
+    {
         return Err(unfit("one of them was deleted"));
     }
     db::device_merged_update(tx, other.id, Some(device.id)).await.map_err(during())?;

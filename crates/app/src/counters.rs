@@ -128,7 +128,10 @@ async fn alarm(
 }
 
 fn first_counter(app: &App, device: DeviceId, epoch: u64) -> Counter {
-    let digest = blake3::keyed_hash(app.keys.counter.expose(), &[b"first", &device.as_bytes()[..], &epoch.to_be_bytes()].concat());
+    let digest = blake3::keyed_hash(
+        app.keys.counter.expose(),
+        &[b"first", &device.as_bytes()[..], &epoch.to_be_bytes()].concat(),
+    );
     let nonce = *digest.as_bytes().first_chunk::<NONCE_LEN>().expect("32 bytes hold 8");
     Counter { epoch, number: 0, nonce }
 }

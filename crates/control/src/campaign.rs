@@ -131,16 +131,8 @@ impl Status {
 
 impl Verb {
     /// Every verb, in the order of docs/control.md.
-    pub const ALL: [Verb; 8] = [
-        Verb::Edit,
-        Verb::Start,
-        Verb::Pause,
-        Verb::Resume,
-        Verb::Abort,
-        Verb::Excuse,
-        Verb::BringBack,
-        Verb::Close,
-    ];
+    pub const ALL: [Verb; 8] =
+        [Verb::Edit, Verb::Start, Verb::Pause, Verb::Resume, Verb::Abort, Verb::Excuse, Verb::BringBack, Verb::Close];
 
     /// The stable word. Never fails.
     pub const fn word(self) -> &'static str {

@@ -52,12 +52,7 @@ pub enum Judgement {
 
 /// What follows when a device under `epoch` presents this, with a fresh `nonce` to hand out. `remembered` is `None`
 /// when nothing was handed out since an admin looked, or since the binding. Never fails.
-pub fn judge(
-    remembered: Option<&Remembered>,
-    presented: Presented,
-    epoch: u64,
-    nonce: [u8; NONCE_LEN],
-) -> Judgement {
+pub fn judge(remembered: Option<&Remembered>, presented: Presented, epoch: u64, nonce: [u8; NONCE_LEN]) -> Judgement {
     let hand_out = |number, before| Remembered { current: Counter { epoch, number, nonce }, before };
     let Some(Remembered { current, before }) = remembered.filter(|remembered| remembered.current.epoch == epoch) else {
         // A new binding, or a new line after an admin has looked: whoever comes first begins it.

@@ -60,14 +60,8 @@ pub fn finding(now: Timestamp, watched: &Watched) -> Finding {
 
 impl Finding {
     /// Every finding, in the order of docs/control.md.
-    pub const ALL: [Finding; 6] = [
-        Finding::Over,
-        Finding::Well,
-        Finding::FirstPending,
-        Finding::FirstMissing,
-        Finding::Missed,
-        Finding::Overdue,
-    ];
+    pub const ALL: [Finding; 6] =
+        [Finding::Over, Finding::Well, Finding::FirstPending, Finding::FirstMissing, Finding::Missed, Finding::Overdue];
 
     /// The stable word. Never fails.
     pub const fn word(self) -> &'static str {

@@ -451,3 +451,6 @@ fn read(row: &Row) -> Result<CampaignDeviceRow, DbError> {
         first_good_at: row.time_maybe("first_good_at")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

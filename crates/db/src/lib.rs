@@ -57,8 +57,8 @@ pub use chunk::{
     chunk_unfit_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
 };
 pub use conflict::{
-    ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_list, conflict_list_kept,
-    conflict_seen_update, conflict_update,
+    ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_list,
+    conflict_list_kept, conflict_seen_update, conflict_update,
 };
 pub use credential::{
     CredentialRow, credential_get_live, credential_get_newest, credential_insert, credential_key_get,
@@ -71,8 +71,8 @@ pub use device::{
 };
 pub use device_counter::{DeviceCounterRow, device_counter_get, device_counter_remove, device_counter_update};
 pub use device_fleet::{
-    DeviceFleetRow, DeviceWatchRow, FleetEnds, device_catch_up_update, device_contact_update, device_fleet_list,
-    device_fleet_ends_get, device_good_update, device_list_over, device_list_watched, device_merged_get,
+    DeviceFleetRow, DeviceWatchRow, FleetEnds, device_catch_up_update, device_contact_update, device_fleet_ends_get,
+    device_fleet_list, device_good_update, device_list_over, device_list_watched, device_merged_get,
     device_merged_list, device_merged_update, device_watch_update,
 };
 pub use error::DbError;

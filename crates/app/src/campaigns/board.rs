@@ -5,8 +5,8 @@ use super::{Campaign, known, view};
 use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError};
 use base::{Bytes, CampaignId, DeviceId, SnapshotId, Span, Timestamp};
-use control::campaign::{Class, Place, Reason, Seen, Status, place};
 use control::Permit;
+use control::campaign::{Class, Place, Reason, Seen, Status, place};
 use db::{BoardRow, CampaignRow, TurnStatus, Tx};
 use std::collections::BTreeMap;
 
@@ -220,12 +220,7 @@ fn flagged(sent: Option<Bytes>, covered: Option<Bytes>) -> bool {
     sent.0.saturating_mul(SENT_PART) > covered.0
 }
 
-async fn burn_down(
-    tx: &mut Tx,
-    now: Timestamp,
-    row: &CampaignRow,
-    total: u64,
-) -> Result<Vec<BurnPoint>, AppError> {
+async fn burn_down(tx: &mut Tx, now: Timestamp, row: &CampaignRow, total: u64) -> Result<Vec<BurnPoint>, AppError> {
     let Some(started_at) = row.started_at else { return Ok(Vec::new()) };
     let lasted = row.ended_at.unwrap_or(now).since(started_at);
     let step = Span::ms((lasted.as_ms() / POINTS).max(1_000));

@@ -84,8 +84,7 @@ pub(super) async fn begin(app: &App, id: CampaignId) -> Result<(), AppError> {
         db::campaign_device_insert(&mut tx, &waiting).await.map_err(during())?;
     }
     let append_until = row.append_until.unwrap_or(now + app.config.device_hold);
-    let row =
-        CampaignRow { started_at: Some(now), ticked_at: Some(now), append_until: Some(append_until), ..row };
+    let row = CampaignRow { started_at: Some(now), ticked_at: Some(now), append_until: Some(append_until), ..row };
     db::campaign_update(&mut tx, &row).await.map_err(during())?;
     let detail = format!("{} devices in waves of {}", devices.len(), row.wave_size);
     deed(&mut tx, now, Deed { actor: by(id), ..Deed::default() }, "campaign_begin", id, detail).await?;
@@ -132,7 +131,8 @@ async fn take_turn(
 ) -> Result<(), AppError> {
     let during = || AppError::db("resetting a device");
     let device = db::device_get(tx, turn.device).await.map_err(during())?;
-    let device = device.ok_or_else(|| AppError::damaged("device_unknown", "A campaign names a device that is gone."))?;
+    let device =
+        device.ok_or_else(|| AppError::damaged("device_unknown", "A campaign names a device that is gone."))?;
     let event = campaign.level.event(campaign.append_until.unwrap_or(now));
     let taken = CampaignDeviceRow { reset_at: Some(now), epoch_before: device.epoch, ..turn.clone() };
     let (taken, detail) = match lifecycle::step(now, &device.state, &event) {
@@ -144,7 +144,8 @@ async fn take_turn(
     };
     db::campaign_device_turn_update(tx, &taken).await.map_err(during())?;
     let action = format!("device_{}", event.word());
-    let deed = Deed { actor: by(campaign.id), action: &action, subject: device.id.to_string(), detail, ..Deed::default() };
+    let deed =
+        Deed { actor: by(campaign.id), action: &action, subject: device.id.to_string(), detail, ..Deed::default() };
     audit::write(tx, now, deed).await
 }
 
@@ -198,7 +199,15 @@ async fn settle(app: &App, id: CampaignId) -> Result<(), AppError> {
     }
     let row = CampaignRow { status, ended_at: Some(now), ..row };
     db::campaign_update(&mut tx, &row).await.map_err(during())?;
-    deed(&mut tx, now, Deed { actor: by(id), ..Deed::default() }, "campaign_close", id, "every device is done, excused or retired".to_owned()).await?;
+    deed(
+        &mut tx,
+        now,
+        Deed { actor: by(id), ..Deed::default() },
+        "campaign_close",
+        id,
+        "every device is done, excused or retired".to_owned(),
+    )
+    .await?;
     tx.commit().await.map_err(during())?;
     tracing::info!(campaign.id = %id, "campaign {id} is closed: every device is done, excused or retired");
     Ok(())

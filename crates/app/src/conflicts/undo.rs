@@ -29,7 +29,9 @@ pub async fn undo(app: &App, actor: &AdminActor, id: ConflictId) -> Result<Confl
         (ConflictKind::Records, ConflictStatus::Merged) => unmerge(app, &mut tx, now, &row).await?,
         (ConflictKind::Clone, ConflictStatus::Merged) => {
             let device = record(&mut tx, row.device).await?;
-            apply(app, &mut tx, now, &device, &Event::Conflict).await.map_err(|_| AppError::from(Refusal::UndoTooLate))?;
+            apply(app, &mut tx, now, &device, &Event::Conflict)
+                .await
+                .map_err(|_| AppError::from(Refusal::UndoTooLate))?;
         }
         (ConflictKind::Clone, ConflictStatus::Split) => unsplit(app, &mut tx, now, &row).await?,
         (_, ConflictStatus::Kept | ConflictStatus::Split | ConflictStatus::Open | ConflictStatus::Undone) => {}

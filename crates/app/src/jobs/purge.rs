@@ -45,7 +45,8 @@ async fn purge(app: &App, id: DeviceId) -> Result<(), AppError> {
     effects::carry_out(app, &mut tx, now, &device, &effects, None).await?;
     db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
     let detail = format!("{} to {state}", device.state);
-    let deed = Deed { actor: "server".to_owned(), action: "device_purge", subject: id.to_string(), detail, ..Deed::default() };
+    let deed =
+        Deed { actor: "server".to_owned(), action: "device_purge", subject: id.to_string(), detail, ..Deed::default() };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     app.states.changed(id);

@@ -37,7 +37,9 @@ async fn fleet(world: &World, count: u8) -> Vec<Device> {
         let mut device = world.device(seed).await;
         let was = Box::new(State::Active { rights: Rights::Full });
         match seed % 10 {
-            0 => world.state_set(&mut device, State::Deactivated { rights: Rights::Full, level: Level::Distrust }).await,
+            0 => {
+                world.state_set(&mut device, State::Deactivated { rights: Rights::Full, level: Level::Distrust }).await
+            }
             1 => world.state_set(&mut device, State::Suspended { was }).await,
             2 => world.state_set(&mut device, State::Quarantined { was }).await,
             3 => world.state_set(&mut device, State::Decommissioned).await,
@@ -156,7 +158,8 @@ async fn a_pause_moves_what_comes_later_and_an_abort_leaves_the_rest_alone() {
     campaigns::abort(&world.app, &ADMIN, id, "a mistake").await.expect("it runs");
     world.clock.advance(MINUTE);
     tick(&world).await;
-    let page = campaigns::board_page(&world.app, &ADMIN, id, Some(Place::Waiting), &PageAsk::first()).await.expect("there");
+    let page =
+        campaigns::board_page(&world.app, &ADMIN, id, Some(Place::Waiting), &PageAsk::first()).await.expect("there");
     assert_eq!(page.items.len(), 17);
     assert!(page.items.iter().all(|entry| entry.reason == Reason::CampaignEnded));
     assert_eq!(campaigns::bring_back(&world.app, &ADMIN, id).await.expect("aborted"), 3);
@@ -183,7 +186,8 @@ async fn devices_come_back_once_and_their_first_backup_is_the_evidence() {
     world.clock.advance(Span::seconds(5));
     let (snapshot, _) = world.backup(&device).await;
     world.backup(&device).await;
-    let page = campaigns::board_page(&world.app, &ADMIN, id, Some(Place::Done), &PageAsk::first()).await.expect("there");
+    let page =
+        campaigns::board_page(&world.app, &ADMIN, id, Some(Place::Done), &PageAsk::first()).await.expect("there");
     let [entry] = page.items.as_slice() else { panic!("one is done: {page:?}") };
     assert_eq!((entry.device, entry.first_good), (device.actor.device, Some(snapshot)), "the first, not the second");
     assert_eq!(entry.proof.as_deref(), Some("admin"));
@@ -209,7 +213,11 @@ async fn what_is_stricter_is_passed_over_and_what_is_deleted_meanwhile_is_retire
     let gone = world.device(2).await;
     let revoked = State::Deactivated { rights: Rights::Full, level: Level::Revoke };
     world.state_set(&mut strict, revoked.clone()).await;
-    let id = started(&world, Plan { wave_span: Span::ZERO, deadline: Some(world.clock_now() + MINUTE), ..plan(Reset::Rotate) }).await;
+    let id = started(
+        &world,
+        Plan { wave_span: Span::ZERO, deadline: Some(world.clock_now() + MINUTE), ..plan(Reset::Rotate) },
+    )
+    .await;
     tick(&world).await;
     assert_eq!(state(&world, strict.actor.device).await, revoked);
     world.clock.advance(Span::seconds(1));
@@ -219,10 +227,10 @@ async fn what_is_stricter_is_passed_over_and_what_is_deleted_meanwhile_is_retire
         .expect("an admin deletes");
     let page = campaigns::board_page(&world.app, &ADMIN, id, None, &PageAsk::first()).await.expect("there");
     let found: Vec<_> = page.items.iter().map(|entry| (entry.place, entry.reason, entry.class)).collect();
-    assert_eq!(found, [
-        (Place::WaitingForUser, Reason::Stricter, Class::Already),
-        (Place::Retired, Reason::Deleted, Class::NotSeen),
-    ]);
+    assert_eq!(
+        found,
+        [(Place::WaitingForUser, Reason::Stricter, Class::Already), (Place::Retired, Reason::Deleted, Class::NotSeen),]
+    );
     world.clock.advance(MINUTE);
     assert_eq!(places(&world, id).await, BTreeMap::from([(Place::Overdue, 1), (Place::Retired, 1)]));
 }
@@ -330,7 +338,10 @@ async fn merged_records_are_read_as_one_until_that_is_undone() {
     let world = World::new().await;
     let (keep, other) = (world.device(1).await, world.device(2).await);
     let (old, _) = world.backup(&other).await;
-    assert_eq!(app::snapshots::get(&world.app, &keep.actor, old).await.expect_err("not its own").code(), "snapshot_not_yours");
+    assert_eq!(
+        app::snapshots::get(&world.app, &keep.actor, old).await.expect_err("not its own").code(),
+        "snapshot_not_yours"
+    );
     let merged = conflicts::merge(&world.app, &ADMIN, keep.actor.device, other.actor.device).await.expect("one user");
     assert!(app::snapshots::get(&world.app, &keep.actor, old).await.is_ok());
     world.begin_restore(&keep, old).await.expect("it is read under the record that is kept");

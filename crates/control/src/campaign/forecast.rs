@@ -1,8 +1,8 @@
 //! What a campaign will do to a device, said before it starts. Refuses to promise: each class names where a device of
 //! it may end, and a test compares that with what the lifecycle and the board then make of it.
 
-use super::board::Place;
 use super::Reset;
+use super::board::Place;
 use crate::{Refusal, State, UserState, lifecycle};
 use base::{Span, Timestamp};
 
@@ -95,14 +95,8 @@ pub fn span_needed(devices: u64, automatic: u64, wave_size: u64, wave_span: Span
 
 impl Class {
     /// Every class, in the order of docs/control.md.
-    pub const ALL: [Class; 6] = [
-        Class::Automatic,
-        Class::NeedsUser,
-        Class::NotSeen,
-        Class::Duplicate,
-        Class::Already,
-        Class::OutOfService,
-    ];
+    pub const ALL: [Class; 6] =
+        [Class::Automatic, Class::NeedsUser, Class::NotSeen, Class::Duplicate, Class::Already, Class::OutOfService];
 
     /// The stable word. Never fails.
     pub const fn word(self) -> &'static str {
@@ -129,10 +123,9 @@ impl Class {
             Class::NeedsUser | Class::NotSeen | Class::Already => {
                 matches!(place, Place::Done | Place::Offline | Place::WaitingForUser | Place::Overdue)
             }
-            Class::Duplicate => matches!(
-                place,
-                Place::Done | Place::Conflict | Place::Offline | Place::WaitingForUser | Place::Overdue
-            ),
+            Class::Duplicate => {
+                matches!(place, Place::Done | Place::Conflict | Place::Offline | Place::WaitingForUser | Place::Overdue)
+            }
             Class::OutOfService => {
                 matches!(place, Place::Retired | Place::Refused | Place::Conflict | Place::Overdue)
             }

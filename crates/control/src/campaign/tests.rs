@@ -1,4 +1,4 @@
-//! The tables of docs/control.md: what may be done to a campaign, the board, the dry run; and the two beside each other.
+//! The tables of docs/control.md: what may be done to a campaign, the board, the dry run; and the two side by side.
 
 use super::*;
 use crate::document::{NOW, Table, states};

@@ -189,12 +189,7 @@ async fn evidence(at: AtAdmin, Named(id): Named<CampaignId>) -> Result<Made<Csv>
     Ok(Made((headers, HttpBody::from_stream(pieces)).into_response(), PhantomData))
 }
 
-async fn piece(
-    app: &App,
-    actor: &AdminActor,
-    id: CampaignId,
-    rest: Rest,
-) -> Result<Option<(Bytes, Rest)>, AppError> {
+async fn piece(app: &App, actor: &AdminActor, id: CampaignId, rest: Rest) -> Result<Option<(Bytes, Rest)>, AppError> {
     let ask = match rest {
         Rest::Header => {
             let header = Bytes::from_static(campaigns::evidence::CSV_HEADER.as_bytes());

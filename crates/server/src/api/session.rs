@@ -34,10 +34,12 @@ pub(crate) async fn open(
     Source(source): Source,
     FromJson(request): FromJson<SessionRequest>,
 ) -> Reply<SessionReply> {
-    let SessionRequest { device: Text(device), challenge: Hex(challenge), signature: Hex(signature), counter } = request;
+    let SessionRequest { device: Text(device), challenge: Hex(challenge), signature: Hex(signature), counter } =
+        request;
     let signed = signed_bytes(device, &challenge);
     let counter = counter.as_ref().map(|counter| &counter.0);
-    let opening = Opening { device, challenge: &challenge, signed: &signed, signature: &signature, counter, source: &source };
+    let opening =
+        Opening { device, challenge: &challenge, signed: &signed, signature: &signature, counter, source: &source };
     let Session { token, span, counter } = app::session::open(&at.app, &opening).await?;
     Ok(Yes(SessionReply { token, expires_in_ms: span.as_ms(), counter: Hex(counter) }))
 }

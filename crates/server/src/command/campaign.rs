@@ -183,8 +183,7 @@ impl Campaign {
                 Ok(Answer::good(text::made(&value), json))
             }
             Campaign::List => {
-                let Said { value, json } =
-                    client.list::<wire::Campaign>("/campaigns", &PageQuery::default()).await?;
+                let Said { value, json } = client.list::<wire::Campaign>("/campaigns", &PageQuery::default()).await?;
                 Ok(Answer::good(text::list(&value), json))
             }
             Campaign::Show { campaign } => {
@@ -284,10 +283,9 @@ async fn find(client: &Client, named: &str) -> Result<CampaignId, Failure> {
     let shown = named.escape_debug();
     match (fitting.next(), fitting.next()) {
         (Some(found), None) => Ok(found.campaign.0),
-        (None, _) => Err(Failure {
-            code: "campaign_unknown".to_owned(),
-            sentence: format!("There is no campaign \"{shown}\"."),
-        }),
+        (None, _) => {
+            Err(Failure { code: "campaign_unknown".to_owned(), sentence: format!("There is no campaign \"{shown}\".") })
+        }
         (Some(_), Some(_)) => Err(Failure {
             code: "campaign_ambiguous".to_owned(),
             sentence: format!("More than one campaign is called \"{shown}\": give its identifier."),

@@ -11,7 +11,10 @@ const BAR: u64 = 36;
 
 pub(super) fn made(campaign: &wire::Campaign) -> String {
     let id = campaign.campaign.0;
-    format!("made campaign {id}\nNothing is reset yet. Look first: holdfast-server campaign dry-run {}\n", short(campaign))
+    format!(
+        "made campaign {id}\nNothing is reset yet. Look first: holdfast-server campaign dry-run {}\n",
+        short(campaign)
+    )
 }
 
 pub(super) fn changed(campaign: &wire::Campaign) -> String {
@@ -97,7 +100,8 @@ pub(super) fn board(board: &wire::CampaignBoard) -> String {
 
 pub(super) fn devices(entries: &[wire::BoardEntry]) -> String {
     let row = |entry: &wire::BoardEntry| {
-        let why = if entry.note.is_empty() { entry.reason.clone() } else { format!("{}: {}", entry.reason, entry.note) };
+        let why =
+            if entry.note.is_empty() { entry.reason.clone() } else { format!("{}: {}", entry.reason, entry.note) };
         vec![entry.name.clone(), entry.user.clone(), entry.place.clone(), why]
     };
     let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
