@@ -15,8 +15,8 @@ use crate::password::Password;
 use crate::secret_text::{SecretText, TEXT_BYTES_MAX};
 use crate::snapshots::{self, SnapshotView};
 use crate::tokens::refused;
-use crate::{App, AppError, session};
-use base::{DeviceId, Span};
+use crate::{App, AppError, counters, session};
+use base::{DeviceId, Span, Timestamp};
 use bind::Done;
 use control::access::Verb;
 use control::activation::Basis;
@@ -114,6 +114,10 @@ pub struct Activated {
     pub restore: Restore,
     /// What it has changed of the user's own choices.
     pub changes: PolicyChanges,
+    /// What the device presents at its first session.
+    pub counter: [u8; 56],
+    /// The slot for what it has missed.
+    pub catch_up_at: Option<Timestamp>,
 }
 
 /// A record that waits for an admin.
@@ -228,13 +232,16 @@ async fn activated(app: &App, row: ActivationRow) -> Result<Activated, AppError>
     let mut tx = app.db.read().await.map_err(during())?;
     let device = db::device_get(&mut tx, row.device).await.map_err(during())?.ok_or_else(damaged)?;
     let user = db::user_get(&mut tx, device.user).await.map_err(during())?.ok_or_else(damaged)?;
+    let ends = db::device_fleet_ends_get(&mut tx, row.device).await.map_err(during())?;
     drop(tx);
     // A repeated request must not be a way to read after the binding has ended.
     let reads = device.epoch == row.epoch
         && access::may_of_user(user.state, &device.state, app.clock.now(), Verb::ReadOwnTrees).is_ok();
     let snapshot = snapshots::newest(app, row.device, reads).await?;
     let (device, epoch) = (row.device, row.epoch);
-    Ok(Activated { device, epoch, rights, outcome, user: user.email, snapshot, restore, changes })
+    let (user, catch_up_at) = (user.email, ends.catch_up_at);
+    let counter = counters::first(app, device, epoch);
+    Ok(Activated { device, epoch, rights, outcome, user, snapshot, restore, changes, counter, catch_up_at })
 }
 
 fn evidence(about: &DeviceAbout) -> Evidence {

@@ -11,7 +11,7 @@ mod upload;
 mod verify;
 
 pub(crate) use closure::{Closure, Index};
-pub use commit::{Committed, commit};
+pub use commit::{Committed, Reported, commit};
 pub(crate) use contents::{chunk_rows, frame_rows, verify_frame};
 pub use dedupe::dedupe;
 pub use upload::{Uploaded, upload};

@@ -4,8 +4,9 @@
 use crate::audit::{self, Deed};
 use crate::page::{Page, PageAsk, part};
 use crate::snapshots::{self, SnapshotView};
-use crate::{AdminActor, App, AppError, DeviceActor, desk, effects, policy, users};
+use crate::{AdminActor, App, AppError, DeviceActor, campaigns, desk, effects, policy, users};
 use base::{Count, DeviceId, SnapshotId, Span, Timestamp};
+use control::access::Verb;
 use control::policy::effective;
 use control::{Event, Level, Permit, Proof, Refusal, Rights, State, lifecycle};
 use db::{DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, PolicySubject, Tx};
@@ -145,6 +146,10 @@ pub struct OwnView {
     pub policy_revision: u64,
     /// Whom its user may ask for help.
     pub support: Option<String>,
+    /// Has the device to erase its local data?
+    pub wipe: bool,
+    /// The slot for what it has missed.
+    pub catch_up_at: Option<Timestamp>,
 }
 
 /// What a device may know of itself.
@@ -157,6 +162,7 @@ pub async fn own(app: &App, actor: &DeviceActor) -> Result<OwnView, AppError> {
     let row = db::device_get(&mut tx, actor.device).await.map_err(during())?;
     let user = db::user_get(&mut tx, actor.user).await.map_err(during())?;
     let rows = db::policy_value_list(&mut tx, PolicySubject::Organisation).await.map_err(during())?;
+    let ends = db::device_fleet_ends_get(&mut tx, actor.device).await.map_err(during())?;
     drop(tx);
     let support = effective(&policy::levels_of(rows)?).support().map(str::to_owned);
     let policy_revision = policy::revision(app, actor.device).await?;
@@ -164,8 +170,47 @@ pub async fn own(app: &App, actor: &DeviceActor) -> Result<OwnView, AppError> {
     let (snapshot, snapshots) = snapshots::standing(app, actor).await?;
     let rights = row.state.rights().unwrap_or(Rights::AppendOnly);
     let now = app.clock.now();
-    let (id, name, user, state) = (row.id, row.name, user.email, row.state);
-    Ok(OwnView { id, name, user, state, rights, snapshot, snapshots, now, policy_revision, support })
+    let wipe = matches!(row.state, State::Decommissioning { .. });
+    Ok(OwnView {
+        id: row.id,
+        name: row.name,
+        user: user.email,
+        state: row.state,
+        rights,
+        snapshot,
+        snapshots,
+        now,
+        wipe,
+        catch_up_at: ends.catch_up_at,
+        policy_revision,
+        support,
+    })
+}
+
+/// A device says that its local data is erased, as it was told to do.
+///
+/// # Errors
+/// The refusal of the device's state; `session_invalid` when the record is gone.
+pub async fn wiped(app: &App, actor: &DeviceActor) -> Result<(), AppError> {
+    let now = app.clock.now();
+    actor.may(now, Verb::ConfirmWipe)?;
+    let during = || AppError::db("confirming a wipe");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let device = db::device_get(&mut tx, actor.device).await.map_err(during())?.ok_or(Refusal::SessionInvalid)?;
+    // RACE: the order may have been withdrawn, or another key bound, since the session was looked at.
+    if device.epoch != actor.epoch {
+        return Err(Refusal::SessionInvalid.into());
+    }
+    let (state, effects) = lifecycle::step(now, &device.state, &Event::ConfirmWipe)?;
+    effects::carry_out(app, &mut tx, now, &device, &state, &effects, None).await?;
+    db::device_state_update(&mut tx, device.id, &state).await.map_err(during())?;
+    let detail = format!("{} to {state}", device.state);
+    let subject = device.id.to_string();
+    audit::write(&mut tx, now, Deed { action: "device_confirm_wipe", subject, detail, ..Deed::by(actor) }).await?;
+    tx.commit().await.map_err(during())?;
+    app.states.changed(device.id);
+    tracing::info!(device.id = %device.id, "device {} has erased its local data", device.id);
+    Ok(())
 }
 
 /// What an admin can do to a device.
@@ -230,12 +275,21 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
     let during = || AppError::db("changing a device");
     let mut tx = app.db.write().await.map_err(during())?;
     let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| unknown(id))?;
-    match lifecycle::step(now, &device.state, &event) {
+    let merged = db::device_merged_get(&mut tx, id).await.map_err(during())?.is_some();
+    let step = match event {
+        // It lives on under another record: only an undo of the merge brings it back.
+        Event::Enable | Event::Approve if merged => Err(Refusal::DeviceMerged),
+        _ => lifecycle::step(now, &device.state, &event),
+    };
+    match step {
         Ok((state, effects)) => {
             let carried = effects::carry_out(app, &mut tx, now, &device, &state, &effects, None).await?;
             let epoch = carried.epoch;
             db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
             db::device_epoch_update(&mut tx, id, epoch).await.map_err(during())?;
+            if let Event::Reactivate { proof } = event {
+                campaigns::came_back(&mut tx, now, id, proof).await?;
+            }
             let effects: Vec<String> = effects.iter().map(ToString::to_string).collect();
             let mut detail = format!("{} to {state}: {}", device.state, effects.join(" "));
             if !carried.changes.is_empty() {

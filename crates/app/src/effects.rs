@@ -4,7 +4,7 @@
 mod policy;
 
 use crate::mail::{self, Audience};
-use crate::{App, AppError};
+use crate::{App, AppError, counters, watch};
 use base::Timestamp;
 use control::policy::PolicyChanges;
 use control::{Effect, Refusal, State};
@@ -45,12 +45,15 @@ pub(crate) async fn carry_out(
                 let key = key.ok_or(Refusal::SignatureInvalid)?;
                 epoch += 1;
                 db::credential_insert(tx, device.id, epoch, key, now).await.map_err(during())?;
+                counters::begin(app, tx, device.id, epoch).await?;
             }
             Effect::RenewCredential => {
                 let newest = db::credential_get_newest(tx, device.id).await.map_err(during())?;
                 let newest = newest.ok_or(Refusal::SignatureInvalid)?;
                 epoch += 1;
                 db::credential_insert(tx, device.id, epoch, &newest.public_key, now).await.map_err(during())?;
+                // The device learns nothing of this: it presents what it was given under the former binding.
+                db::device_counter_remove(tx, device.id).await.map_err(during())?;
             }
             Effect::CancelRuns => {
                 db::run_aborted_update_by_device(tx, device.id, now).await.map_err(during())?;
@@ -60,8 +63,7 @@ pub(crate) async fn carry_out(
             }
             Effect::ClearUnlinked => policy::unlinked_clear(tx, device, &changes).await?,
             Effect::ResetOverrides => policy::overrides_reset(tx, device, &changes).await?,
-            // Catch-up slots live with the device: nothing of them is stored here that could be changed.
-            Effect::ScheduleCatchUp => {}
+            Effect::ScheduleCatchUp => watch::begin(app, tx, now, device.id, epoch).await?,
             // A device learns of these two by its state, which every request looks at.
             Effect::WipeLocal | Effect::WithdrawWipe => {}
             // The job that purges finds its work by the state.

@@ -36,6 +36,8 @@ pub struct Keys {
     pub token: Secret<32>,
     /// Authenticates challenges.
     pub challenge: Secret<32>,
+    /// Authenticates the counters that devices present at their sessions.
+    pub counter: Secret<32>,
     /// Keys the digests of activation requests, so that they tell nothing of a password to who reads the database.
     pub activation: Secret<32>,
     /// Keys the hashes of tickets.
@@ -82,12 +84,13 @@ impl Keys {
     pub fn new(master: MasterKey, repositories: Vec<RepositoryKeys>) -> Self {
         let token = master.derive("holdfast 2026 v1 session token key");
         let challenge = master.derive("holdfast 2026 v1 session challenge key");
+        let counter = master.derive("holdfast 2026 v1 session counter key");
         let activation = master.derive("holdfast 2026 v1 activation digest key");
         let ticket = master.derive("holdfast 2026 v1 ticket key");
         let request = master.derive("holdfast 2026 v1 admin request digest key");
         let answer = master.derive("holdfast 2026 v1 admin answer sealing");
         let repositories = repositories.into_iter().map(|keys| (keys.seq, Arc::new(keys))).collect();
-        Self { master, token, challenge, activation, ticket, request, answer, repositories }
+        Self { master, token, challenge, counter, activation, ticket, request, answer, repositories }
     }
 
     /// The keys of the repository with this row number.

@@ -75,7 +75,8 @@ pub async fn begin(app: &App, actor: &DeviceActor, request: [u8; 16], purpose: P
         }
         Purpose::Restore { snapshot } => {
             let snapshot = db::snapshot_get(&mut tx, snapshot).await.map_err(during())?;
-            let snapshot = snapshot.filter(|row| row.new.device == actor.device).ok_or(Refusal::SnapshotNotYours)?;
+            let snapshot = snapshot.ok_or(Refusal::SnapshotNotYours)?;
+            snapshots::own_or_merged(&mut tx, actor, &snapshot).await?;
             allowed(&mut tx, actor, now, read_verb(actor, &snapshot, Verb::BeginRestore)).await?;
             Some(snapshot)
         }
@@ -182,7 +183,8 @@ pub(crate) async fn allowed(tx: &mut Tx, actor: &DeviceActor, now: Timestamp, ve
 
 /// What a device must be allowed to read a snapshot of its own: less, when this very credential appended it.
 pub(crate) fn read_verb(actor: &DeviceActor, snapshot: &SnapshotRow, full: Verb) -> Verb {
-    if snapshot.new.epoch == actor.epoch { Verb::ReadAppended } else { full }
+    let appended = snapshot.new.device == actor.device && snapshot.new.epoch == actor.epoch;
+    if appended { Verb::ReadAppended } else { full }
 }
 
 fn fresh(

@@ -3,7 +3,7 @@
 //! Token: device id 16 · epoch u64 · expiry i64 ms · MAC 32. Challenge: expiry i64 ms · random 8 · MAC 32.
 
 use crate::states::{self, Standing};
-use crate::{App, AppError, DeviceActor};
+use crate::{App, AppError, DeviceActor, counters};
 use base::{DeviceId, Secret, Span, Timestamp};
 use control::Refusal;
 use control::access::Verb;
@@ -27,6 +27,23 @@ pub struct Challenge {
     pub span: Span,
 }
 
+/// A request to open a session; nothing of it is believed yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// The device that asks.
+    pub device: DeviceId,
+    /// The challenge that it answers.
+    pub challenge: &'a [u8; 48],
+    /// What the signature covers, as the protocol puts it together from this device and this challenge.
+    pub signed: &'a [u8],
+    /// By the device key.
+    pub signature: &'a [u8; 64],
+    /// What the last answer gave it to present.
+    pub counter: Option<&'a [u8; 56]>,
+    /// The address that the request comes from; empty where there is none.
+    pub source: &'a str,
+}
+
 /// An open session.
 #[derive(Clone)]
 pub struct Session {
@@ -34,6 +51,8 @@ pub struct Session {
     pub token: String,
     /// For how long it can be used.
     pub span: Span,
+    /// What the device presents at its next session, to be stored before the token is used.
+    pub counter: [u8; 56],
 }
 
 /// A challenge for `device`, whether or not there is one. Never fails: nothing is looked up and nothing is kept.
@@ -47,21 +66,15 @@ pub fn challenge(app: &App, device: DeviceId) -> Challenge {
     Challenge { bytes, span }
 }
 
-/// Opens a session for a device that has signed a challenge. `signed` are the bytes that the signature covers, as the
-/// protocol puts them together from this device and this challenge.
+/// Opens a session for a device that has signed a challenge. A counter that another machine has overtaken does not
+/// keep it from appending, but quarantines the device.
 ///
 /// # Errors
 /// `challenge_expired`, `challenge_used`; `signature_invalid` for an unknown device, a challenge of another server or
 /// device, and a wrong key alike; to who has the key, the refusal of the device's state.
-pub async fn open(
-    app: &App,
-    device: DeviceId,
-    challenge: &[u8; 48],
-    signed: &[u8],
-    signature: &[u8; 64],
-) -> Result<Session, AppError> {
-    let now = app.clock.now();
-    let expires_at = challenge_expiry(app, device, challenge)?;
+pub async fn open(app: &App, opening: &Opening<'_>) -> Result<Session, AppError> {
+    let (now, device) = (app.clock.now(), opening.device);
+    let expires_at = challenge_expiry(app, device, opening.challenge)?;
     if now >= expires_at {
         return Err(Refusal::ChallengeExpired.into());
     }
@@ -71,25 +84,50 @@ pub async fn open(
     let credential = db::credential_get_newest(&mut tx, device).await.map_err(during())?;
     drop(tx);
     let credential = credential.ok_or(Refusal::SignatureInvalid)?;
-    signature_verify(&credential.public_key, signed, signature)?;
+    signature_verify(&credential.public_key, opening.signed, opening.signature)?;
     if credential.revoked_at.is_some() {
         // What is remembered may be older than the revocation: who was cut off must be told so.
         app.states.changed(device);
     }
     let standing = states::standing(app, device).await?.ok_or(Refusal::SignatureInvalid)?;
     let actor = actor(device, standing);
-    actor.may(now, Verb::OpenSession)?;
+    if let Err(refusal) = actor.may(now, Verb::OpenSession) {
+        heard_of(app, device, now).await?;
+        return Err(refusal);
+    }
     if credential.revoked_at.is_some() || credential.epoch != actor.epoch {
         return Err(Refusal::SignatureInvalid.into());
     }
     let mut tx = app.db.write().await.map_err(during())?;
     db::challenge_used_remove(&mut tx, now).await.map_err(during())?;
-    if !db::challenge_used_insert(&mut tx, challenge, expires_at).await.map_err(during())? {
+    if !db::challenge_used_insert(&mut tx, opening.challenge, expires_at).await.map_err(during())? {
         return Err(Refusal::ChallengeUsed.into());
     }
     db::device_seen_update(&mut tx, device, now).await.map_err(during())?;
+    let challenge_at = expires_at - app.config.challenge_span;
+    let judged = counters::Opening { device, counter: opening.counter, challenge_at, source: opening.source };
+    let (counter, changed) = counters::advance(app, &mut tx, now, &judged).await?;
     tx.commit().await.map_err(during())?;
-    Ok(Session { token: token(app, device, actor.epoch, now), span: app.config.token_span })
+    if changed {
+        // ORDER: said after the commit, or a request in between would remember the old state.
+        app.states.changed(device);
+    }
+    Ok(Session { token: token(app, device, actor.epoch, now), span: app.config.token_span, counter })
+}
+
+/// Keeps that a device was heard of which has its key and is refused: campaigns tell it from one that is switched off.
+async fn heard_of(app: &App, device: DeviceId, now: Timestamp) -> Result<(), AppError> {
+    let during = || AppError::db("keeping that a device was heard of");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let row = db::device_get(&mut tx, device).await.map_err(during())?;
+    drop(tx);
+    // A refused device asks again and again: most of the time there is nothing to write.
+    if row.and_then(|row| row.last_seen_at).is_some_and(|at| now.since(at) < Span::minutes(1) && now >= at) {
+        return Ok(());
+    }
+    let mut tx = app.db.write().await.map_err(during())?;
+    db::device_contact_update(&mut tx, device, now).await.map_err(during())?;
+    tx.commit().await.map_err(during())
 }
 
 /// Who a request comes from, and whether that device may do `verb` now.

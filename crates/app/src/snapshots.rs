@@ -7,7 +7,7 @@ use crate::{AdminActor, App, AppError, DeviceActor, runs};
 use base::{Count, DeviceId, SnapshotId, Timestamp};
 use control::access::Verb;
 use control::{Permit, Refusal, Rights};
-use db::SnapshotRow;
+use db::{SnapshotRow, Tx};
 use format::{ChunkRef, ListedProblem, Manifest, ObjectName, StoredPath, Totals};
 
 /// The most snapshots on one page of a list.
@@ -66,7 +66,12 @@ pub async fn list(app: &App, actor: &DeviceActor, after: Option<&str>, limit: Co
     let (before, limit) = (cursor(after)?, limit_of(limit));
     let during = || AppError::db("listing snapshots");
     let mut tx = app.db.read().await.map_err(during())?;
-    let rows = db::snapshot_list_by_device(&mut tx, actor.device, epoch, before, limit).await.map_err(during())?;
+    let rows = match epoch {
+        // What was merged into the record is read under it; a binding that only appends reads what it appended itself.
+        None => db::snapshot_list_with_merged(&mut tx, actor.device, before, limit).await,
+        Some(_) => db::snapshot_list_by_device(&mut tx, actor.device, epoch, before, limit).await,
+    };
+    let rows = rows.map_err(during())?;
     drop(tx);
     page(app, rows, limit, |row| root_shown(actor, row))
 }
@@ -137,7 +142,7 @@ pub async fn admin_list(
     let during = || AppError::db("listing snapshots");
     let mut tx = app.db.read().await.map_err(during())?;
     let rows = match device {
-        Some(device) => db::snapshot_list_by_device(&mut tx, device, None, before, ask.rows()).await,
+        Some(device) => db::snapshot_list_with_merged(&mut tx, device, before, ask.rows()).await,
         None => db::snapshot_list(&mut tx, before, ask.rows()).await,
     };
     drop(tx);
@@ -164,7 +169,7 @@ pub async fn admin_get(app: &App, actor: &AdminActor, snapshot: SnapshotId) -> R
 /// Whoever knows the ref of a root can name it in a snapshot of its own and read it there: so a credential that only
 /// appends is shown the roots that it appended itself, and no other.
 pub(crate) fn root_shown(actor: &DeviceActor, row: &SnapshotRow) -> bool {
-    actor.state.rights() == Some(Rights::Full) || row.new.epoch == actor.epoch
+    actor.state.rights() == Some(Rights::Full) || (row.new.device == actor.device && row.new.epoch == actor.epoch)
 }
 
 /// A row as it is shown.
@@ -218,9 +223,22 @@ async fn own(app: &App, actor: &DeviceActor, snapshot: SnapshotId) -> Result<Sna
     let during = || AppError::db("reading a snapshot");
     let mut tx = app.db.read().await.map_err(during())?;
     let row = db::snapshot_get(&mut tx, snapshot).await.map_err(during())?;
-    let row = row.filter(|row| row.new.device == actor.device).ok_or(Refusal::SnapshotNotYours)?;
+    let row = row.ok_or(Refusal::SnapshotNotYours)?;
+    own_or_merged(&mut tx, actor, &row).await?;
     actor.may(app.clock.now(), runs::read_verb(actor, &row, Verb::ListSnapshots))?;
     Ok(row)
+}
+
+/// Is the snapshot one of this device, or of a record that was merged into it?
+///
+/// # Errors
+/// `snapshot_not_yours`; the database does not answer.
+pub(crate) async fn own_or_merged(tx: &mut Tx, actor: &DeviceActor, row: &SnapshotRow) -> Result<(), AppError> {
+    if row.new.device == actor.device {
+        return Ok(());
+    }
+    let merged = db::device_merged_get(tx, row.new.device).await.map_err(AppError::db("reading a merged record"))?;
+    if merged == Some(actor.device) { Ok(()) } else { Err(Refusal::SnapshotNotYours.into()) }
 }
 
 fn page(

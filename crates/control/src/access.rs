@@ -19,16 +19,20 @@ pub fn may(state: &State, now: Timestamp, verb: Verb) -> Result<(), Refusal> {
         State::Active { rights } => may_by_rights(*rights, verb),
         State::Held { append_until, .. } => match verb.need() {
             Need::Append if now < *append_until => Ok(()),
-            Need::Append | Need::ReadAppended | Need::Read => Err(Refusal::DeviceHeld),
+            Need::Append | Need::ReadAppended | Need::Read | Need::Wipe => Err(Refusal::DeviceHeld),
         },
         State::Deactivated { .. } => Err(Refusal::DeviceDeactivated),
         State::Suspended { .. } => Err(Refusal::DeviceSuspended),
         // A quarantined device appends as long as it could without the quarantine.
         State::Quarantined { was } => match verb.need() {
             Need::Append => may(was, now, verb),
-            Need::ReadAppended | Need::Read => Err(Refusal::DeviceQuarantined),
+            Need::ReadAppended | Need::Read | Need::Wipe => Err(Refusal::DeviceQuarantined),
         },
-        State::Decommissioning { .. } => Err(Refusal::DeviceDecommissioning),
+        // It may hear of the order to erase and say that it has obeyed, as long as its key is good for anything.
+        State::Decommissioning { was } => match verb {
+            Verb::OpenSession | Verb::ReadStatus | Verb::ConfirmWipe if was.level().is_none() => Ok(()),
+            _ => Err(Refusal::DeviceDecommissioning),
+        },
         State::Decommissioned => Err(Refusal::DeviceDecommissioned),
         State::Deleted { .. } => Err(Refusal::DeviceDeleted),
         State::Purged => Err(Refusal::DevicePurged),
@@ -61,11 +65,13 @@ pub enum Verb {
     ReadPolicy,
     /// Change what the profile leaves to its user.
     ChangePolicy,
+    /// Say that its local data is erased, as it was told to do.
+    ConfirmWipe,
 }
 
 impl Verb {
     /// Every verb, in the order of docs/control.md.
-    pub const ALL: [Verb; 11] = [
+    pub const ALL: [Verb; 12] = [
         Verb::OpenSession,
         Verb::ReadStatus,
         Verb::BeginBackup,
@@ -77,6 +83,7 @@ impl Verb {
         Verb::ReadAppended,
         Verb::ReadPolicy,
         Verb::ChangePolicy,
+        Verb::ConfirmWipe,
     ];
 
     /// The stable word. Never fails.
@@ -93,6 +100,7 @@ impl Verb {
             Verb::ReadAppended => "read_appended",
             Verb::ReadPolicy => "read_policy",
             Verb::ChangePolicy => "change_policy",
+            Verb::ConfirmWipe => "confirm_wipe",
         }
     }
 
@@ -100,6 +108,7 @@ impl Verb {
         match self {
             Verb::OpenSession | Verb::ReadStatus | Verb::BeginBackup | Verb::Append | Verb::ReadPolicy => Need::Append,
             Verb::ReadAppended => Need::ReadAppended,
+            Verb::ConfirmWipe => Need::Wipe,
             Verb::ReadOwnTrees | Verb::ListSnapshots | Verb::BeginRestore | Verb::Fetch | Verb::ChangePolicy => {
                 Need::Read
             }
@@ -119,12 +128,16 @@ enum Need {
     Append,
     ReadAppended,
     Read,
+    Wipe,
 }
 
 fn may_by_rights(rights: Rights, verb: Verb) -> Result<(), Refusal> {
     match (rights, verb.need()) {
         (Rights::Full, Need::Append | Need::ReadAppended | Need::Read) => Ok(()),
         (Rights::AppendOnly, Need::Append | Need::ReadAppended) => Ok(()),
+        (Rights::Full | Rights::AppendOnly, Need::Wipe) => {
+            Err(Refusal::WrongState { state: "active", event: Verb::ConfirmWipe.word() })
+        }
         (Rights::AppendOnly, Need::Read) => Err(Refusal::RightsAppendOnly),
     }
 }

@@ -5,7 +5,7 @@
 mod evidence;
 mod restore;
 
-pub use evidence::{Evidence, Match, comparable};
+pub use evidence::{Evidence, Match, comparable, machine_keys, same_machine};
 pub use restore::Restore;
 
 use crate::lifecycle::{Event, step};

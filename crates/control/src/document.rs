@@ -107,6 +107,7 @@ pub(crate) fn labels(state: &State) -> Vec<String> {
         State::Deactivated { level, .. } => Some(level.word().to_owned()),
         State::Held { append_until, .. } if NOW >= *append_until => Some("over".to_owned()),
         State::Quarantined { was } if labels(was)[0] == "held over" => Some("over".to_owned()),
+        State::Decommissioning { was } if was.level().is_some() => Some("cut off".to_owned()),
         State::Deleted { purge_after, .. } if NOW >= *purge_after => Some("over".to_owned()),
         _ => None,
     };

@@ -4,6 +4,8 @@
 pub mod access;
 pub mod activation;
 pub mod attempts;
+pub mod campaign;
+pub mod counter;
 pub mod desk;
 pub mod device_map;
 pub mod lifecycle;
@@ -14,10 +16,12 @@ pub mod policy;
 mod proof;
 pub mod quota;
 mod refusal;
+pub mod slots;
 mod state;
 pub mod ticket;
 pub mod token;
 pub mod user;
+pub mod watch;
 
 pub use lifecycle::{Effect, Event, Notice, Verdict};
 pub use permit::{Permit, Permits};

@@ -135,12 +135,12 @@ pub async fn device_list(tx: &mut Tx) -> Result<Vec<DeviceRow>, DbError> {
     rows.iter().map(read).collect()
 }
 
-/// The records of a user, the oldest first.
+/// The records of a user, the oldest first; without those that were merged into another, which live on there.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn device_list_by_user(tx: &mut Tx, user: UserId) -> Result<Vec<DeviceRow>, DbError> {
-    let rows = query("select * from device where user_id = $1 order by created_at, id")
+    let rows = query("select * from device where user_id = $1 and merged_into is null order by created_at, id")
         .bind(&user.as_bytes()[..])
         .fetch_all(tx.conn())
         .await
@@ -304,7 +304,8 @@ pub async fn device_proof_update(
     Ok(())
 }
 
-fn read(row: &Row) -> Result<DeviceRow, DbError> {
+/// A whole row of `device`. Fails as damage when a column holds what none makes.
+pub(crate) fn read(row: &Row) -> Result<DeviceRow, DbError> {
     Ok(DeviceRow {
         id: DeviceId::from_bytes(row.bytes("id")?),
         user: UserId::from_bytes(row.bytes("user_id")?),
@@ -327,7 +328,8 @@ fn read(row: &Row) -> Result<DeviceRow, DbError> {
     })
 }
 
-fn state(row: &Row) -> Result<State, DbError> {
+/// The state that the columns of a row of `device` make. Fails as damage when they make none.
+pub(crate) fn state(row: &Row) -> Result<State, DbError> {
     let flat = FlatState {
         word: row.text("state")?,
         was: row.text_maybe("state_was")?,

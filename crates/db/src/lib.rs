@@ -6,10 +6,15 @@ mod admin;
 mod api_credential;
 mod audit;
 mod batch;
+mod campaign;
+mod campaign_device;
 mod challenge;
 mod chunk;
+mod conflict;
 mod credential;
 mod device;
+mod device_counter;
+mod device_fleet;
 mod device_map;
 mod error;
 mod folder;
@@ -22,6 +27,7 @@ mod password;
 mod policy;
 mod postgres;
 mod profile;
+mod purge;
 mod refused;
 mod repository;
 mod row;
@@ -53,10 +59,21 @@ pub use audit::{
     AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_head_update, audit_insert, audit_list,
     audit_list_by, audit_list_newest,
 };
+pub use campaign::{CampaignRow, campaign_get, campaign_insert, campaign_list, campaign_list_open, campaign_update};
+pub use campaign_device::{
+    BoardRow, CampaignDeviceRow, TurnEvidence, TurnStatus, campaign_device_back_list, campaign_device_back_update,
+    campaign_device_count_get, campaign_device_evidence_update, campaign_device_excused_update, campaign_device_get,
+    campaign_device_insert, campaign_device_list_board, campaign_device_list_due, campaign_device_list_reset,
+    campaign_device_refused_update, campaign_device_turn_update, campaign_device_watch_get,
+};
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
     ChunkRow, ClosedRow, Place, Shape, chunk_count_list, chunk_insert, chunk_list, chunk_missing_list,
     chunk_unfit_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
+};
+pub use conflict::{
+    ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_list,
+    conflict_list_kept, conflict_seen_update, conflict_update,
 };
 pub use credential::{
     CredentialRow, credential_get_live, credential_get_newest, credential_insert, credential_key_get,
@@ -67,6 +84,12 @@ pub use device::{
     device_binding_update, device_epoch_update, device_get, device_insert, device_last_snapshot_update, device_list,
     device_list_by_user, device_page_list, device_policy_revision_update, device_proof_update, device_seen_update,
     device_standing_get, device_state_update,
+};
+pub use device_counter::{DeviceCounterRow, device_counter_get, device_counter_remove, device_counter_update};
+pub use device_fleet::{
+    DeviceFleetRow, DeviceWatchRow, FleetEnds, device_catch_up_update, device_contact_update, device_fleet_ends_get,
+    device_fleet_list, device_good_update, device_list_over, device_list_watched, device_merged_get,
+    device_merged_list, device_merged_update, device_watch_update,
 };
 pub use device_map::{
     MapRow, device_map_consumed_update, device_map_get_newest, device_map_get_open, device_map_list, device_map_remove,
@@ -105,6 +128,9 @@ pub use profile::{
     profile_name_update, profile_page_list, profile_remove, profile_revision_update, profile_revision_update_all,
     profile_user_count_get, user_list_by_profile, user_policy_revision_update, user_profile_update,
 };
+pub use purge::{
+    device_list_purged_rest, device_rest_remove, run_reported_update, sweep_refused_remove, sweep_tally_remove,
+};
 pub use refused::{
     RefusedRow, refused_count_get, refused_get, refused_list, refused_remove_old, refused_remove_oldest, refused_update,
 };
@@ -120,7 +146,7 @@ pub use setting::{SettingRow, setting_get, setting_list, setting_remove, setting
 pub use sign_in::{sign_in_failure_get, sign_in_failure_remove, sign_in_failure_remove_old, sign_in_failure_update};
 pub use snapshot::{
     SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_insert, snapshot_list,
-    snapshot_list_by_device,
+    snapshot_list_by_device, snapshot_list_with_merged, snapshot_remove,
 };
 pub use tally::{tally_get, tally_remove_old, tally_update};
 pub use template::{TemplateRow, template_get, template_list, template_remove, template_update};

@@ -128,6 +128,38 @@ pub async fn snapshot_list_by_device(
     rows.fetch_all(tx.conn()).await.map_err(failed("list the snapshots of a device"))?.iter().map(read).collect()
 }
 
+/// The snapshots of a device and of the records that were merged into it, with numbers below `before`, newest first,
+/// at most `limit`.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_list_with_merged(
+    tx: &mut Tx,
+    device: DeviceId,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<SnapshotRow>, DbError> {
+    let rows = query(
+        "select * from snapshot where seq < $2 and \
+         (device_id = $1 or device_id in (select id from device where merged_into = $1)) \
+         order by seq desc limit $3",
+    )
+    .bind(&device.as_bytes()[..])
+    .bind(before.unwrap_or(i64::MAX))
+    .bind(i64::from(limit));
+    rows.fetch_all(tx.conn()).await.map_err(failed("list the snapshots of a merged device"))?.iter().map(read).collect()
+}
+
+/// Removes a snapshot's row, for a record that is purged.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_remove(tx: &mut Tx, snapshot: SnapshotId) -> Result<(), DbError> {
+    let done = query("delete from snapshot where id = $1").bind(&snapshot.as_bytes()[..]).execute(tx.conn());
+    done.await.map_err(failed("remove a snapshot"))?;
+    Ok(())
+}
+
 /// The snapshots of all devices with numbers below `before`, newest first, at most `limit`.
 ///
 /// # Errors

@@ -2,6 +2,8 @@
 //! gain fields. The routes and these types make docs/openapi.json; words and examples are in docs/api.md.
 
 pub mod audit;
+pub mod campaign;
+pub mod conflict;
 pub mod credential;
 pub mod desk;
 pub mod device;

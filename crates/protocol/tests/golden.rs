@@ -210,6 +210,7 @@ fn activated(snapshot: Option<SnapshotDetail>) -> ActivationAnswer {
         restore: if came_back { Restore::None } else { Restore::All },
         changes: if came_back { changes } else { PolicyChanges::default() },
         catch_up_at_ms: came_back.then_some(NOW_MS + 60_000),
+        counter: Hex([0xc1; 56]),
     }))
 }
 

@@ -20,6 +20,8 @@
 //! 5. **Command**: `server/src/command/thing.rs` has the clap enum and its `answer(self, desk)`: it asks
 //!    `desk.client().await?` and renders the answer; its variant stands in `Command`. See `command/user.rs`.
 
+pub(crate) mod campaigns;
+pub(crate) mod conflicts;
 mod describe;
 pub(crate) mod desk;
 pub(crate) mod device_map;
@@ -64,6 +66,8 @@ pub(crate) fn table() -> Vec<Entry> {
         passwords::routes(),
         templates::routes(),
         mail::routes(),
+        campaigns::routes(),
+        conflicts::routes(),
     ];
     resources.into_iter().flatten().collect()
 }

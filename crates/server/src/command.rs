@@ -1,7 +1,9 @@
 //! The command line: what can be asked, and the way from an answer or an error to output and exit code.
 //! Refuses secrets as arguments: passwords come from a file or the terminal. Exit codes: docs/operating.md.
 
+mod campaign;
 mod config;
+mod conflict;
 mod desk;
 mod device;
 mod device_map;
@@ -117,6 +119,15 @@ pub enum Command {
     /// Show the outbox, send a message again, send a test.
     #[command(subcommand)]
     Mail(mail::Mail),
+    /// Reset many devices at once, and see until the last of them where each stands.
+    #[command(subcommand)]
+    Campaign(campaign::Campaign),
+    /// Decide about two machines with one key, or two records of one machine.
+    #[command(subcommand)]
+    Conflict(conflict::Conflict),
+    /// See how the backups of devices go that came back.
+    #[command(subcommand)]
+    Watch(conflict::Watch),
     /// Read the whole repository and compare it with its names.
     Scrub(scrub::Scrub),
     /// Print every configuration key with its default and its meaning.
@@ -173,6 +184,9 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
         Command::Snapshot(snapshot) => snapshot.answer(&desk).await,
         Command::Template(template) => template.answer(&desk).await,
         Command::Mail(mail) => mail.answer(&desk).await,
+        Command::Campaign(campaign) => campaign.answer(&desk).await,
+        Command::Conflict(conflict) => conflict.answer(&desk).await,
+        Command::Watch(watch) => watch.answer(&desk).await,
         Command::Scrub(scrub) => scrub.answer(&desk).await,
         Command::Config => config::answer(&desk),
         Command::Fingerprint => init::fingerprint(&desk),

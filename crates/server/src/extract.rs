@@ -15,6 +15,7 @@ use control::token::Networks;
 use futures::{Stream, StreamExt as _};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
@@ -51,6 +52,18 @@ impl FromRequestParts<Shared> for AtDevice {
         // Absent only when the route is not for devices: then nobody was let in as one.
         let actor = parts.extensions.get::<DeviceActor>().cloned().ok_or(Refusal::SessionInvalid)?;
         Ok(AtDevice { app: Arc::clone(&shared.app), actor })
+    }
+}
+
+/// The address that a request comes from, as a text; empty where there is none.
+pub(crate) struct Source(pub(crate) String);
+
+impl FromRequestParts<Shared> for Source {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<Peer>();
+        Ok(Source(peer.map_or_else(String::new, |peer| peer.0.ip().to_canonical().to_string())))
     }
 }
 

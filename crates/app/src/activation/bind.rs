@@ -6,7 +6,7 @@ use super::prove::Proved;
 use super::standing::{self, Spent, Standing};
 use super::{Activation, Outcome, evidence};
 use crate::audit::{self, Deed};
-use crate::{App, AppError, effects, policy, rates};
+use crate::{App, AppError, campaigns, conflicts, effects, policy, rates};
 use base::{Count, DeviceId, Span, Timestamp};
 use control::activation::{Basis, Candidate, Decision, Question, Request, decide};
 use control::attempts::Limit;
@@ -58,6 +58,9 @@ pub(super) async fn bind(
         Err(refusal) => {
             let subject = standing.user.email.clone();
             let detail = format!("refused: {}", refusal.code());
+            if let Some(device) = standing.old_key {
+                campaigns::came_refused(&mut tx, now, device, refusal.code()).await?;
+            }
             write(&mut tx, now, activation, &standing, standing.proof, subject, detail).await?;
             tx.commit().await.map_err(during())?;
             return Err(refusal.into());
@@ -149,6 +152,12 @@ async fn carry_out(
     db::device_state_update(tx, record.id, &state).await.map_err(during())?;
     db::device_binding_update(tx, record.id, epoch, &activation.about, now).await.map_err(during())?;
     assert!(epoch > record.epoch, "every way into service that a device asks for issues a credential");
+    if let Event::Reactivate { proof } | Event::Replace { proof } = event {
+        campaigns::came_back(tx, now, record.id, proof).await?;
+    }
+    if let Some(twin) = resembles {
+        conflicts::resembles(app, tx, now, record.id, twin).await?;
+    }
     let rights = state.rights().expect("an activation leads to an active device, which has rights");
     let outcome = Outcome::of(&event, basis);
     let restore = activation.restore.or(standing.restore).unwrap_or_default();

@@ -6,7 +6,7 @@ use super::closure::{AGAIN_SPAN, Broken, Closure, Flaw, Index, WALKS_MAX};
 use super::refused;
 use super::upload::put_error;
 use crate::snapshots::{self, SnapshotView, root_shown, store_name};
-use crate::{App, AppError, DeviceActor, quota, runs};
+use crate::{App, AppError, DeviceActor, campaigns, quota, runs};
 use base::{Bytes as Size, Count, RunId, SnapshotId, Timestamp};
 use bytes::Bytes;
 use control::Refusal;
@@ -29,12 +29,27 @@ pub struct Committed {
     pub packs: Count,
 }
 
+/// What an endpoint says that a run has cost it; believed for reports, and for nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reported {
+    /// Files that it has opened.
+    pub files_opened: Option<Count>,
+    /// Bytes that it has read of them.
+    pub bytes_read: Option<Size>,
+}
+
 /// Makes a snapshot of a run and ends the run. The same manifest gets the same answer again.
 ///
 /// # Errors
 /// As `runs::admit`; `manifest_damaged`, `manifest_mismatch`, `tree_names_missing`; `quota_exceeded`, `store_full`; a
 /// store or a database that does not answer.
-pub async fn commit(app: &App, actor: &DeviceActor, run: RunId, manifest: Bytes) -> Result<Committed, AppError> {
+pub async fn commit(
+    app: &App,
+    actor: &DeviceActor,
+    run: RunId,
+    manifest: Bytes,
+    reported: Reported,
+) -> Result<Committed, AppError> {
     let now = app.clock.now();
     actor.may(now, Verb::Append)?;
     let manifest_id = *blake3::hash(&manifest).as_bytes();
@@ -60,7 +75,7 @@ pub async fn commit(app: &App, actor: &DeviceActor, run: RunId, manifest: Bytes)
             return Err(refused(&Refusal::ManifestMismatch, &"its totals are not those of its root"));
         }
         put(app, actor, run, &opened, &manifest).await?;
-        if let Some(committed) = record(app, actor, &row, &opened, manifest_id, &closure).await? {
+        if let Some(committed) = record(app, actor, &row, &opened, manifest_id, &closure, reported).await? {
             return Ok(committed);
         }
     }
@@ -152,6 +167,7 @@ async fn record(
     manifest: &Manifest,
     manifest_id: [u8; 32],
     closure: &Closure<'_>,
+    reported: Reported,
 ) -> Result<Option<Committed>, AppError> {
     let now = app.clock.now();
     let during = || AppError::db("committing a snapshot");
@@ -179,7 +195,10 @@ async fn record(
     let more = RunCounters { bytes_received: app.plane.received_take(id), ..RunCounters::default() };
     db::run_counters_update(&mut tx, id, more).await.map_err(during())?;
     db::run_committed_update(&mut tx, id, new.id, now).await.map_err(during())?;
+    let Reported { files_opened, bytes_read } = reported;
+    db::run_reported_update(&mut tx, id, files_opened, bytes_read).await.map_err(during())?;
     let counters = db::run_get(&mut tx, id).await.map_err(during())?.unwrap_or(row).counters;
+    campaigns::backed_up(&mut tx, &new, &counters, bytes_read).await?;
     tx.commit().await.map_err(during())?;
     let (device, files) = (new.device, new.totals.files);
     tracing::info!(

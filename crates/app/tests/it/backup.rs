@@ -325,7 +325,7 @@ async fn the_run_of_a_device_that_was_cut_off_never_commits() {
     };
     world.state_set(&mut device, State::Deactivated { rights: Rights::Full, level: Level::Rotate }).await;
     // The request was let in by a state that was true a moment ago.
-    let late = app::backup::commit(&world.app, &actor, id, manifest).await;
+    let late = app::backup::commit(&world.app, &actor, id, manifest, app::backup::Reported::default()).await;
     assert_eq!(code(late), "device_deactivated");
     world.clock.advance(CACHE_SPAN);
     let first = app::page::PageAsk::first();

@@ -6,6 +6,7 @@ mod backup;
 mod desk;
 mod device_map;
 mod fake_smtp;
+mod fleet;
 mod hostile;
 mod machine;
 mod mail;

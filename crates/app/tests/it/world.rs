@@ -1,7 +1,7 @@
 //! A server without HTTP, devices with keys, and what an agent does with them: drafts of trees, packs, manifests.
 
 use super::POSTGRES;
-use app::backup::{Committed, Uploaded};
+use app::backup::{Committed, Reported, Uploaded};
 use app::init::Init;
 use app::keys::{KeyPurpose, MasterKey};
 use app::password::Password;
@@ -201,6 +201,10 @@ impl World {
         tx.commit().await.expect("nothing stands against it");
     }
 
+    pub fn clock_now(&self) -> Timestamp {
+        self.app.clock.now()
+    }
+
     pub async fn device(&self, seed: u8) -> Device {
         self.device_with(seed, Rights::Full).await
     }
@@ -280,6 +284,13 @@ impl World {
     }
 }
 
+impl Device {
+    /// A signature by the device key.
+    pub fn sign(&self, bytes: &[u8]) -> [u8; 64] {
+        self.key.sign(bytes).as_ref().try_into().expect("a signature has 64 bytes")
+    }
+}
+
 impl Run<'_> {
     pub fn id(&self) -> RunId {
         self.begun.run
@@ -343,7 +354,7 @@ impl Run<'_> {
     }
 
     pub async fn commit_bytes(&self, manifest: Bytes) -> Result<Committed, AppError> {
-        app::backup::commit(&self.world.app, &self.device.actor, self.id(), manifest).await
+        app::backup::commit(&self.world.app, &self.device.actor, self.id(), manifest, Reported::default()).await
     }
 
     pub fn manifest(&self, root: ChunkRef, totals: Totals) -> Manifest {

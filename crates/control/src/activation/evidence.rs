@@ -54,8 +54,15 @@ pub(super) fn unique<'a>(asked: &Evidence, candidates: Vec<&'a Candidate>) -> Op
     None
 }
 
+/// What tells machines apart, as texts that two descriptions of one machine share: for finding records that may be of
+/// one, which `same_machine` then decides. Never fails.
+pub fn machine_keys(evidence: &Evidence) -> Vec<String> {
+    let key = |by: Match| known(by, evidence).map(|text| format!("{} {text}", by.word()));
+    [Match::Serial, Match::HardwareUuid].into_iter().filter_map(key).collect()
+}
+
 /// Are the two one machine, by serial number or hardware UUID? Never fails.
-pub(super) fn same_machine(one: &Evidence, other: &Evidence) -> bool {
+pub fn same_machine(one: &Evidence, other: &Evidence) -> bool {
     matches(Match::Serial, one, other) || matches(Match::HardwareUuid, one, other)
 }
 

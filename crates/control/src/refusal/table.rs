@@ -284,6 +284,27 @@ refusals! {
     },
         "purge_too_early", Refused, After(*left),
         "The deletion can still be undone for {left}; the data is removed after that, and not before.";
+    /// The record was merged into another, and lives on there.
+    DeviceMerged,
+        "device_merged", Refused, WhenChanged,
+        "This record was merged into another one of the same computer. Undo the merge on the conflict desk first.";
+    /// What was decided about a conflict cannot be undone.
+    UndoTooLate,
+        "undo_too_late", Refused, Never,
+        "This decision can no longer be undone: its time is over, or the device has gone on since.";
+    /// A campaign's scope says nothing.
+    ScopeEmpty,
+        "scope_empty", Invalid, WhenChanged,
+        "The campaign does not say whom it reaches. Name profiles, users or devices, or say that everyone is meant.";
+    /// What is asked makes no sense where the campaign stands.
+    CampaignState {
+        /// Where it stands.
+        status: &'static str,
+        /// What was asked.
+        verb: &'static str
+    },
+        "campaign_state", Conflict, WhenChanged,
+        "The campaign is {status}, and from there \"{verb}\" is not possible; nothing was changed.";
 
     // Activation.
 

@@ -221,6 +221,13 @@ ALTER TABLE device ADD COLUMN catch_up_at BIGINT;
 ALTER TABLE device ADD COLUMN counter BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE device ADD COLUMN counter_nonce BLOB;
 ALTER TABLE device ADD COLUMN counter_nonce_before BLOB;
+-- The binding that the counter belongs to, and when the newest challenge that was answered had been given out.
+ALTER TABLE device ADD COLUMN counter_epoch BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN challenge_at BIGINT;
+-- Since when and until when its backups are watched, because it has come back.
+ALTER TABLE device ADD COLUMN watch_since BIGINT;
+ALTER TABLE device ADD COLUMN watch_until BIGINT;
+CREATE INDEX device_by_watch ON device (watch_until);
 -- The record that this one was merged into: its snapshots are shown and read there.
 ALTER TABLE device ADD COLUMN merged_into BLOB REFERENCES device (id);
 ALTER TABLE device ADD COLUMN last_good_at BIGINT;
@@ -240,6 +247,8 @@ ALTER TABLE run ADD COLUMN bytes_read BIGINT;
 CREATE TABLE conflict (
     id           BLOB PRIMARY KEY,
     device_id    BLOB NOT NULL REFERENCES device (id),
+    -- clone: two machines with one key; records: two records of one machine, `other_device` being the second.
+    kind         TEXT NOT NULL CHECK (kind IN ('clone', 'records')),
     seen_at      BIGINT NOT NULL,
     counter      BIGINT NOT NULL,
     counter_seen BIGINT NOT NULL,
@@ -251,7 +260,11 @@ CREATE TABLE conflict (
     resolved_by  TEXT,
     undo_until   BIGINT,
     -- The other record: merged into the device, or made by the split.
-    other_device BLOB
+    other_device BLOB,
+    -- What an undo has to know: the epoch that a split ended, or 1 when a merge has suspended the other record.
+    before       BIGINT,
+    -- The state that a split ended, as app::conflicts writes it.
+    state_before TEXT
 );
 CREATE UNIQUE INDEX conflict_open ON conflict (device_id) WHERE status = 'open';
 CREATE INDEX conflict_by_time ON conflict (seen_at);
@@ -263,7 +276,7 @@ CREATE TABLE campaign (
     name         TEXT NOT NULL,
     reason       TEXT NOT NULL,
     level        TEXT NOT NULL CHECK (level IN ('rotate', 'hold', 'revoke')),
-    -- JSON, as protocol::admin::campaign has it.
+    -- A word and a value on each line (app::campaigns).
     scope        TEXT NOT NULL,
     status       TEXT NOT NULL CHECK (status IN ('draft', 'running', 'paused', 'aborted', 'closed')),
     start_at     BIGINT,
@@ -281,13 +294,23 @@ CREATE TABLE campaign (
     ended_at     BIGINT,
     -- How long it was paused: waves move by as much.
     paused_at    BIGINT,
-    paused_ms    BIGINT NOT NULL DEFAULT 0
+    paused_ms    BIGINT NOT NULL DEFAULT 0,
+    -- The campaign's own clock, by which turns come, and when it was moved last (docs/control.md, "Slots").
+    progress_ms  BIGINT NOT NULL DEFAULT 0,
+    ticked_at    BIGINT,
+    -- Why it was ended by hand.
+    end_reason   TEXT NOT NULL DEFAULT ''
 );
+CREATE INDEX campaign_by_time ON campaign (created_at);
 
 CREATE TABLE campaign_device (
     campaign_id   BLOB NOT NULL REFERENCES campaign (id),
     device_id     BLOB NOT NULL REFERENCES device (id),
     wave          BIGINT NOT NULL,
+    -- When its turn comes, by the campaign's own clock.
+    due_ms        BIGINT NOT NULL,
+    -- What the dry run said, when the campaign was started.
+    class         TEXT NOT NULL,
     status        TEXT NOT NULL CHECK (status IN ('waiting', 'reset', 'done', 'refused', 'excused', 'retired')),
     -- Why it is where it is, as a stable code; empty where the status says it all.
     reason        TEXT NOT NULL,
@@ -295,6 +318,9 @@ CREATE TABLE campaign_device (
     reset_at      BIGINT,
     back_at       BIGINT,
     proof         TEXT,
+    -- The last answer that was a refusal since the reset.
+    refused_code  TEXT,
+    refused_at    BIGINT,
     -- Evidence: what the first backup after it came back has read and sent, beside what is protected.
     bytes_read    BIGINT,
     bytes_sent    BIGINT,
@@ -304,7 +330,7 @@ CREATE TABLE campaign_device (
     PRIMARY KEY (campaign_id, device_id)
 );
 CREATE INDEX campaign_device_by_device ON campaign_device (device_id);
-CREATE INDEX campaign_device_by_status ON campaign_device (campaign_id, status, wave);
+CREATE INDEX campaign_device_by_status ON campaign_device (campaign_id, status, due_ms);
 
 -- ---------------------------------------------------------------------------------------------------- mail
 

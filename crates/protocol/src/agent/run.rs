@@ -108,6 +108,18 @@ pub struct UploadReply {
     pub chunks_new: u64,
 }
 
+/// What an endpoint may say in the query of a commit: what the run has cost it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommitQuery {
+    /// Files that it has opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_opened: Option<u64>,
+    /// Bytes that it has read of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_read: Option<u64>,
+}
+
 /// The answer to a commit: acknowledged means durable and restorable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitReply {

@@ -88,7 +88,8 @@ fn to_wire(answer: Answer) -> wire::ActivationAnswer {
 }
 
 fn activated_to_wire(activated: Activated) -> wire::ActivationReply {
-    let Activated { device, epoch, rights, outcome, user, snapshot, restore, changes } = activated;
+    let Activated { device, epoch, rights, outcome, user, snapshot, restore, changes, counter, catch_up_at } =
+        activated;
     wire::ActivationReply {
         device: Text(device),
         epoch,
@@ -103,7 +104,8 @@ fn activated_to_wire(activated: Activated) -> wire::ActivationReply {
             Restore::All => wire::Restore::All,
         },
         changes: changes_to_wire(changes),
-        catch_up_at_ms: None,
+        catch_up_at_ms: catch_up_at.map(Timestamp::as_ms),
+        counter: Hex(counter),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Runs: begin, dedupe, upload, verify, commit, abort.
 
 use crate::api::snapshot::detail;
-use crate::extract::{AtDevice, FromJson, Named, NamedPair, Names, Streamed, Whole};
+use crate::extract::{Asked, AtDevice, FromJson, Named, NamedPair, Names, Streamed, Whole};
 use crate::reply::{No, Reply, Yes};
-use app::backup::{self, Committed, Uploaded};
+use app::backup::{self, Committed, Reported, Uploaded};
 use app::runs::{self, Begun, Limits, Purpose};
-use base::RunId;
+use base::{Bytes as Size, Count, RunId};
 use bytes::Bytes;
 use format::{ChunkRef, PackId};
 use protocol::agent::run as wire;
@@ -47,9 +47,16 @@ pub(crate) async fn verify(at: AtDevice, Named(run): Named<RunId>, Names(names):
 }
 
 /// `POST /v1/runs/{run}/commit`: the sealed manifest in.
-pub(crate) async fn commit(at: AtDevice, Named(run): Named<RunId>, Whole(manifest): Whole) -> Reply<wire::CommitReply> {
+pub(crate) async fn commit(
+    at: AtDevice,
+    Named(run): Named<RunId>,
+    Asked(reported): Asked<wire::CommitQuery>,
+    Whole(manifest): Whole,
+) -> Reply<wire::CommitReply> {
+    let wire::CommitQuery { files_opened, bytes_read } = reported;
+    let reported = Reported { files_opened: files_opened.map(Count), bytes_read: bytes_read.map(Size) };
     let Committed { snapshot, bytes_received, chunks_new, packs } =
-        backup::commit(&at.app, &at.actor, run, manifest).await?;
+        backup::commit(&at.app, &at.actor, run, manifest, reported).await?;
     Ok(Yes(wire::CommitReply {
         snapshot: detail(&snapshot),
         bytes_received: bytes_received.0,

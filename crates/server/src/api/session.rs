@@ -1,8 +1,10 @@
 //! Hello, challenges, sessions, and what a device may know of itself.
 
 use crate::api::snapshot::detail;
-use crate::extract::{At, AtDevice, FromJson};
+use crate::extract::{At, AtDevice, FromJson, Source};
 use crate::reply::{Reply, Yes};
+use app::session::{Opening, Session};
+use base::Timestamp;
 use protocol::agent::session::{
     ChallengeReply, ChallengeRequest, HelloReply, SessionReply, SessionRequest, signed_bytes,
 };
@@ -11,6 +13,8 @@ use protocol::{Hex, Text, Versions};
 
 /// The server's release.
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
+/// The order to erase the local data.
+const ORDER_WIPE: &str = "wipe";
 
 /// `GET /v1/hello`.
 pub(crate) async fn hello(at: At) -> Reply<HelloReply> {
@@ -25,11 +29,25 @@ pub(crate) async fn challenge(at: At, FromJson(request): FromJson<ChallengeReque
 }
 
 /// `POST /v1/sessions`.
-pub(crate) async fn open(at: At, FromJson(request): FromJson<SessionRequest>) -> Reply<SessionReply> {
-    let SessionRequest { device: Text(device), challenge: Hex(challenge), signature: Hex(signature), .. } = request;
+pub(crate) async fn open(
+    at: At,
+    Source(source): Source,
+    FromJson(request): FromJson<SessionRequest>,
+) -> Reply<SessionReply> {
+    let SessionRequest { device: Text(device), challenge: Hex(challenge), signature: Hex(signature), counter } =
+        request;
     let signed = signed_bytes(device, &challenge);
-    let session = app::session::open(&at.app, device, &challenge, &signed, &signature).await?;
-    Ok(Yes(SessionReply { token: session.token, expires_in_ms: session.span.as_ms(), counter: Hex([0; 56]) }))
+    let counter = counter.as_ref().map(|counter| &counter.0);
+    let opening =
+        Opening { device, challenge: &challenge, signed: &signed, signature: &signature, counter, source: &source };
+    let Session { token, span, counter } = app::session::open(&at.app, &opening).await?;
+    Ok(Yes(SessionReply { token, expires_in_ms: span.as_ms(), counter: Hex(counter) }))
+}
+
+/// `POST /v1/device/wiped`: the device has erased its local data, as it was told to do.
+pub(crate) async fn wiped(at: AtDevice) -> Reply<()> {
+    app::devices::wiped(&at.app, &at.actor).await?;
+    Ok(Yes(()))
 }
 
 /// `GET /v1/device`.
@@ -44,8 +62,8 @@ pub(crate) async fn device(at: AtDevice) -> Reply<DeviceReply> {
         snapshot: own.snapshot.as_ref().map(detail),
         snapshots: own.snapshots.0,
         now_ms: own.now.as_ms(),
-        orders: Vec::new(),
-        catch_up_at_ms: None,
+        orders: own.wipe.then(|| ORDER_WIPE.to_owned()).into_iter().collect(),
+        catch_up_at_ms: own.catch_up_at.map(Timestamp::as_ms),
         policy_revision: own.policy_revision,
         support: own.support,
     }))

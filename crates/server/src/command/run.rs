@@ -43,6 +43,7 @@ impl Run {
         let files = tls_files(desk.data()?)?;
         let stop = signals().map_err(|error| failed("signals_failed", &error))?;
         let address = self.listen.unwrap_or(app.config.listen);
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let serving = serve(Arc::clone(&app), &files, address, stop).await;
         let serving = serving.map_err(|error| failed("listen_failed", &error))?;
         let (address, fingerprint) = (serving.address, files.ca_fingerprint);
@@ -54,7 +55,14 @@ impl Run {
             format!("listening on {address}, ca sha256 {fingerprint}\n"),
             json!({ "listening": address, "ca_sha256": fingerprint }),
         ));
+        let jobs = tokio::spawn(app::jobs::run(Arc::clone(&app), async move {
+            let _ = ended.await;
+        }));
         serving.done().await;
+        let _ = end.send(());
+        if jobs.await.is_err() {
+            tracing::error!("the jobs ended by a panic");
+        }
         app.db.close().await;
         Ok(Answer::good("stopped\n", json!({ "stopped": true })))
     }

@@ -1,0 +1,156 @@
+//! The counters that devices present at their sessions: sealed here, judged by `control::counter`, and what follows
+//! when two machines have one. Refuses to trust bytes that this server has not sealed for this device.
+
+use crate::audit::{self, Deed};
+use crate::{App, AppError, effects};
+use base::{ConflictId, DeviceId, Timestamp};
+use control::counter::{COUNTER_LEN, Counter, Judgement, NONCE_LEN, Presented, Remembered, judge, overtaken};
+use control::{Event, Refusal, lifecycle};
+use db::{ConflictKind, ConflictRow, ConflictStatus, Tx};
+
+const BODY_LEN: usize = COUNTER_LEN - 32;
+
+/// What an opening session brings beside its signature.
+pub(crate) struct Opening<'a> {
+    pub(crate) device: DeviceId,
+    /// The bytes as they were presented.
+    pub(crate) counter: Option<&'a [u8; COUNTER_LEN]>,
+    /// When the challenge that it answers was given out.
+    pub(crate) challenge_at: Timestamp,
+    /// The address that it comes from; empty where there is none.
+    pub(crate) source: &'a str,
+}
+
+/// Judges what a session presents, and gives what to present at the next. Whether the device's row has changed is
+/// the second half of the answer.
+///
+/// # Errors
+/// `challenge_expired` when a challenge that was given out later was answered before; `signature_invalid` when the
+/// record is gone; the database does not answer.
+pub(crate) async fn advance(
+    app: &App,
+    tx: &mut Tx,
+    now: Timestamp,
+    opening: &Opening<'_>,
+) -> Result<([u8; COUNTER_LEN], bool), AppError> {
+    let during = || AppError::db("judging a counter");
+    let device = db::device_get(tx, opening.device).await.map_err(during())?.ok_or(Refusal::SignatureInvalid)?;
+    let row = db::device_counter_get(tx, opening.device).await.map_err(during())?;
+    if overtaken(opening.challenge_at, row.challenge_at, app.config.challenge_span) {
+        return Err(Refusal::ChallengeExpired.into());
+    }
+    let presented = match opening.counter {
+        None => Presented::Nothing,
+        Some(bytes) => open(app, opening.device, bytes).map_or(Presented::Unsealed, Presented::Sealed),
+    };
+    let mut nonce = [0; NONCE_LEN];
+    app.entropy.fill(&mut nonce);
+    let (next, conflict) = match judge(row.remembered.as_ref(), presented, device.epoch, nonce) {
+        Judgement::Next(next) => (next, false),
+        Judgement::Conflict(next) => (next, true),
+    };
+    db::device_counter_update(tx, opening.device, &next, Some(opening.challenge_at)).await.map_err(during())?;
+    let mut changed = false;
+    if conflict {
+        let given = row.remembered.map_or(0, |remembered| remembered.current.number);
+        changed = alarm(app, tx, now, opening, &device, given, presented).await?;
+    }
+    Ok((seal(app, opening.device, &next.current), changed))
+}
+
+/// The counter that a binding begins with: the same however often the activation is asked for. Never fails.
+pub(crate) fn first(app: &App, device: DeviceId, epoch: u64) -> [u8; COUNTER_LEN] {
+    seal(app, device, &first_counter(app, device, epoch))
+}
+
+/// Begins a new line for a new binding.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) async fn begin(app: &App, tx: &mut Tx, device: DeviceId, epoch: u64) -> Result<(), AppError> {
+    let remembered = Remembered { current: first_counter(app, device, epoch), before: None };
+    let begun = db::device_counter_update(tx, device, &remembered, None).await;
+    begun.map_err(AppError::db("beginning a device's counter"))
+}
+
+/// Two machines: the device is quarantined and the desk told. Gives whether the device's state has changed.
+async fn alarm(
+    app: &App,
+    tx: &mut Tx,
+    now: Timestamp,
+    opening: &Opening<'_>,
+    device: &db::DeviceRow,
+    given: u64,
+    presented: Presented,
+) -> Result<bool, AppError> {
+    let during = || AppError::db("keeping a conflict");
+    let shown = match presented {
+        Presented::Sealed(counter) => counter.number,
+        Presented::Nothing | Presented::Unsealed => 0,
+    };
+    if let Some(open) = db::conflict_get_open(tx, device.id).await.map_err(during())? {
+        db::conflict_seen_update(tx, open.id, opening.source, shown, now).await.map_err(during())?;
+        if open.kind == ConflictKind::Clone {
+            return Ok(false);
+        }
+    } else {
+        let row = ConflictRow {
+            id: ConflictId::mint(app.entropy.as_ref()),
+            device: device.id,
+            kind: ConflictKind::Clone,
+            seen_at: now,
+            counter: given,
+            counter_seen: shown,
+            source: opening.source.to_owned(),
+            host_name: device.about.host_name.clone(),
+            times: 1,
+            status: ConflictStatus::Open,
+            resolved_at: None,
+            resolved_by: None,
+            undo_until: None,
+            other: None,
+            before: None,
+            state_before: None,
+        };
+        db::conflict_insert(tx, &row).await.map_err(during())?;
+    }
+    // Where the lifecycle refuses (the device is on its way out), there is nothing to protect: it reads nothing.
+    let Ok((state, effects)) = lifecycle::step(now, &device.state, &Event::Conflict) else { return Ok(false) };
+    effects::carry_out(app, tx, now, device, &state, &effects, None).await?;
+    db::device_state_update(tx, device.id, &state).await.map_err(during())?;
+    let detail = format!("{} to {state}: presented number {shown} of {given} from {}", device.state, opening.source);
+    let (actor, subject) = (format!("device {}", device.id), device.id.to_string());
+    let source = opening.source.to_owned();
+    let deed = Deed { actor, action: "device_conflict", subject, detail, source, ..Deed::default() };
+    audit::write(tx, now, deed).await?;
+    tracing::warn!(device.id = %device.id, "two computers present themselves as device {}", device.id);
+    Ok(true)
+}
+
+fn first_counter(app: &App, device: DeviceId, epoch: u64) -> Counter {
+    let digest = blake3::keyed_hash(
+        app.keys.counter.expose(),
+        &[b"first", &device.as_bytes()[..], &epoch.to_be_bytes()].concat(),
+    );
+    let nonce = *digest.as_bytes().first_chunk::<NONCE_LEN>().expect("32 bytes hold 8");
+    Counter { epoch, number: 0, nonce }
+}
+
+fn seal(app: &App, device: DeviceId, counter: &Counter) -> [u8; COUNTER_LEN] {
+    let body = counter.to_bytes();
+    let mut bytes = [0; COUNTER_LEN];
+    bytes[..BODY_LEN].copy_from_slice(&body);
+    bytes[BODY_LEN..].copy_from_slice(mac(app, device, &body).as_bytes());
+    bytes
+}
+
+fn open(app: &App, device: DeviceId, bytes: &[u8; COUNTER_LEN]) -> Option<Counter> {
+    let (body, given) = bytes.split_first_chunk::<BODY_LEN>()?;
+    let given: [u8; 32] = given.try_into().ok()?;
+    // `blake3::Hash` compares in constant time.
+    (mac(app, device, body) == given).then(|| Counter::from_bytes(body))
+}
+
+fn mac(app: &App, device: DeviceId, body: &[u8; BODY_LEN]) -> blake3::Hash {
+    blake3::keyed_hash(app.keys.counter.expose(), &[&device.as_bytes()[..], body].concat())
+}

@@ -1,0 +1,27 @@
+//! Removes rows whose time is over: challenges, tallies, answers of the admin API, links, refused activations.
+//! Refuses the answers to activations: those are kept for ever.
+
+use crate::{App, AppError};
+use base::Span;
+
+/// For how long a tally counts.
+const TALLY_SPAN: Span = Span::days(2);
+/// For how long a repeated request of the admin API gets its answer again.
+const IDEMPOTENCY_SPAN: Span = Span::days(1);
+/// For how long the desk shows what was refused.
+const REFUSED_SPAN: Span = Span::days(30);
+
+/// One tick. May be repeated and killed at any point.
+///
+/// # Errors
+/// The database does not answer.
+pub(super) async fn tick(app: &App) -> Result<(), AppError> {
+    let now = app.clock.now();
+    let during = || AppError::db("removing what is over");
+    let mut tx = app.db.write().await.map_err(during())?;
+    db::challenge_used_remove(&mut tx, now).await.map_err(during())?;
+    db::sweep_tally_remove(&mut tx, now - TALLY_SPAN).await.map_err(during())?;
+    db::idempotency_remove_old(&mut tx, now - IDEMPOTENCY_SPAN).await.map_err(during())?;
+    db::sweep_refused_remove(&mut tx, now - REFUSED_SPAN).await.map_err(during())?;
+    tx.commit().await.map_err(during())
+}

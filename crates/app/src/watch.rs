@@ -1,0 +1,105 @@
+//! The watch over devices that have come back: their slot for what they have missed, and whether they back up again
+//! as planned. Refuses to guess what is well: `control::watch` says so.
+
+use crate::page::{Page, PageAsk, part};
+use crate::{AdminActor, App, AppError};
+use base::{DeviceId, Span, Timestamp};
+use control::watch::{Finding, Watched, finding};
+use control::{Permit, slots};
+use db::{DeviceWatchRow, Tx};
+
+/// How often a device backs up where its policy does not say.
+const INTERVAL: Span = Span::days(1);
+/// Rows read at a time.
+const ROWS: u32 = 1_000;
+
+/// A device that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchEntry {
+    /// Which.
+    pub device: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// Its user's address.
+    pub email: String,
+    /// How its backups go.
+    pub finding: Finding,
+    /// Since when it is back.
+    pub since: Timestamp,
+    /// Until when it is watched.
+    pub until: Timestamp,
+    /// The slot for what it has missed; `None` once it has caught up.
+    pub catch_up_at: Option<Timestamp>,
+    /// Its newest good snapshot.
+    pub last_good_at: Option<Timestamp>,
+}
+
+/// A page of the devices that are watched now, in the order of their ids: all, or those that an admin should look at.
+///
+/// # Errors
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
+pub async fn page(
+    app: &App,
+    actor: &AdminActor,
+    alarms_only: bool,
+    ask: &PageAsk,
+) -> Result<Page<WatchEntry>, AppError> {
+    actor.need(Permit::CampaignRead)?;
+    let now = app.clock.now();
+    let mut after = match ask.key::<1>()? {
+        None => None,
+        Some([device]) => Some(DeviceId::from_bytes(part(device.try_into().ok())?)),
+    };
+    let mut tx = app.db.read().await.map_err(AppError::db("listing watched devices"))?;
+    let mut entries = Vec::new();
+    loop {
+        let rows = db::device_list_watched(&mut tx, now, after, ROWS).await;
+        let rows = rows.map_err(AppError::db("listing watched devices"))?;
+        after = rows.last().map(|row| row.id);
+        let full = rows.len() == ROWS as usize;
+        let fitting = rows.into_iter().map(|row| entry(now, row));
+        entries.extend(fitting.filter(|entry| !alarms_only || entry.finding.is_alarm()));
+        if !full || entries.len() >= ask.rows() as usize {
+            let key = |entry: &WatchEntry| [entry.device.as_bytes().to_vec()];
+            return Ok(ask.page(entries, key, |entry| entry));
+        }
+    }
+}
+
+/// A device has come back, or goes on: it gets its slot for what it has missed, and is watched from now on.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) async fn begin(
+    app: &App,
+    tx: &mut Tx,
+    now: Timestamp,
+    device: DeviceId,
+    epoch: u64,
+) -> Result<(), AppError> {
+    let during = || AppError::db("watching a device");
+    let slot = now + slots::slot(device, epoch, app.config.device_catch_up);
+    db::device_catch_up_update(tx, device, Some(slot)).await.map_err(during())?;
+    let span = db::campaign_device_watch_get(tx, device).await.map_err(during())?.unwrap_or(app.config.device_watch);
+    db::device_watch_update(tx, device, now, now + span).await.map_err(during())
+}
+
+fn entry(now: Timestamp, row: DeviceWatchRow) -> WatchEntry {
+    let watched = Watched {
+        back_at: row.since,
+        until: row.until,
+        catch_up_at: row.catch_up_at,
+        last_good_at: row.last_good_at,
+        interval: INTERVAL,
+    };
+    WatchEntry {
+        device: row.id,
+        name: row.name,
+        email: row.email,
+        finding: finding(now, &watched),
+        since: row.since,
+        until: row.until,
+        catch_up_at: row.catch_up_at,
+        last_good_at: row.last_good_at,
+    }
+}

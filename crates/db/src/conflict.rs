@@ -1,0 +1,258 @@
+//! The conflict desk: two machines with one key, or two records of one machine. Refuses a second open one of a device.
+
+use crate::error::failed;
+use crate::row::{Columns as _, int};
+use crate::sql::{Row, query};
+use crate::{DbError, Tx};
+use base::{ConflictId, Count, DeviceId, Timestamp};
+
+/// What is in conflict. The words are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConflictKind {
+    /// Two machines with one key.
+    Clone,
+    /// Two records of one machine.
+    Records,
+}
+
+/// What was decided. The words are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConflictStatus {
+    /// Nothing yet.
+    Open,
+    /// One machine after all, or two records made one.
+    Merged,
+    /// Two machines.
+    Split,
+    /// Both stay as they are.
+    Kept,
+    /// It was decided, and the decision taken back.
+    Undone,
+}
+
+/// One conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConflictRow {
+    /// Which.
+    pub id: ConflictId,
+    /// The record.
+    pub device: DeviceId,
+    /// What is in conflict.
+    pub kind: ConflictKind,
+    /// When it was seen last.
+    pub seen_at: Timestamp,
+    /// The number that the server had handed out.
+    pub counter: u64,
+    /// The number that was presented; 0 when none was.
+    pub counter_seen: u64,
+    /// The address that it was presented from.
+    pub source: String,
+    /// The name of the computer, as the record has it.
+    pub host_name: String,
+    /// How often it was seen.
+    pub times: u64,
+    /// What was decided.
+    pub status: ConflictStatus,
+    /// When.
+    pub resolved_at: Option<Timestamp>,
+    /// By whom.
+    pub resolved_by: Option<String>,
+    /// Until when it can be undone.
+    pub undo_until: Option<Timestamp>,
+    /// The other record.
+    pub other: Option<DeviceId>,
+    /// What an undo has to know (the schema says what).
+    pub before: Option<u64>,
+    /// The state that a split ended.
+    pub state_before: Option<String>,
+}
+
+/// Adds a conflict.
+///
+/// # Errors
+/// Constraint: one of the device is open; the database does not answer.
+pub async fn conflict_insert(tx: &mut Tx, row: &ConflictRow) -> Result<(), DbError> {
+    query(
+        "insert into conflict (id, device_id, kind, seen_at, counter, counter_seen, source, host_name, times, status, \
+         other_device) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(&row.id.as_bytes()[..])
+    .bind(&row.device.as_bytes()[..])
+    .bind(row.kind.word())
+    .bind(row.seen_at.as_ms())
+    .bind(int(row.counter))
+    .bind(int(row.counter_seen))
+    .bind(&row.source)
+    .bind(&row.host_name)
+    .bind(int(row.times))
+    .bind(row.status.word())
+    .bind(row.other.as_ref().map(|device| &device.as_bytes()[..]))
+    .execute(tx.conn())
+    .await
+    .map_err(failed("insert a conflict"))?;
+    Ok(())
+}
+
+/// The conflict with this id.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn conflict_get(tx: &mut Tx, id: ConflictId) -> Result<Option<ConflictRow>, DbError> {
+    let row = query("select * from conflict where id = $1")
+        .bind(&id.as_bytes()[..])
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(failed("get a conflict"))?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The open conflict of a device.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn conflict_get_open(tx: &mut Tx, device: DeviceId) -> Result<Option<ConflictRow>, DbError> {
+    let row = query("select * from conflict where device_id = $1 and status = 'open'")
+        .bind(&device.as_bytes()[..])
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(failed("get the open conflict of a device"))?;
+    row.as_ref().map(read).transpose()
+}
+
+/// At most `limit` conflicts, newest first, after the one that `after` names by time and id; only open ones if asked.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub async fn conflict_list(
+    tx: &mut Tx,
+    open_only: bool,
+    after: Option<(Timestamp, ConflictId)>,
+    limit: u32,
+) -> Result<Vec<ConflictRow>, DbError> {
+    let (at, id) = after.map_or((i64::MAX, [0xff; 16]), |(at, id)| (at.as_ms(), *id.as_bytes()));
+    let rows = query(
+        "select * from conflict where (seen_at < $1 or (seen_at = $1 and id < $2)) and ($3 = 0 or status = 'open') \
+         order by seen_at desc, id desc limit $4",
+    )
+    .bind(at)
+    .bind(&id[..])
+    .bind(i64::from(open_only))
+    .bind(i64::from(limit))
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list conflicts"))?;
+    rows.iter().map(read).collect()
+}
+
+/// The pairs of records that an admin has decided to keep.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn conflict_list_kept(tx: &mut Tx) -> Result<Vec<(DeviceId, DeviceId)>, DbError> {
+    let rows = query("select device_id, other_device from conflict where status = 'kept' and other_device is not null")
+        .fetch_all(tx.conn())
+        .await
+        .map_err(failed("list the records that are kept"))?;
+    let id = |row: &Row, column| row.bytes(column).map(DeviceId::from_bytes);
+    rows.iter().map(|row| Ok((id(row, "device_id")?, id(row, "other_device")?))).collect()
+}
+
+/// Keeps that a conflict was seen once more.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn conflict_seen_update(
+    tx: &mut Tx,
+    id: ConflictId,
+    source: &str,
+    counter_seen: u64,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    query("update conflict set seen_at = $2, source = $3, counter_seen = $4, times = times + 1 where id = $1")
+        .bind(&id.as_bytes()[..])
+        .bind(now.as_ms())
+        .bind(source)
+        .bind(int(counter_seen))
+        .execute(tx.conn())
+        .await
+        .map_err(failed("update when a conflict was seen"))?;
+    Ok(())
+}
+
+/// Keeps what was decided, or that it was taken back.
+///
+/// # Errors
+/// Constraint: it is open again and another one of the device is; the database does not answer.
+pub async fn conflict_update(tx: &mut Tx, row: &ConflictRow) -> Result<Count, DbError> {
+    let done = query(
+        "update conflict set status = $2, resolved_at = $3, resolved_by = $4, undo_until = $5, other_device = $6, \
+         before = $7, state_before = $8 where id = $1",
+    )
+    .bind(&row.id.as_bytes()[..])
+    .bind(row.status.word())
+    .bind(row.resolved_at.map(Timestamp::as_ms))
+    .bind(&row.resolved_by)
+    .bind(row.undo_until.map(Timestamp::as_ms))
+    .bind(row.other.as_ref().map(|device| &device.as_bytes()[..]))
+    .bind(row.before.map(int))
+    .bind(&row.state_before)
+    .execute(tx.conn())
+    .await
+    .map_err(failed("update a conflict"))?;
+    Ok(Count(done.rows_affected()))
+}
+
+impl ConflictKind {
+    /// The stored word. Never fails.
+    pub const fn word(self) -> &'static str {
+        match self {
+            ConflictKind::Clone => "clone",
+            ConflictKind::Records => "records",
+        }
+    }
+}
+
+impl ConflictStatus {
+    const ALL: [ConflictStatus; 5] = [
+        ConflictStatus::Open,
+        ConflictStatus::Merged,
+        ConflictStatus::Split,
+        ConflictStatus::Kept,
+        ConflictStatus::Undone,
+    ];
+
+    /// The stored word. Never fails.
+    pub const fn word(self) -> &'static str {
+        match self {
+            ConflictStatus::Open => "open",
+            ConflictStatus::Merged => "merged",
+            ConflictStatus::Split => "split",
+            ConflictStatus::Kept => "kept",
+            ConflictStatus::Undone => "undone",
+        }
+    }
+}
+
+fn read(row: &Row) -> Result<ConflictRow, DbError> {
+    let (kind, status) = (row.text("kind")?, row.text("status")?);
+    let kind = [ConflictKind::Clone, ConflictKind::Records].into_iter().find(|known| known.word() == kind);
+    let status = ConflictStatus::ALL.into_iter().find(|known| known.word() == status);
+    Ok(ConflictRow {
+        id: ConflictId::from_bytes(row.bytes("id")?),
+        device: DeviceId::from_bytes(row.bytes("device_id")?),
+        kind: kind.ok_or(DbError::Column { column: "kind", what: "the kinds of a conflict" })?,
+        seen_at: row.time("seen_at")?,
+        counter: row.number("counter")?,
+        counter_seen: row.number("counter_seen")?,
+        source: row.text("source")?,
+        host_name: row.text("host_name")?,
+        times: row.number("times")?,
+        status: status.ok_or(DbError::Column { column: "status", what: "the statuses of a conflict" })?,
+        resolved_at: row.time_maybe("resolved_at")?,
+        resolved_by: row.text_maybe("resolved_by")?,
+        undo_until: row.time_maybe("undo_until")?,
+        other: row.bytes_maybe("other_device")?.map(DeviceId::from_bytes),
+        before: row.number_maybe("before")?,
+        state_before: row.text_maybe("state_before")?,
+    })
+}

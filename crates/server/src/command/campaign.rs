@@ -1,0 +1,343 @@
+//! `campaign make|list|show|dry-run|start|pause|resume|abort|bring-back|close|excuse|board|devices|evidence`.
+
+mod text;
+
+use super::{Desk, device, user};
+use crate::client::{Client, Said, call, encoded, whole};
+use crate::out::{Answer, Failure};
+use base::{CampaignId, Timestamp};
+use clap::{Args, Subcommand, ValueEnum};
+use protocol::Text;
+use protocol::admin::campaign as wire;
+use protocol::admin::{Nothing, PageQuery};
+use serde::Serialize;
+use serde_json::json;
+use std::path::PathBuf;
+
+const DAY_MS: i64 = 24 * 3_600 * 1_000;
+const MINUTE_MS: u64 = 60 * 1_000;
+
+/// What can be asked about reset campaigns. CAMPAIGN is an identifier, the beginning of one, or a name.
+#[derive(Debug, Subcommand)]
+pub enum Campaign {
+    /// Make a campaign. It touches nothing until it is started: look at `dry-run` first.
+    Make(Box<Make>),
+    /// List campaigns.
+    List,
+    /// Show what a campaign is and where it stands.
+    Show {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+    },
+    /// Say what it would do if it were started now.
+    DryRun {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+        /// Name every device, and not only how many there are.
+        #[arg(long)]
+        devices: bool,
+    },
+    /// Start it.
+    Start {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+        /// In so many minutes, and not now.
+        #[arg(long, value_name = "MINUTES")]
+        in_minutes: Option<u64>,
+    },
+    /// Reset no further device for now.
+    Pause {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+    },
+    /// Go on.
+    Resume {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+    },
+    /// End it before every device is reset; those that were stay so.
+    Abort {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Bring back what an aborted campaign has reset.
+    BringBack {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+    },
+    /// End it by hand.
+    Close {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let one device be: it counts as settled.
+    Excuse {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+        /// The device's identifier, the beginning of one, or its name.
+        device: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Show at a glance where its devices stand.
+    Board {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+    },
+    /// List its devices, where each stands and why.
+    Devices {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+        /// Only those that stand there: waiting, offline, conflict, overdue, …
+        #[arg(long, value_name = "PLACE")]
+        place: Option<String>,
+    },
+    /// Write its evidence to a file: CSV, or JSON with --json.
+    Evidence {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+        /// The file, which must not be there yet; the standard output when it is not given.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// What a campaign is to be.
+#[derive(Debug, Args)]
+pub struct Make {
+    /// Its name.
+    name: String,
+    /// Why it is: for the audit log and the admins.
+    #[arg(long)]
+    reason: String,
+    /// How hard it cuts.
+    #[arg(long, value_enum)]
+    level: Level,
+    /// Reach everyone.
+    #[arg(long)]
+    everyone: bool,
+    /// Reach devices of this user; may be given several times.
+    #[arg(long, value_name = "USER")]
+    user: Vec<String>,
+    /// Reach this device; may be given several times.
+    #[arg(long, value_name = "DEVICE")]
+    device: Vec<String>,
+    /// Reach devices of users with this profile; may be given several times.
+    #[arg(long, value_name = "PROFILE_ID")]
+    profile: Vec<base::ProfileId>,
+    /// Reach devices that this deployment token has activated.
+    #[arg(long, value_name = "TOKEN_ID")]
+    token: Option<base::TokenId>,
+    /// Reach devices whose program is older than this release.
+    #[arg(long, value_name = "RELEASE")]
+    agent_below: Option<String>,
+    /// Reach devices that were last activated more than so many days ago.
+    #[arg(long, value_name = "DAYS")]
+    activated_days_ago: Option<u32>,
+    /// Leave devices of this user out; may be given several times.
+    #[arg(long, value_name = "USER")]
+    without_user: Vec<String>,
+    /// Leave this device out; may be given several times.
+    #[arg(long, value_name = "DEVICE")]
+    without_device: Vec<String>,
+    /// Devices in a wave.
+    #[arg(long, default_value_t = 500)]
+    wave_size: u64,
+    /// How many minutes a wave takes; 0 resets everything at once.
+    #[arg(long, default_value_t = 10, value_name = "MINUTES")]
+    wave_minutes: u64,
+    /// When everybody should be back, in days from now.
+    #[arg(long, value_name = "DAYS")]
+    deadline_days: Option<u32>,
+    /// Until when held devices may append, in days from now.
+    #[arg(long, value_name = "DAYS")]
+    append_days: Option<u32>,
+}
+
+/// How hard a campaign cuts.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Level {
+    /// New keys; the old key still proves the device, which comes back by itself.
+    Rotate,
+    /// Must come back; may append until then, and read nothing.
+    Hold,
+    /// Nothing is accepted but a person, a ticket or an installer's token.
+    Revoke,
+}
+
+impl Campaign {
+    pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
+        let client = desk.client().await?;
+        let now = desk.surroundings.clock.now();
+        match self {
+            Campaign::Make(make) => {
+                let plan = plan(&client, now, *make).await?;
+                let Said { value, json } = client.post::<wire::Campaign>("/campaigns", &plan).await?;
+                Ok(Answer::good(text::made(&value), json))
+            }
+            Campaign::List => {
+                let Said { value, json } = client.list::<wire::Campaign>("/campaigns", &PageQuery::default()).await?;
+                Ok(Answer::good(text::list(&value), json))
+            }
+            Campaign::Show { campaign } => {
+                let path = path(&client, &campaign, "").await?;
+                let Said { value, json } = client.get::<wire::Campaign>(&path, &()).await?;
+                Ok(Answer::good(text::card_of(&value), json))
+            }
+            Campaign::DryRun { campaign, devices } => {
+                let path = path(&client, &campaign, "/dry-run").await?;
+                let Said { value, json } = client.get::<wire::CampaignDryRun>(&path, &()).await?;
+                Ok(Answer::good(text::dry_run(&value, devices), json))
+            }
+            Campaign::Start { campaign, in_minutes } => {
+                let ahead = |minutes: u64| i64::try_from(minutes.saturating_mul(MINUTE_MS)).unwrap_or(i64::MAX);
+                let at_ms = in_minutes.map(|minutes| now.as_ms().saturating_add(ahead(minutes)));
+                change(&client, &campaign, "start", &wire::CampaignStart { at_ms }).await
+            }
+            Campaign::Pause { campaign } => change(&client, &campaign, "pause", &Nothing {}).await,
+            Campaign::Resume { campaign } => change(&client, &campaign, "resume", &Nothing {}).await,
+            Campaign::Abort { campaign, reason } => {
+                change(&client, &campaign, "abort", &wire::CampaignReason { reason }).await
+            }
+            Campaign::BringBack { campaign } => {
+                let path = path(&client, &campaign, "/bring-back").await?;
+                let Said { value, json } = client.post::<wire::BroughtBack>(&path, &Nothing {}).await?;
+                Ok(Answer::good(format!("{} devices are back in service\n", value.devices), json))
+            }
+            Campaign::Close { campaign, reason } => {
+                change(&client, &campaign, "close", &wire::CampaignReason { reason }).await
+            }
+            Campaign::Excuse { campaign, device, reason } => {
+                let device = device::named(&client, &device).await?.value;
+                let path = path(&client, &campaign, &format!("/devices/{}/excuse", device.device.0)).await?;
+                let Said { json, .. } = client.post::<Nothing>(&path, &wire::CampaignReason { reason }).await?;
+                Ok(Answer::good(format!("{} is excused\n", device.name), json))
+            }
+            Campaign::Board { campaign } => {
+                let path = path(&client, &campaign, "/board").await?;
+                let Said { value, json } = client.get::<wire::CampaignBoard>(&path, &()).await?;
+                Ok(Answer::good(text::board(&value), json))
+            }
+            Campaign::Devices { campaign, place } => {
+                let path = path(&client, &campaign, "/devices").await?;
+                let query = wire::BoardQuery { place, ..Default::default() };
+                let Said { value, json } = client.list::<wire::BoardEntry>(&path, &query).await?;
+                Ok(Answer::good(text::devices(&value), json))
+            }
+            Campaign::Evidence { campaign, out } => evidence(desk, &client, &campaign, out).await,
+        }
+    }
+}
+
+async fn change(client: &Client, campaign: &str, verb: &str, body: &impl Serialize) -> Result<Answer, Failure> {
+    let path = path(client, campaign, &format!("/{verb}")).await?;
+    let Said { value, json } = client.post::<wire::Campaign>(&path, body).await?;
+    Ok(Answer::good(text::changed(&value), json))
+}
+
+async fn evidence(desk: &Desk, client: &Client, campaign: &str, out: Option<PathBuf>) -> Result<Answer, Failure> {
+    let body = if desk.surroundings.out.json {
+        let path = path(client, campaign, "/devices").await?;
+        let Said { json, .. } = client.list::<wire::BoardEntry>(&path, &wire::BoardQuery::default()).await?;
+        if out.is_none() {
+            return Ok(Answer::good(String::new(), json));
+        }
+        json.to_string()
+    } else {
+        let path = path(client, campaign, "/evidence.csv").await?;
+        let bytes = whole(client.send(call("GET", &path, &(), None)).await?).await?;
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let Some(file) = out else { return Ok(Answer::good(body, json!(null))) };
+    let written = std::fs::OpenOptions::new().write(true).create_new(true).open(&file);
+    let written = written.and_then(|mut opened| std::io::Write::write_all(&mut opened, body.as_bytes()));
+    written.map_err(|error| Failure {
+        code: "file_failed".to_owned(),
+        sentence: format!("The evidence could not be written to {}: {error}.", file.display()),
+    })?;
+    Ok(Answer::good(format!("written to {}\n", file.display()), json!({ "file": file.display().to_string() })))
+}
+
+/// The path of a campaign that is named by identifier, the beginning of one, or name.
+async fn path(client: &Client, named: &str, rest: &str) -> Result<String, Failure> {
+    let id = match named.parse::<CampaignId>() {
+        Ok(id) => id,
+        Err(_) => find(client, named).await?,
+    };
+    Ok(format!("/campaigns/{}{rest}", encoded(&id.to_string())))
+}
+
+async fn find(client: &Client, named: &str) -> Result<CampaignId, Failure> {
+    let Said { value, .. } = client.list::<wire::Campaign>("/campaigns", &PageQuery::default()).await?;
+    let fits = |campaign: &wire::Campaign| {
+        campaign.plan.name == named || (named.len() >= 8 && campaign.campaign.0.to_string().starts_with(named))
+    };
+    let mut fitting = value.into_iter().filter(fits);
+    let shown = named.escape_debug();
+    match (fitting.next(), fitting.next()) {
+        (Some(found), None) => Ok(found.campaign.0),
+        (None, _) => {
+            Err(Failure { code: "campaign_unknown".to_owned(), sentence: format!("There is no campaign \"{shown}\".") })
+        }
+        (Some(_), Some(_)) => Err(Failure {
+            code: "campaign_ambiguous".to_owned(),
+            sentence: format!("More than one campaign is called \"{shown}\": give its identifier."),
+        }),
+    }
+}
+
+async fn plan(client: &Client, now: Timestamp, make: Make) -> Result<wire::CampaignPlan, Failure> {
+    let ahead = |days: Option<u32>| days.map(|days| now.as_ms() + i64::from(days) * DAY_MS);
+    let level = match make.level {
+        Level::Rotate => "rotate",
+        Level::Hold => "hold",
+        Level::Revoke => "revoke",
+    };
+    let scope = wire::CampaignScope {
+        everyone: make.everyone,
+        profiles: make.profile.into_iter().map(Text).collect(),
+        users: users(client, &make.user).await?,
+        devices: devices(client, &make.device).await?,
+        activated_before_ms: make.activated_days_ago.map(|days| now.as_ms() - i64::from(days) * DAY_MS),
+        token: make.token.map(Text),
+        agent_below: make.agent_below,
+        without_profiles: Vec::new(),
+        without_users: users(client, &make.without_user).await?,
+        without_devices: devices(client, &make.without_device).await?,
+    };
+    Ok(wire::CampaignPlan {
+        name: make.name,
+        reason: make.reason,
+        level: level.to_owned(),
+        scope,
+        deadline_ms: ahead(make.deadline_days),
+        append_until_ms: ahead(make.append_days),
+        wave_size: make.wave_size,
+        wave_ms: make.wave_minutes.saturating_mul(MINUTE_MS),
+        watch_ms: None,
+        template: String::new(),
+    })
+}
+
+async fn users(client: &Client, named: &[String]) -> Result<Vec<Text<base::UserId>>, Failure> {
+    let mut ids = Vec::with_capacity(named.len());
+    for name in named {
+        ids.push(Text(user::id(client, name).await?));
+    }
+    Ok(ids)
+}
+
+async fn devices(client: &Client, named: &[String]) -> Result<Vec<Text<base::DeviceId>>, Failure> {
+    let mut ids = Vec::with_capacity(named.len());
+    for name in named {
+        ids.push(device::named(client, name).await?.value.device);
+    }
+    Ok(ids)
+}

@@ -1,0 +1,150 @@
+//! Campaigns for people: at most 80 columns, what needs doing first. Refuses to be read by machines: JSON is.
+
+use crate::command::words;
+use crate::out::{card, table, wrapped};
+use base::{Span, Timestamp};
+use control::campaign::{Class, Place};
+use protocol::admin::campaign as wire;
+
+/// How wide the longest bar of a board is.
+const BAR: u64 = 36;
+
+pub(super) fn made(campaign: &wire::Campaign) -> String {
+    let id = campaign.campaign.0;
+    format!(
+        "made campaign {id}\nNothing is reset yet. Look first: holdfast-server campaign dry-run {}\n",
+        short(campaign)
+    )
+}
+
+pub(super) fn changed(campaign: &wire::Campaign) -> String {
+    format!("campaign \"{}\" is {}\n", campaign.plan.name, status(campaign))
+}
+
+pub(super) fn list(campaigns: &[wire::Campaign]) -> String {
+    let row = |campaign: &wire::Campaign| {
+        vec![
+            short(campaign),
+            campaign.plan.name.clone(),
+            campaign.plan.level.clone(),
+            status(campaign),
+            words::time(Timestamp::from_ms(campaign.created_at_ms)),
+        ]
+    };
+    let rows: Vec<Vec<String>> = campaigns.iter().map(row).collect();
+    table(&["ID", "NAME", "LEVEL", "STATUS", "MADE"], &rows)
+}
+
+pub(super) fn card_of(campaign: &wire::Campaign) -> String {
+    let time = |ms: Option<i64>| words::time_maybe(ms.map(Timestamp::from_ms));
+    let plan = &campaign.plan;
+    let mut lines = vec![
+        ("campaign", campaign.campaign.0.to_string()),
+        ("name", plan.name.clone()),
+        ("reason", plan.reason.clone()),
+        ("level", plan.level.clone()),
+        ("status", status(campaign)),
+        ("waves", format!("{} devices every {}", plan.wave_size, Span::ms(plan.wave_ms))),
+        ("made", format!("{} by {}", time(Some(campaign.created_at_ms)), campaign.created_by)),
+        ("started", time(campaign.started_at_ms)),
+        ("deadline", time(plan.deadline_ms)),
+        ("ended", time(campaign.ended_at_ms)),
+    ];
+    if !campaign.end_reason.is_empty() {
+        lines.push(("because", campaign.end_reason.clone()));
+    }
+    card(&lines)
+}
+
+pub(super) fn dry_run(run: &wire::CampaignDryRun, devices: bool) -> String {
+    let total: u64 = run.counts.values().sum();
+    let mut text = format!("{total} devices in {} waves, about {}\n\n", run.waves, Span::ms(run.span_ms));
+    for class in Class::ALL {
+        let count = run.counts.get(class.word()).copied().unwrap_or_default();
+        text.push_str(&bar(class.word(), count, total));
+        if count > 0 {
+            text.push_str(&wrapped(class_sentence(class), "                    "));
+        }
+    }
+    if run.past_deadline {
+        text.push_str("\nAt this pace it ends after the deadline: take larger or shorter waves.\n");
+    }
+    if devices {
+        let row = |device: &wire::Foretold| vec![device.name.clone(), device.user.clone(), device.class.clone()];
+        let rows: Vec<Vec<String>> = run.devices.iter().map(row).collect();
+        text.push('\n');
+        text.push_str(&table(&["DEVICE", "USER", "WILL BE"], &rows));
+    }
+    text
+}
+
+pub(super) fn board(board: &wire::CampaignBoard) -> String {
+    let campaign = &board.campaign;
+    let total: u64 = board.counts.values().sum();
+    let done = board.counts.get(Place::Done.word()).copied().unwrap_or_default();
+    let percent = if total == 0 { 100 } else { done * 100 / total };
+    let mut text = format!("{} ({}): {}\n", campaign.plan.name, campaign.plan.level, status(campaign));
+    text.push_str(&format!("{done} of {total} are back ({percent} %)\n\n"));
+    for place in Place::ALL {
+        let count = board.counts.get(place.word()).copied().unwrap_or_default();
+        text.push_str(&bar(place.word(), count, total));
+    }
+    if board.flagged > 0 {
+        text.push_str(&format!("\n{} have sent more than 1 % again: see `evidence`.\n", board.flagged));
+    }
+    if let Some(deadline) = campaign.plan.deadline_ms {
+        text.push_str(&format!("\ndeadline {}\n", words::time(Timestamp::from_ms(deadline))));
+    }
+    text
+}
+
+pub(super) fn devices(entries: &[wire::BoardEntry]) -> String {
+    let row = |entry: &wire::BoardEntry| {
+        let why =
+            if entry.note.is_empty() { entry.reason.clone() } else { format!("{}: {}", entry.reason, entry.note) };
+        vec![entry.name.clone(), entry.user.clone(), entry.place.clone(), why]
+    };
+    let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+    table(&["DEVICE", "USER", "PLACE", "WHY"], &rows)
+}
+
+/// `done               1234  ##########`, at most 80 columns.
+fn bar(word: &str, count: u64, total: u64) -> String {
+    let length = (count * BAR).div_ceil(total.max(1)).min(BAR);
+    let bar = "#".repeat(usize::try_from(length).unwrap_or(0));
+    format!("{word:18}{count:>9}  {bar}").trim_end().to_owned() + "\n"
+}
+
+fn class_sentence(class: Class) -> &'static str {
+    match class {
+        Class::Automatic => "come back without anybody doing anything",
+        Class::NeedsUser => "need somebody to sign in at the device",
+        Class::NotSeen => "were not heard of for more than 30 days and may never come",
+        Class::Duplicate => "are two machines or two records of one: look at the conflict desk first",
+        Class::Already => "are cut off as strictly already, and passed over",
+        Class::OutOfService => "are not in service, or stopped by an admin",
+    }
+}
+
+fn status(campaign: &wire::Campaign) -> String {
+    match (campaign.status.as_str(), campaign.started_at_ms, campaign.start_at_ms) {
+        ("running", None, Some(at)) => format!("to start at {}", words::time(Timestamp::from_ms(at))),
+        (status, _, _) => status.to_owned(),
+    }
+}
+
+fn short(campaign: &wire::Campaign) -> String {
+    campaign.campaign.0.to_string().chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_as_long_as_its_part_and_never_too_wide() {
+        assert_eq!(bar("done", 0, 0), "done                      0\n");
+        assert_eq!(bar("done", 1, 1_000_000), "done                      1  #\n");
+        assert!(bar("waiting_for_user", 100_000, 100_000).len() <= 80);
+    }
+}

@@ -1,0 +1,172 @@
+//! `conflict list|show|resolve|undo|merge` and `watch list`.
+
+use super::{Desk, device, user, words};
+use crate::client::{Said, encoded};
+use crate::out::{Answer, Failure, card, table};
+use base::{ConflictId, Timestamp};
+use clap::{Subcommand, ValueEnum};
+use protocol::Text;
+use protocol::admin::Nothing;
+use protocol::admin::campaign::{WatchEntry, WatchQuery};
+use protocol::admin::conflict as wire;
+
+/// What can be asked about conflicts. CONFLICT is an identifier.
+#[derive(Debug, Subcommand)]
+pub enum Conflict {
+    /// List what is open.
+    List {
+        /// Decided ones too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show one, with both sides.
+    Show {
+        /// Its identifier.
+        conflict: ConflictId,
+    },
+    /// Decide one; for thirty days that can be undone.
+    Resolve {
+        /// Its identifier.
+        conflict: ConflictId,
+        /// What it is.
+        #[arg(value_enum)]
+        decision: Decision,
+        /// With two-machines: for whom a record is prepared, so that the other machine finds it.
+        #[arg(long, value_name = "USER")]
+        other_user: Option<String>,
+    },
+    /// Take a decision back.
+    Undo {
+        /// Its identifier.
+        conflict: ConflictId,
+    },
+    /// Make two records of one computer one.
+    Merge {
+        /// The record that is kept: the one that the computer uses.
+        keep: String,
+        /// The one whose snapshots are shown and read there.
+        other: String,
+    },
+}
+
+/// What a conflict is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Decision {
+    /// One machine after all: it goes on as before.
+    OneMachine,
+    /// Two machines: each activates anew.
+    TwoMachines,
+    /// Two records of one computer: they become one.
+    Merge,
+    /// Two records that both stay.
+    KeepBoth,
+}
+
+/// What can be asked about devices that came back.
+#[derive(Debug, Subcommand)]
+pub enum Watch {
+    /// List the devices that are watched, and how their backups go.
+    List {
+        /// Only those whose backups do not run as planned.
+        #[arg(long)]
+        alarms: bool,
+    },
+}
+
+impl Conflict {
+    pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
+        let client = desk.client().await?;
+        let Said { value, json } = match self {
+            Conflict::List { all } => {
+                let query = wire::ConflictQuery { all, ..Default::default() };
+                let Said { value, json } = client.list::<wire::Conflict>("/conflicts", &query).await?;
+                return Ok(Answer::good(list(&value), json));
+            }
+            Conflict::Show { conflict } => client.get::<wire::Conflict>(&path(conflict, ""), &()).await?,
+            Conflict::Resolve { conflict, decision, other_user } => {
+                let other_user = match &other_user {
+                    Some(named) => Some(Text(user::id(&client, named).await?)),
+                    None => None,
+                };
+                let body = match decision {
+                    Decision::OneMachine => wire::ConflictDecision::OneMachine,
+                    Decision::TwoMachines => wire::ConflictDecision::TwoMachines { other_user },
+                    Decision::Merge => wire::ConflictDecision::Merge,
+                    Decision::KeepBoth => wire::ConflictDecision::KeepBoth,
+                };
+                client.post::<wire::Conflict>(&path(conflict, "/resolve"), &body).await?
+            }
+            Conflict::Undo { conflict } => client.post::<wire::Conflict>(&path(conflict, "/undo"), &Nothing {}).await?,
+            Conflict::Merge { keep, other } => {
+                let keep = device::named(&client, &keep).await?.value.device;
+                let other = device::named(&client, &other).await?.value.device;
+                client.post::<wire::Conflict>("/conflicts/merge", &wire::ConflictMerge { keep, other }).await?
+            }
+        };
+        Ok(Answer::good(text(&value), json))
+    }
+}
+
+impl Watch {
+    pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
+        let Watch::List { alarms } = self;
+        let query = WatchQuery { alarms, ..Default::default() };
+        let Said { value, json } = desk.client().await?.list::<WatchEntry>("/watch", &query).await?;
+        let time = |ms: Option<i64>| words::time_maybe(ms.map(Timestamp::from_ms));
+        let row = |entry: &WatchEntry| {
+            vec![
+                entry.name.clone(),
+                entry.user.clone(),
+                entry.finding.clone(),
+                time(entry.last_good_at_ms),
+                time(entry.catch_up_at_ms),
+            ]
+        };
+        let rows: Vec<Vec<String>> = value.iter().map(row).collect();
+        Ok(Answer::good(table(&["DEVICE", "USER", "BACKUPS", "LAST GOOD", "CATCHES UP"], &rows), json))
+    }
+}
+
+fn path(conflict: ConflictId, rest: &str) -> String {
+    format!("/conflicts/{}{rest}", encoded(&conflict.to_string()))
+}
+
+fn list(conflicts: &[wire::Conflict]) -> String {
+    let row = |conflict: &wire::Conflict| {
+        vec![
+            conflict.conflict.0.to_string(),
+            conflict.device.name.clone(),
+            conflict.kind.clone(),
+            conflict.status.clone(),
+            words::time(Timestamp::from_ms(conflict.seen_at_ms)),
+        ]
+    };
+    let rows: Vec<Vec<String>> = conflicts.iter().map(row).collect();
+    table(&["ID", "DEVICE", "KIND", "STATUS", "SEEN"], &rows)
+}
+
+fn text(conflict: &wire::Conflict) -> String {
+    let time = |ms: Option<i64>| words::time_maybe(ms.map(Timestamp::from_ms));
+    let mut text = card(&[
+        ("conflict", conflict.conflict.0.to_string()),
+        ("kind", conflict.kind.clone()),
+        ("status", conflict.status.clone()),
+        ("seen", format!("{}, {} times", time(Some(conflict.seen_at_ms)), conflict.times)),
+        ("presented", format!("{} of {} sessions, from {}", conflict.counter_seen, conflict.counter, conflict.source)),
+        ("decided by", conflict.resolved_by.clone().unwrap_or_else(|| "-".to_owned())),
+        ("undo until", time(conflict.undo_until_ms)),
+    ]);
+    for side in [Some(&conflict.device), conflict.other.as_ref()].into_iter().flatten() {
+        text.push('\n');
+        text.push_str(&card(&[
+            ("device", side.device.0.to_string()),
+            ("name", side.name.clone()),
+            ("user", side.user.clone()),
+            ("state", side.state.clone()),
+            ("computer", side.about.host_name.clone()),
+            ("serial", side.about.serial.clone()),
+            ("last seen", time(side.seen_at_ms)),
+        ]));
+    }
+    text
+}
