@@ -212,6 +212,8 @@ pub struct ActivationReply {
     pub changes: PolicyChanges,
     /// The slot in which missed backups are caught up, in milliseconds since 1970; absent when there are none.
     pub catch_up_at_ms: Option<i64>,
+    /// What to present at the first session; opaque.
+    pub counter: Hex<56>,
 }
 
 impl ActivationRequest {
