@@ -178,12 +178,7 @@ fn pending(around: &Around, dir: &StateDir, ask: &Ask) -> Result<(Pending, Devic
     Ok((pending, key))
 }
 
-fn request(
-    pending: Pending,
-    key: &DeviceKey,
-    ask: &Ask,
-    before: Option<&(State, DeviceKey)>,
-) -> ActivationRequest {
+fn request(pending: Pending, key: &DeviceKey, ask: &Ask, before: Option<&(State, DeviceKey)>) -> ActivationRequest {
     let mut request = ActivationRequest {
         request: pending.request,
         email: pending.email,
@@ -208,9 +203,7 @@ fn request(
 
 /// Whether the key of last time is one of this server: by its address, or by its certificate where that has moved.
 fn is_theirs(ask: &Ask, state: &State) -> bool {
-    matches!(ask.proof, AskProof::OldKey)
-        || state.server.url == ask.server.url
-        || state.server.pin == ask.server.pin
+    matches!(ask.proof, AskProof::OldKey) || state.server.url == ask.server.url || state.server.pin == ask.server.pin
 }
 
 /// Whether the record that this computer was may be what is wanted now.

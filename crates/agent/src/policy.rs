@@ -103,19 +103,12 @@ pub fn kept(dir: &StateDir, device: DeviceId) -> Option<Known> {
 ///
 /// # Errors
 /// Not activated, no such folder, or the server refuses: the profile does not let its users change this.
-pub async fn change(
-    around: &Around,
-    dir: &StateDir,
-    places: &Places,
-    change: Change,
-) -> Result<Known, AgentError> {
+pub async fn change(around: &Around, dir: &StateDir, places: &Places, change: Change) -> Result<Known, AgentError> {
     let (state, key) = dir.activated()?;
     let connection = Connection::of_device(dir, &state, key, around)?;
     let before = || async { connection.policy().await.map_err(AgentError::Remote) };
     let made = match change {
-        Change::Value { key, value } => {
-            connection.set_values(&ValuesRequest { values: [(key, value)].into() }).await
-        }
+        Change::Value { key, value } => connection.set_values(&ValuesRequest { values: [(key, value)].into() }).await,
         Change::Add(request) => connection.add_folder(&request).await,
         Change::Remove { folder } => {
             let folder = find(&before().await?, places, &folder)?;
@@ -186,7 +179,8 @@ pub fn wanted(
     given: &[StoredPath],
     fallback: &[StoredPath],
 ) -> Result<Wanted, AgentError> {
-    let ours: Vec<&PolicyFolder> = policy.iter().flat_map(|policy| &policy.folders).filter(|one| is_ours(one)).collect();
+    let ours: Vec<&PolicyFolder> =
+        policy.iter().flat_map(|policy| &policy.folders).filter(|one| is_ours(one)).collect();
     let mut wanted = Wanted { selection: Selection::default(), problems: Vec::new() };
     if !given.is_empty() {
         wanted.selection = Selection::of(given);

@@ -67,12 +67,7 @@ impl Connection {
     ///
     /// # Errors
     /// As `to`.
-    pub fn of_device(
-        dir: &StateDir,
-        state: &State,
-        key: DeviceKey,
-        around: &Around,
-    ) -> Result<Self, AgentError> {
+    pub fn of_device(dir: &StateDir, state: &State, key: DeviceKey, around: &Around) -> Result<Self, AgentError> {
         let auth = Auth::new(state.device, key).counted_in(dir.clone());
         Self::new(&state.server.url, Some(&state.server.pin), Some(auth), around)
     }

@@ -319,7 +319,8 @@ impl Flaw {
         match self {
             Flaw::Damaged(what) => damaged(path, &what),
             Flaw::Version(version) => {
-                let sentence = format!("{} has version {version}, and this program reads up to {VERSION}", path.display());
+                let sentence =
+                    format!("{} has version {version}, and this program reads up to {VERSION}", path.display());
                 let advice = "install the release that wrote it, or activate again";
                 AgentError::state("state_version", format!("{sentence}: {advice}"))
             }

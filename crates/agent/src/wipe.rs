@@ -90,7 +90,9 @@ pub async fn run(around: &Around, dir: &StateDir) -> Result<Wiped, AgentError> {
     for file in FILES {
         dir.erase_beside(file)?;
     }
-    if !begun.confirmed && let Some((state, key)) = dir.load()? {
+    if !begun.confirmed
+        && let Some((state, key)) = dir.load()?
+    {
         confirm(around, dir, &state, key).await?;
         begun.confirmed = true;
         // ORDER: what is confirmed is written down before the key goes, or nobody could confirm it any more.

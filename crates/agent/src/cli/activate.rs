@@ -2,8 +2,8 @@
 //! admin, takes the chosen folders into the policy, and brings back what was wished for.
 //! Refuses to choose a device for a person, and to undo an activation because something after it failed.
 
-use super::ask::{self, Somebody};
 use super::args::Activate;
+use super::ask::{self, Somebody};
 use super::person::Person;
 use super::text;
 use crate::activation::{self, Activated, Answer, Ask};

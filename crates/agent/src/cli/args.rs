@@ -246,16 +246,6 @@ impl Activate {
     /// The same for `holdfast unattended`. Never fails.
     pub fn into_unattended(self) -> Unattended {
         let Activate { server, email, ca, fingerprint, choice, restore, token_file, .. } = self;
-        Unattended {
-            server,
-            ca,
-            fingerprint,
-            email,
-            token_file,
-            choice,
-            restore,
-            env_file: None,
-            legacy_file: None,
-        }
+        Unattended { server, ca, fingerprint, email, token_file, choice, restore, env_file: None, legacy_file: None }
     }
 }

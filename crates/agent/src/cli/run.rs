@@ -162,12 +162,7 @@ impl Session {
         done.map(Box::new).map(Report::BackedUp)
     }
 
-    async fn restore(
-        &self,
-        snapshot: &str,
-        typed: &[PathBuf],
-        place: &Place,
-    ) -> Result<restore::Restored, AgentError> {
+    async fn restore(&self, snapshot: &str, typed: &[PathBuf], place: &Place) -> Result<restore::Restored, AgentError> {
         let paths: Vec<StoredPath> = typed.iter().map(|typed| folders::entry(typed)).collect::<Result<_, _>>()?;
         let is_whole = paths.is_empty();
         let begun = |detail: &SnapshotDetail| {

@@ -140,7 +140,8 @@ impl Patterns {
         let (mut any, mut directories) = (GlobSetBuilder::new(), GlobSetBuilder::new());
         let mut bad = Vec::new();
         for pattern in patterns.iter().filter(|pattern| !pattern.trim().is_empty()) {
-            let refuse = |error: &globset::Error| BadPattern { pattern: pattern.clone(), why: error.kind().to_string() };
+            let refuse =
+                |error: &globset::Error| BadPattern { pattern: pattern.clone(), why: error.kind().to_string() };
             match globs(pattern, beneath) {
                 Ok(globs) if pattern.ends_with('/') && !beneath => globs.into_iter().for_each(|glob| {
                     directories.add(glob);

@@ -239,9 +239,10 @@ impl Target for FolderTarget {
     }
 
     fn finish_directory(&self, path: &StoredPath, meta: &Meta) -> Result<Vec<TargetError>, TargetError> {
-        let is_kept = self.keeping.as_ref().is_some_and(|keeping| {
-            !keeping.made.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
-        });
+        let is_kept = self
+            .keeping
+            .as_ref()
+            .is_some_and(|keeping| !keeping.made.lock().unwrap_or_else(PoisonError::into_inner).contains(path));
         // The folder that the person named keeps what they gave it.
         if path.is_root() || is_kept {
             return Ok(Vec::new());

@@ -79,7 +79,13 @@ impl Http {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| AgentError::usage("url_invalid", error.to_string()))?;
-        Ok(Self { client, base: url.as_str().trim_end_matches('/').to_owned(), server, refused, asked_to_wait: Mutex::default() })
+        Ok(Self {
+            client,
+            base: url.as_str().trim_end_matches('/').to_owned(),
+            server,
+            refused,
+            asked_to_wait: Mutex::default(),
+        })
     }
 
     /// Takes out what the last refused certificate said of itself. Never fails.

@@ -45,7 +45,8 @@ impl Pending {
     /// described: a request number never serves for another question. Never fails.
     pub fn asks_the_same(&self, other: &Pending) -> bool {
         let Pending { request: _, url, email, evidence: _, choice, restore, can_ask, proof } = self;
-        (url, email, choice, restore, can_ask) == (&other.url, &other.email, &other.choice, &other.restore, &other.can_ask)
+        (url, email, choice, restore, can_ask)
+            == (&other.url, &other.email, &other.choice, &other.restore, &other.can_ask)
             && (proof.is_empty() || *proof == other.proof)
     }
 }

@@ -21,9 +21,8 @@ const VALUE_BYTES_MAX: usize = 1_024;
 pub fn read(path: &Path) -> Result<Option<Found>, AgentError> {
     let Some(file) = Trusted::read(path)? else { return Ok(None) };
     let mut found = Found::from_file(Origin::LegacyFile, path);
-    let parsed = parse(file.text.expose()).map_err(|(line, why)| {
-        invalid(format!("line {line} of {}: {why}", path.display()))
-    })?;
+    let parsed = parse(file.text.expose())
+        .map_err(|(line, why)| invalid(format!("line {line} of {}: {why}", path.display())))?;
     found.servers = parsed.servers;
     found.ca = parsed.ca.map(PathBuf::from);
     found.fingerprint = parsed.fingerprint;
@@ -124,7 +123,8 @@ fn strings(value: &str) -> Result<Vec<String>, &'static str> {
 
 /// A string in single or double quotation marks, and what follows it. No escapes: none of our values has one.
 fn string(text: &str) -> Result<(String, &str), &'static str> {
-    let mark = text.chars().next().filter(|mark| matches!(mark, '\'' | '"')).ok_or("a value in quotation marks is missing")?;
+    let mark =
+        text.chars().next().filter(|mark| matches!(mark, '\'' | '"')).ok_or("a value in quotation marks is missing")?;
     let (inner, rest) = text[1..].split_once(mark).ok_or("a quotation mark is not closed")?;
     if inner.len() > VALUE_BYTES_MAX {
         return Err("the value is too long");

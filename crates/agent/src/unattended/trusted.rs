@@ -22,6 +22,8 @@ const TOKEN_BYTES_MAX: usize = 1_024;
 #[derive(Debug)]
 pub struct Trusted {
     path: PathBuf,
+    /// Held open, so that the file system gives its number to no other file.
+    file: File,
     found: Metadata,
     /// Its content.
     pub text: Hidden,
@@ -52,7 +54,7 @@ impl Trusted {
         }
         let text = std::str::from_utf8(&bytes).map_err(|_| invalid(format!("{} is no UTF-8 text", path.display())))?;
         let text = Hidden::new(text.to_owned());
-        Ok(Some(Self { path: path.to_owned(), found, text }))
+        Ok(Some(Self { path: path.to_owned(), file, found, text }))
     }
 
     /// Where it is. Never fails.
@@ -101,8 +103,9 @@ impl Trusted {
         let flags = OFlags::NOFOLLOW.bits().cast_signed();
         let opened = OpenOptions::new().write(true).custom_flags(flags).open(&self.path);
         let file = opened.map_err(AgentError::file("writing", &self.path))?;
-        let now = file.metadata().map_err(AgentError::file("looking at", &self.path))?;
-        if (now.dev(), now.ino()) != (self.found.dev(), self.found.ino()) {
+        let look = |file: &File| file.metadata().map_err(AgentError::file("looking at", &self.path));
+        let (now, read) = (look(&file)?, look(&self.file)?);
+        if (now.dev(), now.ino()) != (read.dev(), read.ino()) {
             return Err(invalid(format!("{} was replaced while it was read", self.path.display())));
         }
         Ok(file)

@@ -20,7 +20,10 @@ impl Person for Script {
         self.shown.push_str(text);
         match self.answers.is_empty() {
             true => Err(AgentError::Interrupted),
-            false => Ok(self.answers.remove(0).to_owned()),
+            false => {
+                self.shown.push('\n');
+                Ok(self.answers.remove(0).to_owned())
+            }
         }
     }
 
@@ -104,8 +107,18 @@ fn answers_are_taken_as_the_table_says() {
         (Choice::Add, None, &[""], Some((Choice::Add, None))),
         // Without a suggestion an empty line is no answer.
         (Choice::Auto, None, &["", "1", "all"], Some((replace(1), Some(Restore::All)))),
-        (replace(1), None, &["3", "0", "x", "-1", "2", "maybe", "settings"], Some((replace(2), Some(Restore::Settings)))),
-        (replace(1), Some("You have as many as you may."), &["n", "1", "none"], Some((replace(1), Some(Restore::None)))),
+        (
+            replace(1),
+            None,
+            &["3", "0", "x", "-1", "2", "maybe", "settings"],
+            Some((replace(2), Some(Restore::Settings))),
+        ),
+        (
+            replace(1),
+            Some("You have as many as you may."),
+            &["n", "1", "none"],
+            Some((replace(1), Some(Restore::None))),
+        ),
         (replace(1), None, &["9"], None),
         (replace(1), None, &["1"], None),
     ];
@@ -129,6 +142,10 @@ fn why_nothing_can_be_added_is_said() {
     let replace = Choice::Replace { device: Text(device(1)) };
     let why = "You have reached the limit on your number of devices, 2.";
     let (_, script, _) = play(&asked(replace, Some(why)), None, &["1", ""]);
-    assert!(script.shown.contains("      A new device is not possible: You have reached the limit"), "{}", script.shown);
+    assert!(
+        script.shown.contains("      A new device is not possible: You have reached the limit"),
+        "{}",
+        script.shown
+    );
     assert!(script.shown.contains("Choose 1 to 2 [1]: "));
 }

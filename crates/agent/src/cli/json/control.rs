@@ -141,3 +141,6 @@ pub(super) fn policy(known: &Known) -> Value {
 fn remote(error: &RemoteError) -> Value {
     json!({ "code": error.code, "sentence": error.sentence, "kind": error.kind.word() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,7 +85,8 @@ fn refused_folders(text: &mut String, done: &Finished) {
     for chosen in &done.chosen {
         if let Some(error) = &chosen.refused {
             let path = printable(&path_text(&chosen.folder));
-            let why = format!("{path} is not in the policy: {} ({})", printable(&error.sentence), printable(&error.code));
+            let why =
+                format!("{path} is not in the policy: {} ({})", printable(&error.sentence), printable(&error.code));
             sentence(text, "note", &why);
         }
     }

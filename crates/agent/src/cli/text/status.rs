@@ -38,7 +38,11 @@ fn not_activated(text: &mut String, status: &Status, zone: &TimeZone) {
     row(text, "state", "not activated");
     if let Some(wiped) = &status.wiped {
         let at = when(wiped.at_ms, zone);
-        sentence(text, "why", &format!("retired as {} on {at}, and what was kept here erased", printable(&wiped.device)));
+        sentence(
+            text,
+            "why",
+            &format!("retired as {} on {at}, and what was kept here erased", printable(&wiped.device)),
+        );
     }
     match &status.unattended {
         Some(record) => unattended(text, record, zone),

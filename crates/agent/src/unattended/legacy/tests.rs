@@ -15,14 +15,22 @@ fn lines_are_read_as_older_installers_write_them() {
         ("", Parsed::default()),
         (
             "SERVERS = ['backup.example.com:6061']\nTOKEN = 'abc'\nREPLACE_DEVICE= 'Yes'\n",
-            Parsed { servers: servers(&["backup.example.com:6061"]), token: some("abc"), replaces: Some(true), ..Parsed::default() },
+            Parsed {
+                servers: servers(&["backup.example.com:6061"]),
+                token: some("abc"),
+                replaces: Some(true),
+                ..Parsed::default()
+            },
         ),
         ("SERVERS=[\"a:1\" , 'b:2',]\r\n", Parsed { servers: servers(&["a:1", "b:2"]), ..Parsed::default() }),
         ("SERVERS = 'one:1'  # a comment\n", Parsed { servers: servers(&["one:1"]), ..Parsed::default() }),
         ("SERVERS = []\n", Parsed::default()),
         ("\u{feff}TOKEN = 'a'\nTOKEN = 'b'\n", Parsed { token: some("b"), ..Parsed::default() }),
         ("REPLACE_DEVICE = 'no'", Parsed { replaces: Some(false), ..Parsed::default() }),
-        ("FINGERPRINT = 'ab'\nCA = '/etc/ca.pem'", Parsed { fingerprint: some("ab"), ca: some("/etc/ca.pem"), ..Parsed::default() }),
+        (
+            "FINGERPRINT = 'ab'\nCA = '/etc/ca.pem'",
+            Parsed { fingerprint: some("ab"), ca: some("/etc/ca.pem"), ..Parsed::default() },
+        ),
         // Other programs' keys, comments, and lines that are none.
         ("WRUSER = 'anna'\nLAST_CONNECT = 1432.5\n# TOKEN = 'no'\nimport os\nx = {1:", Parsed::default()),
         ("OTHER = __import__('os').system('true')\n", Parsed::default()),
@@ -74,7 +82,10 @@ fn the_choice_follows_from_the_word_and_a_token_must_be_private() {
     for (word, choice) in [("Yes", Choice::Auto), ("No", Choice::Add)] {
         write(&format!("SERVERS = ['a:1']\nTOKEN = 'abc'\nREPLACE_DEVICE = '{word}'\n"), 0o600);
         let found = read(&path).expect("believed").expect("there");
-        assert_eq!((found.choice, found.token.map(|token| token.expose().to_owned())), (Some(choice), Some("abc".to_owned())));
+        assert_eq!(
+            (found.choice, found.token.map(|token| token.expose().to_owned())),
+            (Some(choice), Some("abc".to_owned()))
+        );
     }
     write("TOKEN = 'abc'\n", 0o644);
     assert_eq!(read(&path).expect_err("exposed").code(), "file_exposed");
