@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn two_computers_do_not_wait_alike() {
-        let waits =
-            |seed| (1..9).map(move |n| wait_after(n, None, &SeededEntropy::new(seed + n as u64))).collect::<Vec<_>>();
+        let wait = |seed: u64, attempt| wait_after(attempt, None, &SeededEntropy::new(seed + u64::from(attempt)));
+        let waits = |seed| (1..9).map(|attempt| wait(seed, attempt)).collect::<Vec<_>>();
         assert_ne!(waits(1), waits(100));
     }
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 const ONE: &str = "fld_248h248h248h248h248h248h24";
 const TWO: &str = "fld_48h248h248h248h248h248h248";
 
-fn folder(name: &str, path: &str, more: Value) -> Value {
+fn folder(name: &str, path: &str, more: &Value) -> Value {
     let mut folder = json!({
         "folder": name, "path": path, "os": "any", "from": "profile", "mandatory": false, "linked": true,
         "include": [], "exclude": [],
@@ -20,7 +20,7 @@ fn folder(name: &str, path: &str, more: Value) -> Value {
     folder
 }
 
-fn policy(folders: Vec<Value>) -> Value {
+fn policy(folders: &[Value]) -> Value {
     json!({
         "revision": 7, "profile": "Default", "exclusions": ["*.tmp", "${home}/.cache"],
         "values": [
@@ -71,13 +71,13 @@ fn a_backup_follows_the_policy_and_the_one_of_last_time_when_it_is_not_told() {
     let (dir, state, password) = place();
     let home = home(&dir);
     let all = vec![
-        folder(ONE, "${home}/doc", json!({ "exclude": ["cache/"], "mandatory": true, "linked": false })),
-        folder(TWO, "${home}/music", json!({ "linked": false })),
-        folder(TWO, "C:\\Users", json!({ "os": "windows" })),
-        folder(TWO, "${home}/photos", json!({ "from": "user", "include": ["*.jpg"] })),
-        folder(TWO, "${home}/gone", json!({})),
+        folder(ONE, "${home}/doc", &json!({ "exclude": ["cache/"], "mandatory": true, "linked": false })),
+        folder(TWO, "${home}/music", &json!({ "linked": false })),
+        folder(TWO, "C:\\Users", &json!({ "os": "windows" })),
+        folder(TWO, "${home}/photos", &json!({ "from": "user", "include": ["*.jpg"] })),
+        folder(TWO, "${home}/gone", &json!({})),
     ];
-    let (play, shared) = server(Some(policy(all)));
+    let (play, shared) = server(Some(policy(&all)));
     assert_eq!(activate(&play, &state, &password).exit, 0);
     let done = at_home(&home, &state, &["backup", "--json"]);
     let fields = done.json();
@@ -107,7 +107,7 @@ fn a_backup_follows_the_policy_and_the_one_of_last_time_when_it_is_not_told() {
 fn a_folder_that_is_named_is_backed_up_without_what_the_policy_leaves_out_everywhere() {
     let (dir, state, password) = place();
     let home = home(&dir);
-    let (play, _) = server(Some(policy(vec![folder(ONE, "${home}/doc", json!({}))])));
+    let (play, _) = server(Some(policy(&[folder(ONE, "${home}/doc", &json!({}))])));
     assert_eq!(activate(&play, &state, &password).exit, 0);
     let done = at_home(&home, &state, &["backup", "--json", home.to_str().expect("UTF-8")]).json();
     assert_eq!((&done["files_seen"], &done["excluded"]), (&json!(4), &json!(2)), "all but b.tmp and .cache: {done}");
@@ -117,7 +117,7 @@ fn a_folder_that_is_named_is_backed_up_without_what_the_policy_leaves_out_everyw
 fn every_folder_taken_out_is_said_and_not_replaced_by_others() {
     let (dir, state, password) = place();
     let home = home(&dir);
-    let (play, _) = server(Some(policy(vec![folder(ONE, "${home}/doc", json!({ "linked": false }))])));
+    let (play, _) = server(Some(policy(&[folder(ONE, "${home}/doc", &json!({ "linked": false }))])));
     assert_eq!(activate(&play, &state, &password).exit, 0);
     let sentence = refused(&at_home(&home, &state, &["backup", "--json"]), 2, "no_folders");
     assert!(sentence.contains("holdfast folders link"), "{sentence}");
@@ -127,8 +127,8 @@ fn every_folder_taken_out_is_said_and_not_replaced_by_others() {
 fn changes_go_to_the_server_as_it_wants_them() {
     let (dir, state, password) = place();
     let home = home(&dir);
-    let all = vec![folder(ONE, "${home}/doc", json!({})), folder(TWO, "/srv", json!({ "from": "user" }))];
-    let (play, _) = server(Some(policy(all)));
+    let all = vec![folder(ONE, "${home}/doc", &json!({})), folder(TWO, "/srv", &json!({ "from": "user" }))];
+    let (play, _) = server(Some(policy(&all)));
     assert_eq!(activate(&play, &state, &password).exit, 0);
     let doc = home.join("doc");
     let doc = doc.to_str().expect("UTF-8");
@@ -181,7 +181,7 @@ fn changes_go_to_the_server_as_it_wants_them() {
 fn what_the_profile_does_not_allow_is_said_in_the_servers_words() {
     let (_dir, state, password) = place();
     let play = Play::start(|number, request| match (request.method.as_str(), request.path.as_str()) {
-        ("GET", "/v1/policy") => Reply::Json(200, policy(vec![folder(ONE, "/srv", json!({ "mandatory": true }))])),
+        ("GET", "/v1/policy") => Reply::Json(200, policy(&[folder(ONE, "/srv", &json!({ "mandatory": true }))])),
         (_, path) if path.starts_with("/v1/policy") => problem(403, "folder_mandatory", None),
         _ => taker(number, request),
     });
@@ -197,10 +197,10 @@ fn people_read_it_as_tables_of_80_columns() {
     let (dir, state, password) = place();
     let home = home(&dir);
     let all = vec![
-        folder(ONE, "${home}/doc", json!({ "mandatory": true, "exclude": ["cache/", "*.iso"] })),
-        folder(TWO, "/srv", json!({ "from": "user", "linked": false })),
+        folder(ONE, "${home}/doc", &json!({ "mandatory": true, "exclude": ["cache/", "*.iso"] })),
+        folder(TWO, "/srv", &json!({ "from": "user", "linked": false })),
     ];
-    let (play, _) = server(Some(policy(all)));
+    let (play, _) = server(Some(policy(&all)));
     assert_eq!(activate(&play, &state, &password).exit, 0);
     let whole = at_home(&home, &state, &["policy"]).stdout;
     let expected = "  profile     Default\n\

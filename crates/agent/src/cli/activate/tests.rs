@@ -100,7 +100,8 @@ fn the_question_is_a_list_of_80_columns() {
 #[test]
 fn answers_are_taken_as_the_table_says() {
     let replace = |number| Choice::Replace { device: Text(device(number)) };
-    let cases: [(Choice, Option<&str>, &[&'static str], Option<(Choice, Option<Restore>)>); 9] = [
+    type Wanted = Option<(Choice, Option<Restore>)>;
+    let cases: [(Choice, Option<&str>, &[&'static str], Wanted); 9] = [
         (replace(1), None, &["", ""], Some((replace(1), Some(Restore::None)))),
         (replace(1), None, &["2", "data"], Some((replace(2), Some(Restore::Data)))),
         (replace(1), None, &["n"], Some((Choice::Add, None))),

@@ -65,7 +65,8 @@ const TREE: [&str; 9] = [
 
 #[test]
 fn a_pattern_is_read_as_the_document_says() {
-    let cases: [(&[&str], &[&str], &[&str], &[&str]); 12] = [
+    type Texts = &'static [&'static str];
+    let cases: [(Texts, Texts, Texts, Texts); 12] = [
         (&[], &[], &[], &TREE),
         // A name alone at any depth.
         (

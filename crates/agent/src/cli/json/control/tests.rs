@@ -157,7 +157,7 @@ fn status_of(device: Option<Device>) -> Status {
     }
 }
 
-fn around_status(fields: Value) -> Value {
+fn around_status(fields: &Value) -> Value {
     let mut whole = json!({
         "unattended": {
             "server": "https://a", "found_in": "command line", "attempts": 2, "tried_at_ms": 3, "next_at_ms": null,
@@ -198,7 +198,7 @@ fn a_status_has_these_fields() {
     let with = |more: Value| {
         let mut fields = here.clone();
         fields.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
-        around_status(fields)
+        around_status(&fields)
     };
     let expected = with(json!({
         "name": "laptop", "state": "active", "rights": "full", "snapshots": 12, "snapshot": detail_json(),
@@ -210,7 +210,7 @@ fn a_status_has_these_fields() {
     check(&Report::Status(Box::new(status_of(Some(device)))), &with(json!({ "error": refused_json() })));
     let error = AgentError::NotActivated;
     let no = json!({ "code": "not_activated", "sentence": error.sentence(), "kind": "conflict" });
-    let expected = around_status(json!({ "activated": false, "error": no }));
+    let expected = around_status(&json!({ "activated": false, "error": no }));
     check(&Report::Status(Box::new(status_of(None))), &expected);
 }
 
