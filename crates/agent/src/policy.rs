@@ -19,6 +19,8 @@ const VERSION: u32 = 1;
 /// The word of this operating system in a policy.
 const OS: &str = std::env::consts::OS;
 const ANY_OS: &str = "any";
+/// The server's word for a folder that the policy has already.
+const FOLDER_EXISTS: &str = "folder_exists";
 
 /// The effective policy, and how old it is.
 #[derive(Clone, Debug)]
@@ -153,7 +155,8 @@ pub async fn choose(
         let is_there = there.iter().any(|one| is_ours(one) && places.folder(&one.path).ok().as_ref() == Some(folder));
         let request = FolderRequest { path: path_text(folder), include: Vec::new(), exclude: Vec::new() };
         let added = if is_there { Ok(()) } else { connection.add_folder(&request).await };
-        chosen.push(Chosen { folder: folder.clone(), refused: added.err() });
+        let refused = added.err().filter(|error| error.code != FOLDER_EXISTS);
+        chosen.push(Chosen { folder: folder.clone(), refused });
     }
     let _ = fetch(around, dir, &state, &connection).await;
     Ok(chosen)
@@ -198,8 +201,7 @@ pub fn wanted(
         return Err(AgentError::usage("no_folders", sentence));
     }
     let exclusions = policy.map(|policy| policy.exclusions.as_slice()).unwrap_or_default();
-    let expanded = expand_all(exclusions, places, &mut wanted.problems);
-    let bad = wanted.selection.exclude_everywhere(&expanded);
+    let bad = wanted.selection.exclude_everywhere(exclusions);
     wanted.problems.extend(bad.iter().map(|bad| bad_pattern(&StoredPath::root(), bad)));
     Ok(wanted)
 }
@@ -225,21 +227,6 @@ fn ours_is_unlinked(policy: Option<&PolicyReply>) -> bool {
 
 fn is_ours(folder: &PolicyFolder) -> bool {
     folder.os == OS || folder.os == ANY_OS
-}
-
-fn expand_all(patterns: &[String], places: &Places, problems: &mut Vec<Problem>) -> Vec<String> {
-    let mut expanded = Vec::with_capacity(patterns.len());
-    for pattern in patterns {
-        match places.expand(pattern) {
-            Ok(text) => expanded.push(text),
-            Err(error) => problems.push(Problem {
-                path: StoredPath::root(),
-                code: "variable_unknown",
-                sentence: error.sentence(),
-            }),
-        }
-    }
-    expanded
 }
 
 fn bad_pattern(folder: &StoredPath, bad: &BadPattern) -> Problem {

@@ -44,12 +44,10 @@ pub async fn look(around: &Around, dir: &StateDir) -> Result<Status, AgentError>
         Some((state, key)) => {
             let connection = Connection::of_device(dir, &state, key, around)?;
             let said = connection.device().await.map_err(AgentError::Remote);
-            let kept = policy::kept(dir, state.device);
+            // Not only when the revision has grown: how much of the quota is used is no part of that.
             let policy = match &said {
-                Ok(device) if kept.as_ref().is_none_or(|kept| kept.policy.revision != device.policy_revision) => {
-                    policy::fetch(around, dir, &state, &connection).await.ok()
-                }
-                _ => kept,
+                Ok(_) => policy::fetch(around, dir, &state, &connection).await.ok(),
+                Err(_) => policy::kept(dir, state.device),
             };
             Some(Device { state, said, policy })
         }

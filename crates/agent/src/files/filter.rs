@@ -18,8 +18,6 @@ pub struct Selection {
     folders: Vec<Folder>,
     /// Against the path within the folder, in every folder.
     everywhere: Patterns,
-    /// Against the path from the root of this computer.
-    absolute: Patterns,
 }
 
 #[derive(Debug)]
@@ -67,15 +65,10 @@ impl Selection {
         bad
     }
 
-    /// What no folder takes: patterns that begin with a slash are paths of this computer. Patterns that cannot be
-    /// read are given back. Never fails otherwise.
+    /// What no folder takes. Patterns that cannot be read are given back. Never fails otherwise.
     pub fn exclude_everywhere(&mut self, patterns: &[String]) -> Vec<BadPattern> {
-        let (absolute, within): (Vec<String>, Vec<String>) =
-            patterns.iter().cloned().partition(|pattern| pattern.starts_with('/'));
-        let (everywhere, mut bad) = Patterns::read(&within, false);
-        let (absolute, more) = Patterns::read(&absolute, false);
-        bad.extend(more);
-        (self.everywhere, self.absolute) = (everywhere, absolute);
+        let (everywhere, bad) = Patterns::read(patterns, false);
+        self.everywhere = everywhere;
         bad
     }
 
@@ -99,10 +92,9 @@ impl Selection {
                 return true;
             }
             let is_directory = found.stat.kind == EntryKind::Directory;
-            !self.absolute.match_it(&path, is_directory)
-                && open.iter().any(|(folder, within)| {
-                    within.join(&found.name).is_ok_and(|within| self.takes(folder, &within, is_directory))
-                })
+            open.iter().any(|(folder, within)| {
+                within.join(&found.name).is_ok_and(|within| self.takes(folder, &within, is_directory))
+            })
         });
         (before - listing.entries.len()) as u64
     }
@@ -172,7 +164,7 @@ impl Patterns {
 
 /// The globs that a pattern stands for.
 fn globs(pattern: &str, beneath: bool) -> Result<Vec<Glob>, globset::Error> {
-    let plain = pattern.trim().trim_end_matches('/');
+    let plain = pattern.trim_end_matches('/');
     // A name alone is met at any depth; a path is meant from the folder on.
     let anchored = match plain.strip_prefix('/') {
         Some(path) => path.to_owned(),

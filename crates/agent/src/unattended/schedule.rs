@@ -10,13 +10,12 @@ pub const WAIT_MAX: Span = Span::hours(1);
 
 /// Refusals that somebody else, or time, can lift without anything being changed on this computer. What the server
 /// says with a time to wait, and silence, pass in any case.
-const PASSING: [&str; 18] = [
+const PASSING: [&str; 17] = [
     "user_unknown_to_token",
     "user_not_active",
     "token_rate",
-    "token_hours",
     "token_network",
-    "token_not_here",
+    "token_user_ambiguous",
     "device_pending",
     "device_suspended",
     "device_quarantined",

@@ -94,6 +94,39 @@ fn help_and_version_are_answers() {
 }
 
 #[test]
+fn every_help_fits_a_terminal_of_80_columns() {
+    let (_dir, state, _) = place();
+    let commands: [&[&str]; 19] = [
+        &[],
+        &["activate"],
+        &["unattended"],
+        &["backup"],
+        &["status"],
+        &["policy"],
+        &["folders"],
+        &["folders", "add"],
+        &["folders", "remove"],
+        &["folders", "unlink"],
+        &["folders", "link"],
+        &["settings"],
+        &["settings", "set"],
+        &["settings", "reset"],
+        &["support-bundle"],
+        &["snapshots"],
+        &["ls"],
+        &["restore"],
+        &["folders", "list"],
+    ];
+    for command in commands {
+        for flag in ["-h", "--help"] {
+            let help = holdfast(&state, &[command, &[flag]].concat());
+            let long: Vec<&str> = help.stdout.lines().filter(|line| line.chars().count() > 80).collect();
+            assert_eq!((help.exit, long), (0, vec![]), "{command:?} {flag}");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_asked_for_without_a_terminal_is_said() {
     let (_dir, state, password) = place();
     let url = "https://127.0.0.1:1";

@@ -22,10 +22,12 @@ fn folder(name: &str, path: &str, more: &Value) -> Value {
 
 fn policy(folders: &[Value]) -> Value {
     json!({
-        "revision": 7, "profile": "Default", "exclusions": ["*.tmp", "${home}/.cache"],
+        "revision": 7, "profile": "Default", "exclusions": ["*.tmp", ".cache/"],
         "values": [
             { "key": "interval", "value": "4h", "from": "profile", "may_change": true },
             { "key": "cpu_priority", "value": "low", "from": "device", "may_change": false },
+            { "key": "start_hours", "value": "mon-fri 08:00-18:00, sat 10:00-12:00", "from": "user", "may_change": false },
+            { "key": "exclusions", "value": "*.tmp\n.cache/", "from": "profile", "may_change": false },
         ],
         "folders": folders,
         "quota": { "used": 1_500_000_000_u64, "limit": 10_000_000_000_u64, "from": "user" },
@@ -206,10 +208,12 @@ fn people_read_it_as_tables_of_80_columns() {
     let expected = "  profile     Default\n\
         \x20 quota       1.5 GB of 10 GB (user)\n\
         \x20 left out    *.tmp\n\
-        \x20             ${home}/.cache\n\n\
+        \x20             .cache/\n\n\
         SETTING                       VALUE                   FROM          YOURS\n\
         interval                      4h                      profile       yes\n\
-        cpu_priority                  low                     device        no\n\n\
+        cpu_priority                  low                     device        no\n\
+        start_hours                                           user          no\n\
+        \x20                             mon-fri 08:00-18:00, sat 10:00-12:00\n\n\
         BACKUP     FROM      SYSTEM    FOLDER\n\
         always     profile   any       ${home}/doc\n\
         \x20                              without cache/ *.iso\n\

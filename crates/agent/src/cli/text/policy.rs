@@ -1,9 +1,12 @@
 //! What a person reads of the policy: each value and each folder with who says so, and what may be changed.
 
-use super::{Bytes, COLUMNS, TimeZone, printable, row, sentence, when, words};
+use super::{Bytes, COLUMNS, TimeZone, printable, row, sentence, when, words, wrapped};
 use crate::policy::Known;
 use protocol::agent::policy::{PolicyFolder, PolicyReply, QuotaDetail};
 use std::fmt::Write as _;
+
+/// A value that is longer stands in lines of its own.
+const VALUE_COLUMNS: usize = 22;
 
 /// Everything.
 pub(super) fn whole(known: &Known, zone: &TimeZone) -> String {
@@ -42,12 +45,17 @@ pub(super) fn quota(quota: &QuotaDetail) -> String {
 }
 
 fn values(policy: &PolicyReply) -> String {
-    let mut text = format!("{:<28}  {:<22}  {:<12}  {}\n", "SETTING", "VALUE", "FROM", "YOURS");
-    for value in &policy.values {
+    let mut text = format!("{:<28}  {:<VALUE_COLUMNS$}  {:<12}  {}\n", "SETTING", "VALUE", "FROM", "YOURS");
+    // The exclusions are a list of their own, and are shown as one.
+    for value in policy.values.iter().filter(|value| value.key != "exclusions") {
         let (key, shown, from) = (printable(&value.key), printable(&value.value), words(&value.from));
         let may = if value.may_change { "yes" } else { "no" };
-        let line = format!("{key:<28}  {shown:<22}  {from:<12}  {may}");
-        let _ = writeln!(text, "{}", line.trim_end());
+        let is_short = shown.chars().count() <= VALUE_COLUMNS;
+        let inline = if is_short { shown.as_str() } else { "" };
+        let _ = writeln!(text, "{key:<28}  {inline:<VALUE_COLUMNS$}  {from:<12}  {may}");
+        if !is_short {
+            text.push_str(&wrapped(&shown, 30, 30));
+        }
     }
     text
 }
