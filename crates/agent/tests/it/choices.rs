@@ -2,14 +2,18 @@
 //! that waits, the old key beside another proof, and an answer that came while the power went.
 
 use crate::command::{activate, holdfast, place, taker};
-use crate::play::{Play, Reply, Request};
+use crate::play::{Play, Reply, Request, problem};
+use base::Secret;
+use format::{ChunkKind, ChunkRef, Content, Entry, EntryBody, Meta, NamingKey, Totals, Tree};
 use protocol::agent::activation::{ActivationRequest, Choice, Proof, Restore};
+use protocol::agent::fetch::{Parcel, ParcelChunk, encode_end};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const DEVICE: &str = "dev_248h248h248h248h248h248h24";
@@ -199,7 +203,7 @@ fn a_record_that_waits_is_asked_for_again_with_the_same_request() {
 fn folders_that_the_policy_does_not_take_are_said_and_remembered_here() {
     let (dir, state, password) = place();
     let play = Play::start(|number, request| match request.path.as_str() {
-        "/v1/policy/folders" => crate::play::problem(403, "folders_not_yours", None),
+        "/v1/policy/folders" => problem(403, "folders_not_yours", None),
         _ => taker(number, request),
     });
     let pin: String = play.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -237,4 +241,107 @@ fn an_activation_survives_a_kill_between_the_answer_and_the_state() {
     let [first, second] = requests(&play).try_into().expect("two requests");
     assert_eq!(first, second, "the same question, so that the server gives the same answer");
     assert!(state.join("state.json").exists() && !state.join("pending.json").exists());
+}
+
+/// The trees of a snapshot that has two small files in the folder at `at`, by their refs; the first is the root's.
+fn trees(at: &Path) -> Vec<(ChunkRef, Vec<u8>)> {
+    let naming = NamingKey::new(&Secret::new([1; 32]));
+    let me = Meta {
+        mode: 0o700,
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        ..Meta::default()
+    };
+    let file = |name: &[u8], text: &[u8]| Entry {
+        name: name.to_vec(),
+        meta: me.clone(),
+        body: EntryBody::File { size: text.len() as u64, content: Content::Inline(text.to_vec()) },
+    };
+    let mut trees = Vec::new();
+    let mut entries = vec![file(b"here", b"of the snapshot"), file(b"missing", b"of the snapshot")];
+    let mut below = Totals::default();
+    let mut names: Vec<Vec<u8>> = at.iter().skip(1).map(|name| name.as_encoded_bytes().to_vec()).collect();
+    loop {
+        let tree = Tree::leaf(entries, below);
+        below = tree.totals;
+        let bytes = tree.encode().expect("a tree");
+        let name = naming.name(ChunkKind::Tree, &bytes);
+        trees.insert(0, (name, bytes));
+        let Some(above) = names.pop() else { return trees };
+        entries = vec![Entry { name: above, meta: me.clone(), body: EntryBody::Directory { tree: name } }];
+    }
+}
+
+#[test]
+fn data_that_is_brought_back_lands_where_it_was_and_spares_what_is_there() {
+    let (dir, state, password) = place();
+    let home = dir.path().canonicalize().expect("a path").join("home");
+    fs::create_dir(&home).expect("a folder");
+    fs::write(home.join("here"), "written since").expect("a file");
+    let trees = trees(&home);
+    let (play, breaks) = restoring(trees);
+    let ran = activate(&play, &state, &password);
+    assert_eq!((ran.exit, ran.json()["restored"]["kept"].clone()), (0, json!(1)), "{} {}", ran.stdout, ran.stderr);
+    assert_eq!(fs::read(home.join("here")).expect("a file"), b"written since");
+    assert_eq!(fs::read(home.join("missing")).expect("a file"), b"of the snapshot");
+
+    // A restore that fails does not undo the activation.
+    breaks.store(1, Ordering::SeqCst);
+    let ran = activate(&play, &state, &password);
+    let answer = ran.json();
+    assert_eq!((ran.exit, answer["restored"]["error"]["code"].clone()), (4, json!("rights_append_only")), "{answer}");
+    assert_eq!(holdfast(&state, &["snapshots", "--json"]).exit, 0, "it is activated all the same");
+}
+
+/// A server that wants data brought back, and has these trees; once the number is not 0 it refuses to restore.
+fn restoring(trees: Vec<(ChunkRef, Vec<u8>)>) -> (Play, Arc<AtomicUsize>) {
+    let breaks = Arc::new(AtomicUsize::new(0));
+    let refuses = Arc::clone(&breaks);
+    let play = Play::start(move |number, request| {
+        let step = request.path.rsplit('/').next().unwrap_or_default();
+        let Reply::Json(_, listed) = taker(number, &Request { path: "/v1/device".to_owned(), ..get(request) }) else {
+            panic!("the device is told as JSON");
+        };
+        let with = |name: &str, value: Value| match taker(number, request) {
+            Reply::Json(status, mut body) => {
+                body[name] = value;
+                Reply::Json(status, body)
+            }
+            other => other,
+        };
+        let mut snapshot = listed["snapshot"].clone();
+        match step {
+            "activations" => {
+                let Reply::Json(status, mut body) = with("restore", json!("data")) else { panic!("JSON") };
+                body["snapshot"] = snapshot;
+                Reply::Json(status, body)
+            }
+            "runs" if refuses.load(Ordering::SeqCst) > 0 => problem(403, "rights_append_only", None),
+            "runs" => {
+                snapshot["root"] = json!(data_encoding::HEXLOWER.encode(trees[0].0.as_bytes()));
+                with("snapshot", snapshot)
+            }
+            "locate" => Reply::Bytes(vec![0; request.body.len() / 4]),
+            "fetch" => Reply::Bytes(parcels(&trees, &request.body)),
+            _ => taker(number, request),
+        }
+    });
+    (play, breaks)
+}
+
+fn get(request: &Request) -> Request {
+    Request { method: "GET".to_owned(), body: Vec::new(), ..request.clone() }
+}
+
+fn parcels(trees: &[(ChunkRef, Vec<u8>)], refs: &[u8]) -> Vec<u8> {
+    let mut wire = Vec::new();
+    let names = refs.as_chunks::<32>().0;
+    for (position, name) in (0..).zip(names) {
+        let (_, bytes) = trees.iter().find(|(tree, _)| tree.as_bytes() == name).expect("a tree of the snapshot");
+        let len = bytes.len() as u32;
+        let chunks = vec![ParcelChunk { position, len }];
+        wire.extend(Parcel { codec: 0, plain_len: len, chunks, bytes: bytes.clone() }.encode());
+    }
+    wire.extend_from_slice(&encode_end(names.len() as u32));
+    wire
 }
