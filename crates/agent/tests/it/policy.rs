@@ -26,7 +26,10 @@ fn policy(folders: &[Value]) -> Value {
         "values": [
             { "key": "interval", "value": "4h", "from": "profile", "may_change": true },
             { "key": "cpu_priority", "value": "low", "from": "device", "may_change": false },
-            { "key": "start_hours", "value": "mon-fri 08:00-18:00, sat 10:00-12:00", "from": "user", "may_change": false },
+            {
+                "key": "start_hours", "value": "mon-fri 08:00-18:00, sat 10:00-12:00", "from": "user",
+                "may_change": false,
+            },
             { "key": "exclusions", "value": "*.tmp\n.cache/", "from": "profile", "may_change": false },
         ],
         "folders": folders,

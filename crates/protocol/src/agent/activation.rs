@@ -212,7 +212,7 @@ pub struct ActivationReply {
     pub changes: PolicyChanges,
     /// The slot in which missed backups are caught up, in milliseconds since 1970; absent when there are none.
     pub catch_up_at_ms: Option<i64>,
-    /// What to present at the first session; opaque.
+    /// What to present at the first session; opaque. To be durable with the key.
     pub counter: Hex<56>,
 }
 
