@@ -3,38 +3,73 @@
 
 use crate::error::AgentError;
 use crate::evidence;
+use crate::hidden::Hidden;
 use crate::remote::{Around, Connection};
 use crate::state::{DeviceKey, Pending, Server, State, StateDir};
-use base::DeviceId;
+use base::{DeviceId, Span};
 use format::StoredPath;
-use protocol::agent::activation::{ActivationAnswer, ActivationReply, ActivationRequest, Choice, OldKey, Proof};
+use protocol::agent::activation::{
+    ActivationAnswer, ActivationQuestion, ActivationReply, ActivationRequest, ActivationWaiting, Choice, OldKey, Proof,
+    Restore,
+};
 use protocol::{Hex, Text, Versions};
 
 const LOCK_FILE: &str = "activation.lock";
 
-/// What a person asks for.
+/// What is asked for, by a person or an installer.
+#[derive(Debug)]
 pub struct Ask {
     /// Which server.
     pub server: Server,
-    /// How they prove who they are.
+    /// How it is proved who asks.
     pub proof: AskProof,
-    /// Which record they want.
+    /// Which record is wanted.
     pub choice: Choice,
+    /// What is to be brought back afterwards; `None` leaves it to the server.
+    pub restore: Option<Restore>,
+    /// Whether somebody is there who can answer a question.
+    pub can_ask: bool,
     /// What is to be backed up from now on; as before when there is none.
     pub folders: Vec<StoredPath>,
 }
 
-/// How a person proves who they are.
+/// How it is proved who asks.
+#[derive(Debug)]
 pub enum AskProof {
-    /// With their password.
+    /// With the user's password.
     Password {
         /// Whose.
         email: String,
         /// As typed.
-        password: String,
+        password: Hidden,
+    },
+    /// With a one-time code.
+    Ticket {
+        /// Whose.
+        email: String,
+        /// As typed.
+        code: Hidden,
+    },
+    /// With an installer's deployment token.
+    Token {
+        /// Whose device it is to be; empty where the server finds that out.
+        email: String,
+        /// Its text.
+        token: Hidden,
     },
     /// With the key that this computer has.
     OldKey,
+}
+
+/// What the server says.
+#[derive(Debug)]
+pub enum Answer {
+    /// The device's key and state are durable here.
+    Activated(Box<Activated>),
+    /// Nothing has happened: somebody has to choose.
+    Question(ActivationQuestion),
+    /// The record waits for an admin.
+    Waiting(ActivationWaiting),
 }
 
 /// This computer is a device of the server now.
@@ -46,55 +81,64 @@ pub struct Activated {
     pub reply: ActivationReply,
 }
 
+/// A "no", and how long the server has asked to wait before the next question.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// Why.
+    pub error: AgentError,
+    /// At least so long; `None` where the server has not said.
+    pub wait: Option<Span>,
+}
+
 /// Asks the server, and keeps its answer: the device's key and state are durable when this returns.
 ///
 /// # Errors
 /// The server refuses or cannot be reached; with an old key, there is none; the state cannot be kept.
-pub async fn run(around: &Around, dir: &StateDir, ask: Ask) -> Result<Activated, AgentError> {
-    let _lock = dir.lock(LOCK_FILE, "an activation")?;
-    let before = match (&ask.proof, dir.load()) {
-        // A password needs nothing of what is damaged; a new answer puts it right.
-        (AskProof::Password { .. }, Err(AgentError::State { code: "state_damaged" | "state_version", .. })) => None,
-        (_, loaded) => loaded?,
-    };
-    let (email, prover) = match (ask.proof, &before) {
-        (AskProof::Password { email, password }, _) => (email, Prover::Password(password)),
-        (AskProof::OldKey, Some((state, key))) => (String::new(), Prover::OldKey(state.device, key.clone())),
-        (AskProof::OldKey, None) => return Err(AgentError::NotActivated),
-    };
-    let connection = Connection::to(&ask.server, around)?;
-    agree(connection.hello().await.map_err(AgentError::Remote)?.protocol)?;
+pub async fn run(around: &Around, dir: &StateDir, ask: &Ask) -> Result<Answer, AgentError> {
+    attempt(around, dir, ask).await.map_err(|no| no.error)
+}
 
-    let (pending, key) = pending(around, dir, &ask.server.url, &email, &ask.choice)?;
-    let request = request(pending, &key, prover);
-    let reply = match connection.activate(&request).await.map_err(AgentError::Remote)? {
+/// As `run`; a "no" comes with the wait that the server has asked for.
+///
+/// # Errors
+/// As `run`.
+pub async fn attempt(around: &Around, dir: &StateDir, ask: &Ask) -> Result<Answer, Unanswered> {
+    let early = |error| Unanswered { error, wait: None };
+    let _lock = dir.lock(LOCK_FILE, "an activation").map_err(early)?;
+    let before = before(dir, ask).map_err(early)?;
+    let connection = Connection::to(&ask.server, around).map_err(early)?;
+    let late = |error| Unanswered { error: AgentError::Remote(error), wait: connection.asked_to_wait() };
+    agree(connection.hello().await.map_err(late)?.protocol).map_err(early)?;
+
+    let (pending, key) = pending(around, dir, ask).map_err(early)?;
+    let request = request(pending, &key, ask, before.as_ref());
+    let reply = match connection.activate(&request).await.map_err(late)? {
         ActivationAnswer::Activated(reply) => *reply,
-        // Not asked for: this release cannot ask a person, nor wait.
-        ActivationAnswer::Question(_) => {
-            let sentence = "the server asks which device this computer is: name it with --choice";
-            return Err(AgentError::state("activation_question", sentence));
-        }
-        ActivationAnswer::Waiting(waiting) => return Err(AgentError::state("activation_waiting", waiting.detail)),
+        ActivationAnswer::Question(question) => return Ok(Answer::Question(question)),
+        ActivationAnswer::Waiting(waiting) => return Ok(Answer::Waiting(waiting)),
     };
-
     let kept = before.map(|(state, _)| state.folders).unwrap_or_default();
-    let folders = if ask.folders.is_empty() { kept } else { ask.folders };
     let state = State {
-        server: ask.server,
+        server: ask.server.clone(),
         device: reply.device.0,
         epoch: reply.epoch,
         user: reply.user.clone(),
         public_key: key.public(),
-        folders,
+        folders: if ask.folders.is_empty() { kept } else { ask.folders.clone() },
+        counter: Some(reply.counter),
     };
-    dir.adopt(&state)?;
-    Ok(Activated { state, reply })
+    dir.adopt(&state).map_err(early)?;
+    Ok(Answer::Activated(Box::new(Activated { state, reply })))
 }
 
-/// What puts the proof in a request.
-enum Prover {
-    Password(String),
-    OldKey(DeviceId, DeviceKey),
+/// The state and key of last time.
+fn before(dir: &StateDir, ask: &Ask) -> Result<Option<(State, DeviceKey)>, AgentError> {
+    match (&ask.proof, dir.load()) {
+        (AskProof::OldKey, loaded) => loaded?.ok_or(AgentError::NotActivated).map(Some),
+        // The other proofs need nothing of what is damaged; a new answer puts it right.
+        (_, Err(AgentError::State { code: "state_damaged" | "state_version", .. })) => Ok(None),
+        (_, loaded) => loaded,
+    }
 }
 
 /// Refuses a server that speaks another protocol.
@@ -112,55 +156,88 @@ fn agree(theirs: Versions) -> Result<(), AgentError> {
 }
 
 /// The question and its key: those of last time when it is the same question, for the server may have answered it.
-fn pending(
-    around: &Around,
-    dir: &StateDir,
-    url: &str,
-    email: &str,
-    choice: &Choice,
-) -> Result<(Pending, DeviceKey), AgentError> {
-    let kept = dir.pending()?;
-    if let Some(kept) = kept.filter(|(pending, _)| pending.asks_the_same(url, email, choice)) {
-        return Ok(kept);
-    }
+fn pending(around: &Around, dir: &StateDir, ask: &Ask) -> Result<(Pending, DeviceKey), AgentError> {
     let mut request = [0; 16];
     around.entropy.fill(&mut request);
     let pending = Pending {
         request: Hex(request),
-        url: url.to_owned(),
-        email: email.to_owned(),
+        url: ask.server.url.clone(),
+        email: ask.proof.email().to_owned(),
         evidence: evidence::gather(),
-        choice: choice.clone(),
+        choice: ask.choice.clone(),
+        restore: ask.restore,
+        can_ask: ask.can_ask,
+        proof: ask.proof.word().to_owned(),
     };
+    if let Some(kept) = dir.pending()?.filter(|(kept, _)| kept.asks_the_same(&pending)) {
+        return Ok(kept);
+    }
     let key = DeviceKey::mint(&*around.entropy);
     // ORDER: the key is on the disk before the server hears of it, or an answer could bind a key that is lost.
     dir.keep_pending(&pending, &key)?;
     Ok((pending, key))
 }
 
-fn request(pending: Pending, key: &DeviceKey, prover: Prover) -> ActivationRequest {
+fn request(pending: Pending, key: &DeviceKey, ask: &Ask, before: Option<&(State, DeviceKey)>) -> ActivationRequest {
     let mut request = ActivationRequest {
         request: pending.request,
         email: pending.email,
-        proof: Proof::Password { password: String::new() },
+        proof: ask.proof.on_the_wire(),
         device_key: Hex(key.public()),
         signature: Hex([0; 64]),
         evidence: pending.evidence,
         platform: evidence::platform(),
         choice: pending.choice,
-        can_ask: false,
-        restore: None,
+        can_ask: pending.can_ask,
+        restore: pending.restore,
         old_key: None,
     };
-    // Neither proof nor signature is among the signed bytes, so both are put in afterwards.
+    // Neither proof nor signatures are among the signed bytes, so the signatures are put in afterwards.
     let signed = request.signed_bytes();
     request.signature = Hex(key.sign(&signed));
-    match prover {
-        Prover::Password(password) => request.proof = Proof::Password { password },
-        Prover::OldKey(device, old) => {
-            request.proof = Proof::OldKey;
-            request.old_key = Some(OldKey { device: Text(device), signature: Hex(old.sign(&signed)) });
+    request.old_key = before
+        .filter(|(state, _)| is_theirs(ask, state) && wants(&ask.choice, state.device))
+        .map(|(state, old)| OldKey { device: Text(state.device), signature: Hex(old.sign(&signed)) });
+    request
+}
+
+/// Whether the key of last time is one of this server: by its address, or by its certificate where that has moved.
+fn is_theirs(ask: &Ask, state: &State) -> bool {
+    matches!(ask.proof, AskProof::OldKey) || state.server.url == ask.server.url || state.server.pin == ask.server.pin
+}
+
+/// Whether the record that this computer was may be what is wanted now.
+fn wants(choice: &Choice, own: DeviceId) -> bool {
+    match choice {
+        Choice::Auto => true,
+        Choice::Add => false,
+        Choice::Replace { device } => device.0 == own,
+    }
+}
+
+impl AskProof {
+    fn email(&self) -> &str {
+        match self {
+            AskProof::Password { email, .. } | AskProof::Ticket { email, .. } | AskProof::Token { email, .. } => email,
+            AskProof::OldKey => "",
         }
     }
-    request
+
+    fn word(&self) -> &'static str {
+        match self {
+            AskProof::Password { .. } => "password",
+            AskProof::Ticket { .. } => "ticket",
+            AskProof::Token { .. } => "token",
+            AskProof::OldKey => "old_key",
+        }
+    }
+
+    fn on_the_wire(&self) -> Proof {
+        match self {
+            AskProof::Password { password, .. } => Proof::Password { password: password.expose().to_owned() },
+            AskProof::Ticket { code, .. } => Proof::Ticket { code: code.expose().to_owned() },
+            AskProof::Token { token, .. } => Proof::Token { token: token.expose().to_owned() },
+            AskProof::OldKey => Proof::OldKey,
+        }
+    }
 }

@@ -4,12 +4,14 @@
 use crate::cache::{CACHE_BYTES_MAX, FileCache};
 use crate::error::AgentError;
 use crate::evidence;
-use crate::files::FolderSource;
+use crate::files::{FilteredSource, FolderSource, Selection};
+use crate::places::Places;
+use crate::policy::{self, Wanted};
 use crate::remote::{Around, Connection, RunRemote};
 use crate::state::{DeviceKey, State, StateDir};
 use base::{Bytes, RunId, Secret, SnapshotId, Span, Timestamp};
 use engine::backup::{Facts, Limits, Outcome, Parent, Plan};
-use engine::{Cpu, Ctx, Totals};
+use engine::{Cpu, Ctx, EngineError, Totals};
 use format::{ChunkRef, NamingKey, RunKey, StoredPath};
 use protocol::Hex;
 use protocol::agent::run::{BeginReply, BeginRequest, Purpose, SnapshotDetail};
@@ -35,26 +37,52 @@ pub struct BackedUp {
     pub outcome: Outcome,
     /// What was read and sent.
     pub totals: Totals,
+    /// Entries that the policy leaves out; what lies beneath one is not counted.
+    pub excluded: u64,
+    /// The revision of the policy that was followed; absent when none was known.
+    pub policy_revision: Option<u64>,
 }
 
-/// Backs up `folders`, or those of the state when none is given. The first folders ever given are remembered.
-/// `begun` is called with the snapshot to go on from where it covers the same folders, and with the folders, so that
-/// progress knows about how much there is.
+/// Backs up `given`, else the folders of the policy, else those of the state. The first folders ever given are
+/// remembered. `begun` is called with the snapshot to go on from where it covers the same folders, and with what is
+/// taken of them, so that progress knows about how much there is.
 ///
 /// # Errors
 /// Not activated, already running, nothing to back up; the server refuses or cannot be reached.
 pub async fn run(
     around: &Around,
     dir: &StateDir,
-    folders: Vec<StoredPath>,
-    begun: impl FnOnce(Option<&SnapshotDetail>, &[StoredPath]),
+    places: &Places,
+    given: &[StoredPath],
+    begun: impl FnOnce(Option<&SnapshotDetail>, &Arc<Selection>),
 ) -> Result<BackedUp, AgentError> {
     let (state, key) = dir.activated()?;
     let _lock = dir.lock(LOCK_FILE, "a backup")?;
-    let folders = chosen(dir, &state, folders)?;
     let began_at = around.clock.now();
-    let connection = Arc::new(Connection::signed_in(&state.server, state.device, key.clone(), around)?);
-    let attempt = Attempt { around, dir, state: &state, key: &key, folders: &folders, connection: &connection };
+    let connection = Arc::new(Connection::of_device(dir, &state, key.clone(), around)?);
+    // The server says again at the beginning of the run why it refuses, if it does: here its silence only means that
+    // the policy of last time holds.
+    let known = policy::fetch(around, dir, &state, &connection).await.ok();
+    let reply = known.as_ref().map(|known| &known.policy);
+    let Wanted { selection, problems } = policy::wanted(reply, places, given, &state.folders)?;
+    if selection.folders().is_empty() {
+        let sentence = problems.first().map(|problem| problem.sentence.clone()).unwrap_or_default();
+        return Err(AgentError::Run(EngineError::NothingToRead { sentence }));
+    }
+    if state.folders.is_empty() && !given.is_empty() {
+        dir.change(&state.public_key, |state| state.folders = given.to_vec())?;
+    }
+    let folders = selection.folders();
+    let selection = Arc::new(selection);
+    let attempt = Attempt {
+        around,
+        dir,
+        state: &state,
+        key: &key,
+        folders: &folders,
+        selection: &selection,
+        connection: &connection,
+    };
     let mut done = attempt.make(true, begun).await;
     if let Err(AgentError::Run(error)) = &done
         && error.code() == TREE_NAMES_MISSING
@@ -62,9 +90,12 @@ pub async fn run(
         // What the parent snapshot takes for granted is damaged at the server: a run that reads everything heals it.
         done = attempt.make(false, |_, _| ()).await;
     }
-    let Made { run, parent, outcome } = done?;
-    let took = around.clock.now().since(began_at);
-    Ok(BackedUp { run, parent, folders, began_at, took, outcome, totals: around.progress.totals() })
+    let Made { run, parent, mut outcome, excluded } = done?;
+    around.progress.add_problems(problems.len() as u64);
+    outcome.problems.splice(0..0, problems);
+    let (took, totals) = (around.clock.now().since(began_at), around.progress.totals());
+    let policy_revision = reply.map(|policy| policy.revision);
+    Ok(BackedUp { run, parent, folders, began_at, took, outcome, totals, excluded, policy_revision })
 }
 
 /// The server's word for a snapshot that needs what the repository does not have.
@@ -77,6 +108,7 @@ struct Attempt<'a> {
     state: &'a State,
     key: &'a DeviceKey,
     folders: &'a [StoredPath],
+    selection: &'a Arc<Selection>,
     connection: &'a Arc<Connection>,
 }
 
@@ -84,6 +116,7 @@ struct Made {
     run: RunId,
     parent: Option<SnapshotId>,
     outcome: Outcome,
+    excluded: u64,
 }
 
 impl Attempt<'_> {
@@ -102,16 +135,16 @@ impl Attempt<'_> {
     async fn make(
         &self,
         uses_parent: bool,
-        begun: impl FnOnce(Option<&SnapshotDetail>, &[StoredPath]),
+        begun: impl FnOnce(Option<&SnapshotDetail>, &Arc<Selection>),
     ) -> Result<Made, AgentError> {
         let source = FolderSource::whole().map_err(AgentError::file("opening", Path::new("/")))?;
-        let source = source.without(self.dir.path());
+        let source = Arc::new(FilteredSource::new(source.without(self.dir.path()), Arc::clone(self.selection)));
         let mut request = [0; 16];
         self.around.entropy.fill(&mut request);
         let request = BeginRequest { request: Hex(request), purpose: Purpose::Backup };
         let mut reply = self.connection.begin(&request).await.map_err(AgentError::Remote)?;
         reply.snapshot = if uses_parent { self.parent(reply.snapshot).await } else { None };
-        begun(reply.snapshot.as_ref().filter(|parent| covers(parent, self.folders)), self.folders);
+        begun(reply.snapshot.as_ref().filter(|parent| covers(parent, self.folders)), self.selection);
         let run = reply.run.0;
         let plan = plan(self.around, self.state, self.key.clone(), reply, self.folders.to_vec())?;
         let parent = plan.parent.as_ref().map(|parent| parent.snapshot);
@@ -120,10 +153,10 @@ impl Attempt<'_> {
         let cache = Arc::new(FileCache::for_run(&cache_file, self.state.device, plan.snapshot, CACHE_BYTES_MAX));
         let remote = Arc::new(RunRemote::new(Arc::clone(self.connection), run, plan.limits.refs));
         let ctx = context(self.around);
-        match engine::backup::run(&ctx, &plan, Arc::new(source), remote, Arc::clone(&cache) as _).await {
+        match engine::backup::run(&ctx, &plan, Arc::clone(&source) as _, remote, Arc::clone(&cache) as _).await {
             Ok(outcome) => {
                 cache.adopt();
-                Ok(Made { run, parent, outcome })
+                Ok(Made { run, parent, outcome, excluded: source.excluded() })
             }
             Err(error) => {
                 self.connection.abort(run).await;
@@ -156,21 +189,6 @@ pub fn context(around: &Around) -> Ctx {
         entropy: Arc::clone(&around.entropy),
         progress: Arc::clone(&around.progress),
     }
-}
-
-/// The folders of this run; remembered when they are the first.
-fn chosen(dir: &StateDir, state: &State, given: Vec<StoredPath>) -> Result<Vec<StoredPath>, AgentError> {
-    if given.is_empty() && state.folders.is_empty() {
-        let sentence = "no folder is chosen yet: name one, as in `holdfast backup /home/me`";
-        return Err(AgentError::usage("no_folders", sentence));
-    }
-    if given.is_empty() {
-        return Ok(state.folders.clone());
-    }
-    if state.folders.is_empty() {
-        dir.store(&State { folders: given.clone(), ..state.clone() })?;
-    }
-    Ok(given)
 }
 
 fn plan(

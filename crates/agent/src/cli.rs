@@ -1,34 +1,35 @@
 //! The command line: reads it, runs one command, writes one answer, and ends with the exit code of docs/cli.md.
 //! Refuses to mix: answers go to stdout, progress and errors for people to stderr.
 
+mod activate;
 mod args;
 mod ask;
 mod count;
 mod json;
 mod meter;
+mod person;
+mod run;
 mod text;
 
-use crate::activation::{self, Activated};
-use crate::backup::{self, BackedUp};
+use crate::backup::BackedUp;
 use crate::error::{AgentError, Exit};
-use crate::folders;
-use crate::remote::Around;
-use crate::restore::{self, Restored};
-use crate::snapshots::{self, Listed};
-use crate::state::StateDir;
-use crate::status::{self, Status};
-use args::{Args, Command, Common};
-use base::{OsEntropy, Span, SystemClock};
+use crate::policy::Known;
+use crate::restore::Restored;
+use crate::snapshots::Listed;
+use crate::status::Status;
+use crate::support::Bundle;
+use crate::unattended::Ended;
+use crate::wipe::Wiped;
+use activate::Finished;
+use args::{Args, Common};
+use base::Span;
 use clap::Parser;
-use engine::Progress;
-use format::StoredPath;
-use meter::{Goal, Meter, Work};
+use protocol::agent::activation::{ActivationQuestion, ActivationWaiting};
 use protocol::agent::run::SnapshotDetail;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// What the program was started with besides its arguments.
 #[derive(Debug, Default)]
@@ -37,18 +38,28 @@ pub struct Environment {
     pub state: Option<PathBuf>,
     /// `XDG_STATE_HOME`.
     pub state_home: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`.
+    pub config_home: Option<PathBuf>,
     /// `HOME`.
     pub home: Option<PathBuf>,
 }
 
 /// What a command came to.
 enum Report {
-    Activated(Activated),
-    BackedUp(BackedUp),
-    Status(Status),
+    Activated(Box<Finished>),
+    InService(Box<Ended>),
+    Question(ActivationQuestion),
+    Waiting(ActivationWaiting),
+    BackedUp(Box<BackedUp>),
+    Status(Box<Status>),
+    Policy(Known),
+    Folders(Known),
+    Settings(Known),
     Snapshots(Vec<SnapshotDetail>),
     Listed(Listed),
     Restored(Restored),
+    Support(Bundle),
+    Wiped(Wiped),
 }
 
 /// Where the system's own service keeps its state.
@@ -89,58 +100,13 @@ fn start(args: Args, environment: &Environment) -> Result<Report, AgentError> {
     let runtime = runtime.map_err(|cause| AgentError::Output { during: "starting", cause })?;
     let ended = runtime.block_on(async {
         tokio::select! {
-            ended = run(args, environment) => ended,
+            ended = run::run(args, environment) => ended,
             () = interrupted() => Err(AgentError::Interrupted),
         }
     });
     // Reads that are under way end by themselves; a file system that hangs must not keep the program.
     runtime.shutdown_timeout(Span::seconds(2).as_duration());
     ended
-}
-
-async fn run(args: Args, environment: &Environment) -> Result<Report, AgentError> {
-    let Args { common, command } = args;
-    let dir = StateDir::open(&state_path(&common, environment)?)?;
-    let progress = Arc::new(Progress::default());
-    let around = Around {
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(OsEntropy),
-        progress: Arc::clone(&progress),
-        patience: Span::seconds(common.patience),
-    };
-    let meter = Meter::new(&common, around.clone());
-    match command {
-        Command::Activate(wanted) => {
-            let ask = ask::activation(&around, &dir, wanted).await?;
-            activation::run(&around, &dir, ask).await.map(Report::Activated)
-        }
-        Command::Backup { folders } => {
-            let folders = folders.iter().map(|typed| folders::folder(typed)).collect::<Result<Vec<_>, _>>()?;
-            let begun = |parent: Option<&SnapshotDetail>, folders: &[StoredPath]| {
-                let folders = folders.to_vec();
-                meter.begin(Work::Backup, parent.map(Goal::of), move |stop| count::count(folders, stop));
-            };
-            let done = backup::run(&around, &dir, folders, begun).await;
-            meter.end().await;
-            done.map(Report::BackedUp)
-        }
-        Command::Restore { snapshot, paths, to } => {
-            let paths: Vec<StoredPath> = paths.iter().map(|typed| folders::entry(typed)).collect::<Result<_, _>>()?;
-            let is_whole = paths.is_empty();
-            let begun = |detail: &SnapshotDetail| {
-                meter.begin(Work::Restore, is_whole.then(|| Goal::of(detail)), |_| None);
-            };
-            let done = restore::run(&around, &dir, &snapshot, paths, &to, begun).await;
-            meter.end().await;
-            done.map(Report::Restored)
-        }
-        Command::Status => status::look(&around, &dir).await.map(Report::Status),
-        Command::Snapshots => snapshots::list(&around, &dir).await.map(Report::Snapshots),
-        Command::Ls { snapshot, path } => {
-            let path = folders::entry(path.as_deref().unwrap_or(Path::new("/")))?;
-            snapshots::ls(&around, &dir, &snapshot, &path).await.map(Report::Listed)
-        }
-    }
 }
 
 /// Where the state is: as said, else where the system or the person keeps such things.
@@ -175,12 +141,28 @@ impl Report {
         match self {
             Report::BackedUp(done) if done.totals.problems > 0 => Exit::Problems,
             Report::Restored(done) if done.totals.problems > 0 => Exit::Problems,
-            Report::Status(status) => status.device.as_ref().map_or_else(AgentError::exit, |_| Exit::Done),
+            Report::Activated(done) => match &done.restored {
+                Some(Err(error)) => error.exit(),
+                Some(Ok(restored)) if restored.totals.problems > 0 => Exit::Problems,
+                Some(Ok(_)) | None => Exit::Done,
+            },
+            Report::Status(status) => match &status.device {
+                None => AgentError::NotActivated.exit(),
+                Some(device) => device.said.as_ref().map_or_else(AgentError::exit, |_| Exit::Done),
+            },
+            Report::Question(_) => Exit::Choose,
+            Report::Waiting(_) => Exit::Waiting,
+            // Not what was asked for: the server wants something else of this computer.
+            Report::Wiped(_) => Exit::Refused,
             Report::BackedUp(_)
             | Report::Restored(_)
-            | Report::Activated(_)
+            | Report::InService(_)
+            | Report::Policy(_)
+            | Report::Folders(_)
+            | Report::Settings(_)
             | Report::Snapshots(_)
-            | Report::Listed(_) => Exit::Done,
+            | Report::Listed(_)
+            | Report::Support(_) => Exit::Done,
         }
     }
 }

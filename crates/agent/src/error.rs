@@ -87,6 +87,10 @@ pub enum Exit {
     Unreachable = 5,
     /// Bytes of the repository or of an answer are damaged.
     Damaged = 6,
+    /// Nothing was done: a device has to be chosen.
+    Choose = 7,
+    /// The record waits for an admin.
+    Waiting = 8,
 }
 
 impl AgentError {

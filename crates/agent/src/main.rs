@@ -6,7 +6,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(Into::into);
-    let environment =
-        Environment { state: path("HOLDFAST_STATE"), state_home: path("XDG_STATE_HOME"), home: path("HOME") };
+    let environment = Environment {
+        state: path("HOLDFAST_STATE"),
+        state_home: path("XDG_STATE_HOME"),
+        config_home: path("XDG_CONFIG_HOME"),
+        home: path("HOME"),
+    };
     cli::main(std::env::args_os(), &environment)
 }

@@ -11,7 +11,7 @@ mod tls;
 mod wire;
 
 use crate::error::AgentError;
-use crate::state::{DeviceKey, Pin, Server};
+use crate::state::{DeviceKey, Pin, Server, State, StateDir};
 use auth::Auth;
 use base::{Clock, DeviceId, Entropy, Span};
 use bytes::Bytes;
@@ -62,6 +62,21 @@ impl Connection {
         Self::new(&server.url, Some(&server.pin), Some(Auth::new(device, key)), around)
     }
 
+    /// A connection that signs in as the device of this state, with the counter that is kept there. Nothing is sent
+    /// yet.
+    ///
+    /// # Errors
+    /// As `to`.
+    pub fn of_device(dir: &StateDir, state: &State, key: DeviceKey, around: &Around) -> Result<Self, AgentError> {
+        let auth = Auth::new(state.device, key).counted_in(dir.clone());
+        Self::new(&state.server.url, Some(&state.server.pin), Some(auth), around)
+    }
+
+    /// How long the server has asked to wait, in its last "no"; `None` where it has not. Never fails.
+    pub fn asked_to_wait(&self) -> Option<Span> {
+        self.http.asked_to_wait()
+    }
+
     /// The certificate of whoever answers at this address; nothing is sent to them.
     ///
     /// # Errors
@@ -92,6 +107,22 @@ impl Connection {
             };
             match answered {
                 Ok(bytes) => return Ok(bytes),
+                Err(failed) => waits.after(failed).await?,
+            }
+        }
+    }
+
+    /// As `ask_json`, with no more patience than this.
+    async fn ask_json_within<T: DeserializeOwned>(&self, call: &Call, patience: Span) -> Result<T, RemoteError> {
+        let retry = Retry { patience: patience.min(self.retry.patience), ..self.retry.clone() };
+        let mut waits = retry.begin();
+        loop {
+            let answered = match self.attempt(call).await {
+                Ok(response) => self.http.read(response, &self.meter).await,
+                Err(failed) => Err(failed),
+            };
+            match answered {
+                Ok(bytes) => return wire::json(&bytes).ok_or_else(|| self.http.damaged("it is not a policy")),
                 Err(failed) => waits.after(failed).await?,
             }
         }

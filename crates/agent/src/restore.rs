@@ -13,7 +13,7 @@ use engine::restore::{Plan, Selection};
 use engine::{Problem, Totals};
 use format::StoredPath;
 use protocol::agent::run::SnapshotDetail;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A restore came to its end.
@@ -25,6 +25,8 @@ pub struct Restored {
     pub to: PathBuf,
     /// What was asked for; empty for everything.
     pub paths: Vec<StoredPath>,
+    /// Entries that were left out because something had their name; 0 where such are replaced.
+    pub kept: u64,
     /// How long it took.
     pub took: Span,
     /// What was fetched and written.
@@ -33,7 +35,23 @@ pub struct Restored {
     pub problems: Vec<Problem>,
 }
 
-/// Restores `paths` of a snapshot, or all of it, below `to`. `begun` is called with what the server says of the
+/// Where a restore writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The folder.
+    pub to: PathBuf,
+    /// Whether what is there stays as it is; else files of the same name are replaced.
+    pub keep: bool,
+}
+
+impl Place {
+    /// Where everything was when it was backed up, with what is there now as it is. Never fails.
+    pub fn original() -> Self {
+        Self { to: PathBuf::from("/"), keep: true }
+    }
+}
+
+/// Restores `paths` of a snapshot, or all of it, at `to`. `begun` is called with what the server says of the
 /// snapshot, so that progress knows how much there is.
 ///
 /// # Errors
@@ -44,28 +62,30 @@ pub async fn run(
     dir: &StateDir,
     snapshot: &str,
     paths: Vec<StoredPath>,
-    to: &Path,
+    to: &Place,
     begun: impl FnOnce(&SnapshotDetail),
 ) -> Result<Restored, AgentError> {
     let (state, key) = dir.activated()?;
     let paths = distinct(paths)?;
     let began_at = around.clock.now();
-    let connection = Arc::new(Connection::signed_in(&state.server, state.device, key, around)?);
+    let connection = Arc::new(Connection::of_device(dir, &state, key, around)?);
     let reading = Reading::begin(around, &connection, snapshot).await?;
     // ORDER: the folder is made only now that there is something to put in it.
-    let target = FolderTarget::open(to).map_err(AgentError::file("opening the folder", to))?;
+    let target = FolderTarget::open(&to.to).map_err(AgentError::file("opening the folder", &to.to))?;
+    let target = Arc::new(if to.keep { target.keeping() } else { target });
     begun(&reading.detail);
 
     let selection = if paths.is_empty() { Selection::Everything } else { Selection::Paths(paths.clone()) };
     let plan =
         Plan { root: reading.root, naming: reading.naming.clone(), selection, refs_max: reading.refs_max as usize };
     let cache = Arc::new(FileCache::read_only(&dir.cache_file(), state.device));
-    let ran = engine::restore::run(&context(around), &plan, reading.remote(), cache, Arc::new(target)).await;
+    let ran = engine::restore::run(&context(around), &plan, reading.remote(), cache, Arc::clone(&target) as _).await;
     reading.end().await;
     let problems = ran.map_err(AgentError::Run)?.problems;
     let took = around.clock.now().since(began_at);
     let totals = around.progress.totals();
-    Ok(Restored { snapshot: reading.snapshot, to: to.to_owned(), paths, took, totals, problems })
+    let (to, kept) = (to.to.clone(), target.kept());
+    Ok(Restored { snapshot: reading.snapshot, to, paths, kept, took, totals, problems })
 }
 
 /// The paths, each once. The root is the same as naming nothing.

@@ -23,7 +23,7 @@ const LETTERS_MIN: usize = 4;
 /// Not activated; the server refuses or cannot be reached.
 pub async fn list(around: &Around, dir: &StateDir) -> Result<Vec<SnapshotDetail>, AgentError> {
     let (state, key) = dir.activated()?;
-    let connection = Connection::signed_in(&state.server, state.device, key, around)?;
+    let connection = Connection::of_device(dir, &state, key, around)?;
     connection.snapshots().await.map_err(AgentError::Remote)
 }
 
@@ -44,7 +44,7 @@ pub struct Listed {
 /// As `list`; a snapshot or a path that is not there.
 pub async fn ls(around: &Around, dir: &StateDir, snapshot: &str, path: &StoredPath) -> Result<Listed, AgentError> {
     let (state, key) = dir.activated()?;
-    let connection = Arc::new(Connection::signed_in(&state.server, state.device, key, around)?);
+    let connection = Arc::new(Connection::of_device(dir, &state, key, around)?);
     let reading = Reading::begin(around, &connection, snapshot).await?;
     let cache = Arc::new(FileCache::read_only(&dir.cache_file(), state.device));
     let trees = TreeReader::new(reading.naming.clone(), reading.remote(), cache);

@@ -6,11 +6,12 @@ mod pending;
 mod private;
 
 use crate::error::AgentError;
-use base::DeviceId;
+use base::{Clock, DeviceId, Span};
 use data_encoding::HEXLOWER;
 use format::StoredPath;
 pub use key::DeviceKey;
 pub use pending::Pending;
+pub(crate) use private::zero;
 use private::{PrivateDir, damaged};
 use protocol::{Hex, Text};
 use rustix::fs::{FlockOperation, flock};
@@ -24,11 +25,18 @@ const KEY_FILE: &str = "device.key";
 const PENDING_FILE: &str = "pending.json";
 const PENDING_KEY_FILE: &str = "pending.key";
 const CACHE_FILE: &str = "trees.cache";
-/// The version that this build writes, and the only one that it reads.
-const VERSION: u32 = 1;
+const SESSION_LOCK: &str = "session.lock";
+const STATE_LOCK: &str = "state.lock";
+/// The version that this build writes.
+const VERSION: u32 = 2;
+/// The oldest that it reads: version 1 had no counter.
+const VERSION_OLDEST: u32 = 1;
+/// How long a command waits for another one that signs in with the same state.
+const TURN_SPAN: Span = Span::minutes(3);
+const TURN_STEP: Span = Span::ms(25);
 
 /// The state directory: there, private, and ours.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StateDir(PrivateDir);
 
 /// Who this computer is to its server.
@@ -44,8 +52,11 @@ pub struct State {
     pub user: String,
     /// The public half of the device's key.
     pub public_key: [u8; 32],
-    /// What is backed up when no folder is named.
+    /// What is backed up when no folder is named and the policy has none.
     pub folders: Vec<StoredPath>,
+    /// What the next session presents: whoever shows an older one is a copy of this computer. Absent in a state that
+    /// an older release has written.
+    pub counter: Option<Hex<56>>,
 }
 
 /// A server, and how it is known to be the right one.
@@ -89,8 +100,7 @@ impl StateDir {
     /// # Errors
     /// A file that others can read, or that is damaged: the sentence says what to do.
     pub fn load(&self) -> Result<Option<(State, DeviceKey)>, AgentError> {
-        let Some(bytes) = self.0.read(STATE_FILE)? else { return Ok(None) };
-        let state = parse(&bytes).map_err(|flaw| flaw.about(&self.0.join(STATE_FILE)))?;
+        let Some(state) = self.read_state()? else { return Ok(None) };
         let key = self.key_of(&state)?;
         Ok(Some((state, key)))
     }
@@ -108,7 +118,45 @@ impl StateDir {
     /// # Errors
     /// The disk is full or fails; the state is then as before.
     pub fn store(&self, state: &State) -> Result<(), AgentError> {
+        let _lock = self.wait_for(STATE_LOCK)?;
         self.0.replace(STATE_FILE, &render(state))
+    }
+
+    /// Changes the state, if it still is the one of this key; durable when this returns.
+    ///
+    /// # Errors
+    /// As `load` and `store`.
+    pub fn change(&self, public_key: &[u8; 32], change: impl FnOnce(&mut State)) -> Result<(), AgentError> {
+        // RACE: another command may have stored a counter or a new activation since the caller has looked.
+        let _lock = self.wait_for(STATE_LOCK)?;
+        let Some(mut state) = self.read_state()?.filter(|state| state.public_key == *public_key) else { return Ok(()) };
+        change(&mut state);
+        self.0.replace(STATE_FILE, &render(&state))
+    }
+
+    /// What the next session of this key presents.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub fn counter(&self, public_key: &[u8; 32]) -> Result<Option<Hex<56>>, AgentError> {
+        let state = self.read_state()?.filter(|state| state.public_key == *public_key);
+        Ok(state.and_then(|state| state.counter))
+    }
+
+    /// The turn to sign in: two commands at once must not look like two computers.
+    ///
+    /// # Errors
+    /// Another command has had it for minutes, or the lock file cannot be made.
+    pub async fn turn(&self, clock: &dyn Clock) -> Result<Lock, AgentError> {
+        let began_at = clock.now();
+        loop {
+            match self.lock(SESSION_LOCK, "a sign-in") {
+                Err(AgentError::Busy { .. }) if clock.now().since(began_at) < TURN_SPAN => {
+                    clock.sleep(TURN_STEP).await;
+                }
+                taken => return taken,
+            }
+        }
     }
 
     /// Makes a pending activation the device's state.
@@ -163,6 +211,53 @@ impl StateDir {
         }
     }
 
+    /// The bytes of one of the small files beside the state; `None` when it is not there.
+    ///
+    /// # Errors
+    /// A file that others can read, or that is too large.
+    pub fn read_beside(&self, file: &str) -> Result<Option<Vec<u8>>, AgentError> {
+        self.0.read(file)
+    }
+
+    /// Writes one of the small files beside the state; durable when this returns.
+    ///
+    /// # Errors
+    /// The disk is full or fails; the file is then as before.
+    pub fn keep_beside(&self, file: &str, bytes: &[u8]) -> Result<(), AgentError> {
+        self.0.replace(file, bytes)
+    }
+
+    /// Takes one of the files of this directory away, if it is there; durable when this returns.
+    ///
+    /// # Errors
+    /// `file_unusable`.
+    pub fn remove_beside(&self, file: &str) -> Result<(), AgentError> {
+        self.0.remove(file)?;
+        self.0.sync()
+    }
+
+    /// Overwrites a file (of a large one, the beginning) and takes it away, if it is there; durable when this returns.
+    /// A file system that keeps old blocks elsewhere (snapshots, flash) may have a copy all the same.
+    ///
+    /// # Errors
+    /// `file_unusable`.
+    pub fn erase_beside(&self, file: &str) -> Result<(), AgentError> {
+        self.0.overwrite(file)?;
+        self.remove_beside(file)
+    }
+
+    fn wait_for(&self, file: &str) -> Result<Lock, AgentError> {
+        let path = self.0.join(file);
+        let lock = self.0.open_lock(file)?;
+        flock(&lock, FlockOperation::LockExclusive).map_err(|error| AgentError::file("locking", path)(error.into()))?;
+        Ok(Lock(lock))
+    }
+
+    fn read_state(&self) -> Result<Option<State>, AgentError> {
+        let Some(bytes) = self.0.read(STATE_FILE)? else { return Ok(None) };
+        parse(&bytes).map(Some).map_err(|flaw| flaw.about(&self.0.join(STATE_FILE)))
+    }
+
     fn key_of(&self, state: &State) -> Result<DeviceKey, AgentError> {
         let fits = |key: &DeviceKey| key.public() == state.public_key;
         let stored = self.0.read(KEY_FILE)?.and_then(|bytes| DeviceKey::from_pkcs8(&bytes));
@@ -189,6 +284,8 @@ struct StateFile {
     user: String,
     public_key: Hex<32>,
     folders: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counter: Option<Hex<56>>,
 }
 
 /// The version alone: a later version may have other fields.
@@ -222,7 +319,8 @@ impl Flaw {
         match self {
             Flaw::Damaged(what) => damaged(path, &what),
             Flaw::Version(version) => {
-                let sentence = format!("{} has version {version}, and this program reads {VERSION}", path.display());
+                let sentence =
+                    format!("{} has version {version}, and this program reads up to {VERSION}", path.display());
                 let advice = "install the release that wrote it, or activate again";
                 AgentError::state("state_version", format!("{sentence}: {advice}"))
             }
@@ -233,7 +331,7 @@ impl Flaw {
 fn parse(bytes: &[u8]) -> Result<State, Flaw> {
     let json = |error: serde_json::Error| Flaw::Damaged(error.to_string());
     let found: VersionOnly = serde_json::from_slice(bytes).map_err(json)?;
-    if found.version != VERSION {
+    if !(VERSION_OLDEST..=VERSION).contains(&found.version) {
         return Err(Flaw::Version(found.version));
     }
     let file: StateFile = serde_json::from_slice(bytes).map_err(json)?;
@@ -254,6 +352,7 @@ fn parse(bytes: &[u8]) -> Result<State, Flaw> {
         user: file.user,
         public_key: file.public_key.0,
         folders,
+        counter: file.counter,
     })
 }
 
@@ -270,6 +369,7 @@ fn render(state: &State) -> Vec<u8> {
         user: state.user.clone(),
         public_key: Hex(state.public_key),
         folders: state.folders.iter().map(|folder| protocol::path_to_text(folder.as_bytes())).collect(),
+        counter: state.counter,
     };
     let mut bytes = serde_json::to_vec_pretty(&file).expect("a struct of texts and numbers is always JSON");
     bytes.push(b'\n');

@@ -1,27 +1,67 @@
 //! `holdfast status`: what this computer knows of itself, and what the server says of it.
-//! Refuses to fail because the server does: its "no" is part of the status.
+//! Refuses to fail because the server does, or because this computer is no device yet: that is the status.
 
 use crate::error::AgentError;
+use crate::last::{self, Last};
+use crate::policy::{self, Known};
 use crate::remote::{Around, Connection};
 use crate::state::{State, StateDir};
+use crate::unattended::{self, Record};
+use crate::wipe::{self, Wiped};
 use protocol::agent::status::DeviceReply;
 
 /// Where this computer stands.
 #[derive(Debug)]
 pub struct Status {
+    /// The device that it is; absent before the first activation.
+    pub device: Option<Device>,
+    /// How an activation without a person stands, if one was begun.
+    pub unattended: Option<Record>,
+    /// That an order to erase was carried out here, if one was.
+    pub wiped: Option<Wiped>,
+    /// What happened last.
+    pub last: Last,
+}
+
+/// A device, from both sides.
+#[derive(Debug)]
+pub struct Device {
     /// What is kept here.
     pub state: State,
     /// What the server says, or why it says nothing.
-    pub device: Result<DeviceReply, AgentError>,
+    pub said: Result<DeviceReply, AgentError>,
+    /// The policy, the one of last time where the server does not say it.
+    pub policy: Option<Known>,
 }
 
 /// Looks at the state and asks the server.
 ///
 /// # Errors
-/// Not activated, or the state cannot be used.
+/// The state cannot be used.
 pub async fn look(around: &Around, dir: &StateDir) -> Result<Status, AgentError> {
-    let (state, key) = dir.activated()?;
-    let connection = Connection::signed_in(&state.server, state.device, key, around)?;
-    let device = connection.device().await.map_err(AgentError::Remote);
-    Ok(Status { state, device })
+    let device = match dir.load()? {
+        None => None,
+        Some((state, key)) => {
+            let connection = Connection::of_device(dir, &state, key, around)?;
+            let said = connection.device().await.map_err(AgentError::Remote);
+            // Not only when the revision has grown: how much of the quota is used is no part of that.
+            let policy = match &said {
+                Ok(_) => policy::fetch(around, dir, &state, &connection).await.ok(),
+                Err(_) => policy::kept(dir, state.device),
+            };
+            Some(Device { state, said, policy })
+        }
+    };
+    Ok(Status { device, unattended: unattended::look(dir), wiped: wipe::look(dir), last: last::look(dir) })
+}
+
+impl Status {
+    /// Whether the server has ordered this device to erase what it keeps. Never fails.
+    pub fn is_to_wipe(&self) -> bool {
+        let Some(Device { said, .. }) = &self.device else { return false };
+        match said {
+            Ok(device) => device.orders.iter().any(|order| order == wipe::ORDER),
+            Err(error) => error.code() == wipe::DECOMMISSIONING,
+        }
+    }
 }

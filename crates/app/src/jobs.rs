@@ -4,7 +4,7 @@
 mod purge;
 mod sweep;
 
-use crate::{App, AppError, campaigns};
+use crate::{App, AppError, campaigns, mail};
 use base::{Span, Timestamp};
 use futures::future::BoxFuture;
 use std::future::Future;
@@ -27,7 +27,7 @@ struct Job {
 }
 
 /// Every job.
-const JOBS: [Job; 3] = [
+const JOBS: [Job; 4] = [
     Job { name: "campaigns", every: Span::seconds(1), tick: |app| Box::pin(campaigns::tick(app)) },
     Job { name: "mail", every: Span::seconds(5), tick: |app| Box::pin(mail::tick(app)) },
     Job { name: "purge", every: Span::minutes(1), tick: |app| Box::pin(purge::tick(app)) },

@@ -150,6 +150,16 @@ pub trait SourceFile: Send {
 
 /// Where a restore writes. Every call may be made from any thread. Nothing is ever written through a symbolic link.
 pub trait Target: Send + Sync + 'static {
+    /// Whether what has an entry's name already is to stay as it is, and the entry is passed over. Never fails.
+    fn keeps_what_is_there(&self) -> bool {
+        false
+    }
+
+    /// Whether something has this name. Asked only where `keeps_what_is_there`. Never fails.
+    fn is_there(&self, _path: &StoredPath) -> bool {
+        false
+    }
+
     /// Makes a directory, if it is not there, readable and writable for its owner until `finish`.
     ///
     /// # Errors

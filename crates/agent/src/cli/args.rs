@@ -1,10 +1,10 @@
 //! What can be written on the command line. The help texts here are the short form of docs/cli.md.
 //! Refuses passwords: other people on the computer can read the arguments of a program.
 
-use base::DeviceId;
+use crate::unattended::{choice_from, restore_from};
+use base::Span;
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand};
-use protocol::Text;
-use protocol::agent::activation::Choice;
+use protocol::agent::activation::{Choice, Restore};
 use std::path::PathBuf;
 
 /// Backs up this computer's folders to a Holdfast server, and restores them.
@@ -18,7 +18,8 @@ pub(super) struct Args {
 }
 
 const EXITS: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with problems at entries,\n\
-                     4 refused by the server, 5 no answer from the server, 6 damaged bytes";
+                     4 refused by the server, 5 no answer from the server, 6 damaged bytes,\n\
+                     7 a device has to be chosen, 8 waits for an admin";
 
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Common options")]
@@ -39,23 +40,51 @@ pub(super) struct Common {
     /// Say on stderr what is being done
     #[arg(long, short, global = true)]
     pub verbose: bool,
-    /// How long to go on asking a server that does not answer
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 120)]
-    pub patience: u64,
+    /// How long to go on asking a server that does not answer [default: 120;
+    /// an unattended activation: for ever]
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub patience: Option<u64>,
+}
+
+impl Common {
+    /// How long one request is tried. Never fails.
+    pub fn request_patience(&self) -> Span {
+        Span::seconds(self.patience.unwrap_or(120))
+    }
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Make this computer a device of a server, or bring it back
     Activate(Activate),
+    /// Activate without a person, with what an installer has left
+    Unattended(Unattended),
     /// Back up folders as one snapshot
     Backup {
-        /// What to back up [default: the folders chosen at activation, or backed up first]
+        /// What to back up [default: the folders of the policy, else those chosen at activation]
         #[arg(value_name = "FOLDER")]
         folders: Vec<PathBuf>,
     },
-    /// Show where this computer stands
+    /// Show where this computer stands, and what to do
     Status,
+    /// Show what this computer is to do, and who says so
+    Policy,
+    /// List the folders of the backup, and change them where that is allowed
+    Folders {
+        #[command(subcommand)]
+        verb: Option<FolderVerb>,
+    },
+    /// Show the settings of the backup, and change them where that is allowed
+    Settings {
+        #[command(subcommand)]
+        verb: Option<SettingVerb>,
+    },
+    /// Write a file for whoever helps, without keys and tokens
+    SupportBundle {
+        /// The file; it must not be there yet
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// List the snapshots of this computer, newest first
     Snapshots,
     /// List what is in a folder of a snapshot
@@ -75,11 +104,98 @@ pub(super) enum Command {
         /// Where to; made when it is not there
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
+        /// Leave what is there already as it is, instead of replacing files
+        #[arg(long)]
+        keep: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum FolderVerb {
+    /// List them, with who says so
+    List,
+    /// Add a folder of your own
+    Add {
+        /// The folder; variables such as ${home} may be used
+        path: String,
+        /// Back up only what matches; may be given several times
+        #[arg(long, value_name = "PATTERN")]
+        include: Vec<String>,
+        /// Leave out what matches; may be given several times
+        #[arg(long, value_name = "PATTERN")]
+        exclude: Vec<String>,
+    },
+    /// Remove a folder of your own; what is backed up of it is kept
+    Remove {
+        /// Its path or its name
+        folder: String,
+    },
+    /// Take a folder of the profile out of this computer's backup
+    Unlink {
+        /// Its path or its name
+        folder: String,
+    },
+    /// Take it back in
+    Link {
+        /// Its path or its name
+        folder: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SettingVerb {
+    /// Show them, with who says so
+    Show,
+    /// Set one
+    Set {
+        /// Its name, such as `interval`
+        key: String,
+        /// The value, such as `4h`
+        value: String,
+    },
+    /// Take one back to what the profile says
+    Reset {
+        /// Its name
+        key: String,
     },
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("unattended_pin").args(["ca", "fingerprint"]))]
+pub(super) struct Unattended {
+    /// The server's address
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// The certificate (PEM) of the authority that issued the server's certificate
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// The SHA-256 of the server's certificate or its authority's
+    #[arg(long, value_name = "SHA256")]
+    pub fingerprint: Option<String>,
+    /// Whose device it is to be [default: the server finds that out]
+    #[arg(long, value_name = "E")]
+    pub email: Option<String>,
+    /// A file with the deployment token on its first line
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Which record to become: `auto`, `add`, or a device's name
+    #[arg(long, value_name = "auto|add|DEVICE", value_parser = choice_from)]
+    pub choice: Option<Choice>,
+    /// What to bring back: `none`, `data`, `settings` or `all`
+    #[arg(long, value_name = "WHAT", value_parser = restore_from)]
+    pub restore: Option<Restore>,
+    /// The environment file [default: /etc/holdfast/activate.env, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// The file of an older installer
+    /// [default: ~/.config/holdfast/legacy.cfg, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub legacy_file: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
 #[command(group = ArgGroup::new("pin").args(["ca", "fingerprint"]))]
+#[command(group = ArgGroup::new("proof").args(["password_file", "ticket", "ticket_file", "token_file", "old_key"]))]
 pub(super) struct Activate {
     /// The server's address, such as backup.example.com:8471 [default: the one of last time]
     #[arg(long, value_name = "URL")]
@@ -100,20 +216,36 @@ pub(super) struct Activate {
     #[arg(long = "folder", value_name = "DIR")]
     pub folders: Vec<PathBuf>,
     /// Which record to become: `auto` (the server decides), `add` (a new one), or a device's name
-    #[arg(long, value_name = "auto|add|DEVICE", default_value = "auto", value_parser = choice)]
-    pub choice: Choice,
+    /// [default: asked, where the server leaves a choice]
+    #[arg(long, value_name = "auto|add|DEVICE", value_parser = choice_from)]
+    pub choice: Option<Choice>,
+    /// What to bring back to this computer: `none`, `data`, `settings` or `all`
+    #[arg(long, value_name = "WHAT", value_parser = restore_from)]
+    pub restore: Option<Restore>,
+    /// Prove with the one-time code that your admin gave you; it is asked on the terminal
+    #[arg(long)]
+    pub ticket: bool,
+    /// A file with the one-time code on its first line
+    #[arg(long, value_name = "FILE")]
+    pub ticket_file: Option<PathBuf>,
+    /// A file with an installer's deployment token on its first line
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Come back with the key that this computer has, without a password
-    #[arg(long, conflicts_with_all = ["email", "password_file", "choice"])]
+    #[arg(long, conflicts_with_all = ["email", "choice"])]
     pub old_key: bool,
+    /// When an admin has to approve, wait for that
+    #[arg(long)]
+    pub wait: bool,
+    /// Ask nobody, and go on until the server's answer is final, as `holdfast unattended`
+    #[arg(long, conflicts_with_all = ["password_file", "ticket", "ticket_file", "old_key", "wait", "folders"])]
+    pub unattended: bool,
 }
 
-fn choice(text: &str) -> Result<Choice, String> {
-    match text {
-        "auto" => Ok(Choice::Auto),
-        "add" => Ok(Choice::Add),
-        device => match device.parse::<DeviceId>() {
-            Ok(device) => Ok(Choice::Replace { device: Text(device) }),
-            Err(error) => Err(format!("neither auto nor add, and {error}")),
-        },
+impl Activate {
+    /// The same for `holdfast unattended`. Never fails.
+    pub fn into_unattended(self) -> Unattended {
+        let Activate { server, email, ca, fingerprint, choice, restore, token_file, .. } = self;
+        Unattended { server, ca, fingerprint, email, token_file, choice, restore, env_file: None, legacy_file: None }
     }
 }

@@ -2,17 +2,16 @@
 //! Refuses to report anything: what it cannot look at is for the backup itself to tell.
 
 use super::meter::Goal;
-use crate::files::FolderSource;
+use crate::files::{FilteredSource, FolderSource, Selection};
 use engine::{EntryKind, Source};
-use format::StoredPath;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Counts files and bytes below the folders until it is done or `stop` is set. Blocks. Never fails.
-pub(super) fn count(folders: Vec<StoredPath>, stop: &Arc<AtomicBool>) -> Option<Goal> {
-    let source = FolderSource::whole().ok()?;
+pub(super) fn count(selection: &Arc<Selection>, stop: &Arc<AtomicBool>) -> Option<Goal> {
+    let source = FilteredSource::new(FolderSource::whole().ok()?, Arc::clone(selection));
     let mut goal = Goal { files: 0, bytes: 0 };
-    let mut open = folders;
+    let mut open = selection.folders();
     while let Some(folder) = open.pop() {
         if stop.load(Ordering::Relaxed) {
             return None;

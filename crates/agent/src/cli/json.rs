@@ -1,14 +1,14 @@
 //! What `--json` writes: one object, one line. Its fields are a promise (docs/cli.md, "JSON").
 //! Refuses to show the root of a snapshot, which is a key to its contents.
 
+mod control;
+
 use super::Report;
-use crate::activation::Activated;
 use crate::backup::BackedUp;
 use crate::error::AgentError;
 use crate::folders::path_text;
 use crate::restore::Restored;
 use crate::snapshots::Listed;
-use crate::status::Status;
 use engine::Problem;
 use format::{Entry, EntryBody};
 use protocol::agent::run::SnapshotDetail;
@@ -18,9 +18,19 @@ use serde_json::{Map, Value, json};
 /// The answer of a command.
 pub(super) fn report(report: &Report) -> String {
     line(&match report {
-        Report::Activated(done) => activated(done),
+        Report::Activated(done) => control::activated(done),
+        Report::InService(ended) => control::in_service(ended),
+        Report::Question(question) => control::question(question),
+        Report::Waiting(waiting) => control::waiting(waiting),
         Report::BackedUp(done) => backed_up(done),
-        Report::Status(status) => self::status(status),
+        Report::Status(status) => control::status(status),
+        Report::Policy(known) | Report::Folders(known) | Report::Settings(known) => control::policy(known),
+        Report::Support(bundle) => json!({
+            "file": path_to_text(bundle.file.as_os_str().as_encoded_bytes()),
+            "bytes": bundle.bytes,
+            "parts": bundle.parts.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        }),
+        Report::Wiped(wiped) => json!({ "wiped": wiped }),
         Report::Snapshots(all) => json!({ "snapshots": all.iter().map(snapshot).collect::<Vec<_>>() }),
         Report::Listed(listed) => self::listed(listed),
         Report::Restored(done) => restored(done),
@@ -36,26 +46,13 @@ fn line(value: &Value) -> String {
     format!("{value}\n")
 }
 
+/// A "no", as one value.
 fn no(error: &AgentError) -> Value {
     json!({ "code": error.code(), "sentence": error.sentence(), "kind": error.kind().word() })
 }
 
-fn activated(done: &Activated) -> Value {
-    let Activated { state, reply } = done;
-    json!({
-        "server": state.server.url,
-        "device": state.device.to_string(),
-        "epoch": state.epoch,
-        "user": state.user,
-        "rights": reply.rights,
-        "outcome": reply.outcome,
-        "folders": state.folders.iter().map(path_text).collect::<Vec<_>>(),
-        "snapshot": reply.snapshot.as_ref().map(snapshot),
-    })
-}
-
 fn backed_up(done: &BackedUp) -> Value {
-    let BackedUp { run, parent, folders, began_at, took, outcome, totals } = done;
+    let BackedUp { run, parent, folders, began_at, took, outcome, totals, excluded, policy_revision } = done;
     let here = |problem: &Problem| problem_at(problem, &path_text(&problem.path));
     json!({
         "snapshot": outcome.snapshot.to_string(),
@@ -79,13 +76,15 @@ fn backed_up(done: &BackedUp) -> Value {
         "chunks_new": outcome.committed.chunks_new,
         "packs": outcome.committed.packs,
         "bytes_received": outcome.committed.bytes_received,
+        "excluded": excluded,
+        "policy_revision": policy_revision,
         "problem_count": totals.problems,
         "problems": outcome.problems.iter().map(here).collect::<Vec<_>>(),
     })
 }
 
 fn restored(done: &Restored) -> Value {
-    let Restored { snapshot, to, paths, took, totals, problems } = done;
+    let Restored { snapshot, to, paths, kept, took, totals, problems } = done;
     // Problems are named by where they are below the folder of the restore.
     let below = |problem: &Problem| problem_at(problem, &path_to_text(problem.path.as_bytes()));
     json!({
@@ -93,6 +92,7 @@ fn restored(done: &Restored) -> Value {
         "to": path_to_text(to.as_os_str().as_encoded_bytes()),
         "paths": paths.iter().map(path_text).collect::<Vec<_>>(),
         "elapsed_ms": took.as_ms(),
+        "kept": kept,
         "files": totals.files_seen,
         "bytes_written": totals.bytes_written,
         "bytes_fetched": totals.bytes_fetched,
@@ -104,29 +104,6 @@ fn restored(done: &Restored) -> Value {
 
 fn problem_at(problem: &Problem, path: &str) -> Value {
     json!({ "path": path, "code": problem.code, "sentence": problem.sentence })
-}
-
-fn status(status: &Status) -> Value {
-    let Status { state, device } = status;
-    let mut value = json!({
-        "server": state.server.url,
-        "device": state.device.to_string(),
-        "epoch": state.epoch,
-        "user": state.user,
-        "folders": state.folders.iter().map(path_text).collect::<Vec<_>>(),
-    });
-    match device {
-        Ok(device) => {
-            value["name"] = json!(device.name);
-            value["state"] = json!(device.state);
-            value["rights"] = json!(device.rights);
-            value["snapshots"] = json!(device.snapshots);
-            value["snapshot"] = json!(device.snapshot.as_ref().map(snapshot));
-            value["server_now_ms"] = json!(device.now_ms);
-        }
-        Err(error) => value["error"] = no(error),
-    }
-    value
 }
 
 fn snapshot(detail: &SnapshotDetail) -> Value {

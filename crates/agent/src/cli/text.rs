@@ -1,19 +1,24 @@
 //! What a person reads at the end of a command: short, aligned, within 80 columns.
 //! Refuses control characters: names from a disk may not move the cursor.
 
+mod activation;
+mod policy;
+mod status;
+
 use super::Report;
-use crate::activation::Activated;
 use crate::backup::BackedUp;
 use crate::error::AgentError;
 use crate::restore::Restored;
 use crate::snapshots::Listed;
-use crate::status::Status;
+use crate::support::Bundle;
 use base::{Bytes, Count};
 use engine::Problem;
 use format::{Entry, EntryBody, Meta, StoredPath};
 use jiff::tz::TimeZone;
 use protocol::agent::run::SnapshotDetail;
 use std::fmt::Write as _;
+
+pub(super) use activation::{choice_prompt, not_yet, question, waiting};
 
 const COLUMNS: usize = 80;
 /// Problems that are written out; the others are counted.
@@ -22,9 +27,17 @@ const PROBLEMS_SHOWN_MAX: usize = 10;
 /// The answer of a command. Times are those of `zone`.
 pub(super) fn report(report: &Report, zone: &TimeZone) -> String {
     match report {
-        Report::Activated(done) => activated(done, zone),
+        Report::Activated(done) => activation::activated(done, zone),
+        Report::InService(ended) => activation::in_service(ended),
+        Report::Question(question) => activation::unanswered(question, zone),
+        Report::Waiting(waiting) => activation::waiting(waiting),
         Report::BackedUp(done) => backed_up(done),
-        Report::Status(status) => self::status(status, zone),
+        Report::Status(status) => status::status(status, zone),
+        Report::Policy(known) => policy::whole(known, zone),
+        Report::Folders(known) => policy::folders(known, zone),
+        Report::Settings(known) => policy::settings(known, zone),
+        Report::Support(bundle) => support(bundle),
+        Report::Wiped(wiped) => status::wiped(wiped),
         Report::Snapshots(all) => snapshots(all, zone),
         Report::Listed(listed) => self::listed(listed, zone),
         Report::Restored(done) => restored(done),
@@ -36,24 +49,6 @@ pub(super) fn error(error: &AgentError) -> String {
     wrapped(&format!("holdfast: {} ({})", printable(&error.sentence()), printable(error.code())), 0, 2)
 }
 
-fn activated(done: &Activated, zone: &TimeZone) -> String {
-    let Activated { state, reply } = done;
-    let mut text = "This computer is activated.\n\n".to_owned();
-    row(&mut text, "server", &printable(&state.server.url));
-    row(&mut text, "device", &format!("{} ({})", state.device, printable(&reply.outcome)));
-    row(&mut text, "user", &printable(&state.user));
-    row(&mut text, "rights", &words(&reply.rights));
-    folders(&mut text, state.folders.iter());
-    match &reply.snapshot {
-        Some(snapshot) => {
-            row(&mut text, "snapshot", &format!("{} of {}", snapshot.snapshot.0, when(snapshot.committed_at_ms, zone)));
-            row(&mut text, "", "the next backup goes on from it");
-        }
-        None => row(&mut text, "snapshot", "none yet: run `holdfast backup`"),
-    }
-    text
-}
-
 fn backed_up(done: &BackedUp) -> String {
     let BackedUp { outcome, totals, took, .. } = done;
     let committed = &outcome.committed;
@@ -63,6 +58,9 @@ fn backed_up(done: &BackedUp) -> String {
     let (packs, chunks) = (counted(committed.packs, "pack"), counted(committed.chunks_new, "new chunk"));
     row(&mut text, "sent", &format!("{} ({packs}, {chunks})", Bytes(totals.bytes_sent)));
     let tree = &outcome.totals;
+    if done.excluded > 0 {
+        row(&mut text, "left out", &counted_entries(done.excluded));
+    }
     row(&mut text, "holds", &format!("{} entries, {} files, {}", tree.entries, tree.files, tree.bytes));
     row(&mut text, "time", &took.to_string());
     let missing = "these entries are missing from it, or incomplete in it";
@@ -75,41 +73,23 @@ fn restored(done: &Restored) -> String {
     let mut text = format!("Snapshot {snapshot} is restored.\n\n");
     row(&mut text, "to", &printable(&to.to_string_lossy()));
     row(&mut text, "files", &format!("{} ({})", Count(totals.files_seen), Bytes(totals.bytes_written)));
+    if done.kept > 0 {
+        let kept = format!("{} left as they are: something has their name", counted_entries(done.kept));
+        row(&mut text, "kept", &kept);
+    }
     row(&mut text, "fetched", &Bytes(totals.bytes_fetched).to_string());
     row(&mut text, "time", &took.to_string());
     problems(&mut text, totals.problems, listed, "these entries are missing, or not as they were", "");
     text
 }
 
-fn status(status: &Status, zone: &TimeZone) -> String {
-    let Status { state, device } = status;
-    let mut text = String::new();
-    row(&mut text, "server", &printable(&state.server.url));
-    let name = device.as_ref().map(|device| format!(" ({})", printable(&device.name))).unwrap_or_default();
-    row(&mut text, "device", &format!("{}{name}", state.device));
-    row(&mut text, "user", &printable(&state.user));
-    folders(&mut text, state.folders.iter());
-    match device {
-        Ok(device) => {
-            row(&mut text, "state", &format!("{}, {} rights", words(&device.state), words(&device.rights)));
-            row(&mut text, "snapshots", &Count(device.snapshots).to_string());
-            if let Some(snapshot) = &device.snapshot {
-                row(
-                    &mut text,
-                    "newest",
-                    &format!("{} of {}", snapshot.snapshot.0, when(snapshot.committed_at_ms, zone)),
-                );
-                let problems = counted(snapshot.problems, "problem");
-                let (files, bytes) = (Count(snapshot.totals.files), Bytes(snapshot.totals.bytes));
-                row(&mut text, "", &format!("{files} files, {bytes}, {problems}"));
-            }
-        }
-        Err(error) => {
-            let sentence = format!("{} ({})", printable(&error.sentence()), printable(error.code()));
-            let body = wrapped(&sentence, NAME_COLUMNS, NAME_COLUMNS);
-            row(&mut text, "state", body.trim());
-        }
+fn support(bundle: &Bundle) -> String {
+    let file = printable(&bundle.file.to_string_lossy());
+    let mut text = format!("Written to {file} ({}). It holds no key and no token:\n\n", Bytes(bundle.bytes));
+    for (name, what) in &bundle.parts {
+        row(&mut text, name, what);
     }
+    text.push_str("\nRead it before you give it away: it names this computer, its user and its folders.\n");
     text
 }
 
@@ -232,6 +212,17 @@ fn counted(count: u64, what: &str) -> String {
         1 => format!("1 {what}"),
         count => format!("{} {what}s", Count(count)),
     }
+}
+
+/// `1 entry`, `32 entries`.
+fn counted_entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", Count(count)) }
+}
+
+/// A row whose value is a sentence, wrapped.
+fn sentence(text: &mut String, name: &str, value: &str) {
+    let body = wrapped(value, NAME_COLUMNS, NAME_COLUMNS);
+    row(text, name, body.trim());
 }
 
 /// A word of the wire for a person: `append_only` is `append only`.

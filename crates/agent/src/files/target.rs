@@ -16,10 +16,12 @@ use rustix::fs::{
     unlinkat,
 };
 use rustix::io::{Errno, pwrite};
+use std::collections::HashSet;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A directory into which entries are restored.
 #[derive(Debug)]
@@ -27,6 +29,15 @@ pub struct FolderTarget {
     root: Beneath,
     parts: Parts,
     wardrobe: Wardrobe,
+    /// Where what is there stays as it is.
+    keeping: Option<Keeping>,
+}
+
+/// What a restore has passed over, and which folders it has made itself.
+#[derive(Debug, Default)]
+struct Keeping {
+    kept: AtomicU64,
+    made: Mutex<HashSet<StoredPath>>,
 }
 
 impl FolderTarget {
@@ -38,7 +49,18 @@ impl FolderTarget {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = Beneath::new(openat(CWD, root, flags, Mode::empty())?);
-        Ok(Self { root, parts: Parts::default(), wardrobe: Wardrobe::of_this_process() })
+        Ok(Self { root, parts: Parts::default(), wardrobe: Wardrobe::of_this_process(), keeping: None })
+    }
+
+    /// The same, leaving everything that is there as it is: files, and the metadata of folders. Never fails.
+    pub fn keeping(mut self) -> Self {
+        self.keeping = Some(Keeping::default());
+        self
+    }
+
+    /// How many entries were passed over, because something had their name. Never fails.
+    pub fn kept(&self) -> u64 {
+        self.keeping.as_ref().map_or(0, |keeping| keeping.kept.load(Ordering::Relaxed))
     }
 
     /// The open part of `path`: the one that this restore made, or a fresh one.
@@ -112,19 +134,36 @@ impl FolderTarget {
 }
 
 impl Target for FolderTarget {
+    fn keeps_what_is_there(&self) -> bool {
+        self.keeping.is_some()
+    }
+
+    fn is_there(&self, path: &StoredPath) -> bool {
+        let is_there = self.root.with_parent(path, |dir, name| meta::stat_at(dir, name)).is_ok();
+        if let Some(keeping) = self.keeping.as_ref().filter(|_| is_there) {
+            keeping.kept.fetch_add(1, Ordering::Relaxed);
+        }
+        is_there
+    }
+
     fn make_directory(&self, path: &StoredPath) -> Result<(), TargetError> {
         if path.is_root() {
             return Ok(());
         }
         match self.root.with_parent(path, |dir, name| mkdirat(dir, name, Mode::from_raw_mode(0o700))) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                if let Some(keeping) = &self.keeping {
+                    keeping.made.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
+                }
+                Ok(())
+            }
             Err(Errno::EXIST) => {
                 let there = self.root.with_parent(path, |dir, name| meta::stat_at(dir, name));
                 let stat = there.map_err(target_error("making the folder"))?;
                 if stat.kind != EntryKind::Directory {
                     return Err(TargetError::InTheWay);
                 }
-                if stat.mode & 0o700 == 0o700 {
+                if stat.mode & 0o700 == 0o700 || self.keeping.is_some() {
                     return Ok(());
                 }
                 let mode = Mode::from_raw_mode(u32::from(stat.mode) | 0o700);
@@ -200,8 +239,12 @@ impl Target for FolderTarget {
     }
 
     fn finish_directory(&self, path: &StoredPath, meta: &Meta) -> Result<Vec<TargetError>, TargetError> {
+        let is_kept = self
+            .keeping
+            .as_ref()
+            .is_some_and(|keeping| !keeping.made.lock().unwrap_or_else(PoisonError::into_inner).contains(path));
         // The folder that the person named keeps what they gave it.
-        if path.is_root() {
+        if path.is_root() || is_kept {
             return Ok(Vec::new());
         }
         let opened = self.root.open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK);

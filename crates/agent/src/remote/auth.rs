@@ -4,9 +4,10 @@
 use super::http::{Call, Http};
 use super::retry::{Failed, Retry};
 use super::wire;
-use crate::state::DeviceKey;
+use crate::error::AgentError;
+use crate::state::{DeviceKey, StateDir};
 use base::{DeviceId, Span, Timestamp};
-use engine::Progress;
+use engine::{Progress, RemoteError};
 use protocol::agent::session::{ChallengeReply, ChallengeRequest, SessionReply, SessionRequest, signed_bytes};
 use protocol::{Hex, Text};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use tokio::sync::Mutex;
 pub(super) struct Auth {
     device: DeviceId,
     key: DeviceKey,
+    /// Where the counter of this device is kept between sessions.
+    counted_in: Option<StateDir>,
     /// Held while a session is opened: whoever comes in between waits for that one.
     token: Mutex<Option<Token>>,
 }
@@ -28,7 +31,12 @@ struct Token {
 impl Auth {
     /// For the device with this key. Never fails.
     pub fn new(device: DeviceId, key: DeviceKey) -> Self {
-        Self { device, key, token: Mutex::new(None) }
+        Self { device, key, counted_in: None, token: Mutex::new(None) }
+    }
+
+    /// The same, with the counter that is kept in `dir`. Never fails.
+    pub fn counted_in(self, dir: StateDir) -> Self {
+        Self { counted_in: Some(dir), ..self }
     }
 
     /// A token that is good now.
@@ -41,7 +49,7 @@ impl Auth {
             return Ok(Arc::clone(&token.bearer));
         }
         let asked_at = retry.clock.now();
-        let reply = self.sign_in(http, meter).await?;
+        let reply = self.sign_in(http, retry, meter).await?;
         // A tenth is left for the way and for clocks that do not go alike.
         let renew_at = asked_at + Span::ms(reply.expires_in_ms / 10 * 9);
         let bearer: Arc<str> = reply.token.into();
@@ -57,12 +65,30 @@ impl Auth {
         }
     }
 
-    async fn sign_in(&self, http: &Http, meter: &Arc<Progress>) -> Result<SessionReply, Failed> {
+    async fn sign_in(&self, http: &Http, retry: &Retry, meter: &Arc<Progress>) -> Result<SessionReply, Failed> {
+        let Some(dir) = &self.counted_in else { return self.exchange(http, meter, None).await };
+        let public_key = self.key.public();
+        // Whoever signs in beside us with the same state takes the next counter, not the same one.
+        let _turn = dir.turn(&*retry.clock).await.map_err(|error| here(&error))?;
+        let counter = dir.counter(&public_key).map_err(|error| here(&error))?;
+        let reply = self.exchange(http, meter, counter).await?;
+        // ORDER: the counter is durable before the token is used, or a power cut would make this computer look like
+        // a copy of itself.
+        dir.change(&public_key, |state| state.counter = Some(reply.counter)).map_err(|error| here(&error))?;
+        Ok(reply)
+    }
+
+    async fn exchange(
+        &self,
+        http: &Http,
+        meter: &Arc<Progress>,
+        counter: Option<Hex<56>>,
+    ) -> Result<SessionReply, Failed> {
         let device = Text(self.device);
         let call = wire::post("/v1/sessions/challenge", &ChallengeRequest { device });
         let ChallengeReply { challenge, .. } = exchange(http, &call, meter).await?;
         let signature = Hex(self.key.sign(&signed_bytes(self.device, &challenge.0)));
-        let call = wire::post("/v1/sessions", &SessionRequest { device, challenge, signature, counter: None });
+        let call = wire::post("/v1/sessions", &SessionRequest { device, challenge, signature, counter });
         exchange(http, &call, meter).await.map_err(|mut failed| {
             // The answer to a challenge was lost, or came late: with another one it may come through.
             if matches!(failed.error.code.as_str(), "challenge_used" | "challenge_expired") {
@@ -71,6 +97,12 @@ impl Auth {
             failed
         })
     }
+}
+
+/// What is wrong on this computer, as what ends a request.
+fn here(error: &AgentError) -> Failed {
+    let (code, sentence, kind) = (error.code().to_owned(), error.sentence(), error.kind());
+    Failed::for_good(RemoteError { code, sentence, kind })
 }
 
 async fn exchange<T: serde::de::DeserializeOwned>(

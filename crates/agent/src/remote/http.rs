@@ -14,7 +14,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Client, Method, Response, StatusCode, Url};
 use std::convert::Infallible;
 use std::error::Error as StdError;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long an idle connection is kept: less than the server does, so as not to write into one that it closes.
@@ -35,6 +35,8 @@ pub(super) struct Http {
     /// What people call the server: its name, and the port where it is not the usual one.
     server: String,
     refused: Refused,
+    /// Of the last "no".
+    asked_to_wait: Mutex<Option<Span>>,
 }
 
 /// One request; cheap to clone and to repeat.
@@ -77,12 +79,23 @@ impl Http {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| AgentError::usage("url_invalid", error.to_string()))?;
-        Ok(Self { client, base: url.as_str().trim_end_matches('/').to_owned(), server, refused })
+        Ok(Self {
+            client,
+            base: url.as_str().trim_end_matches('/').to_owned(),
+            server,
+            refused,
+            asked_to_wait: Mutex::default(),
+        })
     }
 
     /// Takes out what the last refused certificate said of itself. Never fails.
     pub fn take_stranger(&self) -> Option<Stranger> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// How long the server has asked to wait, in its last "no". Never fails.
+    pub fn asked_to_wait(&self) -> Option<Span> {
+        *self.asked_to_wait.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a request; an answer of success, its body not read yet. Counts the bytes of the body as they leave.
@@ -188,6 +201,7 @@ impl Http {
                 _ => Failed::for_good(error),
             };
         };
+        *self.asked_to_wait.lock().unwrap_or_else(PoisonError::into_inner) = problem.retry_after_ms.map(Span::ms);
         let again = (kind == Kind::Unavailable).then(|| Span::ms(problem.retry_after_ms.unwrap_or(0)));
         Failed { error: RemoteError { code: problem.code, sentence: problem.detail, kind }, again }
     }

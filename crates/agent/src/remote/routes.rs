@@ -2,16 +2,19 @@
 //! Refuses to read more into an answer than its message says.
 
 use super::{Connection, wire};
-use base::RunId;
+use base::{FolderId, RunId, Span};
 use bytes::Bytes;
 use engine::RemoteError;
 use protocol::agent::activation::{ActivationAnswer, ActivationRequest};
+use protocol::agent::policy::{FolderRequest, PolicyReply, ValuesRequest};
 use protocol::agent::run::{BeginReply, BeginRequest, SnapshotDetail, SnapshotListReply};
 use protocol::agent::session::HelloReply;
 use protocol::agent::status::DeviceReply;
 
 /// Pages of snapshots that are asked for before the answer is taken for endless.
 const PAGES_MAX: usize = 10_000;
+/// How long a policy is asked for: the one of last time serves as well.
+const POLICY_PATIENCE: Span = Span::seconds(10);
 
 impl Connection {
     /// Who answers, and which protocol versions they speak.
@@ -22,7 +25,7 @@ impl Connection {
         self.ask_json(&wire::get("/v1/hello")).await
     }
 
-    /// Asks to be activated. The same request gets the same answer for ever.
+    /// Asks to be activated. The same request gets the same answer for ever, once it is activated.
     ///
     /// # Errors
     /// No answer, or a refusal.
@@ -36,6 +39,55 @@ impl Connection {
     /// No answer, or a refusal.
     pub async fn device(&self) -> Result<DeviceReply, RemoteError> {
         self.ask_json(&wire::get("/v1/device")).await
+    }
+
+    /// What this device is to do. A policy is kept here too, so nobody waits long for it.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn policy(&self) -> Result<PolicyReply, RemoteError> {
+        self.ask_json_within(&wire::get("/v1/policy"), POLICY_PATIENCE).await
+    }
+
+    /// Sets values of the user's own, or takes them back.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn set_values(&self, request: &ValuesRequest) -> Result<(), RemoteError> {
+        self.ask(&wire::patch("/v1/policy/values", request)).await.map(|_| ())
+    }
+
+    /// Adds a folder of the user's own.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn add_folder(&self, request: &FolderRequest) -> Result<(), RemoteError> {
+        self.ask(&wire::post("/v1/policy/folders", request)).await.map(|_| ())
+    }
+
+    /// Removes a folder of the user's own. What is in the snapshots stays there.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn remove_folder(&self, folder: FolderId) -> Result<(), RemoteError> {
+        self.ask(&wire::delete(format!("/v1/policy/folders/{folder}"))).await.map(|_| ())
+    }
+
+    /// Takes a folder out of this device's backup, or back into it.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn link_folder(&self, folder: FolderId, is_linked: bool) -> Result<(), RemoteError> {
+        let verb = if is_linked { "link" } else { "unlink" };
+        self.ask(&wire::post_nothing(format!("/v1/policy/folders/{folder}/{verb}"))).await.map(|_| ())
+    }
+
+    /// Says that the order to erase is carried out.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn confirm_wipe(&self) -> Result<(), RemoteError> {
+        self.ask(&wire::post_nothing("/v1/device/wiped")).await.map(|_| ())
     }
 
     /// Every snapshot of this device, newest first.

@@ -7,7 +7,7 @@ use super::wire;
 use async_trait::async_trait;
 use base::{RunId, Span};
 use bytes::Bytes;
-use engine::{Committed, Parcel, Remote, RemoteError, Uploaded};
+use engine::{Committed, Parcel, Remote, RemoteError, Totals, Uploaded};
 use format::{ChunkRef, PackId};
 use futures::stream::BoxStream;
 use protocol::agent::run::{CommitReply, REFS_MAX, UploadReply};
@@ -72,7 +72,9 @@ impl Remote for RunRemote {
     }
 
     async fn commit(&self, manifest: Bytes) -> Result<Committed, RemoteError> {
-        let mut call = wire::post_bytes(self.path("commit"), manifest);
+        let Totals { files_opened, bytes_read, .. } = self.connection.meter.totals();
+        let step = format!("commit?files_opened={files_opened}&bytes_read={bytes_read}");
+        let mut call = wire::post_bytes(self.path(&step), manifest);
         call.span = COMMIT_SPAN;
         let reply: CommitReply = self.connection.ask_json(&call).await?;
         Ok(Committed {

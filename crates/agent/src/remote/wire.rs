@@ -26,6 +26,21 @@ pub(super) fn post(path: impl Into<String>, message: &impl Serialize) -> Call {
     Call { method: Method::POST, path: path.into(), body, content: JSON, span: SMALL_SPAN }
 }
 
+/// `PATCH path` with a message. Never fails.
+pub(super) fn patch(path: impl Into<String>, message: &impl Serialize) -> Call {
+    Call { method: Method::PATCH, ..post(path, message) }
+}
+
+/// `DELETE path`. Never fails.
+pub(super) fn delete(path: impl Into<String>) -> Call {
+    Call { method: Method::DELETE, ..get(path) }
+}
+
+/// `POST path` with nothing. Never fails.
+pub(super) fn post_nothing(path: impl Into<String>) -> Call {
+    Call { method: Method::POST, ..get(path) }
+}
+
 /// `POST path` with bytes; the time it may take grows with them. Never fails.
 pub(super) fn post_bytes(path: impl Into<String>, body: Bytes) -> Call {
     let span = Span::ms(SMALL_SPAN.as_ms() + body.len() as u64 / LINE_BYTES_PER_MS);

@@ -2,7 +2,7 @@
 //! Refuses to hold a password.
 
 use protocol::Hex;
-use protocol::agent::activation::{Choice, Evidence};
+use protocol::agent::activation::{Choice, Evidence, Restore};
 use serde::{Deserialize, Serialize};
 
 /// What was asked. The key that it was asked for lies beside it.
@@ -19,6 +19,15 @@ pub struct Pending {
     pub evidence: Evidence,
     /// Which record was asked for.
     pub choice: Choice,
+    /// What was to be brought back.
+    #[serde(default)]
+    pub restore: Option<Restore>,
+    /// Whether a person could answer a question.
+    #[serde(default)]
+    pub can_ask: bool,
+    /// The word of the proof: another proof is another question. Empty where an older release has asked.
+    #[serde(default)]
+    pub proof: String,
 }
 
 impl Pending {
@@ -32,8 +41,12 @@ impl Pending {
         serde_json::to_vec_pretty(self).expect("a struct of texts is always JSON")
     }
 
-    /// Whether the same question is asked again: a request number never serves for another one. Never fails.
-    pub fn asks_the_same(&self, url: &str, email: &str, choice: &Choice) -> bool {
-        self.url == url && self.email == email && self.choice == *choice
+    /// Whether the same question is asked again, whatever its number and the words in which this computer was
+    /// described: a request number never serves for another question. Never fails.
+    pub fn asks_the_same(&self, other: &Pending) -> bool {
+        let Pending { request: _, url, email, evidence: _, choice, restore, can_ask, proof } = self;
+        (url, email, choice, restore, can_ask)
+            == (&other.url, &other.email, &other.choice, &other.restore, &other.can_ask)
+            && (proof.is_empty() || *proof == other.proof)
     }
 }

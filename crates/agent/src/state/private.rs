@@ -4,14 +4,14 @@
 use crate::error::AgentError;
 use rustix::process::geteuid;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The largest file that is read whole.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PrivateDir(PathBuf);
 
 impl PrivateDir {
@@ -123,10 +123,39 @@ impl PrivateDir {
         options.open(&path).map_err(write_error(&path))
     }
 
-    fn sync(&self) -> Result<(), AgentError> {
+    /// Writes zeros over a file, if it is there; durable when this returns. Of a large one, over the beginning.
+    ///
+    /// # Errors
+    /// `file_unusable`.
+    pub fn overwrite(&self, name: &str) -> Result<(), AgentError> {
+        let path = self.join(name);
+        let opened = OpenOptions::new().write(true).custom_flags(no_follow()).open(&path);
+        let file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(write_error(&path))?,
+        };
+        zero(&file).map_err(write_error(&path))
+    }
+
+    /// Makes what was renamed and removed durable.
+    ///
+    /// # Errors
+    /// `file_unusable`.
+    pub fn sync(&self) -> Result<(), AgentError> {
         let synced = File::open(&self.0).and_then(|dir| dir.sync_all());
         synced.map_err(write_error(&self.0))
     }
+}
+
+/// Writes zeros over the first `FILE_BYTES_MAX` bytes of a file: over the whole of all but a cache.
+///
+/// # Errors
+/// The system's word.
+pub(crate) fn zero(mut file: &File) -> io::Result<()> {
+    let len = file.metadata()?.len().min(FILE_BYTES_MAX);
+    file.seek(io::SeekFrom::Start(0))?;
+    io::copy(&mut io::repeat(0).take(len), &mut file)?;
+    file.sync_all()
 }
 
 /// The sentence for a file that is there and cannot be understood. Never fails.

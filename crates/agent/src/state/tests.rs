@@ -2,7 +2,7 @@
 
 use super::*;
 use base::{Entropy, SeededEntropy};
-use protocol::agent::activation::{Choice, Evidence};
+use protocol::agent::activation::{Choice, Evidence, Restore};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use tempfile::TempDir;
@@ -25,6 +25,7 @@ fn state(key: &DeviceKey) -> State {
         user: "anna@example.com".to_owned(),
         public_key: key.public(),
         folders: folders.map(|bytes| StoredPath::from_bytes(bytes).expect("a path")).to_vec(),
+        counter: Some(Hex([8; 56])),
     }
 }
 
@@ -35,6 +36,9 @@ fn pending() -> Pending {
         email: "anna@example.com".to_owned(),
         evidence: Evidence { host_name: "laptop".to_owned(), ..Evidence::default() },
         choice: Choice::Auto,
+        restore: None,
+        can_ask: true,
+        proof: "password".to_owned(),
     }
 }
 
@@ -70,7 +74,7 @@ fn what_is_kept_comes_back_and_only_its_owner_can_read_it() {
         names.push(entry.file_name().to_string_lossy().into_owned());
     }
     names.sort();
-    assert_eq!(names, ["device.key", "state.json"]);
+    assert_eq!(names, ["device.key", "state.json", "state.lock"]);
 }
 
 #[test]
@@ -139,7 +143,7 @@ fn a_damaged_state_says_what_to_do_and_never_panics() {
     }
     fs::write(&file, vec![b' '; 2 << 20]).expect("a large state");
     assert_eq!(code(state_dir.load()), "state_damaged");
-    let newer = String::from_utf8(whole).expect("JSON").replace("\"version\": 1", "\"version\": 2, \"more\": {}");
+    let newer = String::from_utf8(whole).expect("JSON").replace("\"version\": 2", "\"version\": 3, \"more\": {}");
     fs::write(&file, newer).expect("a newer state");
     assert_eq!(code(state_dir.load()), "state_version");
 }
@@ -179,11 +183,24 @@ fn a_question_is_kept_with_its_key_until_it_is_answered() {
     state_dir.keep_pending(&pending(), &key(1)).expect("kept");
     let (found, found_key) = state_dir.pending().expect("readable").expect("a question");
     assert_eq!((found, found_key.public()), (pending(), key(1).public()));
-    let url = "https://backup.example.com:8471";
-    assert!(pending().asks_the_same(url, "anna@example.com", &Choice::Auto));
-    assert!(!pending().asks_the_same(url, "berta@example.com", &Choice::Auto));
-    assert!(!pending().asks_the_same(url, "anna@example.com", &Choice::Add));
-    assert!(!pending().asks_the_same("https://other", "anna@example.com", &Choice::Auto));
+    let other = |change: fn(&mut Pending)| {
+        let mut other = pending();
+        change(&mut other);
+        other
+    };
+    assert!(pending().asks_the_same(&other(|one| (one.request, one.evidence) = (Hex([1; 16]), Evidence::default()))));
+    for (what, change) in [
+        ("email", (|one| one.email = "berta@example.com".to_owned()) as fn(&mut Pending)),
+        ("choice", |one| one.choice = Choice::Add),
+        ("url", |one| one.url = "https://other".to_owned()),
+        ("restore", |one| one.restore = Some(Restore::Data)),
+        ("can_ask", |one| one.can_ask = false),
+        ("proof", |one| one.proof = "token".to_owned()),
+    ] {
+        assert!(!pending().asks_the_same(&other(change)), "{what}");
+    }
+    let older = other(|one| one.proof = String::new());
+    assert!(older.asks_the_same(&pending()), "an older release did not keep the proof");
     fs::write(dir.path().join("pending.json"), b"{").expect("damage");
     assert!(state_dir.pending().expect("readable").is_none(), "a damaged question is none");
 }
@@ -224,4 +241,61 @@ fn fingerprints_are_read_as_people_copy_them() {
     for text in ["", "ab", &text[..62], &text.replace('a', "g")] {
         assert_eq!(fingerprint_from_text(text), None, "{text}");
     }
+}
+
+/// What release 0.0.0 wrote before there was a counter.
+const VERSION_1: &str = r#"{
+  "version": 1,
+  "server": { "url": "https://backup.example.com:8471", "pin": { "kind": "fingerprint", "sha256": "PIN" } },
+  "device": "DEVICE", "epoch": 3, "user": "anna@example.com", "public_key": "KEY", "folders": ["home/anna"]
+}"#;
+
+#[test]
+fn a_state_of_version_1_is_read_and_becomes_version_2_with_its_first_counter() {
+    let dir = temp();
+    let (state_dir, state) = activated(dir.path());
+    let text = VERSION_1.replace("PIN", &"07".repeat(32)).replace("DEVICE", &state.device.to_string());
+    let text = text.replace("KEY", &HEXLOWER.encode(&state.public_key));
+    let file = dir.path().join("state.json");
+    fs::write(&file, text).expect("an old state");
+    let (found, _) = state_dir.activated().expect("readable");
+    assert_eq!((found.epoch, found.counter), (3, None));
+    state_dir.change(&state.public_key, |state| state.counter = Some(Hex([9; 56]))).expect("stored");
+    assert_eq!(state_dir.counter(&state.public_key).expect("a counter"), Some(Hex([9; 56])));
+    assert!(fs::read_to_string(&file).expect("a file").contains("\"version\": 2"));
+    assert_eq!(state_dir.activated().expect("readable").0.folders, found.folders);
+}
+
+#[test]
+fn a_counter_belongs_to_one_key_and_is_never_stored_beside_another() {
+    let dir = temp();
+    let (state_dir, state) = activated(dir.path());
+    assert_eq!(state_dir.counter(&[5; 32]).expect("readable"), None);
+    state_dir.change(&[5; 32], |state| state.counter = None).expect("nothing to do");
+    assert_eq!(state_dir.counter(&state.public_key).expect("readable"), state.counter);
+}
+
+#[tokio::test]
+async fn who_signs_in_second_waits_for_the_turn() {
+    let dir = temp();
+    let (state_dir, _) = activated(dir.path());
+    let clock = base::ManualClock::at(base::Timestamp::from_ms(0));
+    let turn = state_dir.turn(&clock).await.expect("a turn");
+    assert_eq!(state_dir.turn(&clock).await.expect_err("taken").code(), "already_running");
+    assert!(clock.now() >= base::Timestamp::from_ms(180_000), "after minutes, not at once");
+    drop(turn);
+    state_dir.turn(&clock).await.expect("a turn");
+}
+
+#[test]
+fn erasing_overwrites_before_it_removes() {
+    let dir = temp();
+    let (state_dir, _) = activated(dir.path());
+    let held = fs::File::open(dir.path().join("device.key")).expect("the key");
+    state_dir.erase_beside("device.key").expect("erased");
+    state_dir.erase_beside("device.key").expect("nothing to do");
+    let mut left = Vec::new();
+    std::io::Read::read_to_end(&mut &held, &mut left).expect("the old bytes");
+    assert!(left.len() == 48 && left.iter().all(|byte| *byte == 0));
+    assert!(!dir.path().join("device.key").exists());
 }

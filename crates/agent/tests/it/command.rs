@@ -10,20 +10,20 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 use tempfile::TempDir;
 
-struct Ran {
-    exit: i32,
-    stdout: String,
-    stderr: String,
+pub struct Ran {
+    pub exit: i32,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Ran {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         assert_eq!(self.stdout.matches('\n').count(), 1, "one line: {:?}", self.stdout);
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {:?}", self.stdout))
     }
 }
 
-fn holdfast(state: &Path, arguments: &[&str]) -> Ran {
+pub fn holdfast(state: &Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
     command.env_clear().env("HOLDFAST_STATE", state).stdin(Stdio::null()).args(arguments);
     let Output { status, stdout, stderr } = command.output().expect("the program runs");
@@ -35,7 +35,7 @@ fn holdfast(state: &Path, arguments: &[&str]) -> Ran {
 }
 
 /// A state directory that is not there yet, and a file with a password.
-fn place() -> (TempDir, std::path::PathBuf, String) {
+pub fn place() -> (TempDir, std::path::PathBuf, String) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let password = dir.path().join("password");
     fs::write(&password, "correct horse\n").expect("a file");
@@ -44,7 +44,7 @@ fn place() -> (TempDir, std::path::PathBuf, String) {
     (dir, state, password)
 }
 
-fn refused(ran: &Ran, exit: i32, code: &str) -> String {
+pub fn refused(ran: &Ran, exit: i32, code: &str) -> String {
     let error = &ran.json()["error"];
     assert_eq!((ran.exit, error["code"].as_str()), (exit, Some(code)), "{} {}", ran.stdout, ran.stderr);
     assert_eq!(error.as_object().map(serde_json::Map::len), Some(3), "code, sentence, kind");
@@ -94,6 +94,39 @@ fn help_and_version_are_answers() {
 }
 
 #[test]
+fn every_help_fits_a_terminal_of_80_columns() {
+    let (_dir, state, _) = place();
+    let commands: [&[&str]; 19] = [
+        &[],
+        &["activate"],
+        &["unattended"],
+        &["backup"],
+        &["status"],
+        &["policy"],
+        &["folders"],
+        &["folders", "add"],
+        &["folders", "remove"],
+        &["folders", "unlink"],
+        &["folders", "link"],
+        &["settings"],
+        &["settings", "set"],
+        &["settings", "reset"],
+        &["support-bundle"],
+        &["snapshots"],
+        &["ls"],
+        &["restore"],
+        &["folders", "list"],
+    ];
+    for command in commands {
+        for flag in ["-h", "--help"] {
+            let help = holdfast(&state, &[command, &[flag]].concat());
+            let long: Vec<&str> = help.stdout.lines().filter(|line| line.chars().count() > 80).collect();
+            assert_eq!((help.exit, long), (0, vec![]), "{command:?} {flag}");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_asked_for_without_a_terminal_is_said() {
     let (_dir, state, password) = place();
     let url = "https://127.0.0.1:1";
@@ -118,7 +151,7 @@ fn what_cannot_be_asked_for_without_a_terminal_is_said() {
 fn before_activation_every_command_says_what_to_do() {
     let (_dir, state, _) = place();
     let cases: [&[&str]; 5] = [
-        &["status"],
+        &["policy"],
         &["backup"],
         &["snapshots"],
         &["ls", "latest"],
@@ -132,6 +165,9 @@ fn before_activation_every_command_says_what_to_do() {
         assert!(ran.stderr.starts_with("holdfast: ") && ran.stderr.ends_with("(not_activated)\n"), "{}", ran.stderr);
     }
     assert!(!Path::new("/nowhere").exists());
+    let status = holdfast(&state, &["status", "--json"]);
+    assert_eq!((status.exit, &status.json()["error"]["code"]), (1, &json!("not_activated")));
+    assert!(holdfast(&state, &["status"]).stdout.contains("holdfast activate"));
 }
 
 #[test]
@@ -143,7 +179,7 @@ fn a_state_that_others_can_read_is_refused() {
     refused(&holdfast(&state, &["status", "--json"]), 1, "state_exposed");
     let other = state.join("other");
     let ran = holdfast(&state, &["status", "--json", "--state", other.to_str().expect("UTF-8")]);
-    refused(&ran, 1, "not_activated");
+    assert_eq!((ran.exit, &ran.json()["activated"]), (1, &json!(false)));
 }
 
 #[test]
@@ -161,7 +197,7 @@ fn a_server_that_is_not_there_ends_with_5_and_a_stranger_too() {
 }
 
 /// Takes whatever it is given: enough to see the program's side of a backup.
-fn taker(number: usize, request: &Request) -> Reply {
+pub fn taker(number: usize, request: &Request) -> Reply {
     let entropy = SeededEntropy::new(7);
     let (device, run, repository) = (DeviceId::mint(&entropy), RunId::mint(&entropy), RepositoryId::mint(&entropy));
     let snapshot = json!({
@@ -169,7 +205,8 @@ fn taker(number: usize, request: &Request) -> Reply {
         "ended_at_ms": 2, "committed_at_ms": 3, "totals": { "entries": 1, "files": 1, "bytes": 1 },
         "folders": ["home/anna"], "host_name": "laptop", "problems": 0,
     });
-    let step = request.path.rsplit('/').next().unwrap_or_default();
+    let path = request.path.split('?').next().unwrap_or_default();
+    let step = path.rsplit('/').next().unwrap_or_default();
     match (request.method.as_str(), step) {
         ("GET", "hello") => {
             Reply::Json(200, json!({ "release": "9", "protocol": { "min": 1, "max": 1 }, "now_ms": 5 }))
@@ -177,14 +214,16 @@ fn taker(number: usize, request: &Request) -> Reply {
         ("POST", "activations") => Reply::Json(
             200,
             json!({
-                "device": device.to_string(), "epoch": 1, "rights": "full", "outcome": "new",
-                "user": "anna@example.com", "snapshot": null,
+                "answer": "activated", "device": device.to_string(), "epoch": 1, "rights": "full", "outcome": "new",
+                "user": "anna@example.com", "snapshot": null, "restore": "none",
+                "changes": { "kept": false, "folders": [], "values": [] }, "catch_up_at_ms": null,
+                "counter": "06".repeat(56),
             }),
         ),
         ("POST", "challenge") => Reply::Json(200, json!({ "challenge": "05".repeat(48), "expires_in_ms": 60_000 })),
         ("POST", "sessions") => Reply::Json(
             200,
-            json!({ "token": format!("t{number}"), "expires_in_ms": 900_000, "counter": "00".repeat(56) }),
+            json!({ "token": format!("t{number}"), "expires_in_ms": 900_000, "counter": "07".repeat(56) }),
         ),
         ("POST", "runs") => Reply::Json(
             200,
@@ -212,7 +251,7 @@ fn taker(number: usize, request: &Request) -> Reply {
             json!({
                 "device": device.to_string(), "name": "laptop", "user": "anna@example.com", "state": "active",
                 "rights": "full", "snapshot": snapshot, "snapshots": 1, "now_ms": 5, "orders": [],
-                "catch_up_at_ms": null, "policy_revision": 0, "support": null,
+                "catch_up_at_ms": null, "policy_revision": 1, "support": "call 555",
             }),
         ),
         ("PUT", _) => Reply::Json(200, json!({ "chunks_new": 5 })),
@@ -220,7 +259,7 @@ fn taker(number: usize, request: &Request) -> Reply {
     }
 }
 
-fn activate(play: &Play, state: &Path, password: &str) -> Ran {
+pub fn activate(play: &Play, state: &Path, password: &str) -> Ran {
     let pin: String = play.fingerprint.iter().map(|byte| format!("{byte:02X}:")).collect();
     let who = ["--json", "activate", "--email", "anna@example.com", "--password-file", password];
     holdfast(state, &[&who[..], &["--server", &play.url(), "--fingerprint", pin.trim_end_matches(':')]].concat())
@@ -249,7 +288,11 @@ fn a_computer_is_activated_backed_up_and_looked_at() {
     assert_eq!((&fields["bytes_read"], &fields["problem_count"]), (&json!(200_000), &json!(0)));
     assert_eq!((&fields["folders"], &fields["parent"]), (&json!([folder_text]), &json!(null)));
     assert!(fields["bytes_sent"].as_u64().is_some_and(|sent| sent > 500), "{fields}");
-    assert!(play.seen_at("/v1/runs").iter().any(|request| request.path.ends_with("/commit")));
+    assert!(
+        play.seen_at("/v1/runs")
+            .iter()
+            .any(|request| request.path.ends_with("/commit?files_opened=20&bytes_read=200000"))
+    );
     assert!(state.join("trees.cache").exists());
 
     let again = holdfast(&state, &["backup"]);

@@ -2,8 +2,12 @@
 //! server and a real line have. The real server is met in xtask's demo.
 
 mod activate;
+mod choices;
 mod command;
 mod fetch;
 mod link;
+mod orders;
 mod play;
+mod policy;
 mod requests;
+mod unattended;

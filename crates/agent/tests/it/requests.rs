@@ -36,7 +36,7 @@ pub fn session(request: &Request, token: &str) -> Option<Reply> {
             let signature = data_encoding::HEXLOWER.decode(signature.as_bytes()).expect("hexadecimal");
             let signed = signed_bytes(device(), &CHALLENGE);
             UnparsedPublicKey::new(&ED25519, key().public()).verify(&signed, &signature).expect("a good signature");
-            Some(Reply::Json(200, json!({ "token": token, "expires_in_ms": 900_000, "counter": "00".repeat(56) })))
+            Some(Reply::Json(200, json!({ "token": token, "expires_in_ms": 900_000, "counter": "07".repeat(56) })))
         }
         _ => None,
     }

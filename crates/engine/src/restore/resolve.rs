@@ -72,6 +72,8 @@ impl Walk {
             };
             if let EntryBody::Directory { tree } = &entry.body {
                 self.enter(ctx, trees, target, problems, later, (path, entry.meta.clone()), tree).await?;
+            } else if is_kept(ctx, target, &path).await {
+                // Not among the further names either: what is there is another content than the snapshot's.
             } else if !is_further_name(&path, &entry, later) {
                 self.entry(ctx, trees, target, problems, &mut window, path, entry).await?;
             }
@@ -208,6 +210,15 @@ async fn pieces(trees: &TreeReader, body: EntryBody) -> Result<Option<Vec<Piece>
         joined.extend(pieces);
     }
     Ok(Some(joined))
+}
+
+/// Whether the target has something of this name, and wants it to stay.
+async fn is_kept(ctx: &Ctx, target: &Arc<dyn Target>, path: &StoredPath) -> bool {
+    if !target.keeps_what_is_there() {
+        return false;
+    }
+    let (target, path) = (Arc::clone(target), path.clone());
+    ctx.cpu.run(move || target.is_there(&path)).await
 }
 
 /// Whether the entry is one more name of a file that is restored under another: it is linked at the end. Numbers of

@@ -311,3 +311,33 @@ fn a_name_that_is_in_the_way_is_replaced_by_what_is_restored() {
     assert_eq!(again.problems, []);
     compare::assert_restored(&world.source.files(), &target);
 }
+
+#[test]
+fn a_target_that_keeps_what_is_there_gets_only_what_is_missing_and_fetches_no_more() {
+    let world = World::of(|files| {
+        files.write("a/kept", noise(1, 50_000));
+        files.write("a/twin-1", noise(2, 50_000));
+        files.link("a/twin-1", "a/twin-2");
+        files.symlink("a/link", "kept");
+    });
+    world.backup();
+    let target = world.restore();
+    world.edit(|files: &mut Files| {
+        files.write("a/kept", noise(3, 60_000));
+        files.write("a/missing", noise(4, 70_000));
+        files.write("a/twin-1", noise(5, 80_000));
+        files.link("a/twin-1", "a/twin-3");
+    });
+    world.backup();
+    let before = (target.get(&path("a/kept")), target.bytes_written());
+    target.keep();
+    let again = world.restore_to(&target, Selection::Everything).expect("the place is there already");
+    assert_eq!(again.problems, []);
+    assert_eq!(format!("{:?}", target.get(&path("a/kept"))), format!("{:?}", before.0), "as it was");
+    // The first name is kept with other content, so the further name that is missing gets its own.
+    assert_eq!(target.bytes_written() - before.1, 70_000 + 80_000);
+    let number =
+        |at: &str| target.walk().into_iter().find(|(found, ..)| *found == path(at)).map(|(_, number, _)| number);
+    assert!(number("a/missing").is_some() && number("a/twin-3").is_some());
+    assert_ne!(number("a/twin-1"), number("a/twin-3"));
+}

@@ -13,7 +13,7 @@ pub(super) fn answer(desk: &Desk) -> Result<Answer, Failure> {
     };
     let mut text = String::new();
     let mut keys = Vec::with_capacity(KEYS.len());
-    for key in &KEYS {
+    for key in KEYS {
         let (default, value) = (defaults.shown(key), chosen.shown(key));
         let meaning =
             if value == default { key.meaning.to_owned() } else { format!("{} Default: {default}.", key.meaning) };

@@ -4,12 +4,11 @@ use super::*;
 use crate::state::{Pin, Server, State};
 use base::{Bytes, Count, DeviceId, RunId, SeededEntropy, SnapshotId, Span, Timestamp};
 use engine::backup::Outcome;
-use engine::{Committed, RemoteError, Totals};
+use engine::{Committed, Totals};
 use format::{ChunkRef, Content, FileTime, Meta, StoredPath};
 use protocol::Text;
-use protocol::agent::status::DeviceReply;
 
-fn path(bytes: &[u8]) -> StoredPath {
+pub(super) fn path(bytes: &[u8]) -> StoredPath {
     StoredPath::from_bytes(bytes.to_vec()).expect("a path")
 }
 
@@ -17,7 +16,7 @@ fn snapshot_id() -> SnapshotId {
     SnapshotId::mint(&SeededEntropy::new(1))
 }
 
-fn state() -> State {
+pub(super) fn state() -> State {
     State {
         server: Server { url: "https://backup.example.com".to_owned(), pin: Pin::Fingerprint([7; 32]) },
         device: DeviceId::mint(&SeededEntropy::new(2)),
@@ -25,10 +24,11 @@ fn state() -> State {
         user: "anna@example.com".to_owned(),
         public_key: [1; 32],
         folders: vec![path(b"home/anna")],
+        counter: Some(protocol::Hex([0xee; 56])),
     }
 }
 
-fn detail() -> SnapshotDetail {
+pub(super) fn detail() -> SnapshotDetail {
     SnapshotDetail {
         snapshot: Text(snapshot_id()),
         device: Text(state().device),
@@ -43,7 +43,7 @@ fn detail() -> SnapshotDetail {
     }
 }
 
-fn check(made: &Report, expected: &Value) {
+pub(super) fn check(made: &Report, expected: &Value) {
     let text = report(made);
     assert!(text.ends_with('\n') && text.matches('\n').count() == 1, "one line: {text}");
     assert!(!text.contains("eeee"), "the root of a snapshot is a secret: {text}");
@@ -66,7 +66,7 @@ fn documented(value: &Value) {
     }
 }
 
-fn detail_json() -> Value {
+pub(super) fn detail_json() -> Value {
     json!({
         "snapshot": snapshot_id().to_string(), "device": state().device.to_string(),
         "began_at_ms": 1, "ended_at_ms": 2, "committed_at_ms": 3, "entries": 4, "files": 5, "bytes": 6,
@@ -101,6 +101,8 @@ fn a_backup_has_these_fields() {
             problems: 1,
             ..Totals::default()
         },
+        excluded: 16,
+        policy_revision: Some(17),
     };
     let expected = json!({
         "snapshot": snapshot_id().to_string(), "run": run.to_string(), "parent": null,
@@ -109,10 +111,10 @@ fn a_backup_has_these_fields() {
         "tree": { "entries": 9, "files": 8, "bytes": 7 },
         "files_seen": 10, "files_opened": 11, "bytes_seen": 12, "bytes_read": 13, "bytes_sent": 14,
         "bytes_fetched": 15, "bytes_received": 20, "chunks_new": 21, "packs": 22,
-        "problem_count": 1,
+        "excluded": 16, "policy_revision": 17, "problem_count": 1,
         "problems": [{ "path": "/home/anna/%FF", "code": "entry_gone", "sentence": "it is gone" }],
     });
-    check(&Report::BackedUp(done), &expected);
+    check(&Report::BackedUp(Box::new(done)), &expected);
 }
 
 #[test]
@@ -122,6 +124,7 @@ fn a_restore_has_these_fields() {
         snapshot: snapshot_id(),
         to: "/tmp/out".into(),
         paths: vec![path(b"home/anna/doc")],
+        kept: 9,
         took: Span::ms(5),
         totals: Totals {
             files_seen: 1,
@@ -135,66 +138,10 @@ fn a_restore_has_these_fields() {
     };
     let expected = json!({
         "snapshot": snapshot_id().to_string(), "to": "/tmp/out", "paths": ["/home/anna/doc"], "elapsed_ms": 5,
-        "files": 1, "bytes_written": 2, "bytes_fetched": 3, "bytes_sent": 4, "problem_count": 1,
+        "kept": 9, "files": 1, "bytes_written": 2, "bytes_fetched": 3, "bytes_sent": 4, "problem_count": 1,
         "problems": [{ "path": "doc/a", "code": "target_denied", "sentence": "no" }],
     });
     check(&Report::Restored(done), &expected);
-}
-
-#[test]
-fn an_activation_a_status_and_a_list_have_these_fields() {
-    let reply = protocol::agent::activation::ActivationReply {
-        device: Text(state().device),
-        epoch: 3,
-        rights: "full".to_owned(),
-        outcome: "reactivated".to_owned(),
-        user: "anna@example.com".to_owned(),
-        snapshot: Some(detail()),
-        restore: protocol::agent::activation::Restore::None,
-        changes: protocol::agent::policy::PolicyChanges::default(),
-        catch_up_at_ms: None,
-    };
-    let expected = json!({
-        "server": "https://backup.example.com", "device": state().device.to_string(), "epoch": 3,
-        "user": "anna@example.com", "rights": "full", "outcome": "reactivated", "folders": ["/home/anna"],
-        "snapshot": detail_json(),
-    });
-    check(&Report::Activated(Activated { state: state(), reply }), &expected);
-
-    let device = DeviceReply {
-        device: Text(state().device),
-        name: "laptop".to_owned(),
-        user: "anna@example.com".to_owned(),
-        state: "active".to_owned(),
-        rights: "full".to_owned(),
-        snapshot: Some(detail()),
-        snapshots: 12,
-        now_ms: 99,
-        orders: Vec::new(),
-        catch_up_at_ms: None,
-        policy_revision: 0,
-        support: None,
-    };
-    let expected = json!({
-        "server": "https://backup.example.com", "device": state().device.to_string(), "epoch": 3,
-        "user": "anna@example.com", "folders": ["/home/anna"], "name": "laptop", "state": "active",
-        "rights": "full", "snapshots": 12, "snapshot": detail_json(), "server_now_ms": 99,
-    });
-    check(&Report::Status(Status { state: state(), device: Ok(device) }), &expected);
-
-    let refused = RemoteError {
-        code: "device_deactivated".to_owned(),
-        sentence: "an admin deactivated this device".to_owned(),
-        kind: base::Kind::Refused,
-    };
-    let expected = json!({
-        "server": "https://backup.example.com", "device": state().device.to_string(), "epoch": 3,
-        "user": "anna@example.com", "folders": ["/home/anna"],
-        "error": { "code": "device_deactivated", "sentence": "an admin deactivated this device", "kind": "refused" },
-    });
-    check(&Report::Status(Status { state: state(), device: Err(AgentError::Remote(refused)) }), &expected);
-
-    check(&Report::Snapshots(vec![detail()]), &json!({ "snapshots": [detail_json()] }));
 }
 
 #[test]

@@ -1,12 +1,19 @@
 //! What people read, line by line. Refuses lines beyond 80 columns where the words are ours.
 
 use super::*;
+use crate::activation::Activated;
+use crate::cli::activate::Finished;
+use crate::last::Last;
 use crate::state::{Pin, Server, State};
+use crate::status::{Device, Status};
+use crate::unattended::Record;
 use base::{DeviceId, RunId, SeededEntropy, SnapshotId, Span, Timestamp};
 use engine::backup::Outcome;
 use engine::{Committed, RemoteError, Totals};
 use format::{ChunkRef, Content, FileTime};
 use protocol::Text;
+use protocol::agent::activation::{ActivationReply, Restore};
+use protocol::agent::policy::{FolderChange, PolicyChanges, ValueChange};
 
 fn path(bytes: &[u8]) -> StoredPath {
     StoredPath::from_bytes(bytes.to_vec()).expect("a path")
@@ -46,7 +53,7 @@ fn backup(problems: u64) -> Report {
         code: "entry_denied",
         sentence: "the backup may not read it: give the account that runs it the right to read it again".to_owned(),
     };
-    Report::BackedUp(BackedUp {
+    Report::BackedUp(Box::new(BackedUp {
         run: RunId::mint(&SeededEntropy::new(1)),
         parent: None,
         folders: vec![],
@@ -67,7 +74,9 @@ fn backup(problems: u64) -> Report {
             problems,
             ..Totals::default()
         },
-    })
+        excluded: if problems > 0 { 1 } else { 0 },
+        policy_revision: None,
+    }))
 }
 
 #[test]
@@ -112,6 +121,113 @@ fn snapshots_are_a_table_of_80_columns() {
     check(&Report::Snapshots(vec![]), &["There is no snapshot yet: run `holdfast backup`."]);
 }
 
+fn status(device: Option<Device>, unattended: Option<Record>) -> Report {
+    Report::Status(Box::new(Status { device, unattended, wiped: None, last: Last::default() }))
+}
+
+#[test]
+fn a_computer_that_is_not_activated_says_why_and_when_it_tries_again() {
+    let record = Record {
+        server: "https://backup.example.com:8471".to_owned(),
+        found_in: "/etc/holdfast/activate.env".to_owned(),
+        attempts: 5,
+        tried_at_ms: 1_764_006_000_000,
+        next_at_ms: Some(1_764_006_480_000),
+        code: "user_unknown_to_token".to_owned(),
+        sentence: "The server does not know a user for this computer.".to_owned(),
+    };
+    check(
+        &status(None, Some(record.clone())),
+        &[
+            "  state       not activated",
+            "  why         The server does not know a user for this computer.",
+            "              (user_unknown_to_token)",
+            "  server      https://backup.example.com:8471",
+            "  unattended  asked 5 times, next try 2025-11-24 17:48",
+        ],
+    );
+    check(
+        &status(None, Some(Record { attempts: 1, next_at_ms: None, ..record })),
+        &[
+            "  state       not activated",
+            "  why         The server does not know a user for this computer.",
+            "              (user_unknown_to_token)",
+            "  server      https://backup.example.com:8471",
+            "  unattended  asked 1 time, not tried again by itself",
+            "  to do       mend that, then run `holdfast unattended` or `holdfast activate`",
+        ],
+    );
+    check(
+        &status(None, None),
+        &["  state       not activated", "  to do       run `holdfast activate --server URL --email E`"],
+    );
+}
+
+#[test]
+fn an_activation_says_what_it_changed_and_what_the_rights_mean() {
+    let state = State {
+        server: Server { url: "https://backup.example.com:8471".to_owned(), pin: Pin::Fingerprint([0; 32]) },
+        device: DeviceId::from_bytes([0x22; 16]),
+        epoch: 1,
+        user: "anna@example.com".to_owned(),
+        public_key: [0; 32],
+        folders: vec![],
+        counter: None,
+    };
+    let folder = |path: &str| FolderChange { folder: Text(base::FolderId::from_bytes([1; 16])), path: path.to_owned() };
+    let value =
+        |key: &str, was: &str, now: &str| ValueChange { key: key.to_owned(), was: was.to_owned(), now: now.to_owned() };
+    let changes = PolicyChanges {
+        kept: false,
+        folders: vec![folder("${home}/Videos"), folder("/srv")],
+        values: vec![value("interval", "1h", "4h"), value("cpu_priority", "high", "low")],
+    };
+    let reply = ActivationReply {
+        device: Text(state.device),
+        epoch: 1,
+        rights: "append_only".to_owned(),
+        outcome: "reactivated".to_owned(),
+        user: state.user.clone(),
+        snapshot: Some(detail()),
+        restore: Restore::None,
+        changes,
+        catch_up_at_ms: Some(1_764_006_480_000),
+        counter: protocol::Hex([0; 56]),
+    };
+    let made = |reply: ActivationReply| {
+        Report::Activated(Box::new(Finished {
+            activated: Activated { state: state.clone(), reply },
+            chosen: vec![],
+            restored: None,
+            scrubbed: None,
+            unscrubbed: None,
+        }))
+    };
+    check(
+        &made(reply.clone()),
+        &[
+            "This computer is activated.",
+            "",
+            "  server      https://backup.example.com:8471",
+            "  device      dev_48h248h248h248h248h248h248 (the same device as before)",
+            "  user        anna@example.com",
+            "  rights      append only: this computer backs up, and reads nothing that was",
+            "              backed up before; for full rights sign in with `holdfast",
+            "              activate`, or ask an admin to approve it",
+            "  folders     none chosen yet",
+            "  snapshot    snp_248h248h248h248h248h248h24 of 2025-11-24 17:48",
+            "              the next backup goes on from it",
+            "  catch up    what was missed is backed up from 2025-11-24 17:48 on",
+            "  changes     2 folders are back: ${home}/Videos, /srv",
+            "              interval: 1h -> 4h (profile)",
+            "              cpu priority: high -> low (profile)",
+        ],
+    );
+    let kept = PolicyChanges { kept: true, ..reply.changes.clone() };
+    let text = report(&made(ActivationReply { changes: kept, ..reply }), &TimeZone::UTC);
+    assert!(text.contains("your own choices were kept: 2 folders taken out, 2 settings\n"), "{text}");
+}
+
 #[test]
 fn a_refusal_is_part_of_the_status() {
     let state = State {
@@ -121,12 +237,13 @@ fn a_refusal_is_part_of_the_status() {
         user: "anna@example.com".to_owned(),
         public_key: [0; 32],
         folders: vec![path(b"home/anna"), path(b"etc")],
+        counter: None,
     };
     let sentence = "An admin has deactivated this device. Its backups are kept; activate it again to go on.";
     let refused =
         RemoteError { code: "device_deactivated".to_owned(), sentence: sentence.to_owned(), kind: base::Kind::Refused };
     check(
-        &Report::Status(Status { state, device: Err(AgentError::Remote(refused)) }),
+        &status(Some(Device { state, said: Err(AgentError::Remote(refused)), policy: None }), None),
         &[
             "  server      https://backup.example.com:8471",
             "  device      dev_48h248h248h248h248h248h248",
@@ -135,6 +252,7 @@ fn a_refusal_is_part_of_the_status() {
             "              /etc",
             "  state       An admin has deactivated this device. Its backups are kept;",
             "              activate it again to go on. (device_deactivated)",
+            "  to do       run `holdfast activate`: the same device goes on",
         ],
     );
 }

@@ -415,3 +415,23 @@ fn the_folder_of_the_restore_is_made_for_its_owner_only() {
     File::create(dir.path().join("file")).expect("a file");
     assert!(FolderTarget::open(&dir.path().join("file")).is_err());
 }
+
+#[test]
+fn a_target_that_keeps_leaves_files_and_the_metadata_of_folders_as_they_are() {
+    let dir = temp();
+    fs::create_dir(dir.path().join("there")).expect("a folder");
+    fs::write(dir.path().join("there/file"), b"mine").expect("a file");
+    symlink("nowhere", dir.path().join("there/link")).expect("a link");
+    fs::set_permissions(dir.path().join("there"), fs::Permissions::from_mode(0o750)).expect("a mode");
+    let target = FolderTarget::open(dir.path()).expect("a target").keeping();
+    assert!(target.keeps_what_is_there());
+    let is_there = ["there/file", "there/link", "there/new", "away/file"].map(|at| target.is_there(&path(at)));
+    assert_eq!((is_there, target.kept()), ([true, true, false, false], 2));
+    for folder in ["there", "made"] {
+        target.make_directory(&path(folder)).expect("a folder");
+        assert_eq!(codes(&target.finish_directory(&path(folder), &meta(0o711)).expect("finished")), [""; 0]);
+    }
+    let mode = |at: &str| fs::metadata(dir.path().join(at)).expect("metadata").mode() & 0o7777;
+    assert_eq!((mode("there"), mode("made")), (0o750, 0o711));
+    assert_eq!(FolderTarget::open(dir.path()).expect("a target").kept(), 0);
+}

@@ -56,6 +56,7 @@ struct State {
     open_now: usize,
     open_most: usize,
     discarded: Vec<StoredPath>,
+    keeps: bool,
 }
 
 /// Why an entry cannot be finished.
@@ -76,6 +77,11 @@ impl MemoryTarget {
 
     pub fn set_room(&self, room: Option<Size>) {
         self.state().room = room.map(|room| room.0);
+    }
+
+    /// What is there stays as it is from now on.
+    pub fn keep(&self) {
+        self.state().keeps = true;
     }
 
     /// Whoever restores cannot finish this entry.
@@ -168,6 +174,14 @@ impl State {
 }
 
 impl Target for MemoryTarget {
+    fn keeps_what_is_there(&self) -> bool {
+        self.state().keeps
+    }
+
+    fn is_there(&self, path: &StoredPath) -> bool {
+        self.state().names.contains_key(path)
+    }
+
     fn make_directory(&self, path: &StoredPath) -> Result<(), TargetError> {
         let mut state = self.state();
         state.check_place(path)?;

@@ -1,0 +1,248 @@
+//! One command: builds what it needs, calls the one function that does it, and keeps what happened last.
+//! Refuses to do what was asked while the server wants this computer to erase what it keeps.
+
+use super::activate::{self, Came, Scene};
+use super::args::{Activate, Args, Command, Common, FolderVerb, SettingVerb, Unattended};
+use super::count;
+use super::meter::{Goal, Meter, Work};
+use super::person::{Person, Terminal};
+use super::{Environment, Report, state_path, text};
+use crate::backup;
+use crate::error::AgentError;
+use crate::files::Selection;
+use crate::folders;
+use crate::last::{self, LastBackup, LastError};
+use crate::places::Places;
+use crate::policy::{self, Change};
+use crate::remote::Around;
+use crate::restore::{self, Place};
+use crate::snapshots;
+use crate::state::StateDir;
+use crate::status;
+use crate::support;
+use crate::unattended::{self, Found, Record, Wish, trusted};
+use crate::wipe;
+use base::{OsEntropy, Span, SystemClock};
+use engine::Progress;
+use format::StoredPath;
+use protocol::agent::policy::FolderRequest;
+use protocol::agent::run::SnapshotDetail;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What every command has.
+struct Session {
+    around: Around,
+    dir: StateDir,
+    places: Places,
+    meter: Meter,
+    common: Common,
+    config: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As the command says.
+pub(super) async fn run(args: Args, environment: &Environment) -> Result<Report, AgentError> {
+    let Args { common, command } = args;
+    let around = Around {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(OsEntropy),
+        progress: Arc::new(Progress::default()),
+        patience: common.request_patience(),
+    };
+    let config_of = |home: &PathBuf| home.join(".config");
+    let session = Session {
+        dir: StateDir::open(&state_path(&common, environment)?)?,
+        places: Places::of_this_process(environment.home.as_deref()),
+        meter: Meter::new(&common, around.clone()),
+        config: environment.config_home.clone().or_else(|| environment.home.as_ref().map(config_of)),
+        around,
+        common,
+    };
+    session.run(command).await
+}
+
+impl Session {
+    async fn run(&self, command: Command) -> Result<Report, AgentError> {
+        let Session { around, dir, .. } = self;
+        let word = command.word();
+        let ended = match command {
+            // An activation is how a retired computer comes back; nothing is in its way.
+            Command::Activate(wanted) if wanted.unattended => self.unattended(wanted.into_unattended()).await,
+            Command::Activate(wanted) => self.activate(wanted).await,
+            Command::Unattended(wanted) => self.unattended(wanted).await,
+            _ if wipe::due(around, dir, None).await? => return wipe::run(around, dir).await.map(Report::Wiped),
+            other => self.of_device(other).await,
+        };
+        let wants_wipe = match &ended {
+            Ok(Report::Status(status)) => status.is_to_wipe(),
+            Ok(_) => false,
+            Err(error) => wipe::due(around, dir, Some(error)).await?,
+        };
+        if wants_wipe {
+            return wipe::run(around, dir).await.map(Report::Wiped);
+        }
+        self.note(word, &ended);
+        ended
+    }
+
+    /// The commands of a device that is activated.
+    async fn of_device(&self, command: Command) -> Result<Report, AgentError> {
+        let Session { around, dir, .. } = self;
+        match command {
+            Command::Backup { folders } => self.backup(&folders).await,
+            Command::Restore { snapshot, paths, to, keep } => {
+                self.restore(&snapshot, &paths, &Place { to, keep }).await.map(Report::Restored)
+            }
+            Command::Status => status::look(around, dir).await.map(Box::new).map(Report::Status),
+            Command::Policy => policy::look(around, dir).await.map(Report::Policy),
+            Command::Folders { verb } => self.folders(verb).await.map(Report::Folders),
+            Command::Settings { verb } => self.settings(verb).await.map(Report::Settings),
+            Command::SupportBundle { file } => support::write(around, dir, &file).await.map(Report::Support),
+            Command::Snapshots => snapshots::list(around, dir).await.map(Report::Snapshots),
+            Command::Ls { snapshot, path } => {
+                let path = folders::entry(path.as_deref().unwrap_or(Path::new("/")))?;
+                snapshots::ls(around, dir, &snapshot, &path).await.map(Report::Listed)
+            }
+            Command::Activate(_) | Command::Unattended(_) => Err(AgentError::NotActivated),
+        }
+    }
+
+    async fn activate(&self, wanted: Activate) -> Result<Report, AgentError> {
+        let mut terminal = Terminal::of_this_process();
+        let person = terminal.as_mut().map(|terminal| terminal as &mut dyn Person);
+        let (scene, begun) = (self.scene(), |detail: &SnapshotDetail| self.begin_restore(detail));
+        let came = activate::by_person(&scene, wanted, person, !self.common.json, begun).await;
+        self.meter.end().await;
+        Ok(match came? {
+            Came::Done(finished) => Report::Activated(finished),
+            Came::Question(question) => Report::Question(question),
+            Came::Waiting(waiting) => Report::Waiting(waiting),
+        })
+    }
+
+    async fn unattended(&self, wanted: Unattended) -> Result<Report, AgentError> {
+        let wish = self.wish(wanted)?;
+        let is_quiet = self.common.quiet || self.common.json;
+        let said = |record: &Record| {
+            if !is_quiet {
+                // Who reads the log no more is no reason to stop.
+                let _ = std::io::stderr().lock().write_all(text::not_yet(record).as_bytes());
+            }
+        };
+        let ended = unattended::run(&self.around, &self.dir, &wish, said).await?;
+        let after = activate::after_unattended(&self.scene(), ended, |detail| self.begin_restore(detail)).await;
+        self.meter.end().await;
+        Ok(match after? {
+            Ok(finished) => Report::Activated(Box::new(finished)),
+            Err(in_service) => Report::InService(Box::new(in_service)),
+        })
+    }
+
+    fn wish(&self, wanted: Unattended) -> Result<Wish, AgentError> {
+        let Unattended { server, ca, fingerprint, email, token_file, choice, restore, env_file, legacy_file } = wanted;
+        let token = token_file.as_deref().map(trusted::token_file).transpose()?;
+        let servers = server.into_iter().collect();
+        let said = Found { servers, ca, fingerprint, email, token, choice, restore, ..Found::default() };
+        let patience = self.common.patience.map(Span::seconds);
+        Ok(Wish { said, env_file, legacy_file, config: self.config.clone(), patience })
+    }
+
+    async fn backup(&self, typed: &[PathBuf]) -> Result<Report, AgentError> {
+        let given = typed.iter().map(|typed| folders::folder(typed)).collect::<Result<Vec<_>, _>>()?;
+        let begun = |parent: Option<&SnapshotDetail>, selection: &Arc<Selection>| {
+            let selection = Arc::clone(selection);
+            self.meter.begin(Work::Backup, parent.map(Goal::of), move |stop| count::count(&selection, stop));
+        };
+        let done = backup::run(&self.around, &self.dir, &self.places, &given, begun).await;
+        self.meter.end().await;
+        done.map(Box::new).map(Report::BackedUp)
+    }
+
+    async fn restore(&self, snapshot: &str, typed: &[PathBuf], place: &Place) -> Result<restore::Restored, AgentError> {
+        let paths: Vec<StoredPath> = typed.iter().map(|typed| folders::entry(typed)).collect::<Result<_, _>>()?;
+        let is_whole = paths.is_empty();
+        let begun = |detail: &SnapshotDetail| {
+            self.meter.begin(Work::Restore, is_whole.then(|| Goal::of(detail)), |_| None);
+        };
+        let done = restore::run(&self.around, &self.dir, snapshot, paths, place, begun).await;
+        self.meter.end().await;
+        done
+    }
+
+    async fn folders(&self, verb: Option<FolderVerb>) -> Result<policy::Known, AgentError> {
+        let change = match verb {
+            None | Some(FolderVerb::List) => return policy::look(&self.around, &self.dir).await,
+            Some(FolderVerb::Add { path, include, exclude }) => {
+                Change::Add(FolderRequest { path: written(&path)?, include, exclude })
+            }
+            Some(FolderVerb::Remove { folder }) => Change::Remove { folder },
+            Some(FolderVerb::Unlink { folder }) => Change::Link { folder, is_linked: false },
+            Some(FolderVerb::Link { folder }) => Change::Link { folder, is_linked: true },
+        };
+        policy::change(&self.around, &self.dir, &self.places, change).await
+    }
+
+    async fn settings(&self, verb: Option<SettingVerb>) -> Result<policy::Known, AgentError> {
+        let change = match verb {
+            None | Some(SettingVerb::Show) => return policy::look(&self.around, &self.dir).await,
+            Some(SettingVerb::Set { key, value }) => Change::Value { key, value: Some(value) },
+            Some(SettingVerb::Reset { key }) => Change::Value { key, value: None },
+        };
+        policy::change(&self.around, &self.dir, &self.places, change).await
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        let Session { around, dir, places, .. } = self;
+        Scene { around, dir, places, patience: around.patience }
+    }
+
+    fn begin_restore(&self, detail: &SnapshotDetail) {
+        self.meter.begin(Work::Restore, Some(Goal::of(detail)), |_| None);
+    }
+
+    /// Keeps what happened, where there is something to keep it beside.
+    fn note(&self, word: &'static str, ended: &Result<Report, AgentError>) {
+        let now_ms = self.around.clock.now().as_ms();
+        match ended {
+            Ok(Report::BackedUp(done)) => last::note(&self.dir, |last| {
+                last.backup = Some(LastBackup {
+                    snapshot: done.outcome.snapshot.to_string(),
+                    at_ms: now_ms,
+                    problem_count: done.totals.problems,
+                });
+            }),
+            Err(AgentError::Usage { .. } | AgentError::NotActivated) | Ok(_) => {}
+            Err(error) => last::note(&self.dir, |last| last.error = Some(LastError::of(word, now_ms, error))),
+        }
+    }
+}
+
+/// A folder as it is sent to the server: with its variables as they were typed, else in full.
+fn written(typed: &str) -> Result<String, AgentError> {
+    if typed.contains("${") {
+        return Ok(typed.to_owned());
+    }
+    folders::folder(Path::new(typed)).map(|folder| folders::path_text(&folder))
+}
+
+impl Command {
+    fn word(&self) -> &'static str {
+        match self {
+            Command::Activate(_) => "activate",
+            Command::Unattended(_) => "unattended",
+            Command::Backup { .. } => "backup",
+            Command::Status => "status",
+            Command::Policy => "policy",
+            Command::Folders { .. } => "folders",
+            Command::Settings { .. } => "settings",
+            Command::SupportBundle { .. } => "support-bundle",
+            Command::Snapshots => "snapshots",
+            Command::Ls { .. } => "ls",
+            Command::Restore { .. } => "restore",
+        }
+    }
+}

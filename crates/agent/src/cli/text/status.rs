@@ -1,0 +1,143 @@
+//! What a person reads of where this computer stands: on one screen, with why, and with what to do.
+
+use super::{Bytes, Count, TimeZone, counted, folders, policy, printable, row, sentence, when, words};
+use crate::last::Last;
+use crate::status::{Device, Status};
+use crate::unattended::Record;
+use crate::wipe::Wiped;
+use protocol::agent::run::SnapshotDetail;
+use protocol::agent::status::DeviceReply;
+
+/// Where this computer stands.
+pub(super) fn status(status: &Status, zone: &TimeZone) -> String {
+    let mut text = String::new();
+    match &status.device {
+        Some(device) => self::device(&mut text, device, &status.last, zone),
+        None => not_activated(&mut text, status, zone),
+    }
+    if let Some(error) = &status.last.error {
+        let at = when(error.at_ms, zone);
+        let (command, sentence, code) = (printable(&error.command), printable(&error.sentence), printable(&error.code));
+        self::sentence(&mut text, "last error", &format!("{at}, {command}: {sentence} ({code})"));
+    }
+    text
+}
+
+/// An order to erase that was carried out.
+pub(super) fn wiped(wiped: &Wiped) -> String {
+    let mut text = "This computer was retired: what Holdfast kept on it is erased.\n\n".to_owned();
+    row(&mut text, "server", &printable(&wiped.server));
+    row(&mut text, "device", &printable(&wiped.device));
+    let rest = "everything that was backed up is kept at the server; your own files on this computer were not touched";
+    sentence(&mut text, "kept", rest);
+    row(&mut text, "to do", "to use it again, run `holdfast activate`");
+    text
+}
+
+fn not_activated(text: &mut String, status: &Status, zone: &TimeZone) {
+    row(text, "state", "not activated");
+    if let Some(wiped) = &status.wiped {
+        let at = when(wiped.at_ms, zone);
+        sentence(
+            text,
+            "why",
+            &format!("retired as {} on {at}, and what was kept here erased", printable(&wiped.device)),
+        );
+    }
+    match &status.unattended {
+        Some(record) => unattended(text, record, zone),
+        None => row(text, "to do", "run `holdfast activate --server URL --email E`"),
+    }
+}
+
+fn unattended(text: &mut String, record: &Record, zone: &TimeZone) {
+    let Record { server, attempts, next_at_ms, code, sentence: why, .. } = record;
+    sentence(text, "why", &format!("{} ({})", printable(why), printable(code)));
+    if !server.is_empty() {
+        row(text, "server", &printable(server));
+    }
+    let asked = match attempts {
+        0 => "not asked yet".to_owned(),
+        count => format!("asked {}", counted(u64::from(*count), "time")),
+    };
+    match next_at_ms {
+        Some(next) => row(text, "unattended", &format!("{asked}, next try {}", when(*next, zone))),
+        None => {
+            row(text, "unattended", &format!("{asked}, not tried again by itself"));
+            row(text, "to do", "mend that, then run `holdfast unattended` or `holdfast activate`");
+        }
+    }
+}
+
+fn device(text: &mut String, device: &Device, last: &Last, zone: &TimeZone) {
+    let Device { state, said, policy: known } = device;
+    row(text, "server", &printable(&state.server.url));
+    let name = said.as_ref().map(|said| format!(" ({})", printable(&said.name))).unwrap_or_default();
+    row(text, "device", &format!("{}{name}", state.device));
+    row(text, "user", &printable(&state.user));
+    match known {
+        Some(known) if !known.policy.folders.is_empty() => {
+            let linked = known.policy.folders.iter().filter(|folder| folder.linked || folder.mandatory).count();
+            let all = known.policy.folders.len();
+            row(text, "folders", &format!("{linked} of {all} are backed up: `holdfast folders`"));
+        }
+        _ => folders(text, state.folders.iter()),
+    }
+    match said {
+        Ok(said) => self::said(text, said, zone),
+        Err(error) => {
+            sentence(text, "state", &format!("{} ({})", printable(&error.sentence()), printable(error.code())));
+            if let Some(backup) = &last.backup {
+                let (name, at) = (printable(&backup.snapshot), when(backup.at_ms, zone));
+                row(text, "last good", &format!("{name} of {at}"));
+            }
+            if let Some(what) = to_do(error.code()) {
+                row(text, "to do", what);
+            }
+        }
+    }
+    if let Some(known) = known {
+        row(text, "profile", &printable(&known.policy.profile));
+        row(text, "quota", &policy::quota(&known.policy.quota));
+    }
+}
+
+fn said(text: &mut String, said: &DeviceReply, zone: &TimeZone) {
+    row(text, "state", &format!("{}, {} rights", words(&said.state), words(&said.rights)));
+    if said.rights == "append_only" {
+        let what = "sign in with `holdfast activate`, or ask an admin to approve it: it backs up, and cannot restore \
+                    what was backed up before";
+        sentence(text, "to do", what);
+    }
+    row(text, "snapshots", &Count(said.snapshots).to_string());
+    match &said.snapshot {
+        Some(snapshot) => newest(text, snapshot, zone),
+        None => row(text, "to do", "run `holdfast backup`: there is no snapshot yet"),
+    }
+    if let Some(at_ms) = said.catch_up_at_ms {
+        row(text, "catch up", &format!("what was missed is backed up from {} on", when(at_ms, zone)));
+    }
+    if let Some(support) = &said.support {
+        sentence(text, "help", &printable(support));
+    }
+}
+
+fn newest(text: &mut String, snapshot: &SnapshotDetail, zone: &TimeZone) {
+    row(text, "newest", &format!("{} of {}", snapshot.snapshot.0, when(snapshot.committed_at_ms, zone)));
+    let problems = counted(snapshot.problems, "problem");
+    let (files, bytes) = (Count(snapshot.totals.files), Bytes(snapshot.totals.bytes));
+    row(text, "", &format!("{files} files, {bytes}, {problems}"));
+}
+
+/// What a person can do about a refusal, where its sentence leaves that to them.
+fn to_do(code: &str) -> Option<&'static str> {
+    match code {
+        "device_deactivated" | "device_held" | "device_decommissioned" | "signature_invalid" => {
+            Some("run `holdfast activate`: the same device goes on")
+        }
+        "device_deleted" | "device_suspended" | "device_quarantined" => Some("ask your admin"),
+        "device_purged" => Some("run `holdfast activate --choice add`"),
+        "server_unreachable" => Some("see whether this computer is online, and try again"),
+        _ => None,
+    }
+}

@@ -1,0 +1,79 @@
+//! The environment file of an installer: lines `NAME=value`, as systemd reads them, without any expansion.
+//! Refuses names of ours that it does not know: a misspelt one would be a device that never comes.
+
+use super::trusted::{Trusted, invalid, token, token_file};
+use super::{Found, Origin, choice_from, restore_from};
+use crate::error::AgentError;
+use crate::hidden::Hidden;
+use std::path::{Path, PathBuf};
+
+/// Where installers put it.
+pub const ENV_FILE: &str = "/etc/holdfast/activate.env";
+
+/// Reads the file; `None` when it is not there.
+///
+/// # Errors
+/// `file_exposed`, `file_invalid`, `file_unusable`, `token_missing`, `fingerprint_invalid`.
+pub fn read(path: &Path) -> Result<Option<Found>, AgentError> {
+    let Some(file) = Trusted::read(path)? else { return Ok(None) };
+    let mut found = Found::from_file(Origin::EnvFile, path);
+    for (number, line) in file.text.expose().lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') || line.starts_with(';') {
+            continue;
+        }
+        let wrong = |why: &str| invalid(format!("line {} of {}: {why}", number + 1, path.display()));
+        let (name, value) = line.split_once('=').ok_or_else(|| wrong("there is no ="))?;
+        let value = unquoted(value.trim()).ok_or_else(|| wrong("a quotation mark is not closed"))?;
+        match name.trim() {
+            "HOLDFAST_SERVER" => found.servers = vec![value.to_owned()],
+            "HOLDFAST_CA" => found.ca = Some(PathBuf::from(value)),
+            "HOLDFAST_FINGERPRINT" => found.fingerprint = Some(value.to_owned()),
+            "HOLDFAST_EMAIL" => found.email = Some(value.to_owned()),
+            "HOLDFAST_TOKEN" => {
+                file.must_be_private()?;
+                found.token = Some(token(value, path)?);
+            }
+            "HOLDFAST_TOKEN_FILE" => found.token = Some(token_of(value)?),
+            "HOLDFAST_CHOICE" => found.choice = Some(choice_from(value).map_err(|why| wrong(&why))?),
+            "HOLDFAST_RESTORE" => found.restore = Some(restore_from(value).map_err(|why| wrong(&why))?),
+            other if other.starts_with("HOLDFAST_") => return Err(wrong("no such name")),
+            _ => {}
+        }
+    }
+    Ok(Some(found))
+}
+
+fn token_of(path: &str) -> Result<Hidden, AgentError> {
+    token_file(Path::new(path))
+}
+
+/// The value without the quotation marks around it; `None` when there is only one.
+fn unquoted(value: &str) -> Option<&str> {
+    for mark in ['"', '\''] {
+        if let Some(rest) = value.strip_prefix(mark) {
+            return rest.strip_suffix(mark);
+        }
+    }
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_loses_a_pair_of_marks_and_nothing_else() {
+        let cases = [
+            ("a", Some("a")),
+            ("\"a b\"", Some("a b")),
+            ("'$HOME `x`'", Some("$HOME `x`")),
+            ("\"", None),
+            ("'a\"", None),
+            ("", Some("")),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(unquoted(value), expected, "{value}");
+        }
+    }
+}
