@@ -126,8 +126,8 @@ pub async fn chunk_missing_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]
          select group_concat(i, ' ') as found from n where not exists ( \
          select 1 from chunk cross join pack on pack.seq = chunk.pack \
          where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and pack.damaged_at is null)",
-        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $3 - 1) as n (i) where not exists ( \
-         select 1 from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
+        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $3 - 1) as n (i) \
+         where not exists ( select 1 from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
          and chunk.id = substr($2, (i * 32 + 1)::int, 32) and pack.damaged_at is null)",
     })
     .bind(repository)
@@ -151,8 +151,8 @@ pub async fn chunk_unfit_list(tx: &mut Tx, repository: i64, chunks: &[(ChunkId, 
          select 1 from chunk cross join pack on pack.seq = chunk.pack \
          where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and chunk.kind = $4 \
          and chunk.len = cast(substr($3, i * 12 + 1, 12) as integer) and pack.damaged_at is null)",
-        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $5 - 1) as n (i) where not exists ( \
-         select 1 from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
+        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $5 - 1) as n (i) \
+         where not exists ( select 1 from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
          and chunk.id = substr($2, (i * 32 + 1)::int, 32) and chunk.kind = $4 \
          and chunk.len = convert_from(substr($3, (i * 12 + 1)::int, 12), 'utf8')::bigint and pack.damaged_at is null)",
     })

@@ -88,7 +88,7 @@ impl DbError {
         }
     }
 
-    /// The same for one more caller, who waited for the same thing: the kind is kept, the cause as its words. Never fails.
+    /// The same for one more caller, who waited for the same: the kind is kept, the cause as its words. Never fails.
     pub(crate) fn again(&self) -> DbError {
         let words = |cause: &sqlx::Error| sqlx::Error::Protocol(cause.to_string());
         match self {

@@ -121,8 +121,8 @@ pub async fn pack_missing_list(tx: &mut Tx, run: RunId, packs: &[PackId]) -> Res
         sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
          select group_concat(i, ' ') as found from n where not exists ( \
          select 1 from pack where id = substr($2, i * 32 + 1, 32) and run_id = $1)",
-        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $3 - 1) as n (i) where not exists ( \
-         select 1 from pack where id = substr($2, (i * 32 + 1)::int, 32) and run_id = $1)",
+        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $3 - 1) as n (i) \
+         where not exists ( select 1 from pack where id = substr($2, (i * 32 + 1)::int, 32) and run_id = $1)",
     })
     .bind(&run.as_bytes()[..])
     .bind(concat(packs.iter().map(PackId::as_bytes)))

@@ -1,5 +1,5 @@
-//! Real databases for tests of this crate and of those above it (feature `testing`): one of each kind, empty but for the
-//! tables, gone with the test. Refuses to skip one: without PostgreSQL's programs a test fails and says so.
+//! Real databases for tests of this crate and of those above it (feature `testing`): one of each kind, empty but for
+//! the tables, gone with the test. Refuses to skip one: without PostgreSQL's programs a test fails and says so.
 //!
 //! The PostgreSQL server is started by the first test of a binary that asks, in a directory of its own and on a local
 //! socket there; it ends with the binary, however that ends.

@@ -2,7 +2,7 @@
 //! savepoint, so that many writers wait for one flush of the disk. A lone writer commits at once.
 //! Refuses to acknowledge anything before the shared commit is durable, and to undo more than the one that was dropped.
 //!
-//! One task owns the connection and lends it. Whoever holds it gives it back with a word (commit) or without one (it was
+//! One task owns the connection and lends it. Whoever holds it gives it back with a word (commit) or without (it was
 //! dropped), and both work from any state in which a future may be dropped. The task never waits for anything but the
 //! present holder and the database, so that a member that waits for the shared commit never keeps another from ending.
 

@@ -184,28 +184,17 @@ async fn closing_waits_for_the_group_under_way_and_turns_the_others_away() {
     let options = crate::sqlite::options(&dir.path().join("group.db")).create_if_missing(true);
     let writer = Writer::start(options.connect().await.expect("an empty directory takes a database"), options);
     let first = writer.turn().await.expect("nobody else writes");
-    let ask = |what: fn(Writer) -> BoxFuture| {
-        let asked = tokio::spawn(what(writer.clone()));
-        async {
-            settle().await;
-            asked
-        }
-    };
-    let close = ask(|writer| {
-        Box::pin(async move {
-            writer.close().await;
-            true
-        })
-    })
-    .await;
-    let late = ask(|writer| Box::pin(async move { writer.turn().await.is_ok() })).await;
+    let closes = writer.clone();
+    let close = tokio::spawn(async move { closes.close().await });
+    settle().await;
+    let asks = writer.clone();
+    let late = tokio::spawn(async move { asks.turn().await.is_ok() });
+    settle().await;
     assert!(!close.is_finished() && !late.is_finished());
     first.commit().await.expect("it was under way");
-    assert!(close.await.expect("no task panics"));
+    close.await.expect("no task panics");
     assert!(!late.await.expect("no task panics"), "it is closed");
 }
-
-type BoxFuture = std::pin::Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Writes rows `n` and `n + 1000`, which are there both or not at all.
 async fn write_both(db: Db, n: i64) -> Result<(), DbError> {
