@@ -10,6 +10,7 @@ mod once;
 mod openapi;
 mod permits;
 mod probe;
+mod proofs;
 mod repository;
 mod session;
 mod world;

@@ -15,7 +15,7 @@ async fn post(world: &World, credential: &str, key: &str, path: &str, body: &str
 }
 
 fn user(email: &str) -> String {
-    let body = UserAdd { email: email.to_owned(), password: PASSWORD.to_owned() };
+    let body = UserAdd { email: email.to_owned(), password: Some(PASSWORD.to_owned()) };
     serde_json::to_string(&body).expect("plain values")
 }
 
