@@ -156,7 +156,8 @@ impl Work<'_> {
         let row = binding_keep(tx, now, request, key, self.digest, &binding).await?;
         let twin = resembles.map_or_else(String::new, |twin| format!(", resembles {twin}"));
         let detail = format!("{}, epoch {epoch}{twin}", outcome.word());
-        tracing::info!(device.id = %record.id, user.id = %standing.user.id, "device {} is activated: {detail}", record.id);
+        let (device, user) = (record.id, standing.user.id);
+        tracing::info!(device.id = %device, user.id = %user, "device {device} is activated: {detail}");
         self.write(tx, proof_of(&event), record.id.to_string(), detail).await?;
         Ok(row)
     }
