@@ -155,10 +155,11 @@ impl Work<'_> {
         let (request, key) = (&activation.request, &activation.device_key);
         let row = binding_keep(tx, now, request, key, self.digest, &binding).await?;
         let twin = resembles.map_or_else(String::new, |twin| format!(", resembles {twin}"));
-        let detail = format!("{}, epoch {epoch}{twin}", outcome.word());
+        let proof = proof_of(&event);
+        let detail = format!("{} by {proof}, epoch {epoch}{twin}", outcome.word());
         let (device, user) = (record.id, standing.user.id);
         tracing::info!(device.id = %device, user.id = %user, "device {device} is activated: {detail}");
-        self.write(tx, proof_of(&event), record.id.to_string(), detail).await?;
+        self.write(tx, proof, record.id.to_string(), detail).await?;
         Ok(row)
     }
 
