@@ -310,8 +310,8 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "proxy.trusted",
-        meaning: "Networks of proxies whose X-Forwarded-For says where a request comes from; without one the connection \
-                  says it.",
+        meaning: "Networks of proxies whose X-Forwarded-For says where a request comes from; without one the \
+                  connection says it.",
         field: Field::Networks(|c| &mut c.proxy_trusted),
     },
     Key {

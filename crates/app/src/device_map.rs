@@ -1,5 +1,5 @@
-//! The device map: filled from CSV or row by row, listed, emptied. Refuses to keep a bad row, and to lose a good one for
-//! the sake of a bad one. Rules: docs/control.md, "Device map".
+//! The device map: filled from CSV or row by row, listed, emptied. Refuses to keep a bad row, and to lose a good one
+//! for the sake of a bad one. Rules: docs/control.md, "Device map".
 
 mod csv_rows;
 

@@ -1,6 +1,7 @@
 //! Every "no" of the domain: a stable code, one sentence for a person, what kind it is, and when to ask again.
 //! Refuses to say who exists: what a stranger could learn from is worded alike. The list: docs/control.md, "Refusals".
 
+mod make;
 mod table;
 
 pub use table::Refusal;

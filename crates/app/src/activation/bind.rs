@@ -3,12 +3,12 @@
 
 use super::keep::{self, Binding, Kept, binding_keep};
 use super::prove::Proved;
-use super::standing::{self, Spent, Standing};
+use super::standing::{self, Standing};
 use super::{Activation, Outcome, evidence};
 use crate::audit::{self, Deed};
 use crate::{App, AppError, campaigns, conflicts, effects, policy, rates};
 use base::{Count, DeviceId, Span, Timestamp};
-use control::activation::{Basis, Candidate, Decision, Question, Request, decide};
+use control::activation::{Basis, Candidate, Decision, Question, Request, Restore, decide};
 use control::attempts::Limit;
 use control::token::RATE_SPAN;
 use control::{Event, Proof, Refusal, State, lifecycle};
@@ -48,10 +48,11 @@ pub(super) async fn bind(
         return Err(Refusal::KeyInUse.into());
     }
     let standing = standing::now(app, &mut tx, now, activation, proved).await?;
+    let work = Work { app, now, activation, digest, standing: &standing };
     if let Some(address) = &standing.spent.address {
         db::sign_in_failure_remove(&mut tx, address).await.map_err(during())?;
     }
-    let decision = match decide_now(&mut tx, now, activation, &standing).await? {
+    let decision = match work.decide(&mut tx).await? {
         Ok(decision) => decision,
         // What a token is refused is remembered by `tokens::refused`, and nothing of this stays.
         Err(refusal) if standing.spent.token.is_some() => return Err(refusal.into()),
@@ -61,7 +62,7 @@ pub(super) async fn bind(
             if let Some(device) = standing.old_key {
                 campaigns::came_refused(&mut tx, now, device, refusal.code()).await?;
             }
-            write(&mut tx, now, activation, &standing, standing.proof, subject, detail).await?;
+            work.write(&mut tx, standing.proof, subject, detail).await?;
             tx.commit().await.map_err(during())?;
             return Err(refusal.into());
         }
@@ -72,57 +73,36 @@ pub(super) async fn bind(
             return Ok(Done::Asks(question));
         }
         Decision::Add { event: None, resembles: _ } => {
-            let device = wait(app, &mut tx, now, activation, digest, &standing).await?;
+            let device = work.wait(&mut tx).await?;
             (Kept::Waits(device), device)
         }
         Decision::Add { event: Some(event), resembles } => {
-            let record = record_new(app, now, activation, &standing);
+            let record = work.record_new();
             db::device_insert(&mut tx, &record).await.map_err(during())?;
             let way = Way { event, basis: None, resembles };
-            let row = carry_out(app, &mut tx, now, activation, digest, &standing, record, way).await?;
+            let row = work.carry_out(&mut tx, record, way).await?;
             let device = row.device;
             (Kept::Bound(row), device)
         }
         Decision::Attach { device, basis, event, .. } => {
             let record = db::device_get(&mut tx, device).await.map_err(during())?.ok_or(Refusal::DeviceNotYours)?;
             let way = Way { event, basis: Some(basis), resembles: None };
-            (Kept::Bound(carry_out(app, &mut tx, now, activation, digest, &standing, record, way).await?), device)
+            (Kept::Bound(work.carry_out(&mut tx, record, way).await?), device)
         }
     };
     tx.commit().await.map_err(during())?;
     // ORDER: said after the commit, or a request in between would remember the old state.
     app.states.changed(device);
-    tracing::info!(device.id = %device, user.id = %standing.user.id, "device {device} has asked for activation");
     Ok(Done::Kept(kept))
 }
 
-async fn decide_now(
-    tx: &mut Tx,
+/// What every step of it needs.
+struct Work<'a> {
+    app: &'a App,
     now: Timestamp,
-    activation: &Activation,
-    standing: &Standing,
-) -> Result<Result<Decision, Refusal>, AppError> {
-    let user = &standing.user;
-    let records = db::device_list_by_user(tx, user.id).await.map_err(AppError::db("listing a user's devices"))?;
-    let candidate = |record: DeviceRow| Candidate {
-        device: record.id,
-        owner: record.user,
-        state: record.state,
-        evidence: evidence(&record.about),
-    };
-    let candidates: Vec<Candidate> = records.into_iter().map(candidate).collect();
-    let request = Request {
-        user: user.id,
-        user_state: user.state,
-        proof: standing.proof,
-        old_key: standing.old_key,
-        map_row: standing.named,
-        choice: activation.choice,
-        can_ask: activation.can_ask,
-        evidence: activation.evidence(),
-    };
-    let rules = policy::activation_rules(tx, user.id).await?;
-    Ok(decide(now, &request, &rules, &candidates))
+    activation: &'a Activation,
+    digest: &'a [u8; 32],
+    standing: &'a Standing,
 }
 
 /// How a computer comes to its record.
@@ -134,159 +114,165 @@ struct Way {
     resembles: Option<DeviceId>,
 }
 
-async fn carry_out(
-    app: &App,
-    tx: &mut Tx,
-    now: Timestamp,
-    activation: &Activation,
-    digest: &[u8; 32],
-    standing: &Standing,
-    record: DeviceRow,
-    way: Way,
-) -> Result<ActivationRow, AppError> {
-    let during = || AppError::db("binding a device key");
-    let Way { event, basis, resembles } = way;
-    let (state, effects) = lifecycle::step(now, &record.state, &event)?;
-    let effects::CarriedOut { epoch, changes } =
-        effects::carry_out(app, tx, now, &record, &state, &effects, Some(&activation.device_key)).await?;
-    db::device_state_update(tx, record.id, &state).await.map_err(during())?;
-    db::device_binding_update(tx, record.id, epoch, &activation.about, now).await.map_err(during())?;
-    assert!(epoch > record.epoch, "every way into service that a device asks for issues a credential");
-    if let Event::Reactivate { proof } | Event::Replace { proof } = event {
-        campaigns::came_back(tx, now, record.id, proof).await?;
+impl Work<'_> {
+    async fn decide(&self, tx: &mut Tx) -> Result<Result<Decision, Refusal>, AppError> {
+        let user = &self.standing.user;
+        let records = db::device_list_by_user(tx, user.id).await.map_err(AppError::db("listing a user's devices"))?;
+        let candidate = |record: DeviceRow| Candidate {
+            device: record.id,
+            owner: record.user,
+            state: record.state,
+            evidence: evidence(&record.about),
+        };
+        let candidates: Vec<Candidate> = records.into_iter().map(candidate).collect();
+        let request = Request {
+            user: user.id,
+            user_state: user.state,
+            proof: self.standing.proof,
+            old_key: self.standing.old_key,
+            map_row: self.standing.named,
+            choice: self.activation.choice,
+            can_ask: self.activation.can_ask,
+            evidence: self.activation.evidence(),
+        };
+        let rules = policy::activation_rules(tx, user.id).await?;
+        Ok(decide(self.now, &request, &rules, &candidates))
     }
-    if let Some(twin) = resembles {
-        conflicts::resembles(app, tx, now, record.id, twin).await?;
-    }
-    let rights = state.rights().expect("an activation leads to an active device, which has rights");
-    let outcome = Outcome::of(&event, basis);
-    let restore = activation.restore.or(standing.restore).unwrap_or_default();
-    let binding = Binding { device: record.id, epoch, rights, outcome, restore, changes };
-    spend(app, tx, now, activation, &standing.spent, record.id).await?;
-    if record.state == State::Pending {
-        db::waiting_remove(tx, record.id).await.map_err(during())?;
-    }
-    let (request, key) = (&activation.request, &activation.device_key);
-    let row = binding_keep(tx, now, request, key, digest, &binding).await?;
-    let proof = proof_of(&event);
-    let twin = resembles.map_or_else(String::new, |twin| format!(", resembles {twin}"));
-    let changes = match binding.changes.is_empty() {
-        true => String::new(),
-        false => format!("; {}", binding.changes),
-    };
-    let detail = format!("{}, epoch {epoch}{twin}{changes}", outcome.word());
-    write(tx, now, activation, standing, proof, record.id.to_string(), detail).await?;
-    Ok(row)
-}
 
-/// The record is made, and waits with the key of the request.
-async fn wait(
-    app: &App,
-    tx: &mut Tx,
-    now: Timestamp,
-    activation: &Activation,
-    digest: &[u8; 32],
-    standing: &Standing,
-) -> Result<DeviceId, AppError> {
-    let during = || AppError::db("letting a record wait");
-    let record = record_new(app, now, activation, standing);
-    db::device_insert(tx, &record).await.map_err(during())?;
-    let waiting = WaitingRow {
-        device: record.id,
-        device_key: activation.device_key,
-        request: activation.request,
-        digest: *digest,
-        restore: activation.restore.or(standing.restore).unwrap_or_default(),
-        token: standing.spent.token.as_ref().map(|token| token.id),
-        proof: standing.proof.word().to_owned(),
-        reason: "token_waits".to_owned(),
-        source: source_text(activation),
-        asked_at: now,
-        refused_at: None,
-        refusal: String::new(),
-    };
-    db::waiting_insert(tx, &waiting).await.map_err(during())?;
-    spend(app, tx, now, activation, &standing.spent, record.id).await?;
-    write(tx, now, activation, standing, standing.proof, record.id.to_string(), "waits".to_owned()).await?;
-    Ok(record.id)
-}
-
-/// Uses up what is used up by an activation, exactly once.
-async fn spend(
-    app: &App,
-    tx: &mut Tx,
-    now: Timestamp,
-    activation: &Activation,
-    spent: &Spent,
-    device: DeviceId,
-) -> Result<(), AppError> {
-    let during = || AppError::db("counting a proof as used");
-    if let Some(token) = &spent.token {
-        if !db::token_used_update(tx, token.id, now).await.map_err(during())? {
-            return Err(Refusal::TokenUsedUp.into());
+    /// Puts the event to the record, binds the key, and keeps the answer.
+    async fn carry_out(&self, tx: &mut Tx, record: DeviceRow, way: Way) -> Result<ActivationRow, AppError> {
+        let during = || AppError::db("binding a device key");
+        let Work { now, activation, standing, .. } = *self;
+        let Way { event, basis, resembles } = way;
+        let (state, effects) = lifecycle::step(now, &record.state, &event)?;
+        let key = Some(&activation.device_key);
+        let effects::CarriedOut { epoch, changes } =
+            effects::carry_out(self.app, tx, now, &record, &state, &effects, key).await?;
+        db::device_state_update(tx, record.id, &state).await.map_err(during())?;
+        db::device_binding_update(tx, record.id, epoch, &activation.about, now).await.map_err(during())?;
+        assert!(epoch > record.epoch, "every way into service that a device asks for issues a credential");
+        if let Event::Reactivate { proof } | Event::Replace { proof } = event {
+            campaigns::came_back(tx, now, record.id, proof).await?;
         }
-        let rate = token.rate_per_minute.map(|max| Limit { max, span: RATE_SPAN });
-        if let Some(limit) = rate {
-            let subject = rates::subject("token", token.id.as_bytes());
-            db::tally_update(tx, &subject, limit.began(now)).await.map_err(during())?;
+        if let Some(twin) = resembles {
+            conflicts::resembles(self.app, tx, now, record.id, twin).await?;
+        }
+        let rights = state.rights().expect("an activation leads to an active device, which has rights");
+        let outcome = Outcome::of(&event, basis);
+        let binding = Binding { device: record.id, epoch, rights, outcome, restore: self.restore(), changes };
+        self.spend(tx, record.id).await?;
+        if record.state == State::Pending {
+            db::waiting_remove(tx, record.id).await.map_err(during())?;
+        }
+        let (request, key) = (&activation.request, &activation.device_key);
+        let row = binding_keep(tx, now, request, key, self.digest, &binding).await?;
+        let twin = resembles.map_or_else(String::new, |twin| format!(", resembles {twin}"));
+        let proof = proof_of(&event);
+        let changes = match binding.changes.is_empty() {
+            true => String::new(),
+            false => format!("; {}", binding.changes),
+        };
+        let detail = format!("{} by {proof}, epoch {epoch}{twin}{changes}", outcome.word());
+        let (device, user) = (record.id, standing.user.id);
+        tracing::info!(device.id = %device, user.id = %user, "device {device} is activated: {detail}");
+        self.write(tx, proof, record.id.to_string(), detail).await?;
+        Ok(row)
+    }
+
+    /// The record is made, and waits with the key of the request.
+    async fn wait(&self, tx: &mut Tx) -> Result<DeviceId, AppError> {
+        let during = || AppError::db("letting a record wait");
+        let Work { now, activation, standing, .. } = *self;
+        let record = self.record_new();
+        db::device_insert(tx, &record).await.map_err(during())?;
+        let waiting = WaitingRow {
+            device: record.id,
+            device_key: activation.device_key,
+            request: activation.request,
+            digest: *self.digest,
+            restore: self.restore(),
+            token: standing.spent.token.as_ref().map(|token| token.id),
+            proof: standing.proof.word().to_owned(),
+            reason: "token_waits".to_owned(),
+            source: self.source(),
+            asked_at: now,
+            refused_at: None,
+            refusal: String::new(),
+        };
+        db::waiting_insert(tx, &waiting).await.map_err(during())?;
+        self.spend(tx, record.id).await?;
+        self.write(tx, standing.proof, record.id.to_string(), "waits".to_owned()).await?;
+        Ok(record.id)
+    }
+
+    /// Uses up what is used up by an activation, exactly once.
+    async fn spend(&self, tx: &mut Tx, device: DeviceId) -> Result<(), AppError> {
+        let during = || AppError::db("counting a proof as used");
+        let (now, spent) = (self.now, &self.standing.spent);
+        if let Some(token) = &spent.token {
+            if !db::token_used_update(tx, token.id, now).await.map_err(during())? {
+                return Err(Refusal::TokenUsedUp.into());
+            }
+            if let Some(max) = token.rate_per_minute {
+                let subject = rates::subject("token", token.id.as_bytes());
+                let began = Limit { max, span: RATE_SPAN }.began(now);
+                db::tally_update(tx, &subject, began).await.map_err(during())?;
+            }
+        }
+        if let Some(ticket) = spent.ticket
+            && !db::ticket_used_update(tx, ticket, device, now).await.map_err(during())?
+        {
+            return Err(Refusal::TicketInvalid.into());
+        }
+        if let Some(row) = spent.map_row
+            && !db::device_map_consumed_update(tx, row, device, now).await.map_err(during())?
+        {
+            return Err(Refusal::ServerBusy { left: COME_AGAIN }.into());
+        }
+        let rate = self.app.config.activation_source_rate;
+        if rate > 0 {
+            let subject = rates::subject("activation", &rates::source_bytes(self.activation.source));
+            rates::count(tx, now, &subject, Limit { max: Count(rate), span: RATE_SPAN }).await?;
+        }
+        let token = spent.token.as_ref().map(|token| token.id);
+        db::device_proof_update(tx, device, token, &self.source()).await.map_err(during())
+    }
+
+    async fn write(&self, tx: &mut Tx, proof: Proof, subject: String, detail: String) -> Result<(), AppError> {
+        let actor = match &self.standing.spent.token {
+            Some(token) => format!("token {}", token.id),
+            None => format!("user {}", self.standing.user.id),
+        };
+        let (source, proof) = (self.source(), proof.word().to_owned());
+        let deed = Deed { actor, action: "device_activate", subject, detail, source, proof, mark: None };
+        audit::write(tx, self.now, deed).await
+    }
+
+    fn record_new(&self) -> DeviceRow {
+        let (about, id) = (&self.activation.about, DeviceId::mint(self.app.entropy.as_ref()));
+        let given = [self.standing.device_name.trim(), about.host_name.trim()];
+        let name = given.into_iter().find(|name| !name.is_empty()).map_or_else(|| id.to_string(), str::to_owned);
+        DeviceRow {
+            id,
+            user: self.standing.user.id,
+            name,
+            state: State::Pending,
+            epoch: 0,
+            about: about.clone(),
+            created_at: self.now,
+            activated_at: self.now,
+            last_seen_at: None,
+            last_snapshot: None,
         }
     }
-    if let Some(ticket) = spent.ticket
-        && !db::ticket_used_update(tx, ticket, device, now).await.map_err(during())?
-    {
-        return Err(Refusal::TicketInvalid.into());
-    }
-    if let Some(row) = spent.map_row
-        && !db::device_map_consumed_update(tx, row, device, now).await.map_err(during())?
-    {
-        return Err(Refusal::ServerBusy { left: COME_AGAIN }.into());
-    }
-    if app.config.activation_source_rate > 0 {
-        let limit = Limit { max: Count(app.config.activation_source_rate), span: RATE_SPAN };
-        let subject = rates::subject("activation", &rates::source_bytes(activation.source));
-        rates::count(tx, now, &subject, limit).await?;
-    }
-    let token = spent.token.as_ref().map(|token| token.id);
-    db::device_proof_update(tx, device, token, &source_text(activation)).await.map_err(during())
-}
 
-async fn write(
-    tx: &mut Tx,
-    now: Timestamp,
-    activation: &Activation,
-    standing: &Standing,
-    proof: Proof,
-    subject: String,
-    detail: String,
-) -> Result<(), AppError> {
-    let actor = match &standing.spent.token {
-        Some(token) => format!("token {}", token.id),
-        None => format!("user {}", standing.user.id),
-    };
-    let (source, proof) = (source_text(activation), proof.word().to_owned());
-    let deed = Deed { actor, action: "device_activate", subject, detail, source, proof, mark: None };
-    audit::write(tx, now, deed).await
-}
+    /// The user's wish, else the admin's.
+    fn restore(&self) -> Restore {
+        self.activation.restore.or(self.standing.restore).unwrap_or_default()
+    }
 
-fn source_text(activation: &Activation) -> String {
-    activation.source.to_canonical().to_string()
-}
-
-fn record_new(app: &App, now: Timestamp, activation: &Activation, standing: &Standing) -> DeviceRow {
-    let id = DeviceId::mint(app.entropy.as_ref());
-    let given = [standing.device_name.trim(), activation.about.host_name.trim()];
-    let name = given.into_iter().find(|name| !name.is_empty()).map_or_else(|| id.to_string(), str::to_owned);
-    DeviceRow {
-        id,
-        user: standing.user.id,
-        name,
-        state: State::Pending,
-        epoch: 0,
-        about: activation.about.clone(),
-        created_at: now,
-        activated_at: now,
-        last_seen_at: None,
-        last_snapshot: None,
+    fn source(&self) -> String {
+        self.activation.source.to_canonical().to_string()
     }
 }
 

@@ -304,8 +304,12 @@ async fn every_change_of_a_device_tells_its_user_and_some_tell_the_admins() {
     let device = world.device(1).await.actor.device;
     let mut tx = world.app.db.write().await.expect("nobody else writes");
     for (seed, email) in [(1, "a@example.org"), (2, "b@example.org")] {
-        let admin =
-            AdminRow { id: AdminId::from_bytes([seed; 16]), email: email.to_owned(), password_hash: String::new(), permits: "all".to_owned() };
+        let admin = AdminRow {
+            id: AdminId::from_bytes([seed; 16]),
+            email: email.to_owned(),
+            password_hash: String::new(),
+            permits: "all".to_owned(),
+        };
         db::admin_insert(&mut tx, &admin, Timestamp::from_ms(0)).await.expect("the admin is new");
     }
     tx.commit().await.expect("nothing stands against it");

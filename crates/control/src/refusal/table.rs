@@ -2,63 +2,9 @@
 //! Refuses a second place for any of the five: all functions over refusals are made from this table.
 
 use super::Retry::{self, After, Never, WhenChanged};
+use super::make::{Sample, refusals};
 use base::Kind::{self, Conflict, Damaged, Invalid, NotFound, Refused, Unavailable};
 use base::{Bytes, Count, Span};
-
-macro_rules! refusals {
-    ($(
-        $(#[doc = $doc:literal])+
-        $name:ident $({ $($(#[doc = $field_doc:literal])+ $field:ident: $type:ty),+ })?,
-        $code:literal, $kind:ident, $retry:expr, $sentence:literal;
-    )+) => {
-        /// A domain "no". The code is stable; the sentence may be improved from release to release.
-        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-        pub enum Refusal {
-            $($(#[doc = $doc])+ $name $({ $($(#[doc = $field_doc])+ $field: $type),+ })?,)+
-        }
-
-        impl Refusal {
-            /// Every code, in the order of docs/control.md, with its sentence: a field's name in braces stands for
-            /// the field's value.
-            pub const ALL: &[(&'static str, &'static str)] = &[$(($code, $sentence)),+];
-
-            /// The stable code, snake_case. Never fails.
-            pub const fn code(&self) -> &'static str {
-                match self {
-                    $(Refusal::$name $({ $($field: _),+ })? => $code,)+
-                }
-            }
-
-            /// What happened, what to do, and whether asking again helps, for the person who asked. Never fails.
-            pub fn sentence(&self) -> String {
-                match self {
-                    $(Refusal::$name $({ $($field),+ })? => format!($sentence),)+
-                }
-            }
-
-            /// What the caller can do about it. Never fails.
-            pub const fn kind(&self) -> Kind {
-                match self {
-                    $(Refusal::$name $({ $($field: _),+ })? => $kind,)+
-                }
-            }
-
-            /// Whether and when the same request may be granted. Never fails.
-            #[allow(unused_variables, reason = "a row's fields are there for its sentence; few rows' spans need them")]
-            pub const fn retry(&self) -> Retry {
-                match self {
-                    $(Refusal::$name $({ $($field),+ })? => $retry,)+
-                }
-            }
-
-            /// One of each, in the order of `ALL`, with zeros and dots for values: for the tests of whoever must
-            /// treat every refusal. Never fails.
-            pub fn samples() -> Vec<Refusal> {
-                vec![$(Refusal::$name $({ $($field: Sample::SAMPLE),+ })?),+]
-            }
-        }
-    };
-}
 
 refusals! {
     // Who asks.
@@ -632,28 +578,3 @@ const IN_PROGRESS_POLL: Span = Span::seconds(1);
 
 /// How long a device waits for space on the server before it looks again.
 const STORE_FULL_POLL: Span = Span::minutes(15);
-
-/// A value for `Refusal::samples`.
-trait Sample {
-    const SAMPLE: Self;
-}
-
-impl Sample for Bytes {
-    const SAMPLE: Self = Bytes(0);
-}
-
-impl Sample for Count {
-    const SAMPLE: Self = Count(0);
-}
-
-impl Sample for Span {
-    const SAMPLE: Self = Span::ZERO;
-}
-
-impl Sample for String {
-    const SAMPLE: Self = String::new();
-}
-
-impl Sample for &'static str {
-    const SAMPLE: Self = "…";
-}

@@ -16,7 +16,8 @@ use protocol::admin::{Page, PageQuery};
 pub(super) fn routes() -> Vec<Entry> {
     use Permit::{DeviceManage, DeviceRead, TokenRead};
     vec![
-        get("desk_pending_list", "/api/v1/desk/pending", DeviceRead, "Records that wait for an admin, the oldest first.", pending),
+        get("desk_pending_list", "/api/v1/desk/pending", DeviceRead,
+            "Records that wait for an admin, the oldest first.", pending),
         get("desk_append_only_list", "/api/v1/desk/append-only", DeviceRead,
             "Devices in service that wait for full rights, by name.", append_only),
         get("desk_refused_list", "/api/v1/desk/refused", TokenRead,

@@ -15,8 +15,10 @@ pub(super) fn routes() -> Vec<Entry> {
     vec![
         post("user_link_make", "/api/v1/users/{user}/links", UserManage,
             "Make a link by which the user sets a password; older links end.", link_make),
-        get("password_policy_show", "/api/v1/password-policy", SettingRead, "What the organisation asks of passwords.", show),
-        post("password_policy_set", "/api/v1/password-policy", SettingManage, "Set a number of the password policy.", set),
+        get("password_policy_show", "/api/v1/password-policy", SettingRead,
+            "What the organisation asks of passwords.", show),
+        post("password_policy_set", "/api/v1/password-policy", SettingManage,
+            "Set a number of the password policy.", set),
     ]
 }
 

@@ -16,8 +16,10 @@ pub(super) fn routes() -> Vec<Entry> {
     use Permit::{TokenManage, TokenRead};
     vec![
         get("ticket_list", "/api/v1/tickets", TokenRead, "Tickets, the oldest first.", list),
-        post("ticket_make", "/api/v1/tickets", TokenManage, "Make a one-time code for one user; it is shown once.", make),
-        post("ticket_revoke", "/api/v1/tickets/{ticket}/revoke", TokenManage, "Withdraw a ticket that was not used.", revoke),
+        post("ticket_make", "/api/v1/tickets", TokenManage,
+            "Make a one-time code for one user; it is shown once.", make),
+        post("ticket_revoke", "/api/v1/tickets/{ticket}/revoke", TokenManage,
+            "Withdraw a ticket that was not used.", revoke),
     ]
 }
 

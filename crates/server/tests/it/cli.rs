@@ -180,6 +180,47 @@ fn users_are_added_listed_and_given_passwords() {
 }
 
 #[test]
+fn links_tokens_tickets_and_the_map_are_made_listed_and_taken_back() {
+    let desk = Desk::initialised();
+    let (good, link) = desk.json(&["user", "invite", "new@example.org"]);
+    assert!(good && link["link"].as_str().expect("text").starts_with("hfl1_"), "{link}");
+    let (good, again) = desk.json(&["user", "invite", "new@example.org"]);
+    assert!(good && again["link"] != link["link"], "the user is there already");
+    assert!(desk.json(&["user", "reset-password", "new@example.org"]).0);
+    let (good, token) =
+        desk.json(&["token", "make", "installer", "--network", "10.0.0.0/8", "--uses", "3", "--days", "7"]);
+    assert!(good && token["text"].as_str().expect("text").starts_with("hft2_"), "{token}");
+    let id = token["token"]["token"].as_str().expect("an identifier");
+    assert!(desk.json(&["token", "revoke", id]).0);
+    assert_eq!(desk.refused(&["token", "expire", id]), "token_ended");
+    assert_eq!(desk.refused(&["token", "make", "bad", "--network", "nowhere"]), "token_wish_invalid");
+    assert!(desk.json(&["token", "legacy-make"]).0);
+    assert_eq!(desk.json(&["token", "legacy"]).1["token"]["version"], 1);
+    assert_eq!(desk.json(&["token", "list"]).1["items"].as_array().expect("a list").len(), 2);
+    let (good, ticket) = desk.json(&["ticket", "make", "new@example.org", "--add", "--restore", "data", "--days", "3"]);
+    assert!(good && ticket["code"].as_str().expect("text").starts_with("HT-"), "{ticket}");
+    assert!(desk.json(&["ticket", "revoke", ticket["ticket"]["ticket"].as_str().expect("an identifier")]).0);
+    assert_eq!(desk.json(&["ticket", "list"]).1["items"].as_array().expect("a list").len(), 1);
+    let (file, rejected) = (desk.data().join("map.csv"), desk.data().join("rejected.csv"));
+    std::fs::write(&file, "email,device_id,device_id_type\nnew@example.org,S1,serial\n@x,S2,serial\n")
+        .expect("own file");
+    let (file, rejected) = (file.to_str().expect("text"), rejected.to_str().expect("text"));
+    let (good, imported) = desk.json(&["device-map", "import", file, "--rejected", rejected]);
+    assert!(!good && imported["stored"] == 1, "{imported}");
+    assert!(std::fs::read_to_string(rejected).expect("own file").contains("'@x,S2,serial"));
+    let row = desk.json(&["device-map", "list"]).1["items"][0]["row"].as_str().expect("an identifier").to_owned();
+    assert!(desk.json(&["device-map", "remove", &row]).0);
+    let empty = serde_json::json!({ "items": [], "next": null });
+    for list in ["pending", "append-only", "refused"] {
+        assert_eq!(desk.json(&["desk", list]), (true, empty.clone()), "{list}");
+    }
+    assert_eq!(desk.refused(&["desk", "approve", "laptop"]), "device_unknown");
+    assert!(desk.json(&["password-policy", "set", "password.length_min", "12"]).0);
+    assert_eq!(desk.refused(&["password-policy", "set", "password.length_min", "3"]), "setting_invalid");
+    assert_eq!(desk.json(&["password-policy", "show"]).1["settings"][0]["value"], 12);
+}
+
+#[test]
 fn devices_and_snapshots_are_listed_and_unknown_ones_refused() {
     let desk = Desk::initialised();
     let empty = serde_json::json!({ "items": [], "next": null });

@@ -14,6 +14,7 @@ mod openapi;
 mod permits;
 mod policy;
 mod probe;
+mod proofs;
 mod repository;
 mod session;
 mod world;

@@ -314,7 +314,7 @@ impl Device {
         let mut request = [0; 16];
         OsEntropy.fill(&mut request);
         let platform = Platform { os: "linux".to_owned(), arch: "x86_64".to_owned(), agent: "0.0.0".to_owned() };
-        let mut asked = ActivationRequest {
+        let asked = ActivationRequest {
             request: Hex(request),
             email: email.to_owned(),
             proof,
@@ -327,6 +327,11 @@ impl Device {
             restore: None,
             old_key: None,
         };
+        self.signed(asked)
+    }
+
+    /// The same request, signed anew after a change.
+    pub fn signed(&self, mut asked: ActivationRequest) -> ActivationRequest {
         asked.signature = Hex(sign(&self.key, &asked.signed_bytes()));
         asked
     }
