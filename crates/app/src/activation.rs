@@ -153,6 +153,8 @@ async fn bind(
     let mut tx = app.db.write().await.map_err(during())?;
     // RACE: the same request may have been carried out since `activate` looked.
     if let Some(row) = earlier(&mut tx, activation, digest).await? {
+        // ORDER: committed before it is answered: the other may share this commit, and not be durable yet.
+        tx.commit().await.map_err(during())?;
         return Ok(row);
     }
     if db::credential_key_get(&mut tx, &activation.device_key).await.map_err(during())?.is_some() {

@@ -86,7 +86,7 @@ pub async fn write(tx: &mut Tx, now: Timestamp, deed: Deed<'_>) -> Result<(), Ap
 pub async fn page(
     app: &App,
     actor: &AdminActor,
-    filter: &AuditFilter,
+    filter: &AuditFilter<'_>,
     ask: &PageAsk,
 ) -> Result<Page<AuditRow>, AppError> {
     actor.need(Permit::AuditRead)?;

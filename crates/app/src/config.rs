@@ -45,6 +45,8 @@ pub struct Config {
     pub device_hold: Span,
     pub device_undelete: Span,
     pub metrics_remote: bool,
+    pub database_url: String,
+    pub database_password_file: String,
 }
 
 impl Default for Config {
@@ -70,6 +72,8 @@ impl Default for Config {
             device_hold: Span::days(14),
             device_undelete: Span::days(7),
             metrics_remote: false,
+            database_url: String::new(),
+            database_password_file: String::new(),
         }
     }
 }
@@ -91,6 +95,10 @@ enum Field {
     Level(fn(&mut Config) -> &mut String),
     Format(fn(&mut Config) -> &mut LogFormat),
     Switch(fn(&mut Config) -> &mut bool),
+    /// Empty, or the address of a PostgreSQL database, without a password.
+    DatabaseUrl(fn(&mut Config) -> &mut String),
+    /// Empty, or a path.
+    File(fn(&mut Config) -> &mut String),
     Number(fn(&mut Config) -> &mut u64, u64, u64),
     /// A span, the milliseconds of one unit, and the range in units.
     Span(fn(&mut Config) -> &mut Span, u64, u64, u64),
@@ -104,7 +112,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Every key, in the order in which they are shown.
-pub const KEYS: [Key; 20] = [
+pub const KEYS: [Key; 22] = [
     Key {
         name: "listen",
         meaning: "Address and port on which devices reach the server.",
@@ -207,6 +215,16 @@ pub const KEYS: [Key; 20] = [
         meaning: "Whether /metrics answers other machines too, and not only programs on the server itself.",
         field: Field::Switch(|c| &mut c.metrics_remote),
     },
+    Key {
+        name: "database.url",
+        meaning: "The PostgreSQL database, as postgres://user@host:port/name; empty is the file in the data directory.",
+        field: Field::DatabaseUrl(|c| &mut c.database_url),
+    },
+    Key {
+        name: "database.password_file",
+        meaning: "The file whose first line is the password of database.url; empty leaves it to PGPASSFILE.",
+        field: Field::File(|c| &mut c.database_password_file),
+    },
 ];
 
 impl Config {
@@ -252,6 +270,7 @@ impl Config {
                 LogFormat::Json => "\"json\"".to_owned(),
             },
             Field::Switch(of) => of(&mut copy).to_string(),
+            Field::DatabaseUrl(of) | Field::File(of) => toml::Value::String(of(&mut copy).clone()).to_string(),
             Field::Number(of, ..) => of(&mut copy).to_string(),
             Field::Span(of, unit, ..) => (of(&mut copy).as_ms() / unit).to_string(),
             Field::Mib(of, ..) => (of(&mut copy).0 >> 20).to_string(),
@@ -300,12 +319,30 @@ fn set(config: &mut Config, key: &Key, value: &toml::Value) -> Result<(), AppErr
                 _ => return Err(refuse("\"text\" or \"json\"")),
             }
         }
+        Field::DatabaseUrl(of) => {
+            // What was written is not repeated in a refusal: it may hold a password.
+            let url = value.as_str().filter(|url| url.is_empty() || is_database_url(url));
+            let wanted = "empty or of the form postgres://user@host:port/name; the password belongs in the file that \
+                          `database.password_file` names";
+            *of(config) = url.ok_or_else(|| wrong(&format!("`{}` must be {wanted}", key.name)))?.to_owned();
+        }
+        Field::File(of) => *of(config) = value.as_str().ok_or_else(|| refuse("the path of a file"))?.to_owned(),
         Field::Switch(of) => *of(config) = value.as_bool().ok_or_else(|| refuse("true or false"))?,
         Field::Number(of, min, max) => *of(config) = number(min, max)?,
         Field::Span(of, unit, min, max) => *of(config) = Span::ms(number(min, max)? * unit),
         Field::Mib(of, min, max) => *of(config) = Bytes::mib(number(min, max)?),
     }
     Ok(())
+}
+
+/// Whether an address names PostgreSQL and keeps a password to itself.
+fn is_database_url(url: &str) -> bool {
+    let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
+    rest.is_some_and(|rest| {
+        let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+        !user.contains(':') && query.split('&').all(|part| !part.starts_with("password="))
+    })
 }
 
 fn wrong(what: &str) -> AppError {
@@ -350,6 +387,9 @@ mod tests {
             ("log.level = \"loud\"", "`log.level`"),
             ("log.format = 1", "`log.format`"),
             ("metrics.remote = \"no\"", "`metrics.remote` must be true or false"),
+            ("database.url = \"mysql://h/d\"", "`database.url` must be empty or of the form postgres://"),
+            ("database.url = \"postgres://u:p@h/d\"", "the password belongs in the file"),
+            ("database.url = \"postgres://h/d?user=u&password=p\"", "the password belongs in the file"),
             ("= 1", "holdfast.toml"),
         ] {
             assert!(sentence(text).contains(said), "{text}: {}", sentence(text));

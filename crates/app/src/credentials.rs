@@ -131,23 +131,20 @@ pub async fn make(
     Ok((view(row)?, CredentialText(text)))
 }
 
-/// Credentials, the oldest first, revoked and expired ones included.
+/// Credentials in the order of their identifiers, revoked and expired ones included.
 ///
 /// # Errors
 /// `not_permitted`; `request_malformed` for a cursor that no page gave.
 pub async fn page(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<CredentialView>, AppError> {
     actor.need(Permit::CredentialManage)?;
-    let after = match ask.key::<2>()? {
-        Some([at, id]) => {
-            let (at, id) = (part(at.try_into().ok())?, part(id.try_into().ok())?);
-            Some((Timestamp::from_ms(i64::from_le_bytes(at)), CredentialId::from_bytes(id)))
-        }
+    let after = match ask.key::<1>()? {
+        Some([id]) => Some(CredentialId::from_bytes(part(id.try_into().ok())?)),
         None => None,
     };
     let during = || AppError::db("listing credentials");
     let mut tx = app.db.read().await.map_err(during())?;
     let rows = db::api_credential_list(&mut tx, after, ask.rows()).await.map_err(during())?;
-    let key = |row: &ApiCredentialRow| [row.created_at.as_ms().to_le_bytes().to_vec(), row.id.as_bytes().to_vec()];
+    let key = |row: &ApiCredentialRow| [row.id.as_bytes().to_vec()];
     let Page { items, next } = ask.page(rows, key, view);
     Ok(Page { items: items.into_iter().collect::<Result<_, _>>()?, next })
 }
@@ -256,7 +253,7 @@ async fn note(app: &App, id: CredentialId, source: Option<IpAddr>, now: Timestam
     let during = || AppError::db("noting the use of a credential");
     let source = source.map(|source| source.to_string()).unwrap_or_default();
     let mut tx = app.db.write().await.map_err(during())?;
-    db::api_credential_used_update(&mut tx, id, &source, now).await.map_err(during())?;
+    db::api_credential_used_update(&mut tx, id, now, &source).await.map_err(during())?;
     tx.commit().await.map_err(during())
 }
 

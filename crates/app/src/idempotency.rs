@@ -68,6 +68,8 @@ pub async fn claim(
         let row = db::idempotency_get(&mut tx, &mark.id).await.map_err(during())?;
         let row = row.ok_or(Refusal::IdempotencyInProgress)?;
         if let Some(answer) = earlier(app, mark, &request, row, now)? {
+            // ORDER: committed before it is answered: the other may share this commit, and not be durable yet.
+            tx.commit().await.map_err(during())?;
             return Ok(answer);
         }
         db::idempotency_busy_update(&mut tx, &mark.id, busy_until).await.map_err(during())?;

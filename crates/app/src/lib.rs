@@ -79,7 +79,7 @@ impl App {
         let master = keys::MasterKey::load(data_dir)?;
         let store = Disk::open(data_dir.join(init::STORE_DIR), config.store_reserve).await;
         let store = Arc::new(store.map_err(AppError::store("opening the store"))?);
-        let db = Db::open(&data_dir.join(init::DATABASE_FILE)).await.map_err(AppError::db("opening the database"))?;
+        let db = init::database_open(data_dir, &config).await?;
         App::with(db, store, clock, entropy, master, config).await
     }
 

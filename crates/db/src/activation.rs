@@ -2,6 +2,7 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::query;
 use crate::{DbError, Tx};
 use base::{DeviceId, Timestamp};
 
@@ -31,7 +32,7 @@ pub async fn activation_get(
     request: &[u8; 16],
     device_key: &[u8; 32],
 ) -> Result<Option<ActivationRow>, DbError> {
-    let row = sqlx::query(
+    let row = query(
         "select digest, device_id, epoch, rights, outcome, changes from activation \
          where request = $1 and device_key = $2",
     )
@@ -62,7 +63,7 @@ pub async fn activation_insert(
     answer: &ActivationRow,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into activation (request, device_key, digest, device_id, epoch, rights, outcome, created_at, changes) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )

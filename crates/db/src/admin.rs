@@ -2,6 +2,7 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{AdminId, Timestamp};
 
@@ -14,6 +15,8 @@ pub struct AdminRow {
     pub email: String,
     /// The hash of the password.
     pub password_hash: String,
+    /// Words of `control::Permit`, one a line; `all` for every one.
+    pub permits: String,
 }
 
 /// Adds an admin.
@@ -21,11 +24,12 @@ pub struct AdminRow {
 /// # Errors
 /// Constraint: an admin with this address is there; the database does not answer.
 pub async fn admin_insert(tx: &mut Tx, admin: &AdminRow, now: Timestamp) -> Result<(), DbError> {
-    sqlx::query("insert into admin (id, email, password_hash, created_at) values ($1, $2, $3, $4)")
+    query("insert into admin (id, email, password_hash, created_at, permits) values ($1, $2, $3, $4, $5)")
         .bind(&admin.id.as_bytes()[..])
         .bind(&admin.email)
         .bind(&admin.password_hash)
         .bind(now.as_ms())
+        .bind(&admin.permits)
         .execute(tx.conn())
         .await
         .map_err(failed("insert an admin"))?;
@@ -37,14 +41,89 @@ pub async fn admin_insert(tx: &mut Tx, admin: &AdminRow, now: Timestamp) -> Resu
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn admin_list(tx: &mut Tx) -> Result<Vec<AdminRow>, DbError> {
-    let rows = sqlx::query("select id, email, password_hash from admin order by email")
+    let rows = query("select id, email, password_hash, permits from admin order by email")
         .fetch_all(tx.conn())
         .await
         .map_err(failed("list admins"))?;
-    let mut admins = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let id = AdminId::from_bytes(row.bytes("id")?);
-        admins.push(AdminRow { id, email: row.text("email")?, password_hash: row.text("password_hash")? });
+    rows.iter().map(read).collect()
+}
+
+/// The admin with this id.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn admin_get(tx: &mut Tx, id: AdminId) -> Result<Option<AdminRow>, DbError> {
+    let row = query("select id, email, password_hash, permits from admin where id = $1")
+        .bind(&id.as_bytes()[..])
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(failed("get an admin"))?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The admin with this address, which is in lower case.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn admin_get_by_email(tx: &mut Tx, email: &str) -> Result<Option<AdminRow>, DbError> {
+    let row = query("select id, email, password_hash, permits from admin where email = $1")
+        .bind(email)
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(failed("get an admin"))?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Sets what an admin may do. Gives whether the admin is there.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn admin_permits_update(tx: &mut Tx, id: AdminId, permits: &str) -> Result<bool, DbError> {
+    let done = query("update admin set permits = $2 where id = $1")
+        .bind(&id.as_bytes()[..])
+        .bind(permits)
+        .execute(tx.conn())
+        .await
+        .map_err(failed("update the permits of an admin"))?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn read(row: &Row) -> Result<AdminRow, DbError> {
+    Ok(AdminRow {
+        id: AdminId::from_bytes(row.bytes("id")?),
+        email: row.text("email")?,
+        password_hash: row.text("password_hash")?,
+        permits: row.text("permits")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn admins_keep_their_permits_and_an_address_has_one() {
+        for temp in testing::databases().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let admin = |n: u8, email: &str| AdminRow {
+                id: AdminId::from_bytes([n; 16]),
+                email: email.to_owned(),
+                password_hash: "$argon2id$".to_owned(),
+                permits: "all".to_owned(),
+            };
+            let (mut zoe, amy) = (admin(1, "zoe@x"), admin(2, "amy@x"));
+            for one in [&zoe, &amy] {
+                admin_insert(&mut tx, one, Timestamp::from_ms(1)).await.expect("new");
+            }
+            assert!(admin_permits_update(&mut tx, zoe.id, "device_read").await.expect("writable"));
+            assert!(!admin_permits_update(&mut tx, AdminId::from_bytes([9; 16]), "all").await.expect("writable"));
+            zoe.permits = "device_read".to_owned();
+            assert_eq!(admin_get(&mut tx, zoe.id).await.expect("readable").as_ref(), Some(&zoe));
+            assert_eq!(admin_get_by_email(&mut tx, "amy@x").await.expect("readable").as_ref(), Some(&amy));
+            assert_eq!(admin_list(&mut tx).await.expect("readable"), [amy, zoe]);
+            let twice = admin_insert(&mut tx, &admin(3, "zoe@x"), Timestamp::from_ms(1)).await;
+            assert!(twice.expect_err("it is there").is_constraint());
+        }
     }
-    Ok(admins)
 }

@@ -3,9 +3,9 @@
 
 use crate::error::failed;
 use crate::row::{Columns as _, int};
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::Timestamp;
-use sqlx::sqlite::SqliteRow;
 
 /// One row of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,14 +22,29 @@ pub struct AuditRow {
     pub subject: String,
     /// The rest, in words.
     pub detail: String,
-    /// From where: an address, or empty where none is known.
+    /// From which address it was asked; empty where there is none.
     pub source: String,
-    /// By which proof; empty where none was asked for.
+    /// By which proof, as a stable word; empty where none was needed.
     pub proof: String,
-    /// What the hash covers: 1, everything above but source and proof; 2, these too.
+    /// Says what the hash covers (docs/control.md, "Audit").
     pub version: u32,
     /// Covers this row and the hash of the row before.
     pub hash: [u8; 32],
+}
+
+/// Which rows are wanted; `None` means any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter<'a> {
+    /// Of this actor.
+    pub actor: Option<&'a str>,
+    /// Of this action.
+    pub action: Option<&'a str>,
+    /// About this subject.
+    pub subject: Option<&'a str>,
+    /// Not before this time.
+    pub from: Option<Timestamp>,
+    /// Before this time.
+    pub before: Option<Timestamp>,
 }
 
 /// The number and the hash of the newest row.
@@ -37,7 +52,7 @@ pub struct AuditRow {
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn audit_get_newest(tx: &mut Tx) -> Result<Option<(u64, [u8; 32])>, DbError> {
-    let row = sqlx::query("select seq, hash from audit order by seq desc limit 1")
+    let row = query("select seq, hash from audit order by seq desc limit 1")
         .fetch_optional(tx.conn())
         .await
         .map_err(failed("get the newest audit row"))?;
@@ -49,7 +64,7 @@ pub async fn audit_get_newest(tx: &mut Tx) -> Result<Option<(u64, [u8; 32])>, Db
 /// # Errors
 /// Constraint: a row with this number is there; the database does not answer.
 pub async fn audit_insert(tx: &mut Tx, row: &AuditRow) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into audit (seq, at, actor, action, subject, detail, source, proof, version, hash) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
@@ -74,51 +89,58 @@ pub async fn audit_insert(tx: &mut Tx, row: &AuditRow) -> Result<(), DbError> {
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn audit_list(tx: &mut Tx, after: u64, limit: u32) -> Result<Vec<AuditRow>, DbError> {
-    let rows = sqlx::query("select * from audit where seq > $1 order by seq limit $2")
-        .bind(int(after))
-        .bind(i64::from(limit))
-        .fetch_all(tx.conn())
-        .await
-        .map_err(failed("list the audit log"))?;
+    audit_list_by(tx, &AuditFilter::default(), after, limit).await
+}
+
+/// At most `limit` rows after number `after` that fit `filter`, in order.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub async fn audit_list_by(
+    tx: &mut Tx,
+    filter: &AuditFilter<'_>,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<AuditRow>, DbError> {
+    let rows = query(
+        "select seq, at, actor, action, subject, detail, source, proof, version, hash from audit where seq > $1 \
+         and ($2 is null or actor = $2) and ($3 is null or action = $3) and ($4 is null or subject = $4) \
+         and ($5 is null or at >= $5) and ($6 is null or at < $6) order by seq limit $7",
+    )
+    .bind(after.cast_signed())
+    .bind(filter.actor)
+    .bind(filter.action)
+    .bind(filter.subject)
+    .bind(filter.from.map(Timestamp::as_ms))
+    .bind(filter.before.map(Timestamp::as_ms))
+    .bind(i64::from(limit))
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list the audit log"))?;
     rows.iter().map(read).collect()
 }
 
-/// Which rows of the log are asked for. Empty asks for all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditFilter {
-    /// By exactly this actor.
-    pub actor: Option<String>,
-    /// Of exactly this action.
-    pub action: Option<String>,
-    /// About exactly this subject.
-    pub subject: Option<String>,
-    /// Not before this.
-    pub from: Option<Timestamp>,
-    /// Before this.
-    pub until: Option<Timestamp>,
-}
-
-/// At most `limit` rows with numbers below `before` that fit, the newest first.
+/// At most `limit` rows with numbers below `below` that fit `filter`, the newest first.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn audit_list_newest(
     tx: &mut Tx,
-    filter: &AuditFilter,
-    before: Option<u64>,
+    filter: &AuditFilter<'_>,
+    below: Option<u64>,
     limit: u32,
 ) -> Result<Vec<AuditRow>, DbError> {
-    let rows = sqlx::query(
-        "select * from audit where seq < $1 and ($2 is null or actor = $2) and ($3 is null or action = $3) \
-         and ($4 is null or subject = $4) and ($5 is null or at >= $5) and ($6 is null or at < $6) \
-         order by seq desc limit $7",
+    let rows = query(
+        "select seq, at, actor, action, subject, detail, source, proof, version, hash from audit where seq < $1 \
+         and ($2 is null or actor = $2) and ($3 is null or action = $3) and ($4 is null or subject = $4) \
+         and ($5 is null or at >= $5) and ($6 is null or at < $6) order by seq desc limit $7",
     )
-    .bind(before.map_or(i64::MAX, int))
-    .bind(&filter.actor)
-    .bind(&filter.action)
-    .bind(&filter.subject)
+    .bind(below.map_or(i64::MAX, int))
+    .bind(filter.actor)
+    .bind(filter.action)
+    .bind(filter.subject)
     .bind(filter.from.map(Timestamp::as_ms))
-    .bind(filter.until.map(Timestamp::as_ms))
+    .bind(filter.before.map(Timestamp::as_ms))
     .bind(i64::from(limit))
     .fetch_all(tx.conn())
     .await
@@ -131,7 +153,7 @@ pub async fn audit_list_newest(
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn audit_head_get(tx: &mut Tx) -> Result<Option<(u64, [u8; 32])>, DbError> {
-    let row = sqlx::query("select seq, hash from audit_head where one = 1")
+    let row = query("select seq, hash from audit_head where one = 1")
         .fetch_optional(tx.conn())
         .await
         .map_err(failed("get the head of the audit log"))?;
@@ -143,7 +165,7 @@ pub async fn audit_head_get(tx: &mut Tx) -> Result<Option<(u64, [u8; 32])>, DbEr
 /// # Errors
 /// The database does not answer.
 pub async fn audit_head_update(tx: &mut Tx, seq: u64, hash: &[u8; 32]) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into audit_head (one, seq, hash) values (1, $1, $2) \
          on conflict (one) do update set seq = excluded.seq, hash = excluded.hash",
     )
@@ -155,7 +177,7 @@ pub async fn audit_head_update(tx: &mut Tx, seq: u64, hash: &[u8; 32]) -> Result
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<AuditRow, DbError> {
+fn read(row: &Row) -> Result<AuditRow, DbError> {
     Ok(AuditRow {
         seq: row.number("seq")?,
         at: row.time("at")?,
@@ -168,4 +190,65 @@ fn read(row: &SqliteRow) -> Result<AuditRow, DbError> {
         version: row.number("version")?,
         hash: row.bytes("hash")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn row(seq: u64, actor: &str, action: &str, subject: &str) -> AuditRow {
+        AuditRow {
+            seq,
+            at: Timestamp::from_ms(seq.cast_signed() * 10),
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            detail: "d".to_owned(),
+            source: "2001:db8::1".to_owned(),
+            proof: "password".to_owned(),
+            version: 2,
+            hash: [seq as u8; 32],
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_are_found_by_what_they_say_page_by_page() {
+        for temp in testing::databases().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let rows = [row(1, "a", "x", "s"), row(2, "b", "x", "s"), row(3, "a", "y", "t"), row(4, "a", "x", "t")];
+            for row in &rows {
+                audit_insert(&mut tx, row).await.expect("new");
+            }
+            assert_eq!(audit_get_newest(&mut tx).await.expect("readable"), Some((4, [4; 32])));
+            assert_eq!(audit_list(&mut tx, 1, 2).await.expect("readable"), rows[1..3]);
+            let any = AuditFilter::default();
+            for (filter, after, found) in [
+                (AuditFilter { actor: Some("a"), ..any }, 0, vec![1, 3, 4]),
+                (AuditFilter { actor: Some("a"), ..any }, 1, vec![3, 4]),
+                (AuditFilter { action: Some("x"), ..any }, 0, vec![1, 2, 4]),
+                (AuditFilter { subject: Some("t"), ..any }, 0, vec![3, 4]),
+                (AuditFilter { actor: Some("a"), action: Some("x"), subject: Some("s"), ..any }, 0, vec![1]),
+                (
+                    AuditFilter { from: Some(Timestamp::from_ms(20)), before: Some(Timestamp::from_ms(40)), ..any },
+                    0,
+                    vec![2, 3],
+                ),
+            ] {
+                let page = audit_list_by(&mut tx, &filter, after, 9).await.expect("readable");
+                assert_eq!(page.iter().map(|row| row.seq).collect::<Vec<u64>>(), found, "{filter:?} after {after}");
+            }
+            let filter = AuditFilter { actor: Some("a"), ..any };
+            for (below, found) in [(None, vec![4, 3]), (Some(3), vec![1])] {
+                let page = audit_list_newest(&mut tx, &filter, below, 2).await.expect("readable");
+                assert_eq!(page.iter().map(|row| row.seq).collect::<Vec<u64>>(), found, "below {below:?}");
+            }
+            assert_eq!(audit_head_get(&mut tx).await.expect("readable"), None);
+            for seq in [3, 4] {
+                audit_head_update(&mut tx, seq, &[7; 32]).await.expect("writable");
+                assert_eq!(audit_head_get(&mut tx).await.expect("readable"), Some((seq, [7; 32])));
+            }
+            assert!(audit_insert(&mut tx, &rows[0]).await.expect_err("it is there").is_constraint());
+        }
+    }
 }

@@ -6,8 +6,7 @@
 //! A statement that does so begins with `with recursive n (i) as (select 0 union all …)` and finds the i-th key as
 //! `substr($2, i * 32 + 1, 32)`. A number stands in 12 decimal digits, because SQL makes a number of those alone.
 
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use crate::sql::Row;
 
 use crate::DbError;
 use crate::error::failed;
@@ -40,7 +39,7 @@ pub(crate) fn concat<'a, const N: usize>(keys: impl ExactSizeIterator<Item = &'a
 }
 
 /// The answer of a statement that gives one text: its numbers, `N` for each thing found.
-pub(crate) fn numbers<const N: usize>(row: &SqliteRow) -> Result<Vec<[i64; N]>, DbError> {
+pub(crate) fn numbers<const N: usize>(row: &Row) -> Result<Vec<[i64; N]>, DbError> {
     let wrong = || DbError::Column { column: "found", what: "the lists of numbers" };
     let text: Option<&str> = row.try_get("found").map_err(failed("read what was found"))?;
     let mut parsed = text.unwrap_or("").split_ascii_whitespace().map(str::parse);
@@ -56,7 +55,7 @@ pub(crate) fn numbers<const N: usize>(row: &SqliteRow) -> Result<Vec<[i64; N]>, 
 }
 
 /// The answer of a statement that gives one text of places in a list, from 0.
-pub(crate) fn positions(row: &SqliteRow) -> Result<Vec<u32>, DbError> {
+pub(crate) fn positions(row: &Row) -> Result<Vec<u32>, DbError> {
     numbers::<1>(row)?.into_iter().map(|[position]| narrow(position)).collect()
 }
 

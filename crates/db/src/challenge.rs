@@ -1,6 +1,7 @@
 //! Challenges that were used, until they would have expired anyway. Refuses the second use of one.
 
 use crate::error::failed;
+use crate::sql::query;
 use crate::{DbError, Tx};
 use base::{Count, Timestamp};
 
@@ -9,7 +10,7 @@ use base::{Count, Timestamp};
 /// # Errors
 /// The database does not answer.
 pub async fn challenge_used_insert(tx: &mut Tx, challenge: &[u8; 48], expires_at: Timestamp) -> Result<bool, DbError> {
-    let done = sqlx::query("insert into challenge_used (challenge, expires_at) values ($1, $2) on conflict do nothing")
+    let done = query("insert into challenge_used (challenge, expires_at) values ($1, $2) on conflict do nothing")
         .bind(&challenge[..])
         .bind(expires_at.as_ms())
         .execute(tx.conn())
@@ -23,7 +24,7 @@ pub async fn challenge_used_insert(tx: &mut Tx, challenge: &[u8; 48], expires_at
 /// # Errors
 /// The database does not answer.
 pub async fn challenge_used_remove(tx: &mut Tx, now: Timestamp) -> Result<Count, DbError> {
-    let done = sqlx::query("delete from challenge_used where expires_at < $1")
+    let done = query("delete from challenge_used where expires_at < $1")
         .bind(now.as_ms())
         .execute(tx.conn())
         .await

@@ -4,11 +4,10 @@
 use crate::batch::{concat, digits, narrow, numbers, positions};
 use crate::error::failed;
 use crate::row::{Columns as _, int};
+use crate::sql::{Pair, Row, query, query_of};
 use crate::{DbError, Tx};
 use base::{Bytes, Count};
 use format::{ChunkId, ChunkKind, Totals};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 /// A chunk of a pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +84,8 @@ pub async fn chunk_insert(tx: &mut Tx, repository: i64, pack: i64, chunks: &[Chu
     let mut sorted = chunks.to_vec();
     sorted.sort_unstable_by_key(|chunk| chunk.id);
     let fields = |chunk: &ChunkRow| [chunk.kind as u64, chunk.frame.into(), chunk.at.into(), chunk.len.into()];
-    let done = sqlx::query(
-        "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5) \
+    let done = query_of(Pair {
+        sqlite: "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5) \
          insert into chunk (repository, id, kind, pack, frame, at, len) \
          select $1, substr($3, i * 32 + 1, 32), cast(substr($4, i * 48 + 1, 12) as integer), $2, \
          cast(substr($4, i * 48 + 13, 12) as integer), cast(substr($4, i * 48 + 25, 12) as integer), \
@@ -94,7 +93,18 @@ pub async fn chunk_insert(tx: &mut Tx, repository: i64, pack: i64, chunks: &[Chu
          on conflict (repository, id) do update set \
          kind = excluded.kind, pack = excluded.pack, frame = excluded.frame, at = excluded.at, len = excluded.len \
          where exists (select 1 from pack where pack.seq = chunk.pack and pack.damaged_at is not null)",
-    )
+        postgres: "insert into chunk (repository, id, kind, pack, frame, at, len) \
+         select $1, key, number[1], $2, number[2], number[3], number[4] from ( \
+         select distinct on (key) substr($3, (i * 32 + 1)::int, 32) as key, array[ \
+         convert_from(substr($4, (i * 48 + 1)::int, 12), 'utf8')::bigint, \
+         convert_from(substr($4, (i * 48 + 13)::int, 12), 'utf8')::bigint, \
+         convert_from(substr($4, (i * 48 + 25)::int, 12), 'utf8')::bigint, \
+         convert_from(substr($4, (i * 48 + 37)::int, 12), 'utf8')::bigint] as number \
+         from generate_series(0, $5 - 1) as n (i) order by key, i) as new \
+         on conflict (repository, id) do update set \
+         kind = excluded.kind, pack = excluded.pack, frame = excluded.frame, at = excluded.at, len = excluded.len \
+         where exists (select 1 from pack where pack.seq = chunk.pack and pack.damaged_at is not null)",
+    })
     .bind(repository)
     .bind(pack)
     .bind(concat(sorted.iter().map(|chunk| chunk.id.as_bytes())))
@@ -111,12 +121,15 @@ pub async fn chunk_insert(tx: &mut Tx, repository: i64, pack: i64, chunks: &[Chu
 /// # Errors
 /// As the database says.
 pub async fn chunk_missing_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Result<Vec<u32>, DbError> {
-    let row = sqlx::query(
-        "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
+    let row = query_of(Pair {
+        sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
          select group_concat(i, ' ') as found from n where not exists ( \
          select 1 from chunk cross join pack on pack.seq = chunk.pack \
          where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and pack.damaged_at is null)",
-    )
+        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $3 - 1) as n (i) where not exists ( \
+         select 1 from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
+         and chunk.id = substr($2, (i * 32 + 1)::int, 32) and pack.damaged_at is null)",
+    })
     .bind(repository)
     .bind(concat(chunks.iter().map(ChunkId::as_bytes)))
     .bind(chunks.len() as i64)
@@ -132,13 +145,17 @@ pub async fn chunk_missing_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]
 /// # Errors
 /// As the database says.
 pub async fn chunk_unfit_list(tx: &mut Tx, repository: i64, chunks: &[(ChunkId, u32)]) -> Result<Vec<u32>, DbError> {
-    let row = sqlx::query(
-        "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5) \
+    let row = query_of(Pair {
+        sqlite: "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5) \
          select group_concat(i, ' ') as found from n where not exists ( \
          select 1 from chunk cross join pack on pack.seq = chunk.pack \
          where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and chunk.kind = $4 \
          and chunk.len = cast(substr($3, i * 12 + 1, 12) as integer) and pack.damaged_at is null)",
-    )
+        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $5 - 1) as n (i) where not exists ( \
+         select 1 from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
+         and chunk.id = substr($2, (i * 32 + 1)::int, 32) and chunk.kind = $4 \
+         and chunk.len = convert_from(substr($3, (i * 12 + 1)::int, 12), 'utf8')::bigint and pack.damaged_at is null)",
+    })
     .bind(repository)
     .bind(concat(chunks.iter().map(|(id, _)| id.as_bytes())))
     .bind(digits(chunks.iter().map(|(_, len)| u64::from(*len))))
@@ -156,12 +173,15 @@ pub async fn chunk_unfit_list(tx: &mut Tx, repository: i64, chunks: &[(ChunkId, 
 /// # Errors
 /// As the database says.
 pub async fn chunk_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Result<Vec<Place>, DbError> {
-    let row = sqlx::query(
-        "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
+    let row = query_of(Pair {
+        sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
          select group_concat(i || ' ' || kind || ' ' || pack || ' ' || frame || ' ' || at || ' ' || len, ' ') as found \
          from n cross join chunk \
          where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32)",
-    )
+        postgres: "select string_agg(concat_ws(' ', i, kind, pack, frame, at, len), ' ' order by i) as found \
+         from generate_series(0, $3 - 1) as n (i) \
+         join chunk on chunk.repository = $1 and chunk.id = substr($2, (i * 32 + 1)::int, 32)",
+    })
     .bind(repository)
     .bind(concat(chunks.iter().map(ChunkId::as_bytes)))
     .bind(chunks.len() as i64)
@@ -176,12 +196,16 @@ pub async fn chunk_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Res
 /// # Errors
 /// As the database says.
 pub async fn chunk_whole_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Result<Vec<Place>, DbError> {
-    let row = sqlx::query(
-        "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
+    let row = query_of(Pair {
+        sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
          select group_concat(i || ' ' || kind || ' ' || pack || ' ' || frame || ' ' || at || ' ' || len, ' ') as found \
          from n cross join chunk cross join pack on pack.seq = chunk.pack \
          where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and pack.damaged_at is null",
-    )
+        postgres: "select string_agg(concat_ws(' ', i, kind, pack, frame, at, len), ' ' order by i) as found \
+         from generate_series(0, $3 - 1) as n (i) \
+         join chunk on chunk.repository = $1 and chunk.id = substr($2, (i * 32 + 1)::int, 32) \
+         join pack on pack.seq = chunk.pack and pack.damaged_at is null",
+    })
     .bind(repository)
     .bind(concat(chunks.iter().map(ChunkId::as_bytes)))
     .bind(chunks.len() as i64)
@@ -196,7 +220,7 @@ pub async fn chunk_whole_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) 
 /// # Errors
 /// As the database says.
 pub async fn chunk_count_list(tx: &mut Tx) -> Result<Vec<(i64, Count)>, DbError> {
-    let rows = sqlx::query("select pack, count(*) as chunks from chunk group by pack order by pack");
+    let rows = query("select pack, count(*) as chunks from chunk group by pack order by pack");
     let rows = rows.fetch_all(tx.conn()).await.map_err(failed("count the chunks of packs"))?;
     rows.iter().map(|row| Ok((row.int("pack")?, Count(row.number("chunks")?)))).collect()
 }
@@ -206,11 +230,13 @@ pub async fn chunk_count_list(tx: &mut Tx) -> Result<Vec<(i64, Count)>, DbError>
 /// # Errors
 /// As the database says.
 pub async fn closed_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Result<Vec<(u32, ClosedRow)>, DbError> {
-    let rows = sqlx::query(
-        "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
+    let rows = query_of(Pair {
+        sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
          select i, closed.* from n cross join closed \
          where closed.repository = $1 and closed.id = substr($2, i * 32 + 1, 32)",
-    )
+        postgres: "select i, closed.* from generate_series(0, $3 - 1) as n (i) \
+         join closed on closed.repository = $1 and closed.id = substr($2, (i * 32 + 1)::int, 32)",
+    })
     .bind(repository)
     .bind(concat(chunks.iter().map(ChunkId::as_bytes)))
     .bind(chunks.len() as i64)
@@ -245,7 +271,7 @@ pub async fn closed_insert(tx: &mut Tx, repository: i64, closed: &[ClosedRow]) -
 /// # Errors
 /// As the database says.
 pub async fn closed_remove(tx: &mut Tx, repository: i64) -> Result<Count, DbError> {
-    let done = sqlx::query("delete from closed where repository = $1").bind(repository);
+    let done = query("delete from closed where repository = $1").bind(repository);
     let done = done.execute(tx.conn()).await.map_err(failed("forget closed trees"))?;
     Ok(Count(done.rows_affected()))
 }
@@ -254,13 +280,19 @@ async fn closed_insert_shape(tx: &mut Tx, repository: i64, shape: Shape, rows: &
     // Totals may have more digits than a batch's numbers have: they are bound as bytes and read as a text of 20.
     let totals = |closed: &&ClosedRow| [closed.totals.entries.0, closed.totals.files.0, closed.totals.bytes.0];
     let wide: String = rows.iter().flat_map(totals).map(|n| std::format!("{:020}", int(n))).collect();
-    sqlx::query(
-        "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5) \
+    query_of(Pair {
+        sqlite: "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5) \
          insert into closed (repository, id, shape, entries, files, bytes) \
          select $1, substr($2, i * 32 + 1, 32), $4, cast(substr($3, i * 60 + 1, 20) as integer), \
          cast(substr($3, i * 60 + 21, 20) as integer), cast(substr($3, i * 60 + 41, 20) as integer) from n where true \
          on conflict (repository, id) do nothing",
-    )
+        postgres: "insert into closed (repository, id, shape, entries, files, bytes) \
+         select $1, substr($2, (i * 32 + 1)::int, 32), $4, \
+         convert_from(substr($3, (i * 60 + 1)::int, 20), 'utf8')::bigint, \
+         convert_from(substr($3, (i * 60 + 21)::int, 20), 'utf8')::bigint, \
+         convert_from(substr($3, (i * 60 + 41)::int, 20), 'utf8')::bigint from generate_series(0, $5 - 1) as n (i) \
+         on conflict (repository, id) do nothing",
+    })
     .bind(repository)
     .bind(concat(rows.iter().map(|closed| closed.id.as_bytes())))
     .bind(wide.into_bytes())
@@ -284,7 +316,7 @@ fn place([position, kind, pack, frame, at, len]: [i64; 6]) -> Result<Place, DbEr
     })
 }
 
-fn read_closed(row: &SqliteRow) -> Result<ClosedRow, DbError> {
+fn read_closed(row: &Row) -> Result<ClosedRow, DbError> {
     let shape = match row.try_get("shape").map_err(failed("read a closed tree"))? {
         "leaf" => Shape::Leaf,
         "fan" => Shape::Fan,

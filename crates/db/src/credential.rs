@@ -2,9 +2,9 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{DeviceId, Timestamp};
-use sqlx::sqlite::SqliteRow;
 
 /// One binding of a key to a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub async fn credential_insert(
     public_key: &[u8; 32],
     now: Timestamp,
 ) -> Result<(), DbError> {
-    sqlx::query("insert into credential (device_id, epoch, public_key, issued_at) values ($1, $2, $3, $4)")
+    query("insert into credential (device_id, epoch, public_key, issued_at) values ($1, $2, $3, $4)")
         .bind(&device.as_bytes()[..])
         .bind(epoch.cast_signed())
         .bind(&public_key[..])
@@ -44,13 +44,12 @@ pub async fn credential_insert(
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn credential_get_newest(tx: &mut Tx, device: DeviceId) -> Result<Option<CredentialRow>, DbError> {
-    let row = sqlx::query(
-        "select epoch, public_key, revoked_at from credential where device_id = $1 order by epoch desc limit 1",
-    )
-    .bind(&device.as_bytes()[..])
-    .fetch_optional(tx.conn())
-    .await
-    .map_err(failed("get a credential"))?;
+    let row =
+        query("select epoch, public_key, revoked_at from credential where device_id = $1 order by epoch desc limit 1")
+            .bind(&device.as_bytes()[..])
+            .fetch_optional(tx.conn())
+            .await
+            .map_err(failed("get a credential"))?;
     row.as_ref().map(read).transpose()
 }
 
@@ -59,12 +58,11 @@ pub async fn credential_get_newest(tx: &mut Tx, device: DeviceId) -> Result<Opti
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn credential_get_live(tx: &mut Tx, device: DeviceId) -> Result<Option<CredentialRow>, DbError> {
-    let row =
-        sqlx::query("select epoch, public_key, revoked_at from credential where device_id = $1 and revoked_at is null")
-            .bind(&device.as_bytes()[..])
-            .fetch_optional(tx.conn())
-            .await
-            .map_err(failed("get a credential"))?;
+    let row = query("select epoch, public_key, revoked_at from credential where device_id = $1 and revoked_at is null")
+        .bind(&device.as_bytes()[..])
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(failed("get a credential"))?;
     row.as_ref().map(read).transpose()
 }
 
@@ -73,7 +71,7 @@ pub async fn credential_get_live(tx: &mut Tx, device: DeviceId) -> Result<Option
 /// # Errors
 /// The database does not answer.
 pub async fn credential_key_get(tx: &mut Tx, public_key: &[u8; 32]) -> Result<Option<DeviceId>, DbError> {
-    let row = sqlx::query("select device_id from credential where public_key = $1 limit 1")
+    let row = query("select device_id from credential where public_key = $1 limit 1")
         .bind(&public_key[..])
         .fetch_optional(tx.conn())
         .await
@@ -86,7 +84,7 @@ pub async fn credential_key_get(tx: &mut Tx, public_key: &[u8; 32]) -> Result<Op
 /// # Errors
 /// The database does not answer.
 pub async fn credential_revoke_update(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<(), DbError> {
-    sqlx::query("update credential set revoked_at = $2 where device_id = $1 and revoked_at is null")
+    query("update credential set revoked_at = $2 where device_id = $1 and revoked_at is null")
         .bind(&device.as_bytes()[..])
         .bind(now.as_ms())
         .execute(tx.conn())
@@ -95,7 +93,7 @@ pub async fn credential_revoke_update(tx: &mut Tx, device: DeviceId, now: Timest
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<CredentialRow, DbError> {
+fn read(row: &Row) -> Result<CredentialRow, DbError> {
     Ok(CredentialRow {
         epoch: row.number("epoch")?,
         public_key: row.bytes("public_key")?,

@@ -6,12 +6,11 @@ pub use page::{DeviceFilter, DeviceListRow, device_page_list};
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::user::user_state;
 use crate::{DbError, Tx};
 use base::{DeviceId, SnapshotId, Timestamp, UserId};
 use control::{FlatState, State, UserState};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 /// One device record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +79,7 @@ pub struct DeviceStandingRow {
 /// Constraint: a record with this id is there, or the user is not; the database does not answer.
 pub async fn device_insert(tx: &mut Tx, device: &DeviceRow) -> Result<(), DbError> {
     let (flat, about) = (device.state.to_flat(), &device.about);
-    sqlx::query(
+    query(
         "insert into device (id, user_id, name, state, state_was, state_rights, state_level, append_until, \
          purge_after, epoch, host_name, serial, hardware_uuid, os_user, os, arch, agent, created_at, activated_at, \
          last_seen_at, last_snapshot) \
@@ -118,7 +117,7 @@ pub async fn device_insert(tx: &mut Tx, device: &DeviceRow) -> Result<(), DbErro
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn device_get(tx: &mut Tx, id: DeviceId) -> Result<Option<DeviceRow>, DbError> {
-    let row = sqlx::query("select * from device where id = $1")
+    let row = query("select * from device where id = $1")
         .bind(&id.as_bytes()[..])
         .fetch_optional(tx.conn())
         .await
@@ -131,10 +130,8 @@ pub async fn device_get(tx: &mut Tx, id: DeviceId) -> Result<Option<DeviceRow>, 
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn device_list(tx: &mut Tx) -> Result<Vec<DeviceRow>, DbError> {
-    let rows = sqlx::query("select * from device order by name, id")
-        .fetch_all(tx.conn())
-        .await
-        .map_err(failed("list devices"))?;
+    let rows =
+        query("select * from device order by name, id").fetch_all(tx.conn()).await.map_err(failed("list devices"))?;
     rows.iter().map(read).collect()
 }
 
@@ -143,7 +140,7 @@ pub async fn device_list(tx: &mut Tx) -> Result<Vec<DeviceRow>, DbError> {
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn device_list_by_user(tx: &mut Tx, user: UserId) -> Result<Vec<DeviceRow>, DbError> {
-    let rows = sqlx::query("select * from device where user_id = $1 order by created_at, id")
+    let rows = query("select * from device where user_id = $1 order by created_at, id")
         .bind(&user.as_bytes()[..])
         .fetch_all(tx.conn())
         .await
@@ -156,7 +153,7 @@ pub async fn device_list_by_user(tx: &mut Tx, user: UserId) -> Result<Vec<Device
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn device_standing_get(tx: &mut Tx, id: DeviceId) -> Result<Option<DeviceStandingRow>, DbError> {
-    let row = sqlx::query(
+    let row = query(
         "select d.user_id, u.state as user_state, u.repository, d.epoch, d.state, d.state_was, d.state_rights, \
          d.state_level, d.append_until, d.purge_after, \
          coalesce(p.revision, 0) + u.policy_revision + d.policy_revision as policy_revision \
@@ -184,7 +181,7 @@ pub async fn device_standing_get(tx: &mut Tx, id: DeviceId) -> Result<Option<Dev
 /// The database does not answer.
 pub async fn device_state_update(tx: &mut Tx, id: DeviceId, state: &State) -> Result<(), DbError> {
     let flat = state.to_flat();
-    sqlx::query(
+    query(
         "update device set state = $2, state_was = $3, state_rights = $4, state_level = $5, append_until = $6, \
          purge_after = $7 where id = $1",
     )
@@ -212,7 +209,7 @@ pub async fn device_binding_update(
     about: &DeviceAbout,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "update device set epoch = $2, host_name = $3, serial = $4, hardware_uuid = $5, os_user = $6, os = $7, \
          arch = $8, agent = $9, activated_at = $10 where id = $1",
     )
@@ -237,7 +234,7 @@ pub async fn device_binding_update(
 /// # Errors
 /// The database does not answer.
 pub async fn device_epoch_update(tx: &mut Tx, id: DeviceId, epoch: u64) -> Result<(), DbError> {
-    sqlx::query("update device set epoch = $2 where id = $1")
+    query("update device set epoch = $2 where id = $1")
         .bind(&id.as_bytes()[..])
         .bind(epoch.cast_signed())
         .execute(tx.conn())
@@ -251,7 +248,7 @@ pub async fn device_epoch_update(tx: &mut Tx, id: DeviceId, epoch: u64) -> Resul
 /// # Errors
 /// The database does not answer.
 pub async fn device_seen_update(tx: &mut Tx, id: DeviceId, now: Timestamp) -> Result<(), DbError> {
-    sqlx::query("update device set last_seen_at = $2 where id = $1")
+    query("update device set last_seen_at = $2 where id = $1")
         .bind(&id.as_bytes()[..])
         .bind(now.as_ms())
         .execute(tx.conn())
@@ -265,7 +262,7 @@ pub async fn device_seen_update(tx: &mut Tx, id: DeviceId, now: Timestamp) -> Re
 /// # Errors
 /// The database does not answer.
 pub async fn device_last_snapshot_update(tx: &mut Tx, id: DeviceId, snapshot: SnapshotId) -> Result<(), DbError> {
-    sqlx::query("update device set last_snapshot = $2 where id = $1")
+    query("update device set last_snapshot = $2 where id = $1")
         .bind(&id.as_bytes()[..])
         .bind(&snapshot.as_bytes()[..])
         .execute(tx.conn())
@@ -279,7 +276,7 @@ pub async fn device_last_snapshot_update(tx: &mut Tx, id: DeviceId, snapshot: Sn
 /// # Errors
 /// The database does not answer.
 pub async fn device_policy_revision_update(tx: &mut Tx, id: DeviceId) -> Result<(), DbError> {
-    sqlx::query("update device set policy_revision = policy_revision + 1 where id = $1")
+    query("update device set policy_revision = policy_revision + 1 where id = $1")
         .bind(&id.as_bytes()[..])
         .execute(tx.conn())
         .await
@@ -287,7 +284,7 @@ pub async fn device_policy_revision_update(tx: &mut Tx, id: DeviceId) -> Result<
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<DeviceRow, DbError> {
+fn read(row: &Row) -> Result<DeviceRow, DbError> {
     Ok(DeviceRow {
         id: DeviceId::from_bytes(row.bytes("id")?),
         user: UserId::from_bytes(row.bytes("user_id")?),
@@ -310,13 +307,12 @@ fn read(row: &SqliteRow) -> Result<DeviceRow, DbError> {
     })
 }
 
-fn state(row: &SqliteRow) -> Result<State, DbError> {
-    let maybe = |column| row.try_get::<Option<String>, _>(column).map_err(failed("read a device's state"));
+fn state(row: &Row) -> Result<State, DbError> {
     let flat = FlatState {
         word: row.text("state")?,
-        was: maybe("state_was")?,
-        rights: maybe("state_rights")?,
-        level: maybe("state_level")?,
+        was: row.text_maybe("state_was")?,
+        rights: row.text_maybe("state_rights")?,
+        level: row.text_maybe("state_level")?,
         append_until: row.time_maybe("append_until")?,
         purge_after: row.time_maybe("purge_after")?,
     };
@@ -331,43 +327,46 @@ mod tests {
 
     #[tokio::test]
     async fn a_record_and_every_kind_of_state_come_back_as_they_were_stored() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let about = DeviceAbout { host_name: "anna-laptop".to_owned(), os: "linux".to_owned(), ..Default::default() };
-        let mut device = DeviceRow {
-            id: DeviceId::from_bytes([9; 16]),
-            user: testing::USER,
-            name: "anna-laptop".to_owned(),
-            state: State::Pending,
-            epoch: 0,
-            about,
-            created_at: Timestamp::from_ms(1),
-            activated_at: Timestamp::from_ms(2),
-            last_seen_at: None,
-            last_snapshot: None,
-        };
-        device_insert(&mut tx, &device).await.expect("a new record");
-        let held = State::Held { rights: Rights::AppendOnly, append_until: Timestamp::from_ms(77) };
-        let cut = State::Deactivated { rights: Rights::Full, level: Level::Revoke };
-        let suspended = State::Suspended { was: Box::new(cut.clone()) };
-        let deleted = State::Deleted { was: Box::new(suspended.clone()), purge_after: Timestamp::from_ms(99) };
-        for state in [State::Pending, held, cut, suspended, deleted, State::Purged] {
-            device_state_update(&mut tx, device.id, &state).await.expect("the record is there");
-            device.state = state.clone();
-            assert_eq!(device_get(&mut tx, device.id).await.expect("readable"), Some(device.clone()));
-            let standing = device_standing_get(&mut tx, device.id).await.expect("readable").expect("there");
-            assert_eq!((standing.state, standing.repository), (state, testing::REPOSITORY));
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let about =
+                DeviceAbout { host_name: "anna-laptop".to_owned(), os: "linux".to_owned(), ..Default::default() };
+            let mut device = DeviceRow {
+                id: DeviceId::from_bytes([9; 16]),
+                user: testing::USER,
+                name: "anna-laptop".to_owned(),
+                state: State::Pending,
+                epoch: 0,
+                about,
+                created_at: Timestamp::from_ms(1),
+                activated_at: Timestamp::from_ms(2),
+                last_seen_at: None,
+                last_snapshot: None,
+            };
+            device_insert(&mut tx, &device).await.expect("a new record");
+            let held = State::Held { rights: Rights::AppendOnly, append_until: Timestamp::from_ms(77) };
+            let cut = State::Deactivated { rights: Rights::Full, level: Level::Revoke };
+            let suspended = State::Suspended { was: Box::new(cut.clone()) };
+            let deleted = State::Deleted { was: Box::new(suspended.clone()), purge_after: Timestamp::from_ms(99) };
+            for state in [State::Pending, held, cut, suspended, deleted, State::Purged] {
+                device_state_update(&mut tx, device.id, &state).await.expect("the record is there");
+                device.state = state.clone();
+                assert_eq!(device_get(&mut tx, device.id).await.expect("readable"), Some(device.clone()));
+                let standing = device_standing_get(&mut tx, device.id).await.expect("readable").expect("there");
+                assert_eq!((standing.state, standing.repository), (state, testing::REPOSITORY));
+            }
+            assert_eq!(device_list_by_user(&mut tx, testing::USER).await.expect("readable").len(), 2);
+            assert_eq!(device_get(&mut tx, DeviceId::from_bytes([8; 16])).await.expect("readable"), None);
         }
-        assert_eq!(device_list_by_user(&mut tx, testing::USER).await.expect("readable").len(), 2);
-        assert_eq!(device_get(&mut tx, DeviceId::from_bytes([8; 16])).await.expect("readable"), None);
     }
 
     #[tokio::test]
     async fn a_row_that_no_state_makes_is_damage_and_not_a_guess() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        sqlx::query("update device set state = 'actve'").execute(tx.conn()).await.expect("a statement");
-        let error = device_get(&mut tx, testing::DEVICE).await.expect_err("there is no such state");
-        assert_eq!(error.kind(), base::Kind::Damaged);
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            query("update device set state = 'actve'").execute(tx.conn()).await.expect("a statement");
+            let error = device_get(&mut tx, testing::DEVICE).await.expect_err("there is no such state");
+            assert_eq!(error.kind(), base::Kind::Damaged);
+        }
     }
 }

@@ -1,15 +1,19 @@
-//! What the database may answer instead of doing its work.
+//! What either database may answer instead of doing its work.
 //! Refuses to repeat the cause in its own sentence, and to guess: a caller learns the kind, and logs the rest.
 
 use base::Kind;
+use sqlx::sqlite::SqliteError;
 
-const SQLITE_BUSY: i32 = 5;
-const SQLITE_LOCKED: i32 = 6;
 const SQLITE_IOERR: i32 = 10;
 const SQLITE_CORRUPT: i32 = 11;
 const SQLITE_FULL: i32 = 13;
 const SQLITE_CONSTRAINT: i32 = 19;
 const SQLITE_NOTADB: i32 = 26;
+
+const DISK_FULL: &str = "53100";
+const IO_ERROR: &str = "58030";
+const DATA_CORRUPTED: &str = "XX001";
+const INDEX_CORRUPTED: &str = "XX002";
 
 /// Why a statement did not do what it says.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +23,7 @@ pub enum DbError {
     Disk {
         /// What was being done, as a verb and its object: `insert a run`.
         op: &'static str,
-        /// What SQLite said.
+        /// What the database said.
         #[source]
         cause: sqlx::Error,
     },
@@ -28,7 +32,7 @@ pub enum DbError {
     Constraint {
         /// What was being done.
         op: &'static str,
-        /// What SQLite said.
+        /// What the database said.
         #[source]
         cause: sqlx::Error,
     },
@@ -37,7 +41,7 @@ pub enum DbError {
     Damaged {
         /// What was being done.
         op: &'static str,
-        /// What SQLite said.
+        /// What the database said.
         #[source]
         cause: sqlx::Error,
     },
@@ -56,12 +60,18 @@ pub enum DbError {
         #[source]
         cause: sqlx::migrate::MigrateError,
     },
+    /// The database is not one that this release works with.
+    #[error("this database cannot be used: {what}")]
+    Unfit {
+        /// Why not, as the second half of a sentence.
+        what: &'static str,
+    },
     /// Anything else: busy, closed, interrupted.
     #[error("the database could not {op} now")]
     Unavailable {
         /// What was being done.
         op: &'static str,
-        /// What SQLite or the pool said.
+        /// What the database or the pool said.
         #[source]
         cause: sqlx::Error,
     },
@@ -74,6 +84,24 @@ impl DbError {
             DbError::Disk { .. } | DbError::Unavailable { .. } => Kind::Unavailable,
             DbError::Constraint { .. } => Kind::Conflict,
             DbError::Damaged { .. } | DbError::Column { .. } | DbError::Migrate { .. } => Kind::Damaged,
+            DbError::Unfit { .. } => Kind::Invalid,
+        }
+    }
+
+    /// The same for one more caller, who waited for the same thing: the kind is kept, the cause as its words. Never fails.
+    pub(crate) fn again(&self) -> DbError {
+        let words = |cause: &sqlx::Error| sqlx::Error::Protocol(cause.to_string());
+        match self {
+            DbError::Disk { op, cause } => DbError::Disk { op, cause: words(cause) },
+            DbError::Constraint { op, cause } => DbError::Constraint { op, cause: words(cause) },
+            DbError::Damaged { op, cause } => DbError::Damaged { op, cause: words(cause) },
+            DbError::Unavailable { op, cause } => DbError::Unavailable { op, cause: words(cause) },
+            DbError::Column { column, what } => DbError::Column { column, what },
+            DbError::Unfit { what } => DbError::Unfit { what },
+            DbError::Migrate { cause } => DbError::Unavailable {
+                op: "bring its tables to this form",
+                cause: sqlx::Error::Protocol(cause.to_string()),
+            },
         }
     }
 
@@ -85,16 +113,75 @@ impl DbError {
 
 /// Names the operation that failed, for `map_err`: `.map_err(failed("insert a run"))`. Never fails.
 pub(crate) fn failed(op: &'static str) -> impl FnOnce(sqlx::Error) -> DbError {
-    move |cause| match sqlite_code(&cause) {
-        Some(SQLITE_FULL | SQLITE_IOERR) => DbError::Disk { op, cause },
-        Some(SQLITE_CONSTRAINT) => DbError::Constraint { op, cause },
-        Some(SQLITE_CORRUPT | SQLITE_NOTADB) => DbError::Damaged { op, cause },
-        Some(SQLITE_BUSY | SQLITE_LOCKED) | Some(_) | None => DbError::Unavailable { op, cause },
+    move |cause| match class(&cause) {
+        Class::Disk => DbError::Disk { op, cause },
+        Class::Constraint => DbError::Constraint { op, cause },
+        Class::Damaged => DbError::Damaged { op, cause },
+        Class::Unavailable => DbError::Unavailable { op, cause },
     }
 }
 
-/// SQLite's primary result code: the low byte of the extended one.
-fn sqlite_code(cause: &sqlx::Error) -> Option<i32> {
-    let extended: i32 = cause.as_database_error()?.code()?.parse().ok()?;
-    Some(extended & 0xff)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Disk,
+    Constraint,
+    Damaged,
+    Unavailable,
+}
+
+fn class(cause: &sqlx::Error) -> Class {
+    let Some(error) = cause.as_database_error() else { return Class::Unavailable };
+    let code = error.code().unwrap_or_default();
+    if error.try_downcast_ref::<SqliteError>().is_some() {
+        // The primary result code is the low byte of the extended one.
+        return sqlite_class(code.parse().map_or(0, |extended: i32| extended & 0xff));
+    }
+    postgres_class(&code)
+}
+
+fn sqlite_class(code: i32) -> Class {
+    match code {
+        SQLITE_FULL | SQLITE_IOERR => Class::Disk,
+        SQLITE_CONSTRAINT => Class::Constraint,
+        SQLITE_CORRUPT | SQLITE_NOTADB => Class::Damaged,
+        // Busy, locked, and whatever else.
+        _ => Class::Unavailable,
+    }
+}
+
+/// By SQLSTATE, of which the first two characters are a class.
+fn postgres_class(code: &str) -> Class {
+    match (code.get(..2).unwrap_or(""), code) {
+        (_, DISK_FULL | IO_ERROR) => Class::Disk,
+        // Integrity, and values that a column does not take: a text with a NUL, for one.
+        ("23" | "22", _) => Class::Constraint,
+        (_, DATA_CORRUPTED | INDEX_CORRUPTED) => Class::Damaged,
+        // Lost connections (08), no resources (53), deadlocks and serialisation (40), locks (55), shutdown (57) …
+        _ => Class::Unavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sqlstate_has_a_kind() {
+        for (code, class) in [
+            ("23505", Class::Constraint),
+            ("23503", Class::Constraint),
+            ("22021", Class::Constraint),
+            ("53100", Class::Disk),
+            ("58030", Class::Disk),
+            ("XX001", Class::Damaged),
+            ("57P01", Class::Unavailable),
+            ("08006", Class::Unavailable),
+            ("40001", Class::Unavailable),
+            ("55P03", Class::Unavailable),
+            ("53300", Class::Unavailable),
+            ("", Class::Unavailable),
+        ] {
+            assert_eq!(postgres_class(code), class, "{code}");
+        }
+    }
 }

@@ -3,10 +3,10 @@
 use crate::error::failed;
 use crate::policy::PolicySubject;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{DeviceId, FolderId, ProfileId, Timestamp, UserId};
 use control::policy::{Folder, FolderOs};
-use sqlx::sqlite::SqliteRow;
 
 /// Adds a folder, unless its subject has the path already; says whether it did.
 ///
@@ -18,7 +18,7 @@ pub async fn folder_insert(
     folder: &Folder,
     now: Timestamp,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = query(
         "insert into folder (id, level, subject, os, path, mandatory, include, exclude, created_at) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing",
     )
@@ -42,7 +42,7 @@ pub async fn folder_insert(
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn folder_get(tx: &mut Tx, id: FolderId) -> Result<Option<(PolicySubject, Folder)>, DbError> {
-    let row = sqlx::query("select id, level, subject, os, path, mandatory, include, exclude from folder where id = $1")
+    let row = query("select id, level, subject, os, path, mandatory, include, exclude from folder where id = $1")
         .bind(&id.as_bytes()[..])
         .fetch_optional(tx.conn())
         .await
@@ -55,7 +55,7 @@ pub async fn folder_get(tx: &mut Tx, id: FolderId) -> Result<Option<(PolicySubje
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn folder_list(tx: &mut Tx, subject: PolicySubject) -> Result<Vec<Folder>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select id, level, subject, os, path, mandatory, include, exclude from folder \
          where level = $1 and subject = $2 order by path, os, id",
     )
@@ -77,7 +77,7 @@ pub async fn folder_list_by_levels(
     user: UserId,
     device: Option<DeviceId>,
 ) -> Result<Vec<Folder>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select id, level, subject, os, path, mandatory, include, exclude from folder \
          where (level = 'profile' and subject = $1) or (level = 'user' and subject = $2) \
          or (level = 'device' and subject = $3) order by path, os, id",
@@ -97,7 +97,7 @@ pub async fn folder_list_by_levels(
 /// # Errors
 /// The database does not answer.
 pub async fn folder_update(tx: &mut Tx, folder: &Folder) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = query(
         "update folder set os = $2, path = $3, mandatory = $4, include = $5, exclude = $6 where id = $1 \
          and not exists (select 1 from folder other where other.level = folder.level \
          and other.subject = folder.subject and other.os = $2 and other.path = $3 and other.id <> $1)",
@@ -119,7 +119,7 @@ pub async fn folder_update(tx: &mut Tx, folder: &Folder) -> Result<bool, DbError
 /// # Errors
 /// The database does not answer.
 pub async fn folder_remove(tx: &mut Tx, id: FolderId) -> Result<(), DbError> {
-    sqlx::query("delete from folder where id = $1")
+    query("delete from folder where id = $1")
         .bind(&id.as_bytes()[..])
         .execute(tx.conn())
         .await
@@ -132,7 +132,7 @@ pub async fn folder_remove(tx: &mut Tx, id: FolderId) -> Result<(), DbError> {
 /// # Errors
 /// The database does not answer.
 pub async fn folder_remove_by_subject(tx: &mut Tx, subject: PolicySubject) -> Result<(), DbError> {
-    sqlx::query("delete from folder where level = $1 and subject = $2")
+    query("delete from folder where level = $1 and subject = $2")
         .bind(subject.level().word())
         .bind(subject.bytes())
         .execute(tx.conn())
@@ -141,7 +141,7 @@ pub async fn folder_remove_by_subject(tx: &mut Tx, subject: PolicySubject) -> Re
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<Folder, DbError> {
+fn read(row: &Row) -> Result<Folder, DbError> {
     let wrong = DbError::Column { column: "os", what: "the systems of a folder" };
     let lines = |text: String| text.lines().map(str::to_owned).collect();
     Ok(Folder {
@@ -170,31 +170,32 @@ mod tests {
 
     #[tokio::test]
     async fn folders_come_back_as_they_were_and_a_path_is_there_once() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let (profile, now) = (ProfileId::from_bytes([7; 16]), Timestamp::from_ms(1));
-        let (of_profile, of_device) = (PolicySubject::Profile(profile), PolicySubject::Device(testing::DEVICE));
-        let one = folder(1, PolicyLevel::Profile, "${home}/b");
-        let two = folder(2, PolicyLevel::Profile, "${home}/a");
-        let own = folder(3, PolicyLevel::Device, "${home}/b");
-        for (subject, folder) in [(of_profile, &one), (of_profile, &two), (of_device, &own)] {
-            assert!(folder_insert(&mut tx, subject, folder, now).await.expect("a statement"));
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let (profile, now) = (ProfileId::from_bytes([7; 16]), Timestamp::from_ms(1));
+            let (of_profile, of_device) = (PolicySubject::Profile(profile), PolicySubject::Device(testing::DEVICE));
+            let one = folder(1, PolicyLevel::Profile, "${home}/b");
+            let two = folder(2, PolicyLevel::Profile, "${home}/a");
+            let own = folder(3, PolicyLevel::Device, "${home}/b");
+            for (subject, folder) in [(of_profile, &one), (of_profile, &two), (of_device, &own)] {
+                assert!(folder_insert(&mut tx, subject, folder, now).await.expect("a statement"));
+            }
+            let again = folder(4, PolicyLevel::Profile, "${home}/a");
+            assert!(!folder_insert(&mut tx, of_profile, &again, now).await.expect("a statement"));
+            assert_eq!(folder_get(&mut tx, one.id).await.expect("readable"), Some((of_profile, one.clone())));
+            assert_eq!(folder_list(&mut tx, of_profile).await.expect("readable"), [two.clone(), one.clone()]);
+            let all = folder_list_by_levels(&mut tx, profile, testing::USER, Some(testing::DEVICE)).await;
+            assert_eq!(all.expect("readable"), [two.clone(), one.clone(), own]);
+            let taken = Folder { path: two.path.clone(), ..one.clone() };
+            assert!(!folder_update(&mut tx, &taken).await.expect("a statement"), "the path is taken");
+            let changed = Folder { mandatory: false, exclude: vec!["x".to_owned()], ..one };
+            assert!(folder_update(&mut tx, &changed).await.expect("a statement"));
+            assert_eq!(folder_get(&mut tx, changed.id).await.expect("readable"), Some((of_profile, changed)));
+            folder_remove(&mut tx, two.id).await.expect("a statement");
+            assert_eq!(folder_list(&mut tx, of_profile).await.expect("readable").len(), 1);
+            folder_remove_by_subject(&mut tx, of_profile).await.expect("a statement");
+            assert!(folder_list(&mut tx, of_profile).await.expect("readable").is_empty());
+            assert_eq!(folder_list(&mut tx, of_device).await.expect("readable").len(), 1);
         }
-        let again = folder(4, PolicyLevel::Profile, "${home}/a");
-        assert!(!folder_insert(&mut tx, of_profile, &again, now).await.expect("a statement"));
-        assert_eq!(folder_get(&mut tx, one.id).await.expect("readable"), Some((of_profile, one.clone())));
-        assert_eq!(folder_list(&mut tx, of_profile).await.expect("readable"), [two.clone(), one.clone()]);
-        let all = folder_list_by_levels(&mut tx, profile, testing::USER, Some(testing::DEVICE)).await;
-        assert_eq!(all.expect("readable"), [two.clone(), one.clone(), own]);
-        let taken = Folder { path: two.path.clone(), ..one.clone() };
-        assert!(!folder_update(&mut tx, &taken).await.expect("a statement"), "the path is taken");
-        let changed = Folder { mandatory: false, exclude: vec!["x".to_owned()], ..one };
-        assert!(folder_update(&mut tx, &changed).await.expect("a statement"));
-        assert_eq!(folder_get(&mut tx, changed.id).await.expect("readable"), Some((of_profile, changed)));
-        folder_remove(&mut tx, two.id).await.expect("a statement");
-        assert_eq!(folder_list(&mut tx, of_profile).await.expect("readable").len(), 1);
-        folder_remove_by_subject(&mut tx, of_profile).await.expect("a statement");
-        assert!(folder_list(&mut tx, of_profile).await.expect("readable").is_empty());
-        assert_eq!(folder_list(&mut tx, of_device).await.expect("readable").len(), 1);
     }
 }

@@ -3,9 +3,9 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::query;
 use crate::{DbError, Tx};
 use base::Timestamp;
-use sqlx::Row as _;
 
 /// What is known of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub async fn idempotency_insert(
     now: Timestamp,
     busy_until: Timestamp,
 ) -> Result<bool, DbError> {
-    let inserted = sqlx::query(
+    let inserted = query(
         "insert into idempotency (id, digest, created_at, busy_until, done) values ($1, $2, $3, $4, 0) \
          on conflict (id) do nothing",
     )
@@ -50,20 +50,19 @@ pub async fn idempotency_insert(
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn idempotency_get(tx: &mut Tx, id: &[u8; 32]) -> Result<Option<IdempotencyRow>, DbError> {
-    let op = "get an idempotency key";
-    let row = sqlx::query("select digest, status, body, busy_until, done from idempotency where id = $1")
+    let row = query("select digest, status, body, busy_until, done from idempotency where id = $1")
         .bind(&id[..])
         .fetch_optional(tx.conn())
         .await
-        .map_err(failed(op))?;
+        .map_err(failed("get an idempotency key"))?;
     let Some(row) = row else { return Ok(None) };
-    let status: Option<i64> = row.try_get("status").map_err(failed(op))?;
-    let body: Option<Vec<u8>> = row.try_get("body").map_err(failed(op))?;
-    let wrong = |_| DbError::Column { column: "status", what: "the statuses of HTTP" };
-    let status = status.map(u16::try_from).transpose().map_err(wrong)?;
+    let answer = match row.number_maybe("status")? {
+        Some(status) => Some((status, row.octets("body")?)),
+        None => None,
+    };
     Ok(Some(IdempotencyRow {
         digest: row.bytes("digest")?,
-        answer: status.zip(body),
+        answer,
         busy_until: row.time("busy_until")?,
         done: row.int("done")? != 0,
     }))
@@ -74,7 +73,7 @@ pub async fn idempotency_get(tx: &mut Tx, id: &[u8; 32]) -> Result<Option<Idempo
 /// # Errors
 /// The database does not answer.
 pub async fn idempotency_busy_update(tx: &mut Tx, id: &[u8; 32], busy_until: Timestamp) -> Result<(), DbError> {
-    sqlx::query("update idempotency set busy_until = $2 where id = $1")
+    query("update idempotency set busy_until = $2 where id = $1")
         .bind(&id[..])
         .bind(busy_until.as_ms())
         .execute(tx.conn())
@@ -88,7 +87,7 @@ pub async fn idempotency_busy_update(tx: &mut Tx, id: &[u8; 32], busy_until: Tim
 /// # Errors
 /// The database does not answer.
 pub async fn idempotency_done_update(tx: &mut Tx, id: &[u8; 32]) -> Result<(), DbError> {
-    sqlx::query("update idempotency set done = 1 where id = $1")
+    query("update idempotency set done = 1 where id = $1")
         .bind(&id[..])
         .execute(tx.conn())
         .await
@@ -101,7 +100,7 @@ pub async fn idempotency_done_update(tx: &mut Tx, id: &[u8; 32]) -> Result<(), D
 /// # Errors
 /// The database does not answer.
 pub async fn idempotency_answer_update(tx: &mut Tx, id: &[u8; 32], status: u16, sealed: &[u8]) -> Result<(), DbError> {
-    sqlx::query("update idempotency set status = $2, body = $3 where id = $1")
+    query("update idempotency set status = $2, body = $3 where id = $1")
         .bind(&id[..])
         .bind(i64::from(status))
         .bind(sealed)
@@ -116,7 +115,7 @@ pub async fn idempotency_answer_update(tx: &mut Tx, id: &[u8; 32], status: u16, 
 /// # Errors
 /// The database does not answer.
 pub async fn idempotency_remove(tx: &mut Tx, id: &[u8; 32]) -> Result<(), DbError> {
-    sqlx::query("delete from idempotency where id = $1")
+    query("delete from idempotency where id = $1")
         .bind(&id[..])
         .execute(tx.conn())
         .await
@@ -129,7 +128,7 @@ pub async fn idempotency_remove(tx: &mut Tx, id: &[u8; 32]) -> Result<(), DbErro
 /// # Errors
 /// The database does not answer.
 pub async fn idempotency_remove_old(tx: &mut Tx, before: Timestamp) -> Result<u64, DbError> {
-    let removed = sqlx::query("delete from idempotency where created_at < $1")
+    let removed = query("delete from idempotency where created_at < $1")
         .bind(before.as_ms())
         .execute(tx.conn())
         .await
@@ -150,7 +149,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_is_taken_once_done_answered_and_removed() {
-        let temp = testing::empty().await;
+        for temp in testing::databases().await {
+            once(temp).await;
+        }
+    }
+
+    async fn once(temp: testing::TempDb) {
         let mut tx = temp.db.write().await.expect("nobody else writes");
         assert!(idempotency_insert(&mut tx, &ID, &[2; 32], at(5), at(9)).await.expect("new"));
         assert!(!idempotency_insert(&mut tx, &ID, &[3; 32], at(6), at(9)).await.expect("taken"));

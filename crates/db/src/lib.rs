@@ -13,30 +13,35 @@ mod device;
 mod error;
 mod folder;
 mod idempotency;
+mod job_lease;
 mod pack;
 mod policy;
+mod postgres;
 mod profile;
 mod repository;
 mod row;
 mod run;
+mod setting;
 mod sign_in;
 mod snapshot;
-#[cfg(test)]
-mod testing;
+mod sql;
+mod sqlite;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tx;
 mod unlinked;
 mod usage;
 mod user;
 
 pub use activation::{ActivationRow, activation_get, activation_insert};
-pub use admin::{AdminRow, admin_insert, admin_list};
+pub use admin::{AdminRow, admin_get, admin_get_by_email, admin_insert, admin_list, admin_permits_update};
 pub use api_credential::{
     ApiCredentialRow, api_credential_get, api_credential_get_by_hash, api_credential_insert, api_credential_list,
     api_credential_revoke_update, api_credential_used_update,
 };
 pub use audit::{
     AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_head_update, audit_insert, audit_list,
-    audit_list_newest,
+    audit_list_by, audit_list_newest,
 };
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
@@ -61,6 +66,7 @@ pub use idempotency::{
     IdempotencyRow, idempotency_answer_update, idempotency_busy_update, idempotency_done_update, idempotency_get,
     idempotency_insert, idempotency_remove, idempotency_remove_old,
 };
+pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_update};
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
     pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_missing_list, repository_damages_get,
@@ -83,6 +89,7 @@ pub use run::{
     run_aborted_update_by_device, run_committed_update, run_counters_update, run_get, run_get_by_request, run_insert,
     run_lease_update, run_superseded_update,
 };
+pub use setting::{SettingRow, setting_get, setting_list, setting_remove, setting_update};
 pub use sign_in::{sign_in_failure_get, sign_in_failure_remove, sign_in_failure_remove_old, sign_in_failure_update};
 pub use snapshot::{
     SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_insert, snapshot_list,

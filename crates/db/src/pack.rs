@@ -4,10 +4,10 @@
 use crate::batch::{concat, digits, positions};
 use crate::error::failed;
 use crate::row::{Columns as _, int};
+use crate::sql::{Pair, Row, query, query_of};
 use crate::{DbError, Tx};
 use base::{Bytes, Count, RunId, Timestamp};
 use format::PackId;
-use sqlx::sqlite::SqliteRow;
 
 /// A pack that is durable and about to be known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +59,9 @@ pub struct FrameRow {
 /// # Errors
 /// Constraint when a pack of that name is known.
 pub async fn pack_insert(tx: &mut Tx, pack: &PackNew) -> Result<i64, DbError> {
-    let done = sqlx::query(
+    let row = query(
         "insert into pack (id, repository, run_id, bytes, header, chunks_new, created_at) \
-         values ($1, $2, $3, $4, $5, 0, $6)",
+         values ($1, $2, $3, $4, $5, 0, $6) returning seq",
     )
     .bind(&pack.id.as_bytes()[..])
     .bind(pack.repository)
@@ -69,10 +69,10 @@ pub async fn pack_insert(tx: &mut Tx, pack: &PackNew) -> Result<i64, DbError> {
     .bind(int(pack.bytes.0))
     .bind(&pack.header[..])
     .bind(pack.created_at.as_ms())
-    .execute(tx.conn())
+    .fetch_one(tx.conn())
     .await
     .map_err(failed("insert a pack"))?;
-    Ok(done.last_insert_rowid())
+    row.int("seq")
 }
 
 /// The pack with this name.
@@ -80,7 +80,7 @@ pub async fn pack_insert(tx: &mut Tx, pack: &PackNew) -> Result<i64, DbError> {
 /// # Errors
 /// As the database says.
 pub async fn pack_get(tx: &mut Tx, pack: PackId) -> Result<Option<PackRow>, DbError> {
-    let row = sqlx::query("select * from pack where id = $1").bind(&pack.as_bytes()[..]);
+    let row = query("select * from pack where id = $1").bind(&pack.as_bytes()[..]);
     row.fetch_optional(tx.conn()).await.map_err(failed("get a pack"))?.as_ref().map(read).transpose()
 }
 
@@ -89,7 +89,7 @@ pub async fn pack_get(tx: &mut Tx, pack: PackId) -> Result<Option<PackRow>, DbEr
 /// # Errors
 /// As the database says.
 pub async fn pack_get_by_seq(tx: &mut Tx, seq: i64) -> Result<Option<PackRow>, DbError> {
-    let row = sqlx::query("select * from pack where seq = $1").bind(seq);
+    let row = query("select * from pack where seq = $1").bind(seq);
     row.fetch_optional(tx.conn()).await.map_err(failed("get a pack by its number"))?.as_ref().map(read).transpose()
 }
 
@@ -98,7 +98,7 @@ pub async fn pack_get_by_seq(tx: &mut Tx, seq: i64) -> Result<Option<PackRow>, D
 /// # Errors
 /// As the database says.
 pub async fn pack_list(tx: &mut Tx, after: i64, limit: u32) -> Result<Vec<PackRow>, DbError> {
-    let rows = sqlx::query("select * from pack where seq > $1 order by seq limit $2").bind(after).bind(limit);
+    let rows = query("select * from pack where seq > $1 order by seq limit $2").bind(after).bind(limit);
     rows.fetch_all(tx.conn()).await.map_err(failed("list packs"))?.iter().map(read).collect()
 }
 
@@ -107,7 +107,7 @@ pub async fn pack_list(tx: &mut Tx, after: i64, limit: u32) -> Result<Vec<PackRo
 /// # Errors
 /// As the database says.
 pub async fn pack_count_get(tx: &mut Tx) -> Result<Count, DbError> {
-    let row = sqlx::query("select count(*) as packs from pack");
+    let row = query("select count(*) as packs from pack");
     let row = row.fetch_one(tx.conn()).await.map_err(failed("count packs"))?;
     Ok(Count(row.number("packs")?))
 }
@@ -117,11 +117,13 @@ pub async fn pack_count_get(tx: &mut Tx) -> Result<Count, DbError> {
 /// # Errors
 /// As the database says.
 pub async fn pack_missing_list(tx: &mut Tx, run: RunId, packs: &[PackId]) -> Result<Vec<u32>, DbError> {
-    let row = sqlx::query(
-        "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
+    let row = query_of(Pair {
+        sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
          select group_concat(i, ' ') as found from n where not exists ( \
          select 1 from pack where id = substr($2, i * 32 + 1, 32) and run_id = $1)",
-    )
+        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $3 - 1) as n (i) where not exists ( \
+         select 1 from pack where id = substr($2, (i * 32 + 1)::int, 32) and run_id = $1)",
+    })
     .bind(&run.as_bytes()[..])
     .bind(concat(packs.iter().map(PackId::as_bytes)))
     .bind(packs.len() as i64)
@@ -136,7 +138,7 @@ pub async fn pack_missing_list(tx: &mut Tx, run: RunId, packs: &[PackId]) -> Res
 /// # Errors
 /// As the database says.
 pub async fn pack_chunks_new_update(tx: &mut Tx, seq: i64, chunks_new: Count) -> Result<(), DbError> {
-    sqlx::query("update pack set chunks_new = $2 where seq = $1")
+    query("update pack set chunks_new = $2 where seq = $1")
         .bind(seq)
         .bind(int(chunks_new.0))
         .execute(tx.conn())
@@ -150,7 +152,7 @@ pub async fn pack_chunks_new_update(tx: &mut Tx, seq: i64, chunks_new: Count) ->
 /// # Errors
 /// As the database says.
 pub async fn pack_damaged_update(tx: &mut Tx, seq: i64, damaged_at: Option<Timestamp>) -> Result<bool, DbError> {
-    let done = sqlx::query("update pack set damaged_at = $2 where seq = $1 and (damaged_at is null) <> ($2 is null)")
+    let done = query("update pack set damaged_at = $2 where seq = $1 and (damaged_at is null) <> ($2 is null)")
         .bind(seq)
         .bind(damaged_at.map(Timestamp::as_ms))
         .execute(tx.conn())
@@ -164,7 +166,7 @@ pub async fn pack_damaged_update(tx: &mut Tx, seq: i64, damaged_at: Option<Times
 /// # Errors
 /// As the database says.
 pub async fn repository_damages_get(tx: &mut Tx, repository: i64) -> Result<Count, DbError> {
-    let row = sqlx::query("select damages from repository where seq = $1").bind(repository);
+    let row = query("select damages from repository where seq = $1").bind(repository);
     let row = row.fetch_one(tx.conn()).await.map_err(failed("count the damages of a repository"))?;
     Ok(Count(row.number("damages")?))
 }
@@ -174,7 +176,7 @@ pub async fn repository_damages_get(tx: &mut Tx, repository: i64) -> Result<Coun
 /// # Errors
 /// As the database says.
 pub async fn repository_damages_update(tx: &mut Tx, repository: i64) -> Result<(), DbError> {
-    let done = sqlx::query("update repository set damages = damages + 1 where seq = $1").bind(repository);
+    let done = query("update repository set damages = damages + 1 where seq = $1").bind(repository);
     done.execute(tx.conn()).await.map_err(failed("count a damage of a repository"))?;
     Ok(())
 }
@@ -187,13 +189,19 @@ pub async fn frame_insert(tx: &mut Tx, pack: i64, frames: &[FrameRow]) -> Result
     let fields = |frame: &FrameRow| {
         [frame.number.into(), frame.codec.into(), frame.at, frame.sealed_len.into(), frame.plain_len.into()]
     };
-    sqlx::query(
-        "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
+    query_of(Pair {
+        sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
          insert into frame (pack, number, codec, at, sealed_len, plain_len) \
          select $1, cast(substr($2, i * 60 + 1, 12) as integer), cast(substr($2, i * 60 + 13, 12) as integer), \
          cast(substr($2, i * 60 + 25, 12) as integer), cast(substr($2, i * 60 + 37, 12) as integer), \
          cast(substr($2, i * 60 + 49, 12) as integer) from n",
-    )
+        postgres: "insert into frame (pack, number, codec, at, sealed_len, plain_len) \
+         select $1, convert_from(substr($2, (i * 60 + 1)::int, 12), 'utf8')::bigint, \
+         convert_from(substr($2, (i * 60 + 13)::int, 12), 'utf8')::bigint, \
+         convert_from(substr($2, (i * 60 + 25)::int, 12), 'utf8')::bigint, \
+         convert_from(substr($2, (i * 60 + 37)::int, 12), 'utf8')::bigint, \
+         convert_from(substr($2, (i * 60 + 49)::int, 12), 'utf8')::bigint from generate_series(0, $3 - 1) as n (i)",
+    })
     .bind(pack)
     .bind(digits(frames.iter().flat_map(fields)))
     .bind(frames.len() as i64)
@@ -211,11 +219,13 @@ pub async fn frame_list(tx: &mut Tx, pack: i64, numbers: &[u32]) -> Result<Vec<F
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
-    let rows = sqlx::query(
-        "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
+    let rows = query_of(Pair {
+        sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
          select frame.* from n cross join frame \
          where frame.pack = $1 and frame.number = cast(substr($2, i * 12 + 1, 12) as integer)",
-    )
+        postgres: "select frame.* from generate_series(0, $3 - 1) as n (i) join frame on frame.pack = $1 \
+         and frame.number = convert_from(substr($2, (i * 12 + 1)::int, 12), 'utf8')::bigint order by frame.number",
+    })
     .bind(pack)
     .bind(digits(sorted.iter().map(|number| u64::from(*number))))
     .bind(sorted.len() as i64)
@@ -230,12 +240,12 @@ pub async fn frame_list(tx: &mut Tx, pack: i64, numbers: &[u32]) -> Result<Vec<F
 /// # Errors
 /// As the database says.
 pub async fn frame_list_by_pack(tx: &mut Tx, pack: i64) -> Result<Vec<FrameRow>, DbError> {
-    let rows = sqlx::query("select * from frame where pack = $1 order by number").bind(pack);
+    let rows = query("select * from frame where pack = $1 order by number").bind(pack);
     let rows = rows.fetch_all(tx.conn()).await.map_err(failed("list the frames of a pack"))?;
     rows.iter().map(read_frame).collect()
 }
 
-fn read(row: &SqliteRow) -> Result<PackRow, DbError> {
+fn read(row: &Row) -> Result<PackRow, DbError> {
     let new = PackNew {
         id: PackId::from_bytes(row.bytes("id")?),
         repository: row.int("repository")?,
@@ -252,7 +262,7 @@ fn read(row: &SqliteRow) -> Result<PackRow, DbError> {
     })
 }
 
-fn read_frame(row: &SqliteRow) -> Result<FrameRow, DbError> {
+fn read_frame(row: &Row) -> Result<FrameRow, DbError> {
     Ok(FrameRow {
         number: row.number("number")?,
         codec: row.number("codec")?,
@@ -280,64 +290,67 @@ mod tests {
 
     #[tokio::test]
     async fn a_pack_and_its_frames_read_back_as_they_were_written() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let seq = pack_insert(&mut tx, &pack(1)).await.expect("new");
-        let frames: Vec<FrameRow> = (0..300)
-            .map(|n| FrameRow {
-                number: n,
-                codec: (n % 2) as u8,
-                at: u64::from(n) << 20,
-                sealed_len: 1 << 20,
-                plain_len: n,
-            })
-            .collect();
-        frame_insert(&mut tx, seq, &frames).await.expect("new");
-        frame_insert(&mut tx, seq, &[]).await.expect("nothing to do");
-        pack_chunks_new_update(&mut tx, seq, Count(12)).await.expect("there");
-        let row = pack_get(&mut tx, pack(1).id).await.expect("readable").expect("there");
-        assert_eq!(row, PackRow { seq, new: pack(1), chunks_new: Count(12), damaged_at: None });
-        assert_eq!(pack_get_by_seq(&mut tx, seq).await.expect("readable"), Some(row));
-        assert_eq!(frame_list_by_pack(&mut tx, seq).await.expect("readable"), frames);
-        let some = frame_list(&mut tx, seq, &[299, 7, 7, 300, 0]).await.expect("readable");
-        assert_eq!(some, [frames[0], frames[7], frames[299]]);
-        assert!(pack_insert(&mut tx, &pack(1)).await.expect_err("it is there").is_constraint());
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let seq = pack_insert(&mut tx, &pack(1)).await.expect("new");
+            let frames: Vec<FrameRow> = (0..300)
+                .map(|n| FrameRow {
+                    number: n,
+                    codec: (n % 2) as u8,
+                    at: u64::from(n) << 20,
+                    sealed_len: 1 << 20,
+                    plain_len: n,
+                })
+                .collect();
+            frame_insert(&mut tx, seq, &frames).await.expect("new");
+            frame_insert(&mut tx, seq, &[]).await.expect("nothing to do");
+            pack_chunks_new_update(&mut tx, seq, Count(12)).await.expect("there");
+            let row = pack_get(&mut tx, pack(1).id).await.expect("readable").expect("there");
+            assert_eq!(row, PackRow { seq, new: pack(1), chunks_new: Count(12), damaged_at: None });
+            assert_eq!(pack_get_by_seq(&mut tx, seq).await.expect("readable"), Some(row));
+            assert_eq!(frame_list_by_pack(&mut tx, seq).await.expect("readable"), frames);
+            let some = frame_list(&mut tx, seq, &[299, 7, 7, 300, 0]).await.expect("readable");
+            assert_eq!(some, [frames[0], frames[7], frames[299]]);
+            assert!(pack_insert(&mut tx, &pack(1)).await.expect_err("it is there").is_constraint());
+        }
     }
 
     #[tokio::test]
     async fn a_run_is_told_which_packs_it_has_not_sent() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        for id in [1, 2] {
-            pack_insert(&mut tx, &pack(id)).await.expect("new");
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            for id in [1, 2] {
+                pack_insert(&mut tx, &pack(id)).await.expect("new");
+            }
+            let other = PackNew { run: RunId::from_bytes([2; 16]), ..pack(3) };
+            pack_insert(&mut tx, &other).await.expect("new");
+            let asked = [pack(4).id, pack(1).id, other.id, pack(2).id];
+            let missing = pack_missing_list(&mut tx, pack(1).run, &asked).await.expect("readable");
+            assert_eq!(missing, [0, 2], "a pack of another run is none of this one's");
+            assert_eq!(pack_missing_list(&mut tx, pack(1).run, &[]).await.expect("readable"), [0_u32; 0]);
         }
-        let other = PackNew { run: RunId::from_bytes([2; 16]), ..pack(3) };
-        pack_insert(&mut tx, &other).await.expect("new");
-        let asked = [pack(4).id, pack(1).id, other.id, pack(2).id];
-        let missing = pack_missing_list(&mut tx, pack(1).run, &asked).await.expect("readable");
-        assert_eq!(missing, [0, 2], "a pack of another run is none of this one's");
-        assert_eq!(pack_missing_list(&mut tx, pack(1).run, &[]).await.expect("readable"), [0_u32; 0]);
     }
 
     #[tokio::test]
     async fn the_first_mark_of_damage_stays_until_the_pack_is_whole_again() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let seq = pack_insert(&mut tx, &pack(1)).await.expect("new");
-        let (first, second) = (Timestamp::from_ms(10), Timestamp::from_ms(20));
-        let mut changed = Vec::new();
-        for mark in [None, Some(first), Some(second), None] {
-            changed.push(pack_damaged_update(&mut tx, seq, mark).await.expect("there"));
-            let row = pack_get_by_seq(&mut tx, seq).await.expect("readable").expect("there");
-            assert_eq!(row.damaged_at, mark.map(|_| first));
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let seq = pack_insert(&mut tx, &pack(1)).await.expect("new");
+            let (first, second) = (Timestamp::from_ms(10), Timestamp::from_ms(20));
+            let mut changed = Vec::new();
+            for mark in [None, Some(first), Some(second), None] {
+                changed.push(pack_damaged_update(&mut tx, seq, mark).await.expect("there"));
+                let row = pack_get_by_seq(&mut tx, seq).await.expect("readable").expect("there");
+                assert_eq!(row.damaged_at, mark.map(|_| first));
+            }
+            assert_eq!(changed, [false, true, false, true]);
+            assert_eq!(pack_list(&mut tx, seq, 10).await.expect("readable"), []);
+            assert_eq!(pack_list(&mut tx, 0, 10).await.expect("readable").len(), 1);
+            for damages in [0, 1] {
+                assert_eq!(repository_damages_get(&mut tx, testing::REPOSITORY).await.expect("there"), Count(damages));
+                repository_damages_update(&mut tx, testing::REPOSITORY).await.expect("there");
+            }
+            assert_eq!(pack_count_get(&mut tx).await.expect("readable"), Count(1));
         }
-        assert_eq!(changed, [false, true, false, true]);
-        assert_eq!(pack_list(&mut tx, seq, 10).await.expect("readable"), []);
-        assert_eq!(pack_list(&mut tx, 0, 10).await.expect("readable").len(), 1);
-        for damages in [0, 1] {
-            assert_eq!(repository_damages_get(&mut tx, testing::REPOSITORY).await.expect("there"), Count(damages));
-            repository_damages_update(&mut tx, testing::REPOSITORY).await.expect("there");
-        }
-        assert_eq!(pack_count_get(&mut tx).await.expect("readable"), Count(1));
     }
 }

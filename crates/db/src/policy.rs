@@ -3,10 +3,10 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{DeviceId, ProfileId, Timestamp, UserId};
 use control::policy::{Key, PolicyLevel, Set, Value};
-use sqlx::sqlite::SqliteRow;
 
 /// Whose value or folder it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +54,7 @@ impl PolicySubject {
     }
 
     /// The subject with this level and identifier. Fails when they are of no subject.
-    pub(crate) fn read(row: &SqliteRow) -> Result<Self, DbError> {
+    pub(crate) fn read(row: &Row) -> Result<Self, DbError> {
         match level(row)? {
             PolicyLevel::Profile => Ok(PolicySubject::Profile(ProfileId::from_bytes(row.bytes("subject")?))),
             PolicyLevel::User => Ok(PolicySubject::User(UserId::from_bytes(row.bytes("subject")?))),
@@ -77,7 +77,7 @@ pub async fn policy_value_update(
     now: Timestamp,
     by: &str,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into policy_value (level, subject, key, value, by_user, set_at, set_by) \
          values ($1, $2, $3, $4, $5, $6, $7) \
          on conflict (level, subject, key) do update set value = excluded.value, by_user = excluded.by_user, \
@@ -101,7 +101,7 @@ pub async fn policy_value_update(
 /// # Errors
 /// The database does not answer.
 pub async fn policy_value_remove(tx: &mut Tx, subject: PolicySubject, key: Key) -> Result<(), DbError> {
-    sqlx::query("delete from policy_value where level = $1 and subject = $2 and key = $3")
+    query("delete from policy_value where level = $1 and subject = $2 and key = $3")
         .bind(subject.level().word())
         .bind(subject.bytes())
         .bind(key.word())
@@ -116,7 +116,7 @@ pub async fn policy_value_remove(tx: &mut Tx, subject: PolicySubject, key: Key) 
 /// # Errors
 /// The database does not answer.
 pub async fn policy_value_remove_by_subject(tx: &mut Tx, subject: PolicySubject) -> Result<(), DbError> {
-    sqlx::query("delete from policy_value where level = $1 and subject = $2")
+    query("delete from policy_value where level = $1 and subject = $2")
         .bind(subject.level().word())
         .bind(subject.bytes())
         .execute(tx.conn())
@@ -130,14 +130,13 @@ pub async fn policy_value_remove_by_subject(tx: &mut Tx, subject: PolicySubject)
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn policy_value_list(tx: &mut Tx, subject: PolicySubject) -> Result<Vec<PolicyValueRow>, DbError> {
-    let rows = sqlx::query(
-        "select level, key, value, by_user from policy_value where level = $1 and subject = $2 order by key",
-    )
-    .bind(subject.level().word())
-    .bind(subject.bytes())
-    .fetch_all(tx.conn())
-    .await
-    .map_err(failed("list the values of a subject"))?;
+    let rows =
+        query("select level, key, value, by_user from policy_value where level = $1 and subject = $2 order by key")
+            .bind(subject.level().word())
+            .bind(subject.bytes())
+            .fetch_all(tx.conn())
+            .await
+            .map_err(failed("list the values of a subject"))?;
     rows.iter().map(read).collect()
 }
 
@@ -151,7 +150,7 @@ pub async fn policy_value_list_by_levels(
     user: UserId,
     device: Option<DeviceId>,
 ) -> Result<Vec<PolicyValueRow>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select level, key, value, by_user from policy_value where (level = 'organisation' and subject = $1) \
          or (level = 'profile' and subject = $2) or (level = 'user' and subject = $3) \
          or (level = 'device' and subject = $4)",
@@ -175,7 +174,7 @@ pub async fn policy_value_list_below_profile(
     tx: &mut Tx,
     profile: ProfileId,
 ) -> Result<Vec<(PolicySubject, PolicyValueRow)>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select v.level, v.subject, v.key, v.value, v.by_user from policy_value v \
          join \"user\" u on u.id = v.subject \
          where v.level = 'user' and coalesce(u.profile_id, (select id from profile where is_default = 1)) = $1 \
@@ -192,12 +191,12 @@ pub async fn policy_value_list_below_profile(
 }
 
 /// A word that every level has, except the default one, which nobody sets.
-fn level(row: &SqliteRow) -> Result<PolicyLevel, DbError> {
+fn level(row: &Row) -> Result<PolicyLevel, DbError> {
     let wrong = DbError::Column { column: "level", what: "the levels of a policy" };
     PolicyLevel::from_word(&row.text("level")?).ok_or(wrong)
 }
 
-fn read(row: &SqliteRow) -> Result<PolicyValueRow, DbError> {
+fn read(row: &Row) -> Result<PolicyValueRow, DbError> {
     let wrong = |column| DbError::Column { column, what: "the policies and what they may say" };
     let key = Key::from_word(&row.text("key")?).ok_or_else(|| wrong("key"))?;
     let value = Value::parse(key, &row.text("value")?).map_err(|_| wrong("value"))?;
@@ -217,64 +216,66 @@ mod tests {
 
     #[tokio::test]
     async fn values_of_every_level_come_back_with_their_level_and_others_do_not() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let now = Timestamp::from_ms(1);
-        let row = ProfileRow { id: PROFILE, name: "p".to_owned(), is_default: true, created_at: now, revision: 1 };
-        profile_insert(&mut tx, &row).await.expect("a statement");
-        let other = DeviceId::from_bytes([0xd2; 16]);
-        testing::device(&mut tx, other).await;
-        let subjects = [
-            (PolicySubject::Organisation, "6h", false),
-            (PolicySubject::Profile(PROFILE), "5h", false),
-            (PolicySubject::User(testing::USER), "3h", false),
-            (PolicySubject::Device(testing::DEVICE), "2h", true),
-            (PolicySubject::Device(other), "1h", false),
-        ];
-        for (subject, text, by_user) in subjects {
-            for text in ["off", text] {
-                let set = set(Key::Interval, text, by_user);
-                policy_value_update(&mut tx, subject, Key::Interval, &set, now, "x").await.expect("a statement");
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let now = Timestamp::from_ms(1);
+            let row = ProfileRow { id: PROFILE, name: "p".to_owned(), is_default: true, created_at: now, revision: 1 };
+            profile_insert(&mut tx, &row).await.expect("a statement");
+            let other = DeviceId::from_bytes([0xd2; 16]);
+            testing::device(&mut tx, other).await;
+            let subjects = [
+                (PolicySubject::Organisation, "6h", false),
+                (PolicySubject::Profile(PROFILE), "5h", false),
+                (PolicySubject::User(testing::USER), "3h", false),
+                (PolicySubject::Device(testing::DEVICE), "2h", true),
+                (PolicySubject::Device(other), "1h", false),
+            ];
+            for (subject, text, by_user) in subjects {
+                for text in ["off", text] {
+                    let set = set(Key::Interval, text, by_user);
+                    policy_value_update(&mut tx, subject, Key::Interval, &set, now, "x").await.expect("a statement");
+                }
             }
+            let device = Some(testing::DEVICE);
+            let rows = policy_value_list_by_levels(&mut tx, PROFILE, testing::USER, device).await.expect("readable");
+            let mut texts: Vec<String> = rows.iter().map(|row| format!("{} {}", row.level, row.set.value)).collect();
+            texts.sort_unstable();
+            assert_eq!(texts, ["device 2h", "organisation 6h", "profile 5h", "user 3h"]);
+            let rows = policy_value_list_by_levels(&mut tx, PROFILE, testing::USER, None).await.expect("readable");
+            assert_eq!(rows.len(), 3);
+            let below = policy_value_list_below_profile(&mut tx, PROFILE).await.expect("readable");
+            assert_eq!(below.len(), 3, "one of the user, one of each device");
+            let own = PolicySubject::Device(testing::DEVICE);
+            let rows = policy_value_list(&mut tx, own).await.expect("readable");
+            assert_eq!(rows[0].set, set(Key::Interval, "2h", true));
+            policy_value_remove(&mut tx, own, Key::CpuPriority).await.expect("a statement");
+            assert_eq!(policy_value_list(&mut tx, own).await.expect("readable").len(), 1);
+            policy_value_remove(&mut tx, own, Key::Interval).await.expect("a statement");
+            assert!(policy_value_list(&mut tx, own).await.expect("readable").is_empty());
+            policy_value_remove_by_subject(&mut tx, PolicySubject::Organisation).await.expect("a statement");
+            assert!(policy_value_list(&mut tx, PolicySubject::Organisation).await.expect("readable").is_empty());
         }
-        let device = Some(testing::DEVICE);
-        let rows = policy_value_list_by_levels(&mut tx, PROFILE, testing::USER, device).await.expect("readable");
-        let mut texts: Vec<String> = rows.iter().map(|row| format!("{} {}", row.level, row.set.value)).collect();
-        texts.sort_unstable();
-        assert_eq!(texts, ["device 2h", "organisation 6h", "profile 5h", "user 3h"]);
-        let rows = policy_value_list_by_levels(&mut tx, PROFILE, testing::USER, None).await.expect("readable");
-        assert_eq!(rows.len(), 3);
-        let below = policy_value_list_below_profile(&mut tx, PROFILE).await.expect("readable");
-        assert_eq!(below.len(), 3, "one of the user, one of each device");
-        let own = PolicySubject::Device(testing::DEVICE);
-        let rows = policy_value_list(&mut tx, own).await.expect("readable");
-        assert_eq!(rows[0].set, set(Key::Interval, "2h", true));
-        policy_value_remove(&mut tx, own, Key::CpuPriority).await.expect("a statement");
-        assert_eq!(policy_value_list(&mut tx, own).await.expect("readable").len(), 1);
-        policy_value_remove(&mut tx, own, Key::Interval).await.expect("a statement");
-        assert!(policy_value_list(&mut tx, own).await.expect("readable").is_empty());
-        policy_value_remove_by_subject(&mut tx, PolicySubject::Organisation).await.expect("a statement");
-        assert!(policy_value_list(&mut tx, PolicySubject::Organisation).await.expect("readable").is_empty());
     }
 
     #[tokio::test]
     async fn a_row_that_no_policy_has_is_damage() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        for (key, value) in [("intervall", "1h"), ("interval", "1 hour")] {
-            sqlx::query("delete from policy_value").execute(tx.conn()).await.expect("a statement");
-            sqlx::query(
-                "insert into policy_value (level, subject, key, value, set_at, set_by) \
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            for (key, value) in [("intervall", "1h"), ("interval", "1 hour")] {
+                query("delete from policy_value").execute(tx.conn()).await.expect("a statement");
+                query(
+                    "insert into policy_value (level, subject, key, value, set_at, set_by) \
                  values ('organisation', $1, $2, $3, 0, 'x')",
-            )
-            .bind(&[][..])
-            .bind(key)
-            .bind(value)
-            .execute(tx.conn())
-            .await
-            .expect("a statement");
-            let error = policy_value_list(&mut tx, PolicySubject::Organisation).await.expect_err("no such policy");
-            assert_eq!(error.kind(), base::Kind::Damaged, "{key} {value}");
+                )
+                .bind(&[][..])
+                .bind(key)
+                .bind(value)
+                .execute(tx.conn())
+                .await
+                .expect("a statement");
+                let error = policy_value_list(&mut tx, PolicySubject::Organisation).await.expect_err("no such policy");
+                assert_eq!(error.kind(), base::Kind::Damaged, "{key} {value}");
+            }
         }
     }
 }

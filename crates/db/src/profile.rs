@@ -3,9 +3,9 @@
 
 use crate::error::failed;
 use crate::row::{Columns as _, int};
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{Count, ProfileId, Timestamp, UserId};
-use sqlx::sqlite::SqliteRow;
 
 /// One profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct ProfileRow {
 /// # Errors
 /// The database does not answer.
 pub async fn profile_insert(tx: &mut Tx, profile: &ProfileRow) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = query(
         "insert into profile (id, name, is_default, created_at, revision) values ($1, $2, $3, $4, $5) \
          on conflict do nothing",
     )
@@ -47,7 +47,7 @@ pub async fn profile_insert(tx: &mut Tx, profile: &ProfileRow) -> Result<bool, D
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn profile_get(tx: &mut Tx, id: ProfileId) -> Result<Option<ProfileRow>, DbError> {
-    let row = sqlx::query("select id, name, is_default, created_at, revision from profile where id = $1")
+    let row = query("select id, name, is_default, created_at, revision from profile where id = $1")
         .bind(&id.as_bytes()[..])
         .fetch_optional(tx.conn())
         .await
@@ -60,7 +60,7 @@ pub async fn profile_get(tx: &mut Tx, id: ProfileId) -> Result<Option<ProfileRow
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn profile_get_by_name(tx: &mut Tx, name: &str) -> Result<Option<ProfileRow>, DbError> {
-    let row = sqlx::query("select id, name, is_default, created_at, revision from profile where name = $1")
+    let row = query("select id, name, is_default, created_at, revision from profile where name = $1")
         .bind(name)
         .fetch_optional(tx.conn())
         .await
@@ -73,7 +73,7 @@ pub async fn profile_get_by_name(tx: &mut Tx, name: &str) -> Result<Option<Profi
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn profile_get_default(tx: &mut Tx) -> Result<Option<ProfileRow>, DbError> {
-    let row = sqlx::query("select id, name, is_default, created_at, revision from profile where is_default = 1")
+    let row = query("select id, name, is_default, created_at, revision from profile where is_default = 1")
         .fetch_optional(tx.conn())
         .await
         .map_err(failed("get the default profile"))?;
@@ -85,7 +85,7 @@ pub async fn profile_get_default(tx: &mut Tx) -> Result<Option<ProfileRow>, DbEr
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn profile_get_by_user(tx: &mut Tx, user: UserId) -> Result<Option<ProfileRow>, DbError> {
-    let row = sqlx::query(
+    let row = query(
         "select p.id, p.name, p.is_default, p.created_at, p.revision from \"user\" u \
          join profile p on p.id = coalesce(u.profile_id, (select id from profile where is_default = 1)) \
          where u.id = $1",
@@ -107,7 +107,7 @@ pub async fn profile_page_list(
     after: &str,
     limit: u32,
 ) -> Result<Vec<ProfileRow>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select id, name, is_default, created_at, revision from profile where name > $1 \
          and ($2 is null or name = $2) order by name limit $3",
     )
@@ -125,7 +125,7 @@ pub async fn profile_page_list(
 /// # Errors
 /// The database does not answer.
 pub async fn profile_user_count_get(tx: &mut Tx, id: ProfileId) -> Result<Count, DbError> {
-    let row = sqlx::query(
+    let row = query(
         "select count(*) as users from \"user\" \
          where coalesce(profile_id, (select id from profile where is_default = 1)) = $1",
     )
@@ -141,7 +141,7 @@ pub async fn profile_user_count_get(tx: &mut Tx, id: ProfileId) -> Result<Count,
 /// # Errors
 /// Constraint: the name is another one's; the database does not answer.
 pub async fn profile_name_update(tx: &mut Tx, id: ProfileId, name: &str) -> Result<(), DbError> {
-    sqlx::query("update profile set name = $2 where id = $1")
+    query("update profile set name = $2 where id = $1")
         .bind(&id.as_bytes()[..])
         .bind(name)
         .execute(tx.conn())
@@ -155,7 +155,7 @@ pub async fn profile_name_update(tx: &mut Tx, id: ProfileId, name: &str) -> Resu
 /// # Errors
 /// The database does not answer.
 pub async fn profile_revision_update(tx: &mut Tx, id: ProfileId) -> Result<(), DbError> {
-    sqlx::query("update profile set revision = revision + 1 where id = $1")
+    query("update profile set revision = revision + 1 where id = $1")
         .bind(&id.as_bytes()[..])
         .execute(tx.conn())
         .await
@@ -168,7 +168,7 @@ pub async fn profile_revision_update(tx: &mut Tx, id: ProfileId) -> Result<(), D
 /// # Errors
 /// The database does not answer.
 pub async fn profile_revision_update_all(tx: &mut Tx) -> Result<(), DbError> {
-    sqlx::query("update profile set revision = revision + 1")
+    query("update profile set revision = revision + 1")
         .execute(tx.conn())
         .await
         .map_err(failed("count a change of the organisation"))?;
@@ -180,7 +180,7 @@ pub async fn profile_revision_update_all(tx: &mut Tx) -> Result<(), DbError> {
 /// # Errors
 /// Constraint: a user has it; the database does not answer.
 pub async fn profile_remove(tx: &mut Tx, id: ProfileId) -> Result<(), DbError> {
-    sqlx::query("delete from profile where id = $1")
+    query("delete from profile where id = $1")
         .bind(&id.as_bytes()[..])
         .execute(tx.conn())
         .await
@@ -198,7 +198,7 @@ pub async fn user_list_by_profile(
     after: Option<UserId>,
     limit: u32,
 ) -> Result<Vec<UserId>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select id from \"user\" where coalesce(profile_id, (select id from profile where is_default = 1)) = $1 \
          and id > $2 order by id limit $3",
     )
@@ -216,7 +216,7 @@ pub async fn user_list_by_profile(
 /// # Errors
 /// Constraint: there is no such profile; the database does not answer.
 pub async fn user_profile_update(tx: &mut Tx, user: UserId, profile: ProfileId, more: u64) -> Result<(), DbError> {
-    sqlx::query("update \"user\" set profile_id = $2, policy_revision = policy_revision + $3 where id = $1")
+    query("update \"user\" set profile_id = $2, policy_revision = policy_revision + $3 where id = $1")
         .bind(&user.as_bytes()[..])
         .bind(&profile.as_bytes()[..])
         .bind(int(more))
@@ -231,7 +231,7 @@ pub async fn user_profile_update(tx: &mut Tx, user: UserId, profile: ProfileId, 
 /// # Errors
 /// The database does not answer.
 pub async fn user_policy_revision_update(tx: &mut Tx, user: UserId) -> Result<(), DbError> {
-    sqlx::query("update \"user\" set policy_revision = policy_revision + 1 where id = $1")
+    query("update \"user\" set policy_revision = policy_revision + 1 where id = $1")
         .bind(&user.as_bytes()[..])
         .execute(tx.conn())
         .await
@@ -239,7 +239,7 @@ pub async fn user_policy_revision_update(tx: &mut Tx, user: UserId) -> Result<()
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<ProfileRow, DbError> {
+fn read(row: &Row) -> Result<ProfileRow, DbError> {
     Ok(ProfileRow {
         id: ProfileId::from_bytes(row.bytes("id")?),
         name: row.text("name")?,
@@ -261,46 +261,50 @@ mod tests {
 
     #[tokio::test]
     async fn a_user_without_a_profile_has_the_default_one() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        assert_eq!(profile_get_by_user(&mut tx, testing::USER).await.expect("readable"), None);
-        let (one, two) = (profile(1, true), profile(2, false));
-        assert!(profile_insert(&mut tx, &one).await.expect("a statement"));
-        assert!(profile_insert(&mut tx, &two).await.expect("a statement"));
-        let second_default = profile(3, true);
-        assert!(!profile_insert(&mut tx, &second_default).await.expect("a statement"), "there is one");
-        let same_name = ProfileRow { name: one.name.clone(), ..profile(4, false) };
-        assert!(!profile_insert(&mut tx, &same_name).await.expect("a statement"), "the name is taken");
-        assert_eq!(profile_get_default(&mut tx).await.expect("readable"), Some(one.clone()));
-        assert_eq!(profile_get_by_user(&mut tx, testing::USER).await.expect("readable"), Some(one.clone()));
-        assert_eq!(profile_user_count_get(&mut tx, one.id).await.expect("readable"), Count(1));
-        let users = user_list_by_profile(&mut tx, one.id, None, 10).await.expect("readable");
-        assert_eq!(users, [testing::USER]);
-        assert!(user_list_by_profile(&mut tx, one.id, Some(testing::USER), 10).await.expect("readable").is_empty());
-        user_profile_update(&mut tx, testing::USER, two.id, 3).await.expect("both are there");
-        assert_eq!(profile_get_by_user(&mut tx, testing::USER).await.expect("readable"), Some(two.clone()));
-        assert_eq!(profile_user_count_get(&mut tx, one.id).await.expect("readable"), Count(0));
-        assert!(profile_remove(&mut tx, two.id).await.expect_err("a user has it").is_constraint());
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            assert_eq!(profile_get_by_user(&mut tx, testing::USER).await.expect("readable"), None);
+            let (one, two) = (profile(1, true), profile(2, false));
+            assert!(profile_insert(&mut tx, &one).await.expect("a statement"));
+            assert!(profile_insert(&mut tx, &two).await.expect("a statement"));
+            let second_default = profile(3, true);
+            assert!(!profile_insert(&mut tx, &second_default).await.expect("a statement"), "there is one");
+            let same_name = ProfileRow { name: one.name.clone(), ..profile(4, false) };
+            assert!(!profile_insert(&mut tx, &same_name).await.expect("a statement"), "the name is taken");
+            assert_eq!(profile_get_default(&mut tx).await.expect("readable"), Some(one.clone()));
+            assert_eq!(profile_get_by_user(&mut tx, testing::USER).await.expect("readable"), Some(one.clone()));
+            assert_eq!(profile_user_count_get(&mut tx, one.id).await.expect("readable"), Count(1));
+            let users = user_list_by_profile(&mut tx, one.id, None, 10).await.expect("readable");
+            assert_eq!(users, [testing::USER]);
+            assert!(user_list_by_profile(&mut tx, one.id, Some(testing::USER), 10).await.expect("readable").is_empty());
+            user_profile_update(&mut tx, testing::USER, two.id, 3).await.expect("both are there");
+            assert_eq!(profile_get_by_user(&mut tx, testing::USER).await.expect("readable"), Some(two.clone()));
+            assert_eq!(profile_user_count_get(&mut tx, one.id).await.expect("readable"), Count(0));
+            assert!(profile_remove(&mut tx, two.id).await.expect_err("a user has it").is_constraint());
+        }
     }
 
     #[tokio::test]
     async fn revisions_grow_and_names_change() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        for one in [profile(1, true), profile(2, false)] {
-            profile_insert(&mut tx, &one).await.expect("a statement");
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            for one in [profile(1, true), profile(2, false)] {
+                profile_insert(&mut tx, &one).await.expect("a statement");
+            }
+            let id = profile(2, false).id;
+            profile_revision_update(&mut tx, id).await.expect("a statement");
+            profile_revision_update_all(&mut tx).await.expect("a statement");
+            profile_name_update(&mut tx, id, "another").await.expect("free");
+            let found = profile_get_by_name(&mut tx, "another").await.expect("readable").expect("there");
+            assert_eq!((found.id, found.revision), (id, 3));
+            profile_remove(&mut tx, id).await.expect("nobody has it");
+            let one = profile_page_list(&mut tx, None, "", 10).await.expect("readable");
+            assert_eq!(one.iter().map(|profile| profile.name.as_str()).collect::<Vec<&str>>(), ["profile 1"]);
+            assert!(profile_page_list(&mut tx, None, "profile 1", 10).await.expect("readable").is_empty());
+            assert!(profile_page_list(&mut tx, Some("profile"), "", 10).await.expect("readable").is_empty());
+            let two = profile(2, false);
+            profile_insert(&mut tx, &two).await.expect("a statement");
+            assert!(profile_name_update(&mut tx, two.id, "profile 1").await.expect_err("taken").is_constraint());
         }
-        let id = profile(2, false).id;
-        profile_revision_update(&mut tx, id).await.expect("a statement");
-        profile_revision_update_all(&mut tx).await.expect("a statement");
-        profile_name_update(&mut tx, id, "another").await.expect("free");
-        let found = profile_get_by_name(&mut tx, "another").await.expect("readable").expect("there");
-        assert_eq!((found.id, found.revision), (id, 3));
-        assert!(profile_name_update(&mut tx, id, "profile 1").await.expect_err("taken").is_constraint());
-        profile_remove(&mut tx, id).await.expect("nobody has it");
-        let one = profile_page_list(&mut tx, None, "", 10).await.expect("readable");
-        assert_eq!(one.iter().map(|profile| profile.name.as_str()).collect::<Vec<&str>>(), ["profile 1"]);
-        assert!(profile_page_list(&mut tx, None, "profile 1", 10).await.expect("readable").is_empty());
-        assert!(profile_page_list(&mut tx, Some("profile"), "", 10).await.expect("readable").is_empty());
     }
 }

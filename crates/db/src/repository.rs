@@ -2,9 +2,9 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{RepositoryId, Timestamp};
-use sqlx::sqlite::SqliteRow;
 
 /// One repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +31,13 @@ pub struct RepositoryKeyRow {
 /// # Errors
 /// A repository with this id is there; the database does not answer.
 pub async fn repository_insert(tx: &mut Tx, id: RepositoryId, now: Timestamp) -> Result<i64, DbError> {
-    sqlx::query_scalar("insert into repository (id, created_at) values ($1, $2) returning seq")
+    let row = query("insert into repository (id, created_at) values ($1, $2) returning seq")
         .bind(&id.as_bytes()[..])
         .bind(now.as_ms())
         .fetch_one(tx.conn())
         .await
-        .map_err(failed("insert a repository"))
+        .map_err(failed("insert a repository"))?;
+    row.int("seq")
 }
 
 /// Every repository, by row number.
@@ -44,12 +45,11 @@ pub async fn repository_insert(tx: &mut Tx, id: RepositoryId, now: Timestamp) ->
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn repository_list(tx: &mut Tx) -> Result<Vec<RepositoryRow>, DbError> {
-    let rows = sqlx::query("select seq, id from repository order by seq")
+    let rows = query("select seq, id from repository order by seq")
         .fetch_all(tx.conn())
         .await
         .map_err(failed("list repositories"))?;
-    let read =
-        |row: &SqliteRow| Ok(RepositoryRow { seq: row.int("seq")?, id: RepositoryId::from_bytes(row.bytes("id")?) });
+    let read = |row: &Row| Ok(RepositoryRow { seq: row.int("seq")?, id: RepositoryId::from_bytes(row.bytes("id")?) });
     rows.iter().map(read).collect()
 }
 
@@ -63,17 +63,15 @@ pub async fn repository_key_insert(
     key: &RepositoryKeyRow,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    sqlx::query(
-        "insert into repository_key (repository, purpose, key_id, sealed, created_at) values ($1, $2, $3, $4, $5)",
-    )
-    .bind(repository)
-    .bind(&key.purpose)
-    .bind(i64::from(key.key_id))
-    .bind(&key.sealed)
-    .bind(now.as_ms())
-    .execute(tx.conn())
-    .await
-    .map_err(failed("insert a repository key"))?;
+    query("insert into repository_key (repository, purpose, key_id, sealed, created_at) values ($1, $2, $3, $4, $5)")
+        .bind(repository)
+        .bind(&key.purpose)
+        .bind(i64::from(key.key_id))
+        .bind(&key.sealed)
+        .bind(now.as_ms())
+        .execute(tx.conn())
+        .await
+        .map_err(failed("insert a repository key"))?;
     Ok(())
 }
 
@@ -82,14 +80,13 @@ pub async fn repository_key_insert(
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn repository_key_list(tx: &mut Tx, repository: i64) -> Result<Vec<RepositoryKeyRow>, DbError> {
-    let rows = sqlx::query(
-        "select purpose, key_id, sealed from repository_key where repository = $1 order by purpose, key_id",
-    )
-    .bind(repository)
-    .fetch_all(tx.conn())
-    .await
-    .map_err(failed("list repository keys"))?;
-    let read = |row: &SqliteRow| {
+    let rows =
+        query("select purpose, key_id, sealed from repository_key where repository = $1 order by purpose, key_id")
+            .bind(repository)
+            .fetch_all(tx.conn())
+            .await
+            .map_err(failed("list repository keys"))?;
+    let read = |row: &Row| {
         Ok(RepositoryKeyRow {
             purpose: row.text("purpose")?,
             key_id: row.number("key_id")?,

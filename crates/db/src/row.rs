@@ -3,9 +3,8 @@
 
 use crate::DbError;
 use crate::error::failed;
+use crate::sql::Row;
 use base::Timestamp;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 /// The columns of a row as the house's types. Each fails when the column is absent or holds something else.
 pub(crate) trait Columns {
@@ -21,11 +20,17 @@ pub(crate) trait Columns {
     /// A text.
     fn text(&self, column: &'static str) -> Result<String, DbError>;
 
+    /// A text, or null.
+    fn text_maybe(&self, column: &'static str) -> Result<Option<String>, DbError>;
+
     /// A number of any sign.
     fn int(&self, column: &'static str) -> Result<i64, DbError>;
 
     /// A number that fits `T`; `what` names it in the error.
     fn number<T: TryFrom<i64>>(&self, column: &'static str) -> Result<T, DbError>;
+
+    /// The same, or null.
+    fn number_maybe<T: TryFrom<i64>>(&self, column: &'static str) -> Result<Option<T>, DbError>;
 
     /// A point in time.
     fn time(&self, column: &'static str) -> Result<Timestamp, DbError>;
@@ -41,7 +46,7 @@ pub(crate) fn int(number: u64) -> i64 {
 
 const OP: &str = "read a row";
 
-impl Columns for SqliteRow {
+impl Columns for Row {
     fn bytes<const N: usize>(&self, column: &'static str) -> Result<[u8; N], DbError> {
         let bytes: &[u8] = self.try_get(column).map_err(failed(OP))?;
         bytes.try_into().map_err(|_| wrong_length(column))
@@ -60,12 +65,21 @@ impl Columns for SqliteRow {
         self.try_get(column).map_err(failed(OP))
     }
 
+    fn text_maybe(&self, column: &'static str) -> Result<Option<String>, DbError> {
+        self.try_get(column).map_err(failed(OP))
+    }
+
     fn int(&self, column: &'static str) -> Result<i64, DbError> {
         self.try_get(column).map_err(failed(OP))
     }
 
     fn number<T: TryFrom<i64>>(&self, column: &'static str) -> Result<T, DbError> {
-        T::try_from(self.int(column)?).map_err(|_| DbError::Column { column, what: "the numbers that belong there" })
+        T::try_from(self.int(column)?).map_err(|_| wrong_number(column))
+    }
+
+    fn number_maybe<T: TryFrom<i64>>(&self, column: &'static str) -> Result<Option<T>, DbError> {
+        let number: Option<i64> = self.try_get(column).map_err(failed(OP))?;
+        number.map(|number| T::try_from(number).map_err(|_| wrong_number(column))).transpose()
     }
 
     fn time(&self, column: &'static str) -> Result<Timestamp, DbError> {
@@ -76,6 +90,10 @@ impl Columns for SqliteRow {
         let ms: Option<i64> = self.try_get(column).map_err(failed(OP))?;
         Ok(ms.map(Timestamp::from_ms))
     }
+}
+
+fn wrong_number(column: &'static str) -> DbError {
+    DbError::Column { column, what: "the numbers that belong there" }
 }
 
 fn wrong_length(column: &'static str) -> DbError {

@@ -3,10 +3,9 @@
 
 use crate::error::failed;
 use crate::row::{Columns as _, int};
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{Bytes, Count, DeviceId, RunId, SnapshotId, Timestamp};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 /// What a run does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,7 +105,7 @@ impl RunStatus {
 /// # Errors
 /// Constraint when the device has a run of that request, or another open backup run.
 pub async fn run_insert(tx: &mut Tx, run: &RunNew) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into run (id, device_id, repository, epoch, request, purpose, status, key_id, snapshot_id, began_at, \
          lease_until) values ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $10)",
     )
@@ -131,7 +130,7 @@ pub async fn run_insert(tx: &mut Tx, run: &RunNew) -> Result<(), DbError> {
 /// # Errors
 /// As the database says.
 pub async fn run_get(tx: &mut Tx, run: RunId) -> Result<Option<RunRow>, DbError> {
-    let row = sqlx::query("select * from run where id = $1").bind(&run.as_bytes()[..]);
+    let row = query("select * from run where id = $1").bind(&run.as_bytes()[..]);
     row.fetch_optional(tx.conn()).await.map_err(failed("get a run"))?.as_ref().map(read).transpose()
 }
 
@@ -140,7 +139,7 @@ pub async fn run_get(tx: &mut Tx, run: RunId) -> Result<Option<RunRow>, DbError>
 /// # Errors
 /// As the database says.
 pub async fn run_get_by_request(tx: &mut Tx, device: DeviceId, request: &[u8; 16]) -> Result<Option<RunRow>, DbError> {
-    let row = sqlx::query("select * from run where device_id = $1 and request = $2")
+    let row = query("select * from run where device_id = $1 and request = $2")
         .bind(&device.as_bytes()[..])
         .bind(&request[..]);
     row.fetch_optional(tx.conn()).await.map_err(failed("get a run by its request"))?.as_ref().map(read).transpose()
@@ -151,7 +150,7 @@ pub async fn run_get_by_request(tx: &mut Tx, device: DeviceId, request: &[u8; 16
 /// # Errors
 /// As the database says.
 pub async fn run_superseded_update(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<Count, DbError> {
-    let done = sqlx::query(
+    let done = query(
         "update run set status = 'superseded', ended_at = $2 \
          where device_id = $1 and status = 'open' and purpose = 'backup'",
     )
@@ -168,7 +167,7 @@ pub async fn run_superseded_update(tx: &mut Tx, device: DeviceId, now: Timestamp
 /// # Errors
 /// As the database says.
 pub async fn run_aborted_update_by_device(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<Count, DbError> {
-    let done = sqlx::query("update run set status = 'aborted', ended_at = $2 where device_id = $1 and status = 'open'")
+    let done = query("update run set status = 'aborted', ended_at = $2 where device_id = $1 and status = 'open'")
         .bind(&device.as_bytes()[..])
         .bind(now.as_ms())
         .execute(tx.conn())
@@ -182,7 +181,7 @@ pub async fn run_aborted_update_by_device(tx: &mut Tx, device: DeviceId, now: Ti
 /// # Errors
 /// As the database says.
 pub async fn restore_aborted_update_by_device(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<Count, DbError> {
-    let done = sqlx::query(
+    let done = query(
         "update run set status = 'aborted', ended_at = $2 \
          where device_id = $1 and status = 'open' and purpose = 'restore'",
     )
@@ -199,7 +198,7 @@ pub async fn restore_aborted_update_by_device(tx: &mut Tx, device: DeviceId, now
 /// # Errors
 /// As the database says.
 pub async fn run_aborted_update(tx: &mut Tx, run: RunId, now: Timestamp) -> Result<bool, DbError> {
-    let done = sqlx::query("update run set status = 'aborted', ended_at = $2 where id = $1 and status = 'open'")
+    let done = query("update run set status = 'aborted', ended_at = $2 where id = $1 and status = 'open'")
         .bind(&run.as_bytes()[..])
         .bind(now.as_ms())
         .execute(tx.conn())
@@ -218,7 +217,7 @@ pub async fn run_committed_update(
     snapshot: SnapshotId,
     now: Timestamp,
 ) -> Result<bool, DbError> {
-    let done = sqlx::query(
+    let done = query(
         "update run set status = 'committed', snapshot_id = $2, ended_at = $3 \
          where id = $1 and status = 'open' and purpose = 'backup'",
     )
@@ -236,7 +235,7 @@ pub async fn run_committed_update(
 /// # Errors
 /// As the database says.
 pub async fn run_lease_update(tx: &mut Tx, run: RunId, until: Timestamp) -> Result<(), DbError> {
-    sqlx::query("update run set lease_until = max(lease_until, $2) where id = $1 and status = 'open'")
+    query("update run set lease_until = $2 where id = $1 and status = 'open' and lease_until < $2")
         .bind(&run.as_bytes()[..])
         .bind(until.as_ms())
         .execute(tx.conn())
@@ -250,7 +249,7 @@ pub async fn run_lease_update(tx: &mut Tx, run: RunId, until: Timestamp) -> Resu
 /// # Errors
 /// As the database says.
 pub async fn run_counters_update(tx: &mut Tx, run: RunId, more: RunCounters) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "update run set bytes_received = bytes_received + $2, chunks_new = chunks_new + $3, packs = packs + $4 \
          where id = $1",
     )
@@ -264,7 +263,7 @@ pub async fn run_counters_update(tx: &mut Tx, run: RunId, more: RunCounters) -> 
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<RunRow, DbError> {
+fn read(row: &Row) -> Result<RunRow, DbError> {
     let purpose = match row.try_get("purpose").map_err(failed("read a run"))? {
         "backup" => RunPurpose::Backup,
         "restore" => RunPurpose::Restore,
@@ -319,70 +318,78 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_reads_back_as_it_was_written() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let new = RunNew { snapshot: Some(SnapshotId::from_bytes([9; 16])), ..run(1, RunPurpose::Restore) };
-        run_insert(&mut tx, &new).await.expect("the run is new");
-        let expected = RunRow { new, status: RunStatus::Open, ended_at: None, counters: RunCounters::default() };
-        assert_eq!(run_get(&mut tx, expected.new.id).await.expect("readable"), Some(expected.clone()));
-        let by_request = run_get_by_request(&mut tx, testing::DEVICE, &[1; 16]).await.expect("readable");
-        assert_eq!(by_request, Some(expected));
-        assert_eq!(run_get(&mut tx, RunId::from_bytes([2; 16])).await.expect("readable"), None);
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let new = RunNew { snapshot: Some(SnapshotId::from_bytes([9; 16])), ..run(1, RunPurpose::Restore) };
+            run_insert(&mut tx, &new).await.expect("the run is new");
+            let expected = RunRow { new, status: RunStatus::Open, ended_at: None, counters: RunCounters::default() };
+            assert_eq!(run_get(&mut tx, expected.new.id).await.expect("readable"), Some(expected.clone()));
+            let by_request = run_get_by_request(&mut tx, testing::DEVICE, &[1; 16]).await.expect("readable");
+            assert_eq!(by_request, Some(expected));
+            assert_eq!(run_get(&mut tx, RunId::from_bytes([2; 16])).await.expect("readable"), None);
+        }
     }
 
     #[tokio::test]
     async fn a_device_has_one_open_backup_run_and_a_request_begins_one_run() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        run_insert(&mut tx, &run(1, RunPurpose::Backup)).await.expect("the first");
-        run_insert(&mut tx, &run(2, RunPurpose::Restore)).await.expect("a restore beside it");
-        let second = run_insert(&mut tx, &run(3, RunPurpose::Backup)).await.expect_err("one is open");
-        assert!(second.is_constraint(), "{second}");
-        let again = RunNew { id: RunId::from_bytes([4; 16]), ..run(2, RunPurpose::Restore) };
-        assert!(run_insert(&mut tx, &again).await.expect_err("the same request").is_constraint());
-        let now = Timestamp::from_ms(150);
-        assert_eq!(run_superseded_update(&mut tx, testing::DEVICE, now).await.expect("done"), Count(1));
-        assert_eq!(run_superseded_update(&mut tx, testing::DEVICE, now).await.expect("done"), Count(0));
-        run_insert(&mut tx, &run(3, RunPurpose::Backup)).await.expect("the first is superseded");
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            run_insert(&mut tx, &run(1, RunPurpose::Backup)).await.expect("the first");
+            run_insert(&mut tx, &run(2, RunPurpose::Restore)).await.expect("a restore beside it");
+            tx.commit().await.expect("nothing stands against it");
+            let second = run(3, RunPurpose::Backup);
+            let again = RunNew { id: RunId::from_bytes([4; 16]), ..run(2, RunPurpose::Restore) };
+            for refused in [second, again] {
+                let mut tx = temp.db.write().await.expect("nobody else writes");
+                assert!(run_insert(&mut tx, &refused).await.expect_err("one is there").is_constraint());
+            }
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let now = Timestamp::from_ms(150);
+            assert_eq!(run_superseded_update(&mut tx, testing::DEVICE, now).await.expect("done"), Count(1));
+            assert_eq!(run_superseded_update(&mut tx, testing::DEVICE, now).await.expect("done"), Count(0));
+            run_insert(&mut tx, &run(3, RunPurpose::Backup)).await.expect("the first is superseded");
+        }
     }
 
     #[tokio::test]
     async fn a_run_ends_once() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let (now, later) = (Timestamp::from_ms(150), Timestamp::from_ms(160));
-        let (first, second) = (run(1, RunPurpose::Backup), run(2, RunPurpose::Backup));
-        run_insert(&mut tx, &first).await.expect("new");
-        let snapshot = SnapshotId::from_bytes([8; 16]);
-        assert!(run_committed_update(&mut tx, first.id, snapshot, now).await.expect("done"));
-        assert!(!run_committed_update(&mut tx, first.id, snapshot, later).await.expect("done"));
-        assert!(!run_aborted_update(&mut tx, first.id, later).await.expect("done"));
-        let ended = run_get(&mut tx, first.id).await.expect("readable").expect("there");
-        assert_eq!((ended.status, ended.ended_at), (RunStatus::Committed, Some(now)));
-        assert_eq!(ended.new.snapshot, Some(snapshot));
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let (now, later) = (Timestamp::from_ms(150), Timestamp::from_ms(160));
+            let (first, second) = (run(1, RunPurpose::Backup), run(2, RunPurpose::Backup));
+            run_insert(&mut tx, &first).await.expect("new");
+            let snapshot = SnapshotId::from_bytes([8; 16]);
+            assert!(run_committed_update(&mut tx, first.id, snapshot, now).await.expect("done"));
+            assert!(!run_committed_update(&mut tx, first.id, snapshot, later).await.expect("done"));
+            assert!(!run_aborted_update(&mut tx, first.id, later).await.expect("done"));
+            let ended = run_get(&mut tx, first.id).await.expect("readable").expect("there");
+            assert_eq!((ended.status, ended.ended_at), (RunStatus::Committed, Some(now)));
+            assert_eq!(ended.new.snapshot, Some(snapshot));
 
-        run_insert(&mut tx, &second).await.expect("new");
-        run_insert(&mut tx, &run(3, RunPurpose::Restore)).await.expect("new");
-        assert_eq!(run_aborted_update_by_device(&mut tx, testing::DEVICE, later).await.expect("done"), Count(2));
-        let ended = run_get(&mut tx, second.id).await.expect("readable").expect("there");
-        assert_eq!((ended.status, ended.ended_at), (RunStatus::Aborted, Some(later)));
+            run_insert(&mut tx, &second).await.expect("new");
+            run_insert(&mut tx, &run(3, RunPurpose::Restore)).await.expect("new");
+            assert_eq!(run_aborted_update_by_device(&mut tx, testing::DEVICE, later).await.expect("done"), Count(2));
+            let ended = run_get(&mut tx, second.id).await.expect("readable").expect("there");
+            assert_eq!((ended.status, ended.ended_at), (RunStatus::Aborted, Some(later)));
+        }
     }
 
     #[tokio::test]
     async fn a_lease_grows_and_counters_add_up() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let new = run(1, RunPurpose::Backup);
-        run_insert(&mut tx, &new).await.expect("new");
-        for until in [500, 300] {
-            run_lease_update(&mut tx, new.id, Timestamp::from_ms(until)).await.expect("open");
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let new = run(1, RunPurpose::Backup);
+            run_insert(&mut tx, &new).await.expect("new");
+            for until in [500, 300] {
+                run_lease_update(&mut tx, new.id, Timestamp::from_ms(until)).await.expect("open");
+            }
+            let more = RunCounters { bytes_received: Bytes(10), chunks_new: Count(2), packs: Count(1) };
+            for _ in 0..2 {
+                run_counters_update(&mut tx, new.id, more).await.expect("there");
+            }
+            let row = run_get(&mut tx, new.id).await.expect("readable").expect("there");
+            assert_eq!(row.new.lease_until, Timestamp::from_ms(500), "a late answer does not shorten a lease");
+            assert_eq!(row.counters, RunCounters { bytes_received: Bytes(20), chunks_new: Count(4), packs: Count(2) });
         }
-        let more = RunCounters { bytes_received: Bytes(10), chunks_new: Count(2), packs: Count(1) };
-        for _ in 0..2 {
-            run_counters_update(&mut tx, new.id, more).await.expect("there");
-        }
-        let row = run_get(&mut tx, new.id).await.expect("readable").expect("there");
-        assert_eq!(row.new.lease_until, Timestamp::from_ms(500), "a late answer does not shorten a lease");
-        assert_eq!(row.counters, RunCounters { bytes_received: Bytes(20), chunks_new: Count(4), packs: Count(2) });
     }
 }

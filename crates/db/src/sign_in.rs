@@ -2,6 +2,7 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::query;
 use crate::{DbError, Tx};
 use base::{Count, Timestamp};
 use control::password::Failures;
@@ -11,7 +12,7 @@ use control::password::Failures;
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn sign_in_failure_get(tx: &mut Tx, address: &[u8; 32]) -> Result<Failures, DbError> {
-    let row = sqlx::query("select count, last_at from sign_in_failure where address = $1")
+    let row = query("select count, last_at from sign_in_failure where address = $1")
         .bind(&address[..])
         .fetch_optional(tx.conn())
         .await
@@ -30,7 +31,7 @@ pub async fn sign_in_failure_update(
     count: Count,
     last: Timestamp,
 ) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into sign_in_failure (address, count, last_at) values ($1, $2, $3) \
          on conflict (address) do update set count = $2, last_at = $3",
     )
@@ -48,7 +49,7 @@ pub async fn sign_in_failure_update(
 /// # Errors
 /// The database does not answer.
 pub async fn sign_in_failure_remove(tx: &mut Tx, address: &[u8; 32]) -> Result<(), DbError> {
-    sqlx::query("delete from sign_in_failure where address = $1")
+    query("delete from sign_in_failure where address = $1")
         .bind(&address[..])
         .execute(tx.conn())
         .await
@@ -61,7 +62,7 @@ pub async fn sign_in_failure_remove(tx: &mut Tx, address: &[u8; 32]) -> Result<(
 /// # Errors
 /// The database does not answer.
 pub async fn sign_in_failure_remove_old(tx: &mut Tx, before: Timestamp) -> Result<Count, DbError> {
-    let done = sqlx::query("delete from sign_in_failure where last_at < $1")
+    let done = query("delete from sign_in_failure where last_at < $1")
         .bind(before.as_ms())
         .execute(tx.conn())
         .await

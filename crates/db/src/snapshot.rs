@@ -3,10 +3,10 @@
 
 use crate::error::failed;
 use crate::row::{Columns as _, int};
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{Bytes, Count, DeviceId, RunId, SnapshotId, Timestamp};
 use format::{ChunkId, StoredPath, Totals};
-use sqlx::sqlite::SqliteRow;
 
 /// A snapshot about to be committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +59,10 @@ pub struct SnapshotRow {
 /// # Errors
 /// Constraint when there is one of that name, or of that run.
 pub async fn snapshot_insert(tx: &mut Tx, snapshot: &SnapshotNew) -> Result<i64, DbError> {
-    let done = sqlx::query(
+    let row = query(
         "insert into snapshot (id, device_id, repository, run_id, epoch, parent_id, root_sealed, root_id, manifest_id, \
          began_at, ended_at, committed_at, entries, files, bytes, folders, host_name, problems) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) returning seq",
     )
     .bind(&snapshot.id.as_bytes()[..])
     .bind(&snapshot.device.as_bytes()[..])
@@ -82,10 +82,10 @@ pub async fn snapshot_insert(tx: &mut Tx, snapshot: &SnapshotNew) -> Result<i64,
     .bind(folders_to_bytes(&snapshot.folders))
     .bind(&snapshot.host_name)
     .bind(int(snapshot.problems.0))
-    .execute(tx.conn())
+    .fetch_one(tx.conn())
     .await
     .map_err(failed("insert a snapshot"))?;
-    Ok(done.last_insert_rowid())
+    row.int("seq")
 }
 
 /// The snapshot with this name.
@@ -93,7 +93,7 @@ pub async fn snapshot_insert(tx: &mut Tx, snapshot: &SnapshotNew) -> Result<i64,
 /// # Errors
 /// As the database says.
 pub async fn snapshot_get(tx: &mut Tx, snapshot: SnapshotId) -> Result<Option<SnapshotRow>, DbError> {
-    let row = sqlx::query("select * from snapshot where id = $1").bind(&snapshot.as_bytes()[..]);
+    let row = query("select * from snapshot where id = $1").bind(&snapshot.as_bytes()[..]);
     row.fetch_optional(tx.conn()).await.map_err(failed("get a snapshot"))?.as_ref().map(read).transpose()
 }
 
@@ -117,7 +117,7 @@ pub async fn snapshot_list_by_device(
     before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<SnapshotRow>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select * from snapshot where device_id = $1 and seq < $2 and ($3 is null or epoch = $3) \
          order by seq desc limit $4",
     )
@@ -133,7 +133,7 @@ pub async fn snapshot_list_by_device(
 /// # Errors
 /// As the database says.
 pub async fn snapshot_list(tx: &mut Tx, before: Option<i64>, limit: u32) -> Result<Vec<SnapshotRow>, DbError> {
-    let rows = sqlx::query("select * from snapshot where seq < $1 order by seq desc limit $2")
+    let rows = query("select * from snapshot where seq < $1 order by seq desc limit $2")
         .bind(before.unwrap_or(i64::MAX))
         .bind(limit);
     rows.fetch_all(tx.conn()).await.map_err(failed("list snapshots"))?.iter().map(read).collect()
@@ -144,7 +144,7 @@ pub async fn snapshot_list(tx: &mut Tx, before: Option<i64>, limit: u32) -> Resu
 /// # Errors
 /// As the database says.
 pub async fn snapshot_count_get(tx: &mut Tx, device: DeviceId) -> Result<Count, DbError> {
-    let row = sqlx::query("select count(*) as snapshots from snapshot where device_id = $1")
+    let row = query("select count(*) as snapshots from snapshot where device_id = $1")
         .bind(&device.as_bytes()[..])
         .fetch_one(tx.conn())
         .await
@@ -167,7 +167,7 @@ fn folders_from_bytes(bytes: &[u8]) -> Result<Vec<StoredPath>, DbError> {
     paths.collect::<Result<_, _>>().map_err(|_| wrong)
 }
 
-fn read(row: &SqliteRow) -> Result<SnapshotRow, DbError> {
+fn read(row: &Row) -> Result<SnapshotRow, DbError> {
     let totals = Totals {
         entries: Count(row.number("entries")?),
         files: Count(row.number("files")?),
@@ -227,38 +227,42 @@ mod tests {
 
     #[tokio::test]
     async fn the_newest_snapshot_is_the_one_committed_last_whatever_the_clock_said() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let other = DeviceId::from_bytes([0xd2; 16]);
-        testing::device(&mut tx, other).await;
-        assert_eq!(snapshot_get_newest(&mut tx, testing::DEVICE).await.expect("readable"), None);
-        for n in 1..=3 {
-            snapshot_insert(&mut tx, &snapshot(n, testing::DEVICE)).await.expect("new");
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let other = DeviceId::from_bytes([0xd2; 16]);
+            testing::device(&mut tx, other).await;
+            assert_eq!(snapshot_get_newest(&mut tx, testing::DEVICE).await.expect("readable"), None);
+            for n in 1..=3 {
+                snapshot_insert(&mut tx, &snapshot(n, testing::DEVICE)).await.expect("new");
+            }
+            let seq = snapshot_insert(&mut tx, &snapshot(9, other)).await.expect("new");
+            let newest = snapshot_get_newest(&mut tx, testing::DEVICE).await.expect("readable").expect("there");
+            assert_eq!(newest.new, snapshot(3, testing::DEVICE));
+            assert_eq!(snapshot_get(&mut tx, newest.new.id).await.expect("readable"), Some(newest.clone()));
+            let list = async |tx: &mut Tx, epoch, before| {
+                let rows = snapshot_list_by_device(tx, testing::DEVICE, epoch, before, 10).await.expect("readable");
+                rows.iter().map(|row| row.new.id.as_bytes()[0]).collect::<Vec<u8>>()
+            };
+            assert_eq!(list(&mut tx, None, Some(newest.seq)).await, [2, 1]);
+            assert_eq!(list(&mut tx, Some(2), None).await, [3, 2, 1]);
+            assert_eq!(list(&mut tx, Some(3), None).await, [0_u8; 0], "nothing was appended under that binding");
+            assert_eq!(snapshot_count_get(&mut tx, testing::DEVICE).await.expect("readable"), Count(3));
+            assert_eq!(snapshot_list(&mut tx, None, 2).await.expect("readable")[0].seq, seq);
         }
-        let seq = snapshot_insert(&mut tx, &snapshot(9, other)).await.expect("new");
-        let newest = snapshot_get_newest(&mut tx, testing::DEVICE).await.expect("readable").expect("there");
-        assert_eq!(newest.new, snapshot(3, testing::DEVICE));
-        assert_eq!(snapshot_get(&mut tx, newest.new.id).await.expect("readable"), Some(newest.clone()));
-        let list = async |tx: &mut Tx, epoch, before| {
-            let rows = snapshot_list_by_device(tx, testing::DEVICE, epoch, before, 10).await.expect("readable");
-            rows.iter().map(|row| row.new.id.as_bytes()[0]).collect::<Vec<u8>>()
-        };
-        assert_eq!(list(&mut tx, None, Some(newest.seq)).await, [2, 1]);
-        assert_eq!(list(&mut tx, Some(2), None).await, [3, 2, 1]);
-        assert_eq!(list(&mut tx, Some(3), None).await, [0_u8; 0], "nothing was appended under that binding");
-        assert_eq!(snapshot_count_get(&mut tx, testing::DEVICE).await.expect("readable"), Count(3));
-        assert_eq!(snapshot_list(&mut tx, None, 2).await.expect("readable")[0].seq, seq);
     }
 
     #[tokio::test]
     async fn a_name_and_a_run_make_one_snapshot() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        snapshot_insert(&mut tx, &snapshot(1, testing::DEVICE)).await.expect("new");
-        let same_run = SnapshotNew { run: RunId::from_bytes([1; 16]), ..snapshot(2, testing::DEVICE) };
-        let same_name = SnapshotNew { run: RunId::from_bytes([2; 16]), ..snapshot(1, testing::DEVICE) };
-        for twice in [same_run, same_name] {
-            assert!(snapshot_insert(&mut tx, &twice).await.expect_err("it is there").is_constraint());
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            snapshot_insert(&mut tx, &snapshot(1, testing::DEVICE)).await.expect("new");
+            tx.commit().await.expect("nothing stands against it");
+            let same_run = SnapshotNew { run: RunId::from_bytes([1; 16]), ..snapshot(2, testing::DEVICE) };
+            let same_name = SnapshotNew { run: RunId::from_bytes([2; 16]), ..snapshot(1, testing::DEVICE) };
+            for twice in [same_run, same_name] {
+                let mut tx = temp.db.write().await.expect("nobody else writes");
+                assert!(snapshot_insert(&mut tx, &twice).await.expect_err("it is there").is_constraint());
+            }
         }
     }
 

@@ -1,73 +1,77 @@
-//! A real database file for a test, with a repository and a device in it.
+//! Real databases for tests of this crate and of those above it (feature `testing`): one of each kind, empty but for the
+//! tables, gone with the test. Refuses to skip one: without PostgreSQL's programs a test fails and says so.
+//!
+//! The PostgreSQL server is started by the first test of a binary that asks, in a directory of its own and on a local
+//! socket there; it ends with the binary, however that ends.
 
-use crate::{Db, DeviceAbout, DeviceRow, Tx, UserRow, device_insert, user_insert};
-use base::{DeviceId, RepositoryId, Timestamp, UserId};
-use control::{Rights, State, UserState};
+#![expect(missing_docs, reason = "helpers of tests are named by what they do")]
+
+mod server;
+
+use crate::{Db, Tx};
 use tempfile::TempDir;
 
-/// A database in a directory that goes away with it.
-pub(crate) struct TempDb {
-    pub(crate) db: Db,
-    /// Keeps the directory; a test that opens the file again finds it here.
-    pub(crate) dir: TempDir,
+/// A database that goes away with the test.
+pub struct TempDb {
+    /// `sqlite` or `postgres`, for what a test says when it fails.
+    pub name: &'static str,
+    pub db: Db,
+    place: Place,
 }
 
-/// The number of the repository that `fixture` makes.
-pub(crate) const REPOSITORY: i64 = 1;
-/// The device that `fixture` makes.
-pub(crate) const DEVICE: DeviceId = DeviceId::from_bytes([0xd1; 16]);
-/// The user that `fixture` makes.
-pub(crate) const USER: UserId = UserId::from_bytes([0xa1; 16]);
+enum Place {
+    File(TempDir),
+    Server(server::Database),
+}
 
-/// An empty database.
-pub(crate) async fn empty() -> TempDb {
+impl TempDb {
+    /// The same database, as another process opens it.
+    pub async fn again(&self) -> Db {
+        let opened = match &self.place {
+            Place::File(dir) => Db::open(&dir.path().join(FILE)).await,
+            Place::Server(database) => Db::connect(database.url(), None).await,
+        };
+        opened.expect("it was opened before")
+    }
+
+    /// Its address, as a configuration file has it; `None` for a file.
+    pub fn url(&self) -> Option<&str> {
+        match &self.place {
+            Place::File(_) => None,
+            Place::Server(database) => Some(database.url()),
+        }
+    }
+}
+
+const FILE: &str = "holdfast.db";
+
+/// One database of each kind.
+pub async fn databases() -> Vec<TempDb> {
+    vec![sqlite().await, postgres().await]
+}
+
+/// An SQLite file in a directory of its own.
+pub async fn sqlite() -> TempDb {
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
-    let db = Db::open(&dir.path().join("holdfast.db")).await.expect("an empty directory takes a database");
-    TempDb { db, dir }
+    let db = Db::open(&dir.path().join(FILE)).await.expect("an empty directory takes a database");
+    TempDb { name: "sqlite", db, place: Place::File(dir) }
 }
 
-/// A database with one repository, one user and one device.
-pub(crate) async fn fixture() -> TempDb {
-    let temp = empty().await;
-    let mut tx = temp.db.write().await.expect("nobody else writes");
-    repository(&mut tx, REPOSITORY).await;
-    let user = UserRow {
-        id: USER,
-        email: "u@x".to_owned(),
-        state: UserState::Active,
-        repository: REPOSITORY,
-        password_hash: String::new(),
-        created_at: Timestamp::from_ms(0),
-    };
-    user_insert(&mut tx, &user).await.expect("the user is new");
-    device(&mut tx, DEVICE).await;
-    tx.commit().await.expect("nothing stands against it");
-    temp
+/// A database of the test binary's PostgreSQL server.
+pub async fn postgres() -> TempDb {
+    let database = server::database().await;
+    let db = Db::connect(database.url(), None).await.expect("the server was just asked for it");
+    TempDb { name: "postgres", db, place: Place::Server(database) }
 }
 
-/// One more repository.
-pub(crate) async fn repository(tx: &mut Tx, seq: i64) {
-    sqlx::query("insert into repository (seq, id, created_at) values ($1, $2, 0)")
-        .bind(seq)
-        .bind(&RepositoryId::from_bytes([seq as u8; 16]).as_bytes()[..])
-        .execute(tx.conn())
-        .await
-        .expect("the repository is new");
+/// Runs a statement of the test's own and gives how many rows it changed: for states that no function makes.
+pub async fn execute(tx: &mut Tx, statement: &'static str) -> u64 {
+    crate::sql::query(statement).execute(tx.conn()).await.expect("the test's statement is right").rows_affected()
 }
 
-/// One more device of `USER`.
-pub(crate) async fn device(tx: &mut Tx, device: DeviceId) {
-    let device = DeviceRow {
-        id: device,
-        user: USER,
-        name: "d".to_owned(),
-        state: State::Active { rights: Rights::Full },
-        epoch: 1,
-        about: DeviceAbout::default(),
-        created_at: Timestamp::from_ms(0),
-        activated_at: Timestamp::from_ms(0),
-        last_seen_at: None,
-        last_snapshot: None,
-    };
-    device_insert(tx, &device).await.expect("the device is new");
-}
+#[cfg(test)]
+pub(crate) use fixture::*;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod schema;

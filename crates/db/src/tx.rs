@@ -1,57 +1,62 @@
-//! The database file: one connection that writes, a few that read, and a transaction for whoever asks.
-//! Refuses a write outside a transaction that took the write lock at its beginning: none fails half way for being late.
+//! The database, whichever of the two it is, and a transaction for whoever asks.
+//! Refuses a write outside a transaction that took its turn at the beginning: none fails half way for being late.
 
 use crate::DbError;
 use crate::error::failed;
-use base::Span;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Sqlite, SqlitePool, Transaction};
+use crate::postgres::Postgres;
+use crate::sql::Conn;
+use crate::sqlite::{Lent, Sqlite};
 use std::path::Path;
-
-/// How long a statement waits for a write lock that another process holds (an admin command beside the server).
-const BUSY_SPAN: Span = Span::seconds(10);
-/// How long a request waits for its turn at a connection.
-const TURN_SPAN: Span = Span::seconds(30);
-/// Connections that read side by side.
-const READERS_MAX: u32 = 6;
 
 /// An open database. Cheap to clone; all clones share the same connections.
 #[derive(Clone, Debug)]
 pub struct Db {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    inner: Either,
 }
 
-/// A transaction. Dropped without `commit`, it leaves no trace.
+#[derive(Clone, Debug)]
+enum Either {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// A transaction. Dropped without `commit`, it leaves no trace. One in which a statement has failed is good for nothing
+/// but to be dropped: PostgreSQL refuses its further statements.
+///
+/// INVARIANT: what a writing transaction reads is durable only once its `commit` has answered, since the writers before
+/// it may share that commit. Whoever answers a caller from what it has read there commits first, even when it has
+/// written nothing.
 #[derive(Debug)]
 pub struct Tx {
-    inner: Transaction<'static, Sqlite>,
+    inner: Inner,
+}
+
+#[derive(Debug)]
+enum Inner {
+    SqliteWrite(Lent),
+    SqliteRead(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
 impl Db {
     /// Opens the database file at `path`, makes it when there is none, and brings its tables to this release's form.
+    /// Must be called in a tokio runtime, which from then on serves its writers.
     ///
     /// # Errors
     /// A path that cannot be opened, a file that is not a database, a database of a newer release.
     pub async fn open(path: &Path) -> Result<Db, DbError> {
-        let op = "open its file";
-        let options = options(path);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(TURN_SPAN.as_duration())
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.clone().create_if_missing(true))
-            .await
-            .map_err(failed(op))?;
-        sqlx::migrate!("./migrations").run(&writer).await.map_err(|cause| DbError::Migrate { cause })?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .acquire_timeout(TURN_SPAN.as_duration())
-            .connect_with(options.pragma("query_only", "on"))
-            .await
-            .map_err(failed(op))?;
-        Ok(Db { writer, readers })
+        Ok(Db { inner: Either::Sqlite(Sqlite::open(path).await?) })
+    }
+
+    /// Connects to a PostgreSQL database and brings its tables to this release's form. `url` is
+    /// `postgres://user@host:port/database?sslmode=verify-full&sslrootcert=FILE`; a `host` parameter that begins with
+    /// `/` is the directory of a local socket. Without a `password` the one of the user's PGPASSFILE counts.
+    ///
+    /// # Errors
+    /// Unfit: an address that is none, a server older than version 15, a database that is not in UTF-8. Unavailable: a
+    /// server that does not answer or does not let us in. Migrate: a database of a newer release.
+    pub async fn connect(url: &str, password: Option<&str>) -> Result<Db, DbError> {
+        Ok(Db { inner: Either::Postgres(Postgres::connect(url, password).await?) })
     }
 
     /// A transaction that may write. There is one at a time; the next waits for its turn.
@@ -59,8 +64,10 @@ impl Db {
     /// # Errors
     /// Unavailable when the turn does not come in time.
     pub async fn write(&self) -> Result<Tx, DbError> {
-        // RACE: the lock is taken at the beginning, so that what this transaction reads is still true when it writes.
-        let inner = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed("begin a transaction"))?;
+        let inner = match &self.inner {
+            Either::Sqlite(db) => Inner::SqliteWrite(db.write().await?),
+            Either::Postgres(db) => Inner::Postgres(db.write().await?),
+        };
         Ok(Tx { inner })
     }
 
@@ -69,14 +76,19 @@ impl Db {
     /// # Errors
     /// Unavailable when no connection becomes free in time.
     pub async fn read(&self) -> Result<Tx, DbError> {
-        let inner = self.readers.begin().await.map_err(failed("begin to read"))?;
+        let inner = match &self.inner {
+            Either::Sqlite(db) => Inner::SqliteRead(db.read().await?),
+            Either::Postgres(db) => Inner::Postgres(db.read().await?),
+        };
         Ok(Tx { inner })
     }
 
     /// Ends every connection, after the transactions that are under way. Never fails.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        match &self.inner {
+            Either::Sqlite(db) => db.close().await,
+            Either::Postgres(db) => db.close().await,
+        }
     }
 }
 
@@ -84,29 +96,25 @@ impl Tx {
     /// Makes the transaction's work durable, all of it.
     ///
     /// # Errors
-    /// As the database says; then none of it happened.
+    /// As the database says; then none of it happened. Unavailable when a connection was lost before the answer came:
+    /// then nobody knows, and whoever asks again finds in the rows whether it happened.
     pub async fn commit(self) -> Result<(), DbError> {
-        self.inner.commit().await.map_err(failed("commit a transaction"))
+        let op = "commit a transaction";
+        match self.inner {
+            Inner::SqliteWrite(lent) => lent.commit().await,
+            Inner::SqliteRead(inner) => inner.commit().await.map_err(failed(op)),
+            Inner::Postgres(inner) => inner.commit().await.map_err(failed(op)),
+        }
     }
 
     /// The connection, for the statements of this crate. Never fails.
-    pub(crate) fn conn(&mut self) -> &mut SqliteConnection {
-        &mut self.inner
+    pub(crate) fn conn(&mut self) -> Conn<'_> {
+        match &mut self.inner {
+            Inner::SqliteWrite(lent) => Conn::Sqlite(lent.conn()),
+            Inner::SqliteRead(inner) => Conn::Sqlite(inner),
+            Inner::Postgres(inner) => Conn::Postgres(inner),
+        }
     }
-}
-
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        // INVARIANT: acknowledged means durable. WAL with anything less than FULL may lose the newest commits.
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_SPAN.as_duration())
-        .pragma("cache_size", "-32768")
-        .pragma("temp_store", "memory")
-        .pragma("journal_size_limit", "67108864")
-        .disable_statement_logging()
 }
 
 #[cfg(test)]

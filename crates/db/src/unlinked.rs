@@ -3,6 +3,7 @@
 use crate::error::failed;
 use crate::policy::PolicySubject;
 use crate::row::Columns as _;
+use crate::sql::query;
 use crate::{DbError, Tx};
 use base::{DeviceId, FolderId, Timestamp};
 
@@ -11,7 +12,7 @@ use base::{DeviceId, FolderId, Timestamp};
 /// # Errors
 /// The database does not answer.
 pub async fn unlinked_insert(tx: &mut Tx, device: DeviceId, folder: FolderId, now: Timestamp) -> Result<(), DbError> {
-    sqlx::query("insert into unlinked (device_id, folder_id, unlinked_at) values ($1, $2, $3) on conflict do nothing")
+    query("insert into unlinked (device_id, folder_id, unlinked_at) values ($1, $2, $3) on conflict do nothing")
         .bind(&device.as_bytes()[..])
         .bind(&folder.as_bytes()[..])
         .bind(now.as_ms())
@@ -26,7 +27,7 @@ pub async fn unlinked_insert(tx: &mut Tx, device: DeviceId, folder: FolderId, no
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn unlinked_list(tx: &mut Tx, device: DeviceId) -> Result<Vec<FolderId>, DbError> {
-    let rows = sqlx::query("select folder_id from unlinked where device_id = $1 order by folder_id")
+    let rows = query("select folder_id from unlinked where device_id = $1 order by folder_id")
         .bind(&device.as_bytes()[..])
         .fetch_all(tx.conn())
         .await
@@ -39,7 +40,7 @@ pub async fn unlinked_list(tx: &mut Tx, device: DeviceId) -> Result<Vec<FolderId
 /// # Errors
 /// The database does not answer.
 pub async fn unlinked_remove(tx: &mut Tx, device: DeviceId, folder: FolderId) -> Result<(), DbError> {
-    sqlx::query("delete from unlinked where device_id = $1 and folder_id = $2")
+    query("delete from unlinked where device_id = $1 and folder_id = $2")
         .bind(&device.as_bytes()[..])
         .bind(&folder.as_bytes()[..])
         .execute(tx.conn())
@@ -53,7 +54,7 @@ pub async fn unlinked_remove(tx: &mut Tx, device: DeviceId, folder: FolderId) ->
 /// # Errors
 /// The database does not answer.
 pub async fn unlinked_remove_by_device(tx: &mut Tx, device: DeviceId) -> Result<(), DbError> {
-    sqlx::query("delete from unlinked where device_id = $1")
+    query("delete from unlinked where device_id = $1")
         .bind(&device.as_bytes()[..])
         .execute(tx.conn())
         .await
@@ -66,7 +67,7 @@ pub async fn unlinked_remove_by_device(tx: &mut Tx, device: DeviceId) -> Result<
 /// # Errors
 /// The database does not answer.
 pub async fn unlinked_remove_by_folder(tx: &mut Tx, folder: FolderId) -> Result<(), DbError> {
-    sqlx::query("delete from unlinked where folder_id = $1")
+    query("delete from unlinked where folder_id = $1")
         .bind(&folder.as_bytes()[..])
         .execute(tx.conn())
         .await
@@ -79,7 +80,7 @@ pub async fn unlinked_remove_by_folder(tx: &mut Tx, folder: FolderId) -> Result<
 /// # Errors
 /// The database does not answer.
 pub async fn unlinked_remove_by_subject(tx: &mut Tx, subject: PolicySubject) -> Result<(), DbError> {
-    sqlx::query("delete from unlinked where folder_id in (select id from folder where level = $1 and subject = $2)")
+    query("delete from unlinked where folder_id in (select id from folder where level = $1 and subject = $2)")
         .bind(subject.level().word())
         .bind(subject.bytes())
         .execute(tx.conn())
@@ -95,23 +96,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_is_a_devices_own() {
-        let temp = testing::fixture().await;
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let other = DeviceId::from_bytes([0xd2; 16]);
-        testing::device(&mut tx, other).await;
-        let folders = [1, 2, 3].map(|n| FolderId::from_bytes([n; 16]));
-        let now = Timestamp::from_ms(1);
-        for device in [testing::DEVICE, other] {
-            for folder in folders.into_iter().chain(folders) {
-                unlinked_insert(&mut tx, device, folder, now).await.expect("a statement");
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let other = DeviceId::from_bytes([0xd2; 16]);
+            testing::device(&mut tx, other).await;
+            let folders = [1, 2, 3].map(|n| FolderId::from_bytes([n; 16]));
+            let now = Timestamp::from_ms(1);
+            for device in [testing::DEVICE, other] {
+                for folder in folders.into_iter().chain(folders) {
+                    unlinked_insert(&mut tx, device, folder, now).await.expect("a statement");
+                }
             }
+            assert_eq!(unlinked_list(&mut tx, other).await.expect("readable"), folders);
+            unlinked_remove(&mut tx, other, folders[0]).await.expect("a statement");
+            unlinked_remove_by_folder(&mut tx, folders[1]).await.expect("a statement");
+            assert_eq!(unlinked_list(&mut tx, other).await.expect("readable"), [folders[2]]);
+            unlinked_remove_by_device(&mut tx, testing::DEVICE).await.expect("a statement");
+            assert!(unlinked_list(&mut tx, testing::DEVICE).await.expect("readable").is_empty());
+            assert_eq!(unlinked_list(&mut tx, other).await.expect("readable"), [folders[2]]);
         }
-        assert_eq!(unlinked_list(&mut tx, other).await.expect("readable"), folders);
-        unlinked_remove(&mut tx, other, folders[0]).await.expect("a statement");
-        unlinked_remove_by_folder(&mut tx, folders[1]).await.expect("a statement");
-        assert_eq!(unlinked_list(&mut tx, other).await.expect("readable"), [folders[2]]);
-        unlinked_remove_by_device(&mut tx, testing::DEVICE).await.expect("a statement");
-        assert!(unlinked_list(&mut tx, testing::DEVICE).await.expect("readable").is_empty());
-        assert_eq!(unlinked_list(&mut tx, other).await.expect("readable"), [folders[2]]);
     }
 }

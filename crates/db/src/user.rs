@@ -6,10 +6,10 @@ pub use page::{UserFilter, UserListRow, user_listed_get, user_page_list, user_st
 
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{Timestamp, UserId};
 use control::UserState;
-use sqlx::sqlite::SqliteRow;
 
 /// One user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct UserRow {
 /// # Errors
 /// Constraint: a user with this address is there; the database does not answer.
 pub async fn user_insert(tx: &mut Tx, user: &UserRow) -> Result<(), DbError> {
-    sqlx::query(
+    query(
         "insert into \"user\" (id, email, state, repository, password_hash, created_at) \
          values ($1, $2, $3, $4, $5, $6)",
     )
@@ -54,7 +54,7 @@ pub async fn user_insert(tx: &mut Tx, user: &UserRow) -> Result<(), DbError> {
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn user_get(tx: &mut Tx, id: UserId) -> Result<Option<UserRow>, DbError> {
-    let row = sqlx::query(
+    let row = query(
         "select id, email, state, repository, password_hash, created_at \
          from \"user\" where id = $1",
     )
@@ -70,7 +70,7 @@ pub async fn user_get(tx: &mut Tx, id: UserId) -> Result<Option<UserRow>, DbErro
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn user_get_by_email(tx: &mut Tx, email: &str) -> Result<Option<UserRow>, DbError> {
-    let row = sqlx::query(
+    let row = query(
         "select id, email, state, repository, password_hash, created_at \
          from \"user\" where email = $1",
     )
@@ -86,7 +86,7 @@ pub async fn user_get_by_email(tx: &mut Tx, email: &str) -> Result<Option<UserRo
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn user_list(tx: &mut Tx) -> Result<Vec<UserRow>, DbError> {
-    let rows = sqlx::query(
+    let rows = query(
         "select id, email, state, repository, password_hash, created_at \
          from \"user\" order by email",
     )
@@ -101,7 +101,7 @@ pub async fn user_list(tx: &mut Tx) -> Result<Vec<UserRow>, DbError> {
 /// # Errors
 /// The database does not answer.
 pub async fn user_password_update(tx: &mut Tx, id: UserId, password_hash: &str) -> Result<(), DbError> {
-    sqlx::query("update \"user\" set password_hash = $2 where id = $1")
+    query("update \"user\" set password_hash = $2 where id = $1")
         .bind(&id.as_bytes()[..])
         .bind(password_hash)
         .execute(tx.conn())
@@ -110,7 +110,7 @@ pub async fn user_password_update(tx: &mut Tx, id: UserId, password_hash: &str) 
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<UserRow, DbError> {
+fn read(row: &Row) -> Result<UserRow, DbError> {
     Ok(UserRow {
         id: UserId::from_bytes(row.bytes("id")?),
         email: row.text("email")?,

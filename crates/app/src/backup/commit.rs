@@ -162,6 +162,8 @@ async fn record(
     let row = runs::own(db::run_get(&mut tx, id).await.map_err(during())?, actor)?;
     // RACE: the same commit reached another process, which was faster.
     if let Some(committed) = again(app, actor, &mut tx, &row, &manifest_id).await? {
+        // ORDER: committed before it is answered: the other may share this commit, and not be durable yet.
+        tx.commit().await.map_err(during())?;
         return Ok(Some(committed));
     }
     runs::open(&row, actor, now)?;

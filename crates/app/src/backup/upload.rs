@@ -116,7 +116,7 @@ async fn index(
     runs::open(&row, actor, now)?;
     let seq = match db::pack_get(&mut tx, pack).await.map_err(during())? {
         // RACE: the same pack was sent twice at once, and the other was faster.
-        Some(known) if known.damaged_at.is_none() => return Ok(Uploaded { chunks_new: known.chunks_new }),
+        // ORDER: committed before it is answered, since the other may share this commit and not be durable yet.
         Some(known) => {
             db::pack_damaged_update(&mut tx, known.seq, None).await.map_err(during())?;
             tx.commit().await.map_err(during())?;

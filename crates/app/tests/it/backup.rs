@@ -1,6 +1,6 @@
 //! The backup path when all is well, and when the store, the network or the clock is not.
 
-use crate::world::{CACHE_SPAN, Draft, World, body, code, directory, entry, noise, sample, totals};
+use super::world::{CACHE_SPAN, Draft, World, body, code, directory, entry, noise, sample, totals};
 use app::runs::{Purpose, begin};
 use app::{App, Config, DeviceActor};
 use base::{Bytes as Size, Count, Kind, Span, SystemClock};

@@ -3,9 +3,9 @@
 use super::{DeviceRow, read};
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{DeviceId, Timestamp, UserId};
-use sqlx::sqlite::SqliteRow;
 
 /// Which devices are asked for. Empty asks for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub async fn device_page_list(
     limit: u32,
 ) -> Result<Vec<DeviceListRow>, DbError> {
     let named = filter.named.as_ref();
-    let rows = sqlx::query(
+    let rows = query(
         "select d.*, u.email as user_email from device d join \"user\" u on u.id = d.user_id \
          where (d.name > $1 or (d.name = $1 and d.id > $2)) and ($3 is null or d.user_id = $3) \
          and ($4 is null or d.state = $4) and ($5 is null or d.last_seen_at is null or d.last_seen_at < $5) \
@@ -65,7 +65,7 @@ pub async fn device_page_list(
     rows.iter().map(read_listed).collect()
 }
 
-fn read_listed(row: &SqliteRow) -> Result<DeviceListRow, DbError> {
+fn read_listed(row: &Row) -> Result<DeviceListRow, DbError> {
     Ok(DeviceListRow { device: read(row)?, email: row.text("user_email")? })
 }
 
@@ -76,7 +76,12 @@ mod tests {
 
     #[tokio::test]
     async fn devices_of_one_name_come_in_pages_and_every_filter_narrows() {
-        let temp = testing::fixture().await;
+        for temp in testing::fixtures().await {
+            pages(temp).await;
+        }
+    }
+
+    async fn pages(temp: testing::TempDb) {
         let mut tx = temp.db.write().await.expect("nobody else writes");
         let id = |n: u8| DeviceId::from_bytes([n; 16]);
         for n in [3, 1, 2] {

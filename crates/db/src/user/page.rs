@@ -3,11 +3,10 @@
 use super::{UserRow, read, user_state};
 use crate::error::failed;
 use crate::row::Columns as _;
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{ProfileId, Timestamp, UserId};
 use control::UserState;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 /// Which users are asked for. Empty asks for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +47,7 @@ pub async fn user_page_list(
     limit: u32,
 ) -> Result<Vec<UserListRow>, DbError> {
     let part = filter.part.as_ref().map(|part| format!("%{}%", escaped(part)));
-    let rows = sqlx::query(
+    let rows = query(
         "select u.*, (select count(*) from device d where d.user_id = u.id and d.merged_into is null \
          and d.state not in ('decommissioning', 'decommissioned', 'deleted', 'purged')) as devices \
          from \"user\" u where u.email > $1 and ($2 is null or u.email = $2) \
@@ -72,7 +71,7 @@ pub async fn user_page_list(
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn user_listed_get(tx: &mut Tx, id: UserId) -> Result<Option<UserListRow>, DbError> {
-    let row = sqlx::query(
+    let row = query(
         "select u.*, (select count(*) from device d where d.user_id = u.id and d.merged_into is null \
          and d.state not in ('decommissioning', 'decommissioned', 'deleted', 'purged')) as devices \
          from \"user\" u where u.id = $1",
@@ -95,7 +94,7 @@ pub async fn user_state_update(
     was: Option<UserState>,
     purge_after: Option<Timestamp>,
 ) -> Result<(), DbError> {
-    sqlx::query("update \"user\" set state = $2, state_was = $3, purge_after = $4 where id = $1")
+    query("update \"user\" set state = $2, state_was = $3, purge_after = $4 where id = $1")
         .bind(&id.as_bytes()[..])
         .bind(state.word())
         .bind(was.map(UserState::word))
@@ -111,8 +110,8 @@ fn escaped(text: &str) -> String {
     text.replace('!', "!!").replace('%', "!%").replace('_', "!_")
 }
 
-fn read_listed(row: &SqliteRow) -> Result<UserListRow, DbError> {
-    let was: Option<String> = row.try_get("state_was").map_err(failed("read a user"))?;
+fn read_listed(row: &Row) -> Result<UserListRow, DbError> {
+    let was = row.text_maybe("state_was")?;
     Ok(UserListRow {
         user: read(row)?,
         profile: row.bytes_maybe("profile_id")?.map(ProfileId::from_bytes),
@@ -129,7 +128,12 @@ mod tests {
 
     #[tokio::test]
     async fn users_come_in_pages_by_address_and_filters_take_signs_as_they_stand() {
-        let temp = testing::fixture().await;
+        for temp in testing::fixtures().await {
+            pages(temp).await;
+        }
+    }
+
+    async fn pages(temp: testing::TempDb) {
         let mut tx = temp.db.write().await.expect("nobody else writes");
         for (n, email) in ["b_b@x", "bxb@x", "c@y"].into_iter().enumerate() {
             let user = UserRow {

@@ -1,0 +1,381 @@
+-- As in ../sqlite: the same tables, columns and indexes.
+-- The control plane: profiles and policies, proofs, campaigns, conflicts, mail, credentials of the admin API.
+-- Switches are 0 or 1; lists in a TEXT are separated by a newline unless said otherwise.
+
+-- What the organisation has set for itself: the password rules, mail, the support contact. Absent means the default.
+CREATE TABLE setting (
+    key    TEXT COLLATE "C" PRIMARY KEY,
+    value  TEXT COLLATE "C" NOT NULL,
+    set_at BIGINT NOT NULL,
+    set_by TEXT COLLATE "C" NOT NULL
+);
+
+-- ---------------------------------------------------------------------------------------------------- policies
+
+CREATE TABLE profile (
+    id         BYTEA PRIMARY KEY,
+    name       TEXT COLLATE "C" NOT NULL UNIQUE,
+    is_default BIGINT NOT NULL DEFAULT 0,
+    created_at BIGINT NOT NULL,
+    -- Grows with every change of the profile, its values or its folders.
+    revision   BIGINT NOT NULL DEFAULT 1
+);
+CREATE UNIQUE INDEX profile_default ON profile (is_default) WHERE is_default = 1;
+
+ALTER TABLE "user" ADD COLUMN profile_id BYTEA REFERENCES profile (id);
+-- Grows with every change of the user's own values and folders, and when the user gets another profile.
+ALTER TABLE "user" ADD COLUMN policy_revision BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX user_by_profile ON "user" (profile_id);
+-- When the password was set; it is what an expiry counts from. NULL before this was kept.
+ALTER TABLE "user" ADD COLUMN password_set_at BIGINT;
+-- What a deleted user was before, and when it may be purged.
+ALTER TABLE "user" ADD COLUMN state_was TEXT COLLATE "C";
+ALTER TABLE "user" ADD COLUMN purge_after BIGINT;
+
+-- One value of one policy at one level. `subject` is the profile, user or device; empty for the organisation.
+CREATE TABLE policy_value (
+    level   TEXT COLLATE "C" NOT NULL CHECK (level IN ('organisation', 'profile', 'user', 'device')),
+    subject BYTEA NOT NULL,
+    key     TEXT COLLATE "C" NOT NULL,
+    value   TEXT COLLATE "C" NOT NULL,
+    -- 1 when the user has set it, at the user's own device.
+    by_user BIGINT NOT NULL DEFAULT 0,
+    set_at  BIGINT NOT NULL,
+    set_by  TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (level, subject, key)
+);
+
+-- A folder to back up. `level` is profile (of an admin), user or device (the user's own, there).
+CREATE TABLE folder (
+    id         BYTEA PRIMARY KEY,
+    level      TEXT COLLATE "C" NOT NULL CHECK (level IN ('profile', 'user', 'device')),
+    subject    BYTEA NOT NULL,
+    os         TEXT COLLATE "C" NOT NULL CHECK (os IN ('any', 'linux', 'windows', 'macos')),
+    -- With variables as they were written: ${home}/Documents.
+    path       TEXT COLLATE "C" NOT NULL,
+    mandatory  BIGINT NOT NULL,
+    -- Patterns, one a line.
+    include    TEXT COLLATE "C" NOT NULL,
+    exclude    TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL
+);
+-- One folder a path and system: what is there is not there twice.
+CREATE UNIQUE INDEX folder_by_subject ON folder (level, subject, os, path);
+
+-- The folders of its profile that a device's user has taken out of that device's backup.
+CREATE TABLE unlinked (
+    device_id   BYTEA NOT NULL REFERENCES device (id),
+    folder_id   BYTEA NOT NULL,
+    unlinked_at BIGINT NOT NULL,
+    PRIMARY KEY (device_id, folder_id)
+);
+CREATE INDEX unlinked_by_folder ON unlinked (folder_id);
+
+-- Grows with every change of the device's own values and folders, and of what is unlinked there.
+ALTER TABLE device ADD COLUMN policy_revision BIGINT NOT NULL DEFAULT 0;
+-- What the activation has changed of the user's own choices: control::policy::PolicyChanges as text.
+ALTER TABLE activation ADD COLUMN changes TEXT COLLATE "C" NOT NULL DEFAULT '';
+
+-- ---------------------------------------------------------------------------------------------------- proofs
+
+-- A deployment token. Its text is shown once and kept as a hash; `prefix` is enough to tell tokens apart.
+CREATE TABLE token (
+    id              BYTEA PRIMARY KEY,
+    -- 2, or 1 for the organisation's one legacy token.
+    version         BIGINT NOT NULL,
+    name            TEXT COLLATE "C" NOT NULL,
+    prefix          TEXT COLLATE "C" NOT NULL,
+    hash            BYTEA NOT NULL UNIQUE,
+    profile_id      BYTEA REFERENCES profile (id),
+    -- Networks in CIDR form, from which it may be used; empty is everywhere.
+    networks        TEXT COLLATE "C" NOT NULL,
+    -- Mail domains: the user may be the account of the operating system at one of these. Empty: not so.
+    domains         TEXT COLLATE "C" NOT NULL,
+    uses_max        BIGINT,
+    rate_per_minute BIGINT,
+    expires_at      BIGINT,
+    revoked_at      BIGINT,
+    created_at      BIGINT NOT NULL,
+    created_by      TEXT COLLATE "C" NOT NULL,
+    uses            BIGINT NOT NULL DEFAULT 0,
+    last_used_at    BIGINT,
+    failures        BIGINT NOT NULL DEFAULT 0,
+    last_failure_at BIGINT,
+    last_failure    TEXT COLLATE "C"
+);
+-- The legacy token is one: a new one ends the old.
+CREATE UNIQUE INDEX token_legacy ON token (version) WHERE version = 1 AND revoked_at IS NULL;
+
+-- Activations that were refused to an unattended endpoint, for the desk: who, from where, why. Kept for some days.
+CREATE TABLE refused_activation (
+    id        BYTEA PRIMARY KEY,
+    at        BIGINT NOT NULL,
+    token_id  BYTEA,
+    source    TEXT COLLATE "C" NOT NULL,
+    code      TEXT COLLATE "C" NOT NULL,
+    email     TEXT COLLATE "C" NOT NULL,
+    host_name TEXT COLLATE "C" NOT NULL,
+    serial    TEXT COLLATE "C" NOT NULL,
+    os_user   TEXT COLLATE "C" NOT NULL,
+    -- How often the same was refused; `at` is the last time.
+    times     BIGINT NOT NULL
+);
+CREATE INDEX refused_activation_by_time ON refused_activation (at);
+
+-- A one-time code for one user.
+CREATE TABLE ticket (
+    id         BYTEA PRIMARY KEY,
+    user_id    BYTEA NOT NULL REFERENCES "user" (id),
+    prefix     TEXT COLLATE "C" NOT NULL,
+    hash       BYTEA NOT NULL UNIQUE,
+    choice     TEXT COLLATE "C" NOT NULL CHECK (choice IN ('auto', 'add', 'replace')),
+    replaces   BYTEA REFERENCES device (id),
+    restore    TEXT COLLATE "C" NOT NULL CHECK (restore IN ('none', 'data', 'settings', 'all')),
+    expires_at BIGINT NOT NULL,
+    revoked_at BIGINT,
+    used_at    BIGINT,
+    used_by    BYTEA,
+    created_at BIGINT NOT NULL,
+    created_by TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX ticket_by_user ON ticket (user_id);
+
+-- A row of the device map: the machine with this number is this user's, and takes over that record or is new.
+CREATE TABLE device_map (
+    id          BYTEA PRIMARY KEY,
+    user_id     BYTEA NOT NULL REFERENCES "user" (id),
+    kind        TEXT COLLATE "C" NOT NULL CHECK (kind IN ('serial', 'uuid', 'host_name')),
+    -- As evidence is compared: docs/control.md, "Evidence".
+    value       TEXT COLLATE "C" NOT NULL,
+    replaces    BYTEA REFERENCES device (id),
+    restore     TEXT COLLATE "C" NOT NULL CHECK (restore IN ('none', 'data', 'settings', 'all')),
+    created_at  BIGINT NOT NULL,
+    created_by  TEXT COLLATE "C" NOT NULL,
+    consumed_at BIGINT,
+    consumed_by BYTEA
+);
+CREATE UNIQUE INDEX device_map_open ON device_map (kind, value) WHERE consumed_at IS NULL;
+CREATE INDEX device_map_by_user ON device_map (user_id);
+
+-- What waits on the pending desk: the key that is bound when an admin approves the record.
+CREATE TABLE waiting (
+    device_id  BYTEA PRIMARY KEY REFERENCES device (id),
+    device_key BYTEA NOT NULL,
+    proof      TEXT COLLATE "C" NOT NULL,
+    reason     TEXT COLLATE "C" NOT NULL,
+    source     TEXT COLLATE "C" NOT NULL,
+    asked_at   BIGINT NOT NULL
+);
+
+-- A link by which a user sets a password. Only its hash is kept.
+CREATE TABLE password_link (
+    hash       BYTEA PRIMARY KEY,
+    user_id    BYTEA NOT NULL REFERENCES "user" (id),
+    purpose    TEXT COLLATE "C" NOT NULL CHECK (purpose IN ('set', 'reset')),
+    expires_at BIGINT NOT NULL,
+    used_at    BIGINT,
+    created_at BIGINT NOT NULL,
+    created_by TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX password_link_by_user ON password_link (user_id);
+
+-- The hashes of a user's earlier passwords, so that they are not used again.
+CREATE TABLE password_old (
+    user_id       BYTEA NOT NULL REFERENCES "user" (id),
+    password_hash TEXT COLLATE "C" NOT NULL,
+    set_at        BIGINT NOT NULL,
+    PRIMARY KEY (user_id, set_at)
+);
+
+-- How often something was done in one span of time: attempts by a source, uses of a token. `span_at` is its beginning.
+CREATE TABLE tally (
+    subject BYTEA NOT NULL,
+    span_at BIGINT NOT NULL,
+    count   BIGINT NOT NULL,
+    PRIMARY KEY (subject, span_at)
+);
+CREATE INDEX tally_by_time ON tally (span_at);
+
+-- ---------------------------------------------------------------------------------------------------- devices
+
+-- The slot in which missed backups are caught up.
+ALTER TABLE device ADD COLUMN catch_up_at BIGINT;
+-- Clones: what the device must present at its next session, and what it may present if the last answer was lost.
+ALTER TABLE device ADD COLUMN counter BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN counter_nonce BYTEA;
+ALTER TABLE device ADD COLUMN counter_nonce_before BYTEA;
+-- The record that this one was merged into: its snapshots are shown and read there.
+ALTER TABLE device ADD COLUMN merged_into BYTEA REFERENCES device (id);
+ALTER TABLE device ADD COLUMN last_good_at BIGINT;
+ALTER TABLE device ADD COLUMN last_source TEXT COLLATE "C";
+-- The deployment token that the last activation used, for campaigns over devices that a token has activated.
+ALTER TABLE device ADD COLUMN token_id BYTEA;
+CREATE INDEX device_by_merge ON device (merged_into);
+CREATE INDEX device_by_token ON device (token_id);
+CREATE INDEX device_by_state ON device (state);
+CREATE INDEX device_by_name ON device (name, id);
+
+-- What the endpoint says it opened and read in a run; NULL until it has said so.
+ALTER TABLE run ADD COLUMN files_opened BIGINT;
+ALTER TABLE run ADD COLUMN bytes_read BIGINT;
+
+-- Two machines with one identity, seen by the counter.
+CREATE TABLE conflict (
+    id           BYTEA PRIMARY KEY,
+    device_id    BYTEA NOT NULL REFERENCES device (id),
+    seen_at      BIGINT NOT NULL,
+    counter      BIGINT NOT NULL,
+    counter_seen BIGINT NOT NULL,
+    source       TEXT COLLATE "C" NOT NULL,
+    host_name    TEXT COLLATE "C" NOT NULL,
+    times        BIGINT NOT NULL,
+    status       TEXT COLLATE "C" NOT NULL CHECK (status IN ('open', 'merged', 'split', 'kept', 'undone')),
+    resolved_at  BIGINT,
+    resolved_by  TEXT COLLATE "C",
+    undo_until   BIGINT,
+    -- The other record: merged into the device, or made by the split.
+    other_device BYTEA
+);
+CREATE UNIQUE INDEX conflict_open ON conflict (device_id) WHERE status = 'open';
+CREATE INDEX conflict_by_time ON conflict (seen_at);
+
+-- ---------------------------------------------------------------------------------------------------- campaigns
+
+CREATE TABLE campaign (
+    id           BYTEA PRIMARY KEY,
+    name         TEXT COLLATE "C" NOT NULL,
+    reason       TEXT COLLATE "C" NOT NULL,
+    level        TEXT COLLATE "C" NOT NULL CHECK (level IN ('rotate', 'hold', 'revoke')),
+    -- JSON, as protocol::admin::campaign has it.
+    scope        TEXT COLLATE "C" NOT NULL,
+    status       TEXT COLLATE "C" NOT NULL CHECK (status IN ('draft', 'running', 'paused', 'aborted', 'closed')),
+    start_at     BIGINT,
+    deadline     BIGINT,
+    -- Until when held devices may append.
+    append_until BIGINT,
+    wave_size    BIGINT NOT NULL,
+    wave_ms      BIGINT NOT NULL,
+    watch_ms     BIGINT NOT NULL,
+    -- The template of the message to users; empty sends none.
+    template     TEXT COLLATE "C" NOT NULL,
+    created_at   BIGINT NOT NULL,
+    created_by   TEXT COLLATE "C" NOT NULL,
+    started_at   BIGINT,
+    ended_at     BIGINT,
+    -- How long it was paused: waves move by as much.
+    paused_at    BIGINT,
+    paused_ms    BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE TABLE campaign_device (
+    campaign_id   BYTEA NOT NULL REFERENCES campaign (id),
+    device_id     BYTEA NOT NULL REFERENCES device (id),
+    wave          BIGINT NOT NULL,
+    status        TEXT COLLATE "C" NOT NULL CHECK (status IN ('waiting', 'reset', 'done', 'refused', 'excused', 'retired')),
+    -- Why it is where it is, as a stable code; empty where the status says it all.
+    reason        TEXT COLLATE "C" NOT NULL,
+    epoch_before  BIGINT NOT NULL,
+    reset_at      BIGINT,
+    back_at       BIGINT,
+    proof         TEXT COLLATE "C",
+    -- Evidence: what the first backup after it came back has read and sent, beside what is protected.
+    bytes_read    BIGINT,
+    bytes_sent    BIGINT,
+    bytes_covered BIGINT,
+    first_good    BYTEA,
+    first_good_at BIGINT,
+    PRIMARY KEY (campaign_id, device_id)
+);
+CREATE INDEX campaign_device_by_device ON campaign_device (device_id);
+CREATE INDEX campaign_device_by_status ON campaign_device (campaign_id, status, wave);
+
+-- ---------------------------------------------------------------------------------------------------- mail
+
+CREATE TABLE template (
+    name    TEXT COLLATE "C" PRIMARY KEY,
+    subject TEXT COLLATE "C" NOT NULL,
+    text    TEXT COLLATE "C" NOT NULL,
+    html    TEXT COLLATE "C" NOT NULL,
+    set_at  BIGINT NOT NULL,
+    set_by  TEXT COLLATE "C" NOT NULL
+);
+
+-- The outbox. `sending` is stored before the mail server hears of it; what was not answered for sure is `unclear`
+-- and never sent again by itself.
+CREATE TABLE mail (
+    id         BYTEA PRIMARY KEY,
+    -- What it is about: the same is never queued twice.
+    occasion   TEXT COLLATE "C" NOT NULL UNIQUE,
+    recipient  TEXT COLLATE "C" NOT NULL,
+    subject    TEXT COLLATE "C" NOT NULL,
+    text       TEXT COLLATE "C" NOT NULL,
+    html       TEXT COLLATE "C" NOT NULL,
+    status     TEXT COLLATE "C" NOT NULL CHECK (status IN ('queued', 'sending', 'sent', 'failed', 'unclear')),
+    attempts   BIGINT NOT NULL DEFAULT 0,
+    due_at     BIGINT NOT NULL,
+    last_error TEXT COLLATE "C" NOT NULL DEFAULT '',
+    created_at BIGINT NOT NULL,
+    sent_at    BIGINT
+);
+CREATE INDEX mail_by_due ON mail (status, due_at);
+
+-- ---------------------------------------------------------------------------------------------------- admin API
+
+ALTER TABLE admin ADD COLUMN permits TEXT COLLATE "C" NOT NULL DEFAULT 'all';
+
+-- A credential of a program that administers. Shown once, kept as a hash.
+CREATE TABLE api_credential (
+    id           BYTEA PRIMARY KEY,
+    name         TEXT COLLATE "C" NOT NULL,
+    prefix       TEXT COLLATE "C" NOT NULL,
+    hash         BYTEA NOT NULL UNIQUE,
+    -- Words of control::Permit, one a line; `all` for every one.
+    permits      TEXT COLLATE "C" NOT NULL,
+    expires_at   BIGINT,
+    revoked_at   BIGINT,
+    created_at   BIGINT NOT NULL,
+    created_by   TEXT COLLATE "C" NOT NULL,
+    last_used_at BIGINT,
+    last_source  TEXT COLLATE "C"
+);
+
+-- The answer to a POST of the admin API, by the caller's key: the same request gets it again.
+CREATE TABLE idempotency (
+    -- Digest of who asks and the key.
+    id           BYTEA PRIMARY KEY,
+    -- Digest of method, path and body: another request with the same key is refused.
+    digest       BYTEA NOT NULL,
+    -- NULL while the first one is under way.
+    status       BIGINT,
+    -- Sealed: an answer may show a secret, once.
+    body         BYTEA,
+    created_at   BIGINT NOT NULL,
+    -- Until when whoever carries it out may be at work; after that it is over, with or without an answer.
+    busy_until   BIGINT NOT NULL,
+    -- 1 once its change is committed: set in the very transaction of the change.
+    done         BIGINT NOT NULL DEFAULT 0
+);
+CREATE INDEX idempotency_by_time ON idempotency (created_at);
+
+-- From where, and by which proof; `version` says what the hash covers (docs/control.md, "Audit").
+ALTER TABLE audit ADD COLUMN source TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE audit ADD COLUMN proof TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE audit ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+
+-- The newest row of the audit log, kept apart from it, so that a log whose end was cut off is not taken for whole.
+CREATE TABLE audit_head (
+    one  BIGINT PRIMARY KEY CHECK (one = 1),
+    seq  BIGINT NOT NULL,
+    hash BYTEA NOT NULL
+);
+
+-- ---------------------------------------------------------------------------------------------------- jobs
+
+-- Who carries out a job now; a holder that does not renew loses it.
+CREATE TABLE job_lease (
+    name   TEXT COLLATE "C" PRIMARY KEY,
+    holder BYTEA NOT NULL,
+    until  BIGINT NOT NULL,
+    -- Grows with every new holder: what an older one still writes is refused.
+    fence  BIGINT NOT NULL
+);

@@ -1,0 +1,122 @@
+//! A PostgreSQL database: a few connections that write in turn, more that read.
+//! Refuses a server older than 15, a database that is not in UTF-8, and two writers at once, whichever process they are
+//! in.
+
+use crate::DbError;
+use crate::error::failed;
+use crate::sqlite::TURN_SPAN;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, PgPool, Transaction};
+use std::str::FromStr as _;
+
+/// The oldest server that is let in, as `server_version_num` counts.
+const VERSION_MIN: u32 = 150_000;
+/// Connections that write: one does, the others are on their way to or from it.
+const WRITERS_MAX: u32 = 4;
+/// Connections that read side by side.
+const READERS_MAX: u32 = 8;
+/// The advisory lock that a writing transaction holds: `holdfast` in ASCII.
+const WRITE_LOCK: i64 = 0x686f_6c64_6661_7374;
+/// What every connection asks for.
+const SETTINGS: [(&str, &str); 4] = [
+    // INVARIANT: acknowledged means durable, whatever the server's own setting is.
+    ("synchronous_commit", "on"),
+    // How long a writer waits for its turn, in milliseconds: `TURN_SPAN`.
+    ("lock_timeout", "30000"),
+    // A process that is cut off from the server in the middle of a transaction holds the others up no longer than this.
+    ("idle_in_transaction_session_timeout", "60000"),
+    ("search_path", "public"),
+];
+
+/// A connected database.
+#[derive(Clone, Debug)]
+pub(crate) struct Postgres {
+    writers: PgPool,
+    readers: PgPool,
+}
+
+impl Postgres {
+    /// Connects, refuses what is unfit, and brings the tables to this release's form.
+    pub(crate) async fn connect(url: &str, password: Option<&str>) -> Result<Self, DbError> {
+        // The cause repeats parts of the address, and with them maybe a password: it is left out.
+        let mut options = PgConnectOptions::from_str(url)
+            .map_err(|_| DbError::Unfit { what: "its address is not one of the form postgres://user@host/name" })?
+            .application_name("holdfast")
+            .options(SETTINGS)
+            .disable_statement_logging();
+        if let Some(password) = password {
+            options = options.password(password);
+        }
+        let op = "connect to PostgreSQL";
+        let pool = |connections_max| {
+            PgPoolOptions::new().max_connections(connections_max).acquire_timeout(TURN_SPAN.as_duration())
+        };
+        let writers = pool(WRITERS_MAX).connect_with(options.clone()).await.map_err(failed(op))?;
+        fit_or_refuse(&writers).await?;
+        let migrated = sqlx::migrate!("./migrations/postgres").run(&writers).await;
+        migrated.map_err(|cause| DbError::Migrate { cause })?;
+        Ok(Self { writers, readers: pool(READERS_MAX).connect_lazy_with(options) })
+    }
+
+    /// A transaction that writes. It sees everything that was committed before, and no other writes until it ends.
+    pub(crate) async fn write(&self) -> Result<Transaction<'static, sqlx::Postgres>, DbError> {
+        let op = "begin a transaction";
+        let mut tx = self.writers.begin_with("begin isolation level read committed").await.map_err(failed(op))?;
+        // RACE: taken before anything is read, so that what this transaction reads is still true when it writes. The
+        // server lets go of it after the commit is durable.
+        sqlx::query("select pg_advisory_xact_lock($1)").bind(WRITE_LOCK).execute(&mut *tx).await.map_err(failed(op))?;
+        Ok(tx)
+    }
+
+    /// A transaction that reads one state.
+    pub(crate) async fn read(&self) -> Result<Transaction<'static, sqlx::Postgres>, DbError> {
+        let begun = self.readers.begin_with("begin isolation level repeatable read read only").await;
+        begun.map_err(failed("begin to read"))
+    }
+
+    /// Ends every connection.
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        self.writers.close().await;
+    }
+}
+
+async fn fit_or_refuse(pool: &PgPool) -> Result<(), DbError> {
+    let op = "look at PostgreSQL's version";
+    let conn = pool.acquire().await.map_err(failed(op))?;
+    version_or_refuse(conn.server_version_num())?;
+    drop(conn);
+    let encoding: String =
+        sqlx::query_scalar("select current_setting('server_encoding')").fetch_one(pool).await.map_err(failed(op))?;
+    if encoding != "UTF8" {
+        return Err(DbError::Unfit { what: "it is not in UTF-8: create it with `encoding 'UTF8' template template0`" });
+    }
+    Ok(())
+}
+
+fn version_or_refuse(version: Option<u32>) -> Result<(), DbError> {
+    match version {
+        Some(version) if version >= VERSION_MIN => Ok(()),
+        Some(_) | None => Err(DbError::Unfit { what: "its PostgreSQL is older than version 15" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_older_than_15_is_refused_in_words() {
+        for (version, fit) in [(None, false), (Some(90_624), false), (Some(140_012), false), (Some(150_000), true)] {
+            assert_eq!(version_or_refuse(version).is_ok(), fit, "{version:?}");
+        }
+        let error = version_or_refuse(Some(140_012)).expect_err("too old");
+        assert_eq!(error.to_string(), "this database cannot be used: its PostgreSQL is older than version 15");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_none_is_refused_without_repeating_it() {
+        let error = Postgres::connect("postgres://me:secret@[::", None).await.expect_err("no address");
+        assert!(!std::format!("{error:?}").contains("secret"), "{error:?}");
+    }
+}

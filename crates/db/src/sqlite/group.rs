@@ -1,0 +1,276 @@
+//! Group commit: transactions that queue up for the one writing connection share one `begin … commit`, each in its own
+//! savepoint, so that many writers wait for one flush of the disk. A lone writer commits at once.
+//! Refuses to acknowledge anything before the shared commit is durable, and to undo more than the one that was dropped.
+//!
+//! One task owns the connection and lends it. Whoever holds it gives it back with a word (commit) or without one (it was
+//! dropped), and both work from any state in which a future may be dropped. The task never waits for anything but the
+//! present holder and the database, so that a member that waits for the shared commit never keeps another from ending.
+
+use crate::DbError;
+use crate::error::failed;
+use crate::sqlite::TURN_SPAN;
+use base::Span;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+/// The longest group: a commit that fails fails for this many at most.
+const GROUP_MAX: usize = 64;
+/// A group older than this takes in no further member. One that is in it already may take longer than that.
+const GROUP_SPAN: Span = Span::ms(20);
+/// Writers that wait to be taken notice of; further ones wait behind them, in the same order.
+const QUEUE_MAX: usize = 1_024;
+/// After groups with no pause as long as `BREATH_SPAN` between them for so long …
+const STRETCH_SPAN: Span = Span::ms(50);
+/// … the lock is left alone for a moment: another process that waits for it asks about every 100 ms.
+const BREATH_SPAN: Span = Span::ms(10);
+
+/// What the shared commit is called in an error.
+const COMMIT: &str = "commit a transaction";
+
+/// Hands out turns at the connection that writes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    asks: mpsc::Sender<Ask>,
+}
+
+/// The connection, within a transaction, for as long as one writer needs it.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    /// Absent only after it was given back.
+    held: Option<(SqliteConnection, oneshot::Sender<Back>)>,
+}
+
+#[derive(Debug)]
+enum Ask {
+    Turn(oneshot::Sender<Result<Lent, DbError>>),
+    Close(oneshot::Sender<()>),
+}
+
+/// The connection comes back.
+#[derive(Debug)]
+struct Back {
+    conn: SqliteConnection,
+    /// Who waits for the commit; absent when the transaction was dropped.
+    answer: Option<Answer>,
+}
+
+type Answer = oneshot::Sender<Result<(), DbError>>;
+
+impl Writer {
+    /// Takes the connection over; when it breaks, `options` make another.
+    pub(crate) fn start(conn: SqliteConnection, options: SqliteConnectOptions) -> Self {
+        let (asks, queue) = mpsc::channel(QUEUE_MAX);
+        tokio::spawn(Owner { conn: Some(conn), options, queue, closes: None, since: None }.serve());
+        Self { asks }
+    }
+
+    /// The next turn, in the order in which it was asked for.
+    pub(crate) async fn turn(&self) -> Result<Lent, DbError> {
+        let wait = async {
+            let (turn, comes) = oneshot::channel();
+            self.asks.send(Ask::Turn(turn)).await.map_err(|_| sqlx::Error::PoolClosed)?;
+            comes.await.map_err(|_| sqlx::Error::PoolClosed)
+        };
+        let op = "begin a transaction";
+        match tokio::time::timeout(TURN_SPAN.as_duration(), wait).await {
+            Ok(turn) => turn.map_err(failed(op))?,
+            Err(_) => Err(failed(op)(sqlx::Error::PoolTimedOut)),
+        }
+    }
+
+    /// Ends the connection after the group that is under way.
+    pub(crate) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.asks.send(Ask::Close(done)).await.is_ok() {
+            let _closed_before = closed.await.is_err();
+        }
+    }
+}
+
+impl Lent {
+    /// The connection.
+    pub(crate) fn conn(&mut self) -> &mut SqliteConnection {
+        let (conn, _) = self.held.as_mut().expect("it is given back by `commit` and `drop`, which take or end it");
+        conn
+    }
+
+    /// Gives the connection on, and waits until the work is durable. Dropped meanwhile, it is committed all the same.
+    pub(crate) async fn commit(mut self) -> Result<(), DbError> {
+        let (answer, durable) = oneshot::channel();
+        if let Some((conn, back)) = self.held.take() {
+            // When the owner is gone, the connection ends here and its transaction with it; so does `answer`.
+            let _owner_is_gone = back.send(Back { conn, answer: Some(answer) }).is_err();
+        }
+        durable.await.unwrap_or_else(|_| Err(failed(COMMIT)(sqlx::Error::PoolClosed)))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some((conn, back)) = self.held.take() {
+            let _owner_is_gone = back.send(Back { conn, answer: None }).is_err();
+        }
+    }
+}
+
+/// The task that owns the connection.
+struct Owner {
+    /// Absent after it broke, until another was made.
+    conn: Option<SqliteConnection>,
+    options: SqliteConnectOptions,
+    queue: mpsc::Receiver<Ask>,
+    /// Who asked for the end.
+    closes: Option<oneshot::Sender<()>>,
+    /// Since when groups have followed each other without a pause.
+    since: Option<Instant>,
+}
+
+impl Owner {
+    async fn serve(mut self) {
+        while self.closes.is_none() {
+            let Some(turn) = self.next().await else { break };
+            let mut members = Vec::new();
+            let outcome = self.group(turn, &mut members).await;
+            // ORDER: whoever waits hears of it after the commit, and not before.
+            answer(members, outcome.as_ref().err());
+            self.breathe().await;
+        }
+        if let Some(conn) = self.conn.take() {
+            // A connection that does not close in order leaves its log behind, which the next one reads.
+            let _left_a_log = sqlx::Connection::close(conn).await.is_err();
+        }
+        if let Some(done) = self.closes.take() {
+            let _gone = done.send(()).is_err();
+        }
+    }
+
+    /// The next that asks for a turn; none when the database was closed or is no longer used.
+    async fn next(&mut self) -> Option<oneshot::Sender<Result<Lent, DbError>>> {
+        let idle = Instant::now();
+        let ask = self.queue.recv().await?;
+        if idle.elapsed() >= BREATH_SPAN.as_duration() {
+            self.since = None;
+        }
+        self.turn_of(ask)
+    }
+
+    fn turn_of(&mut self, ask: Ask) -> Option<oneshot::Sender<Result<Lent, DbError>>> {
+        match ask {
+            Ask::Turn(turn) => Some(turn),
+            Ask::Close(done) => {
+                self.closes = Some(done);
+                None
+            }
+        }
+    }
+
+    /// One `begin … commit`. `members` become those who wait for it; the outcome is theirs.
+    async fn group(
+        &mut self,
+        first: oneshot::Sender<Result<Lent, DbError>>,
+        members: &mut Vec<Answer>,
+    ) -> Result<(), DbError> {
+        let began = Instant::now();
+        self.since.get_or_insert(began);
+        let mut conn = match self.begin().await {
+            Ok(conn) => conn,
+            Err(error) => {
+                let _gone = first.send(Err(error)).is_err();
+                return Ok(());
+            }
+        };
+        let mut next = Some(first);
+        let mut whole = Ok(());
+        while let Some(turn) = next {
+            // The first member needs no savepoint: dropped, it takes the whole transaction with it.
+            let saved = !members.is_empty();
+            match member(conn, turn, saved, members).await {
+                Some((back, outcome)) => (conn, whole) = (back, outcome),
+                // The holder was forgotten together with the connection, and the transaction ended with that.
+                None => return Err(failed(COMMIT)(sqlx::Error::WorkerCrashed)),
+            }
+            let goes_on = whole.is_ok() && members.len() < GROUP_MAX && began.elapsed() < GROUP_SPAN.as_duration();
+            next = match goes_on && !members.is_empty() {
+                true => self.queue.try_recv().ok().and_then(|ask| self.turn_of(ask)),
+                false => None,
+            };
+        }
+        if whole.is_ok() && !members.is_empty() {
+            whole = run(&mut conn, "COMMIT").await;
+        }
+        // With nothing to keep or after a failure, what is left is undone. A connection that cannot do even that is
+        // given up; one that SQLite has rolled back already says so here, and it may as well.
+        let undone = if whole.is_ok() && !members.is_empty() { Ok(()) } else { run(&mut conn, "ROLLBACK").await };
+        self.conn = undone.is_ok().then_some(conn);
+        whole
+    }
+
+    async fn begin(&mut self) -> Result<SqliteConnection, DbError> {
+        let op = "begin a transaction";
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.options.connect().await.map_err(failed(op))?,
+        };
+        // RACE: the lock is taken at the beginning, so that what a transaction reads is still true when it writes.
+        match sqlx::query("BEGIN IMMEDIATE").execute(&mut conn).await {
+            Ok(_) => Ok(conn),
+            Err(cause) => {
+                // What SQLite itself says leaves the connection as it was; anything else is the end of it.
+                self.conn = cause.as_database_error().is_some().then_some(conn);
+                Err(failed(op)(cause))
+            }
+        }
+    }
+
+    /// Leaves the lock to other processes for a moment when groups have followed each other for long.
+    async fn breathe(&mut self) {
+        if self.since.is_some_and(|since| since.elapsed() >= STRETCH_SPAN.as_duration()) {
+            #[expect(clippy::disallowed_methods, reason = "what is waited for is another process, not a Clock")]
+            tokio::time::sleep(BREATH_SPAN.as_duration()).await;
+            self.since = None;
+        }
+    }
+}
+
+/// One member's turn. Gives the connection back, and whether what the group has done so far still stands.
+async fn member(
+    mut conn: SqliteConnection,
+    turn: oneshot::Sender<Result<Lent, DbError>>,
+    saved: bool,
+    members: &mut Vec<Answer>,
+) -> Option<(SqliteConnection, Result<(), DbError>)> {
+    if turn.is_closed() {
+        // It was dropped while it waited.
+        return Some((conn, Ok(())));
+    }
+    if saved && let Err(error) = run(&mut conn, "SAVEPOINT member").await {
+        return Some((conn, Err(error)));
+    }
+    let (back, comes) = oneshot::channel();
+    // RACE: one that is dropped at this very moment gives the connection back by being dropped.
+    drop(turn.send(Ok(Lent { held: Some((conn, back)) })));
+    let Back { mut conn, answer } = comes.await.ok()?;
+    let stands = match (&answer, saved) {
+        (Some(_), true) => run(&mut conn, "RELEASE member").await,
+        (None, true) => run(&mut conn, "ROLLBACK TO member; RELEASE member").await,
+        (Some(_) | None, false) => Ok(()),
+    };
+    members.extend(answer);
+    Some((conn, stands))
+}
+
+async fn run(conn: &mut SqliteConnection, statement: &'static str) -> Result<(), DbError> {
+    sqlx::raw_sql(statement).execute(conn).await.map_err(failed(COMMIT))?;
+    Ok(())
+}
+
+fn answer(members: Vec<Answer>, error: Option<&DbError>) {
+    for member in members {
+        let _gone = member.send(error.map_or(Ok(()), |error| Err(error.again()))).is_err();
+    }
+}
+
+#[cfg(test)]
+mod tests;
