@@ -67,7 +67,8 @@ pub async fn activation_insert(
     now: Timestamp,
 ) -> Result<(), DbError> {
     query(
-        "insert into activation (request, device_key, digest, device_id, epoch, rights, outcome, restore, created_at, changes) \
+        "insert into activation (request, device_key, digest, device_id, epoch, rights, outcome, restore, created_at, \
+         changes) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(&request[..])

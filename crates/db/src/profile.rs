@@ -297,15 +297,14 @@ mod tests {
             profile_name_update(&mut tx, id, "another").await.expect("free");
             let found = profile_get_by_name(&mut tx, "another").await.expect("readable").expect("there");
             assert_eq!((found.id, found.revision), (id, 3));
-            tx.commit().await.expect("nothing stands against it");
-            let mut tx = temp.db.write().await.expect("nobody else writes");
-            assert!(profile_name_update(&mut tx, id, "profile 1").await.expect_err("taken").is_constraint());
-            drop(tx);
-            let mut tx = temp.db.write().await.expect("nobody else writes");
             profile_remove(&mut tx, id).await.expect("nobody has it");
-            let list = profile_page_list(&mut tx, None, "", 10).await.expect("readable");
-            let names: Vec<&str> = list.iter().map(|profile| profile.name.as_str()).collect();
-            assert_eq!(names, ["profile 1"]);
+            let one = profile_page_list(&mut tx, None, "", 10).await.expect("readable");
+            assert_eq!(one.iter().map(|profile| profile.name.as_str()).collect::<Vec<&str>>(), ["profile 1"]);
+            assert!(profile_page_list(&mut tx, None, "profile 1", 10).await.expect("readable").is_empty());
+            assert!(profile_page_list(&mut tx, Some("profile"), "", 10).await.expect("readable").is_empty());
+            let two = profile(2, false);
+            profile_insert(&mut tx, &two).await.expect("a statement");
+            assert!(profile_name_update(&mut tx, two.id, "profile 1").await.expect_err("taken").is_constraint());
         }
     }
 }

@@ -4,6 +4,10 @@
 mod backup;
 #[path = "hostile.rs"]
 mod hostile;
+#[path = "policy.rs"]
+mod policy;
+#[path = "quota.rs"]
+mod quota;
 #[path = "restore.rs"]
 mod restore;
 #[path = "scrub.rs"]

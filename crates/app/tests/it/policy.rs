@@ -1,6 +1,6 @@
 //! Policies at every level, what holds and where it comes from, folders and what is taken out, profiles and previews.
 
-use crate::world::{Device, USER, World, code};
+use super::world::{Device, USER, World, code};
 use app::folders::{self, FolderDraft};
 use app::page::PageAsk;
 use app::policy::{self, PolicyView};

@@ -1,7 +1,7 @@
 //! Quota at begin and at commit: with the numbers, nothing stored is lost, and who is over can come back.
 
-use crate::policy::{ADMIN, values};
-use crate::world::{Device, Draft, Run, USER, World, code, noise};
+use super::policy::{ADMIN, values};
+use super::world::{Device, Draft, Run, USER, World, code, noise};
 use app::page::PageAsk;
 use app::runs::Purpose;
 use app::{AppError, PolicySubject, quota};
@@ -116,7 +116,7 @@ async fn of_two_devices_that_race_for_the_last_bytes_one_gets_them() {
 async fn the_users_value_wins_over_the_profiles_and_devices_that_do_not_count_take_nothing() {
     let world = World::new().await;
     let (one, mut two) = (world.device(1).await, world.device(2).await);
-    let profile = PolicySubject::Profile(crate::policy::profile(&world).await);
+    let profile = PolicySubject::Profile(super::policy::profile(&world).await);
     app::policy::set(&world.app, &ADMIN, profile, &values(&[("quota", "10kB")])).await.expect("granted");
     assert_eq!(code(backup(&world, &one, 20_000).await), "quota_exceeded");
     limit(&world, "none").await;
