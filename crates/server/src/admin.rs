@@ -20,13 +20,16 @@
 //! 5. **Command**: `server/src/command/thing.rs` has the clap enum and its `answer(self, desk)`: it asks
 //!    `desk.client().await?` and renders the answer; its variant stands in `Command`. See `command/user.rs`.
 
+mod audit;
+mod credentials;
 mod describe;
-pub(crate) mod devices;
+mod devices;
 pub(crate) mod extract;
 pub(crate) mod once;
 pub(crate) mod openapi;
-pub(crate) mod snapshots;
-pub(crate) mod users;
+mod scrub;
+mod snapshots;
+mod users;
 
 use crate::routes::{Audience, JSON_BYTES_MAX, NO_BODY, QUICK_SPAN, Route, Shared};
 use axum::handler::Handler;
@@ -41,7 +44,15 @@ pub const PREFIX: &str = "/api/v1";
 
 /// Every route of the admin API. Never fails.
 pub(crate) fn table() -> Vec<Entry> {
-    let resources = [openapi::routes(), users::routes(), devices::routes(), snapshots::routes()];
+    let resources = [
+        openapi::routes(),
+        users::routes(),
+        devices::routes(),
+        snapshots::routes(),
+        scrub::routes(),
+        credentials::routes(),
+        audit::routes(),
+    ];
     resources.into_iter().flatten().collect()
 }
 
@@ -66,7 +77,6 @@ impl Entry {
         self
     }
 
-    #[allow(dead_code, reason = "for the resources that follow: profiles, tokens, campaigns")]
     /// The answer goes on and on: it is not kept for a repeated request. Never fails.
     pub(crate) fn streamed(mut self) -> Self {
         self.route.repeats = false;

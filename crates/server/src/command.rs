@@ -1,7 +1,9 @@
 //! The command line: what can be asked, and the way from an answer or an error to output and exit code.
 //! Refuses secrets as arguments: passwords come from a file or the terminal. Exit codes: docs/operating.md.
 
+mod audit;
 mod config;
+mod credential;
 mod device;
 mod init;
 mod run;
@@ -74,6 +76,12 @@ pub enum Command {
     Snapshot(snapshot::Snapshot),
     /// Read the whole repository and compare it with its names.
     Scrub(scrub::Scrub),
+    /// Look at the audit log, verify its chain, take it out.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Make, list and revoke credentials of the admin API.
+    #[command(subcommand)]
+    Credential(credential::Credential),
     /// Print every configuration key with its default and its meaning.
     Config,
     /// Print the SHA-256 of the certificate that devices pin.
@@ -118,6 +126,8 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
         Command::Device(device) => device.answer(&desk).await,
         Command::Snapshot(snapshot) => snapshot.answer(&desk).await,
         Command::Scrub(scrub) => scrub.answer(&desk).await,
+        Command::Audit(audit) => audit.answer(&desk).await,
+        Command::Credential(credential) => credential.answer(&desk).await,
         Command::Config => config::answer(&desk),
         Command::Fingerprint => init::fingerprint(&desk),
     };

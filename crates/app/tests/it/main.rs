@@ -2,8 +2,11 @@
 
 #![allow(clippy::duplicate_mod, reason = "the same files run once on each database")]
 
+mod audit;
 mod backup;
+mod credentials;
 mod hostile;
+mod idempotency;
 mod on_postgres;
 mod restore;
 mod scrub;
