@@ -65,8 +65,8 @@ pub enum ServeError {
     },
 }
 
-/// Listens on `address`, and on `admin.listen` where that is configured, and answers until `shutdown` resolves; then finishes what is under way, for as long as
-/// `shutdown_seconds` allows.
+/// Listens on `address`, and on `admin.listen` where that is configured, and answers until `shutdown` resolves; then
+/// finishes what is under way, for as long as `shutdown_seconds` allows.
 ///
 /// # Errors
 /// A certificate that cannot be used, an address that cannot be listened on.

@@ -37,7 +37,7 @@ async fn an_answer_is_kept_sealed_and_given_again() {
     idempotency::keep(&world.app, mark, 200, b"the secret text of a token").await.expect("writable");
     match claim(&world, &caller).await.expect("answered") {
         Claim::Again { status, body } => {
-            assert_eq!((status, body.as_slice()), (200, &b"the secret text of a token"[..]))
+            assert_eq!((status, body.as_slice()), (200, &b"the secret text of a token"[..]));
         }
         Claim::Go(_) => panic!("it was answered"),
     }
