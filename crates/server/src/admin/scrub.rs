@@ -4,7 +4,8 @@
 use crate::admin::describe::{Content, Made, Media, json};
 use crate::admin::extract::{AtAdmin, Body};
 use crate::admin::{Entry, post};
-use crate::reply::{No, log};
+use crate::reply::{No, chain, log};
+use app::AdminActor;
 use app::scrub::{Options, Progress, Report, scrub};
 use axum::body::Body as AnswerBody;
 use axum::http::header::CONTENT_TYPE;
@@ -47,7 +48,9 @@ async fn run(at: AtAdmin, Body(body): Body<ScrubAsk>) -> Result<Made<Lines>, No>
             Ok(found) => ScrubLine::Report(report(found)),
             Err(error) => {
                 log(&error);
-                ScrubLine::Failed { code: error.code().to_owned(), sentence: FAILED.to_owned() }
+                // Whoever may read the data directory may know what broke; over the network it stays in the log.
+                let sentence = if at.actor == AdminActor::Command { chain(&error) } else { FAILED.to_owned() };
+                ScrubLine::Failed { code: error.code().to_owned(), sentence }
             }
         };
         let _ = steps.send(last).await;
