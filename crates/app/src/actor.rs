@@ -1,5 +1,6 @@
 //! Who asks. A use case takes the actor that its audience has, so that a device's token cannot reach an admin's
-//! use case by type. Refuses to look anything up: `session::authenticate` makes the actors of devices, `credentials::authenticate` admins'.
+//! use case by type. Refuses to look anything up: `session::authenticate` makes the actors of devices, and
+//! `credentials::authenticate` those of admins.
 
 use crate::AppError;
 use crate::idempotency::Mark;

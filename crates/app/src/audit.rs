@@ -7,9 +7,9 @@ use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError};
 use base::Timestamp;
 use control::Permit;
-use db::{AuditRow, Tx};
+use db::Tx;
 
-pub use db::AuditFilter;
+pub use db::{AuditFilter, AuditRow};
 
 /// The hash before the first row.
 const GENESIS: [u8; 32] = [0; 32];

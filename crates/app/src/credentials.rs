@@ -176,10 +176,10 @@ pub async fn revoke(app: &App, actor: &AdminActor, id: CredentialId) -> Result<C
         let deed =
             Deed { action: "credential_revoke", subject: id.to_string(), detail: row.name.clone(), ..Deed::by(actor) };
         audit::write(&mut tx, now, deed).await?;
-        tx.commit().await.map_err(during())?;
-        // ORDER: said after the commit, or a request in between would remember the credential as it was.
-        app.credentials.recent.changed(&row.hash);
     }
+    tx.commit().await.map_err(during())?;
+    // ORDER: said after the commit, or a request in between would remember the credential as it was.
+    app.credentials.recent.changed(&row.hash);
     view(row)
 }
 

@@ -20,8 +20,10 @@
 //! 5. **Command**: `server/src/command/thing.rs` has the clap enum and its `answer(self, desk)`: it asks
 //!    `desk.client().await?` and renders the answer; its variant stands in `Command`. See `command/user.rs`.
 
+mod audit;
 pub(crate) mod campaigns;
 pub(crate) mod conflicts;
+mod credentials;
 mod describe;
 pub(crate) mod desk;
 pub(crate) mod device_map;
@@ -33,6 +35,7 @@ pub(crate) mod openapi;
 pub(crate) mod passwords;
 pub(crate) mod policies;
 pub(crate) mod profiles;
+mod scrub;
 pub(crate) mod snapshots;
 pub(crate) mod templates;
 pub(crate) mod tickets;
@@ -68,6 +71,9 @@ pub(crate) fn table() -> Vec<Entry> {
         mail::routes(),
         campaigns::routes(),
         conflicts::routes(),
+        scrub::routes(),
+        credentials::routes(),
+        audit::routes(),
     ];
     resources.into_iter().flatten().collect()
 }
@@ -93,7 +99,6 @@ impl Entry {
         self
     }
 
-    #[allow(dead_code, reason = "for the resources that follow: profiles, tokens, campaigns")]
     /// The answer goes on and on: it is not kept for a repeated request. Never fails.
     pub(crate) fn streamed(mut self) -> Self {
         self.route.repeats = false;

@@ -1,9 +1,11 @@
 //! The command line: what can be asked, and the way from an answer or an error to output and exit code.
 //! Refuses secrets as arguments: passwords come from a file or the terminal. Exit codes: docs/operating.md.
 
+mod audit;
 mod campaign;
 mod config;
 mod conflict;
+mod credential;
 mod desk;
 mod device;
 mod device_map;
@@ -130,6 +132,12 @@ pub enum Command {
     Watch(conflict::Watch),
     /// Read the whole repository and compare it with its names.
     Scrub(scrub::Scrub),
+    /// Look at the audit log, verify its chain, take it out.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Make, list and revoke credentials of the admin API.
+    #[command(subcommand)]
+    Credential(credential::Credential),
     /// Print every configuration key with its default and its meaning.
     Config,
     /// Print the SHA-256 of the certificate that devices pin.
@@ -188,6 +196,8 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
         Command::Conflict(conflict) => conflict.answer(&desk).await,
         Command::Watch(watch) => watch.answer(&desk).await,
         Command::Scrub(scrub) => scrub.answer(&desk).await,
+        Command::Audit(audit) => audit.answer(&desk).await,
+        Command::Credential(credential) => credential.answer(&desk).await,
         Command::Config => config::answer(&desk),
         Command::Fingerprint => init::fingerprint(&desk),
     };

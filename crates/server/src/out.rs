@@ -39,12 +39,27 @@ impl Answer {
     pub fn good(text: impl Into<String>, json: Value) -> Self {
         Self { text: text.into(), json, good: true }
     }
+
+    /// An answer that was printed piece by piece already. Never fails.
+    pub fn silent() -> Self {
+        Self { text: String::new(), json: Value::Null, good: true }
+    }
 }
 
 impl Out {
+    /// Prints a piece of an answer that is longer than memory should hold. A reader that went away is no error.
+    pub fn piece(&self, piece: &[u8]) {
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(piece).and_then(|()| stdout.flush());
+    }
+
     /// Prints an answer. A reader that went away is no error.
     pub fn answer(&self, answer: &Answer) {
-        let text = if self.json { format!("{}\n", answer.json) } else { answer.text.clone() };
+        let text = match (self.json, &answer.json) {
+            (true, Value::Null) => String::new(),
+            (true, json) => format!("{json}\n"),
+            (false, _) => answer.text.clone(),
+        };
         let mut stdout = io::stdout().lock();
         let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     }

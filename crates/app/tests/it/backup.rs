@@ -284,7 +284,8 @@ async fn a_deactivation_cuts_an_upload_that_goes_on_or_has_stopped() {
         let began_at = base::Clock::now(world.clock.as_ref());
         world.state_set(&mut device, State::Deactivated { rights: Rights::Full, level: Level::Revoke }).await;
         let pack = format::PackId::from_bytes([0; 32]);
-        let error = app::backup::upload(&app, &actor, id, pack, None, pieces).await;
+        let upload = app::backup::upload(&app, &actor, id, pack, None, pieces);
+        let error = app::guard::hold(&app, &actor, control::access::Verb::Append, upload).await.flatten();
         assert_eq!(code(error), "device_deactivated", "{what}");
         let after = base::Clock::now(world.clock.as_ref()).since(began_at);
         assert!(after <= Span::seconds(1), "{what}: cut after {after}");
@@ -303,7 +304,10 @@ async fn a_deactivation_is_seen_in_real_time_while_a_body_trickles() {
         Some((Ok(Bytes::from_static(b"0123456789")), ()))
     });
     let pack = format::PackId::from_bytes([0; 32]);
-    let upload = tokio::spawn(async move { app::backup::upload(&app, &actor, id, pack, None, trickle).await });
+    let upload = tokio::spawn(async move {
+        let upload = app::backup::upload(&app, &actor, id, pack, None, trickle);
+        app::guard::hold(&app, &actor, control::access::Verb::Append, upload).await.flatten()
+    });
     base::Clock::sleep(&SystemClock, Span::ms(100)).await;
     let changed_at = base::Clock::now(&SystemClock);
     world.state_set(&mut device, State::Deactivated { rights: Rights::Full, level: Level::Rotate }).await;

@@ -2,12 +2,15 @@
 
 #![allow(clippy::duplicate_mod, reason = "the same files run once on each database")]
 
+mod audit;
 mod backup;
+mod credentials;
 mod desk;
 mod device_map;
 mod fake_smtp;
 mod fleet;
 mod hostile;
+mod idempotency;
 mod machine;
 mod mail;
 mod on_postgres;

@@ -1,9 +1,15 @@
 //! The same tests once more, on PostgreSQL: the same files, which find this constant and this world above them.
 
+#[path = "audit.rs"]
+mod audit;
 #[path = "backup.rs"]
 mod backup;
+#[path = "credentials.rs"]
+mod credentials;
 #[path = "hostile.rs"]
 mod hostile;
+#[path = "idempotency.rs"]
+mod idempotency;
 #[path = "policy.rs"]
 mod policy;
 #[path = "quota.rs"]

@@ -157,7 +157,6 @@ described!(P1, P2, P3);
 described!(P1, P2, P3, P4);
 
 /// Any text. Never fails.
-#[allow(dead_code, reason = "for `Raw`")]
-fn text() -> Schema {
+pub(crate) fn text() -> Schema {
     schemars::json_schema!({ "type": "string" })
 }

@@ -16,6 +16,11 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
+/// The one letter that a text of the database cannot have, as JSON and as a query write it.
+const NUL_IN_JSON: &[u8] = b"\\u0000";
+const NUL_IN_QUERY: &str = "%00";
+const NUL_SENTENCE: &str = "A text cannot have the letter with the number zero.";
+
 /// A request of somebody who administers and was let in.
 pub(crate) struct AtAdmin {
     pub(crate) app: Arc<App>,
@@ -41,6 +46,9 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
     async fn from_request(request: Request, shared: &Shared) -> Result<Self, No> {
         let Whole(bytes) = Whole::from_request(request, shared).await?;
         let bytes = if bytes.is_empty() { &b"{}"[..] } else { &bytes };
+        if bytes.windows(NUL_IN_JSON.len()).any(|letters| letters == NUL_IN_JSON) {
+            return Err(malformed(NUL_SENTENCE));
+        }
         serde_json::from_slice(bytes).map(Body).map_err(|error| {
             let at = format!("line {}, column {}", error.line(), error.column());
             malformed(format!("The body is not what this route takes ({at}){}.", which(&error)))
@@ -68,6 +76,9 @@ impl<T: DeserializeOwned> FromRequestParts<Shared> for Query<T> {
     type Rejection = No;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, No> {
+        if parts.uri.query().is_some_and(|query| query.contains(NUL_IN_QUERY)) {
+            return Err(malformed(NUL_SENTENCE));
+        }
         let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
         let query = query.map_err(|error| {
             let source = std::error::Error::source(&error).map(which).unwrap_or_default();

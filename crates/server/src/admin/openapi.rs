@@ -107,8 +107,12 @@ fn operation(entry: &Entry, generator: &mut SchemaGenerator) -> Value {
 fn path_parameters(entry: &Entry, generator: &mut SchemaGenerator) -> Vec<Value> {
     let names = names(entry.route.path);
     assert_eq!(names.len(), entry.operation.path.len(), "{}: the handler takes every name", entry.route.path);
-    let parameter = |(name, schema): (&str, &super::describe::SchemaOf)| json!({ "name": name, "in": "path", "required": true, "schema": schema(generator) });
-    names.into_iter().zip(&entry.operation.path).map(parameter).collect()
+    let mut parameters = Vec::with_capacity(names.len());
+    for (name, schema) in names.into_iter().zip(&entry.operation.path) {
+        let schema: Value = schema(generator).into();
+        parameters.push(json!({ "name": name, "in": "path", "required": true, "schema": schema }));
+    }
+    parameters
 }
 
 /// Each property of the query's object as a parameter.

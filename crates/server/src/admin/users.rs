@@ -17,7 +17,8 @@ pub(super) fn routes() -> Vec<Entry> {
     use Permit::{UserManage, UserRead};
     vec![
         get("user_list", "/api/v1/users", UserRead, "Users, by address.", list),
-        post("user_add", "/api/v1/users", UserManage, "Add a user, who may then activate devices.", add).span(SIGN_IN_SPAN),
+        post("user_add", "/api/v1/users", UserManage, "Add a user, who may then activate devices.", add)
+            .span(SIGN_IN_SPAN),
         get("user_show", "/api/v1/users/{user}", UserRead, "One user.", show),
         post("user_password_set", "/api/v1/users/{user}/password", UserManage,
             "Give a user another password, and end a lock-out.", password_set).span(SIGN_IN_SPAN),

@@ -51,9 +51,11 @@ impl Run {
             tracing::info!("{CONFIG_FILE} says {name} = {value}");
         }
         tracing::info!("listening on {address}");
+        let admin = serving.admin_address;
+        let said = admin.map(|admin| format!(" (admin API on {admin})")).unwrap_or_default();
         desk.surroundings.out.answer(&Answer::good(
-            format!("listening on {address}, ca sha256 {fingerprint}\n"),
-            json!({ "listening": address, "ca_sha256": fingerprint }),
+            format!("listening on {address}{said}, ca sha256 {fingerprint}\n"),
+            json!({ "listening": address, "admin_listening": admin, "ca_sha256": fingerprint }),
         ));
         let jobs = tokio::spawn(app::jobs::run(Arc::clone(&app), async move {
             let _ = ended.await;

@@ -1,11 +1,12 @@
 //! `scrub`: exit code 1 when anything is not as it must be.
 
 use super::Desk;
+use crate::client::{Pieces, call};
 use crate::out::{Answer, Failure, card, wrapped};
-use app::AdminActor;
-use app::scrub::{Options, Progress, Report, scrub};
+use base::Bytes;
 use clap::Args;
-use serde_json::{Value, json};
+use futures::StreamExt as _;
+use protocol::admin::scrub::{ScrubAsk, ScrubLine, ScrubReport};
 
 /// What `scrub` takes.
 #[derive(Debug, Args)]
@@ -17,69 +18,75 @@ pub struct Scrub {
 
 /// How many orphans are named to a person.
 const ORPHANS_SHOWN: usize = 20;
+/// The longest line of the answer: a report that lists what it may.
+const LINE_BYTES_MAX: usize = 64 << 20;
 
 impl Scrub {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
-        let app = desk.app().await?;
+        let body = serde_json::to_value(ScrubAsk { metadata_only: self.metadata_only }).expect("plain values");
+        let pieces = desk.client().await?.send(call("POST", "/scrub", &(), Some(body))).await?;
         let out = desk.surroundings.out;
-        let mut show = |progress: Progress| out.progress(&said(progress));
-        let report = scrub(&app, &AdminActor::Command, Options { read_data: !self.metadata_only }, &mut show).await;
+        let report = followed(pieces, |step| out.progress(&step)).await;
         out.progress_end();
         let report = report?;
-        Ok(Answer { text: to_text(&report), json: to_json(&report), good: report.is_clean() })
+        let json = serde_json::to_value(&report).expect("plain values");
+        Ok(Answer { text: to_text(&report), json, good: report.clean })
     }
 }
 
-fn said(progress: Progress) -> String {
-    match progress {
-        Progress::Packs { done, total, bytes } => format!("packs: {done} of {total}, {bytes} read"),
-        Progress::Snapshots { done } => format!("snapshots: {done}"),
-        Progress::Objects { done } => format!("objects: {done}"),
+/// Shows every step, and gives the report at the end.
+async fn followed(mut pieces: Pieces, show: impl Fn(String)) -> Result<ScrubReport, Failure> {
+    let broken_off = || Failure {
+        code: "answer_damaged".to_owned(),
+        sentence: "The scrub's answer broke off before its report.".to_owned(),
+    };
+    let mut waiting = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            waiting.extend_from_slice(part);
+            if !part.ends_with(b"\n") {
+                continue;
+            }
+            let line = std::mem::take(&mut waiting);
+            match serde_json::from_slice(&line).map_err(|_| broken_off())? {
+                ScrubLine::Report(report) => return Ok(report),
+                ScrubLine::Failed { code, sentence } => return Err(Failure { code, sentence }),
+                ScrubLine::Packs { done, total, bytes } => {
+                    show(format!("packs: {done} of {total}, {} read", Bytes(bytes)));
+                }
+                ScrubLine::Snapshots { done } => show(format!("snapshots: {done}")),
+                ScrubLine::Objects { done } => show(format!("objects: {done}")),
+            }
+        }
+        if waiting.len() > LINE_BYTES_MAX {
+            break;
+        }
     }
+    Err(broken_off())
 }
 
-fn to_text(report: &Report) -> String {
+fn to_text(report: &ScrubReport) -> String {
     let mut text = card(&[
         ("packs", report.packs.to_string()),
         ("chunks", report.chunks.to_string()),
-        ("read", report.bytes.to_string()),
+        ("read", Bytes(report.bytes_read).to_string()),
         ("snapshots", report.snapshots.to_string()),
         ("orphans", report.orphans_total.to_string()),
         ("problems", report.problems_total.to_string()),
     ]);
     for problem in &report.problems {
-        text.push_str(&format!("\n{} {}\n", problem.code.word(), problem.subject.escape_debug()));
+        text.push_str(&format!("\n{} {}\n", problem.code, problem.subject.escape_debug()));
         text.push_str(&wrapped(&problem.sentence, "  "));
     }
     if !report.snapshots_hurt.is_empty() {
         text.push_str("\nsnapshots of which something cannot be restored:\n");
-        text.extend(report.snapshots_hurt.iter().map(|snapshot| format!("  {snapshot}\n")));
+        text.extend(report.snapshots_hurt.iter().map(|snapshot| format!("  {}\n", snapshot.0)));
     }
     if !report.orphans.is_empty() {
         text.push_str("\nobjects that nothing names (they take up room and do no harm):\n");
         text.extend(report.orphans.iter().take(ORPHANS_SHOWN).map(|name| format!("  {name}\n")));
     }
-    text.push_str(if report.is_clean() { "\nscrub passed\n" } else { "\nscrub found damage\n" });
+    text.push_str(if report.clean { "\nscrub passed\n" } else { "\nscrub found damage\n" });
     text
-}
-
-fn to_json(report: &Report) -> Value {
-    let problems: Vec<Value> = report
-        .problems
-        .iter()
-        .map(|problem| json!({ "code": problem.code.word(), "subject": problem.subject, "sentence": problem.sentence }))
-        .collect();
-    let hurt: Vec<String> = report.snapshots_hurt.iter().map(ToString::to_string).collect();
-    json!({
-        "clean": report.is_clean(),
-        "packs": report.packs.0,
-        "chunks": report.chunks.0,
-        "bytes_read": report.bytes.0,
-        "snapshots": report.snapshots.0,
-        "problems_total": report.problems_total.0,
-        "problems": problems,
-        "snapshots_hurt": hurt,
-        "orphans_total": report.orphans_total.0,
-        "orphans": report.orphans,
-    })
 }

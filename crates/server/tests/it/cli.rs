@@ -353,6 +353,88 @@ async fn an_admin_command_changes_a_device_of_a_running_server() {
     assert_eq!((&report["clean"], &report["snapshots_hurt"][0]), (&false.into(), &snapshot.to_string().into()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_asks_a_server_far_away_as_it_asks_a_data_directory() {
+    let world = World::start().await;
+    let device = Device::activated(&world, "laptop").await;
+    let files = tempfile::tempdir().expect("a temporary directory");
+    let (credential, ca) = (files.path().join("credential"), world.data.join("ca.pem"));
+    let local = |arguments: &[&str]| {
+        program().arg("--data").arg(&world.data).args(arguments).output().expect("the program is built")
+    };
+    let path = credential.to_str().expect("text");
+    let made = local(&["credential", "make", "--name", "remote", "--permit", "all", "--file", path]);
+    assert!(made.status.success() && !said(&made).contains("hfa1_"), "{}", said(&made));
+    let mode = std::fs::metadata(&credential).expect("written").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    assert_eq!(local(&["credential", "make", "--name", "b", "--permit", "all", "--file", path]).status.code(), Some(1));
+    let server = format!("https://localhost:{}", world.address.port());
+    let remote = |arguments: &[&str]| {
+        let mut command = program();
+        command.args(["--server", &server, "--credential-file", path, "--ca"]).arg(&ca).args(arguments);
+        command.output().expect("the program is built")
+    };
+    for arguments in [
+        &["user", "list"][..],
+        &["user", "show", EMAIL],
+        &["device", "list"],
+        &["device", "show", "laptop"],
+        &["snapshot", "list"],
+        &["scrub"],
+        &["audit", "list"],
+        &["audit", "verify"],
+        &["audit", "export", "--form", "csv"],
+        &["credential", "list"],
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let arguments = [arguments, json].concat();
+            let (far, near) = (remote(&arguments), local(&arguments));
+            assert!(far.status.success(), "{arguments:?}: {}", said(&far));
+            assert_eq!(said(&far), said(&near), "{arguments:?}");
+        }
+    }
+    let cut = remote(&["device", "deactivate", "laptop", "--json"]);
+    let cut: Value = serde_json::from_slice(&cut.stdout).expect("JSON");
+    assert_eq!((&cut["state"], &cut["level"]), (&"deactivated".into(), &"revoke".into()));
+    assert_eq!(device.ask(&world, "GET", "/v1/device", "").await.refused().1, "device_deactivated");
+    let again = remote(&["device", "suspend", "nobody", "--json"]);
+    assert!(said(&again).contains("device_unknown") && again.status.code() == Some(1), "{}", said(&again));
+    let hash = "00".repeat(32);
+    assert_eq!(remote(&["audit", "verify", "--number", "1", "--hash", &hash]).status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_the_pinned_one_and_a_credential_that_is_none_get_nothing() {
+    let (world, other) = (World::start().await, World::start().await);
+    let files = tempfile::tempdir().expect("a temporary directory");
+    let path = files.path().join("credential");
+    std::fs::write(&path, "hfa1_nonsense\n").expect("own file");
+    let server = format!("https://127.0.0.1:{}", world.address.port());
+    let ask = |more: &[&str]| {
+        let mut command = program();
+        command.args(["--json", "user", "list"]).args(more);
+        let output = command.output().expect("the program is built");
+        let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        (answer["error"]["code"].as_str().unwrap_or_default().to_owned(), output.status.code())
+    };
+    let path = path.to_str().expect("text");
+    let ca = |world: &World| world.data.join("ca.pem").to_str().expect("text").to_owned();
+    let good = ["--server", &server, "--credential-file", path];
+    let with = |more: &[&str]| ask(&[&good[..], more].concat());
+    assert_eq!(with(&["--ca", &ca(&world)]), ("credential_invalid".to_owned(), Some(1)));
+    assert_eq!(with(&["--ca", &ca(&other)]), ("certificate_mismatch".to_owned(), Some(1)));
+    assert_eq!(with(&["--fingerprint", &"00".repeat(32)]), ("certificate_mismatch".to_owned(), Some(1)));
+    let fingerprint = app::init::tls_files(&world.data).expect("what init has made").ca_fingerprint;
+    assert_eq!(with(&["--fingerprint", &fingerprint]).0, "credential_invalid");
+    assert_eq!(with(&["--fingerprint", "abc"]).0, "fingerprint_invalid");
+    assert_eq!(with(&["--ca", path]).0, "ca_invalid");
+    assert_eq!(with(&[]), ("certificate_unpinned".to_owned(), Some(2)));
+    assert_eq!(ask(&["--server", &server, "--ca", path]), ("credential_file_missing".to_owned(), Some(2)));
+    assert_eq!(ask(&["--server", "http://a", "--credential-file", path, "--ca", &ca(&world)]).0, "url_invalid");
+    world.stop().await;
+    assert_eq!(with(&["--ca", &ca(&world)]), ("server_unreachable".to_owned(), Some(1)));
+}
+
 /// Turns one bit in the middle of the largest file below a directory.
 fn damage(dir: &Path) {
     let mut found: Option<(u64, PathBuf)> = None;
@@ -382,7 +464,18 @@ fn damage(dir: &Path) {
 fn text_for_people_fits_80_columns() {
     let desk = Desk::initialised();
     desk.add_user(&format!("{}@example.org", "x".repeat(120)));
-    for arguments in [&["user", "list"][..], &["device", "list"], &["snapshot", "list"], &["config"], &["scrub"]] {
+    let made = desk.run(&["credential", "make", "--name", &"x".repeat(100), "--permit", "user_read"]);
+    assert!(made.status.success() && said(&made).contains("hfa1_"), "{}", said(&made));
+    for arguments in [
+        &["user", "list"][..],
+        &["device", "list"],
+        &["snapshot", "list"],
+        &["config"],
+        &["scrub"],
+        &["credential", "list"],
+        &["audit", "list"],
+        &["audit", "verify"],
+    ] {
         let output = desk.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", said(&output));
         for line in String::from_utf8(output.stdout).expect("text").lines() {

@@ -2,6 +2,7 @@
 
 mod activation;
 mod admin;
+mod audit;
 mod backup;
 mod cli;
 mod cli_policy;
