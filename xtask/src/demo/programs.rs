@@ -12,15 +12,25 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 pub struct Programs {
     server: PathBuf,
     endpoint: PathBuf,
+    sim: PathBuf,
 }
 
 impl Programs {
-    /// Builds them in release mode.
+    /// Builds the server and the endpoint in release mode.
     pub fn build(root: &Path) -> Result<Self> {
-        eprintln!("Building holdfast and holdfast-server in release mode …");
+        Self::build_both(root, "agent")
+    }
+
+    /// Builds the server and the simulated fleet in release mode.
+    pub fn build_sim(root: &Path) -> Result<Self> {
+        Self::build_both(root, "sim")
+    }
+
+    fn build_both(root: &Path, other: &str) -> Result<Self> {
+        eprintln!("Building the server and the {other} in release mode …");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
-            .args(["build", "--release", "--locked", "--quiet", "--package", "server", "--package", "agent"])
+            .args(["build", "--release", "--locked", "--quiet", "--package", "server", "--package", other])
             .current_dir(root)
             .stdout(Stdio::null())
             .status()
@@ -30,7 +40,19 @@ impl Programs {
         }
         let folder = root.join("target").join("release");
         let program = |name: &str| folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-        Ok(Self { server: program("holdfast-server"), endpoint: program("holdfast") })
+        Ok(Self { server: program("holdfast-server"), endpoint: program("holdfast"), sim: program("holdfast-sim") })
+    }
+
+    /// The same programs from another place, for tests.
+    pub fn at(server: &Path, sim: &Path) -> Self {
+        Self { server: server.to_owned(), endpoint: PathBuf::new(), sim: sim.to_owned() }
+    }
+
+    /// A command of the simulated fleet, answered in JSON.
+    pub fn sim(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.sim);
+        command.arg("--json").args(arguments);
+        command
     }
 
     /// Sets up a server in `data` with its first admin.
