@@ -4,10 +4,11 @@
 use crate::audit::{self, Deed};
 use crate::password::Password;
 use crate::snapshots::{self, SnapshotView};
-use crate::{App, AppError, effects, session, users};
+use crate::{App, AppError, effects, policy, session, users};
 use base::{DeviceId, Timestamp, UserId};
 use control::access::Verb;
-use control::activation::{Candidate, Choice, Decision, Evidence, Request, Rules, decide};
+use control::activation::{Candidate, Choice, Decision, Evidence, Request, decide};
+use control::policy::PolicyChanges;
 use control::{Event, Refusal, Rights, State, access, lifecycle};
 use db::{ActivationRow, DeviceAbout, DeviceRow, Tx, UserRow};
 
@@ -64,6 +65,8 @@ pub struct Activated {
     pub user: String,
     /// The newest snapshot of the record at this moment; its root only while this binding may read.
     pub snapshot: Option<SnapshotView>,
+    /// What it has changed of the user's own choices.
+    pub changes: PolicyChanges,
 }
 
 /// How a device came to its record. The words are stable.
@@ -173,11 +176,15 @@ async fn bind(
     let (subject, detail) = match &result {
         Ok((row, twin)) => {
             let twin = twin.map_or_else(String::new, |twin| format!(", resembles {twin}"));
-            (row.device.to_string(), format!("{} by {}, epoch {}{twin}", row.outcome, proved.proof, row.epoch))
+            let changes = PolicyChanges::from_text(&row.changes).filter(|changes| !changes.is_empty());
+            let changes = changes.map_or_else(String::new, |changes| format!("; {changes}"));
+            let detail = format!("{} by {}, epoch {}{twin}{changes}", row.outcome, proved.proof, row.epoch);
+            (row.device.to_string(), detail)
         }
         Err(refusal) => (user.email.clone(), format!("refused: {}", refusal.code())),
     };
-    let deed = Deed { actor: format!("user {}", user.id), action: "device_activate", subject, detail };
+    let (actor, proof) = (format!("user {}", user.id), proved.proof.to_string());
+    let deed = Deed { actor, action: "device_activate", subject, detail, proof, ..Deed::default() };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     let (row, _) = result?;
@@ -234,7 +241,8 @@ async fn decide_now(
         can_ask: false,
         evidence: evidence(&activation.about),
     };
-    Ok(decide(now, &request, &Rules::default(), &candidates))
+    let rules = policy::activation_rules(tx, user.id).await?;
+    Ok(decide(now, &request, &rules, &candidates))
 }
 
 /// What a decision has made of a record.
@@ -245,6 +253,7 @@ struct Bound {
     outcome: Outcome,
     /// A record of the user that is of the same machine all the same.
     resembles: Option<DeviceId>,
+    changes: PolicyChanges,
 }
 
 async fn carry_out(
@@ -270,12 +279,13 @@ async fn carry_out(
         Decision::Add { event: None, resembles: _ } | Decision::Ask(_) => return Err(Refusal::SignInNeeded.into()),
     };
     let (state, effects) = lifecycle::step(now, &record.state, &event)?;
-    let epoch = effects::carry_out(tx, now, &record, &effects, Some(&activation.device_key)).await?;
+    let carried = effects::carry_out(tx, now, &record, &effects, Some(&activation.device_key)).await?;
+    let (epoch, changes) = (carried.epoch, carried.changes);
     db::device_state_update(tx, record.id, &state).await.map_err(during())?;
     db::device_binding_update(tx, record.id, epoch, &activation.about, now).await.map_err(during())?;
     assert!(epoch > record.epoch, "every way into service that a device asks for issues a credential");
     let rights = state.rights().expect("an activation leads to an active device, which has rights");
-    Ok(Bound { device: record.id, epoch, rights, outcome: Outcome::of(&event), resembles })
+    Ok(Bound { device: record.id, epoch, rights, outcome: Outcome::of(&event), resembles, changes })
 }
 
 async fn keep(
@@ -291,6 +301,7 @@ async fn keep(
         epoch: bound.epoch,
         rights: bound.rights.word().to_owned(),
         outcome: bound.outcome.word().to_owned(),
+        changes: bound.changes.to_text(),
     };
     let kept = db::activation_insert(tx, &activation.request, &activation.device_key, &row, now).await;
     kept.map_err(AppError::db("keeping the answer to an activation"))?;
@@ -311,6 +322,7 @@ async fn answer(app: &App, row: ActivationRow) -> Result<Activated, AppError> {
     let damaged = || AppError::damaged("activation_damaged", "A stored activation cannot be read.");
     let rights = Rights::from_word(&row.rights).ok_or_else(damaged)?;
     let outcome = Outcome::from_word(&row.outcome).ok_or_else(damaged)?;
+    let changes = PolicyChanges::from_text(&row.changes).ok_or_else(damaged)?;
     let during = || AppError::db("reading an activated device");
     let mut tx = app.db.read().await.map_err(during())?;
     let device = db::device_get(&mut tx, row.device).await.map_err(during())?.ok_or_else(damaged)?;
@@ -320,7 +332,7 @@ async fn answer(app: &App, row: ActivationRow) -> Result<Activated, AppError> {
     let reads = device.epoch == row.epoch
         && access::may_of_user(user.state, &device.state, app.clock.now(), Verb::ReadOwnTrees).is_ok();
     let snapshot = snapshots::newest(app, row.device, reads).await?;
-    Ok(Activated { device: row.device, epoch: row.epoch, rights, outcome, user: user.email, snapshot })
+    Ok(Activated { device: row.device, epoch: row.epoch, rights, outcome, user: user.email, snapshot, changes })
 }
 
 impl Outcome {

@@ -26,6 +26,7 @@ pub enum LogFormat {
 #[expect(missing_docs, reason = "each field's meaning stands in KEYS, once")]
 pub struct Config {
     pub listen: SocketAddr,
+    pub admin_listen: Option<SocketAddr>,
     pub connections_max: u64,
     pub shutdown_grace: Span,
     pub lane_activations_max: u64,
@@ -47,12 +48,15 @@ pub struct Config {
     pub device_hold: Span,
     pub device_undelete: Span,
     pub metrics_remote: bool,
+    pub database_url: String,
+    pub database_password_file: String,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8471)),
+            admin_listen: None,
             connections_max: 12_000,
             shutdown_grace: Span::seconds(10),
             lane_activations_max: 64,
@@ -74,6 +78,8 @@ impl Default for Config {
             device_hold: Span::days(14),
             device_undelete: Span::days(7),
             metrics_remote: false,
+            database_url: String::new(),
+            database_password_file: String::new(),
         }
     }
 }
@@ -90,9 +96,15 @@ pub struct Key {
 /// Where a key's value lives and how it is written. The ranges are inclusive.
 enum Field {
     Address(fn(&mut Config) -> &mut SocketAddr),
+    /// Empty for none.
+    AddressMaybe(fn(&mut Config) -> &mut Option<SocketAddr>),
     Level(fn(&mut Config) -> &mut String),
     Format(fn(&mut Config) -> &mut LogFormat),
     Switch(fn(&mut Config) -> &mut bool),
+    /// Empty, or the address of a PostgreSQL database, without a password.
+    DatabaseUrl(fn(&mut Config) -> &mut String),
+    /// Empty, or a path.
+    File(fn(&mut Config) -> &mut String),
     Number(fn(&mut Config) -> &mut u64, u64, u64),
     /// A span, the milliseconds of one unit, and the range in units.
     Span(fn(&mut Config) -> &mut Span, u64, u64, u64),
@@ -106,11 +118,17 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Every key, in the order in which they are shown.
-pub const KEYS: [Key; 22] = [
+pub const KEYS: [Key; 25] = [
     Key {
         name: "listen",
         meaning: "Address and port on which devices reach the server.",
         field: Field::Address(|c| &mut c.listen),
+    },
+    Key {
+        name: "admin.listen",
+        meaning: "Address and port of a listener for the admin API alone; then the one for devices does not answer it. \
+                  Empty: one listener for both.",
+        field: Field::AddressMaybe(|c| &mut c.admin_listen),
     },
     Key {
         name: "connections_max",
@@ -218,6 +236,16 @@ pub const KEYS: [Key; 22] = [
         meaning: "Whether /metrics answers other machines too, and not only programs on the server itself.",
         field: Field::Switch(|c| &mut c.metrics_remote),
     },
+    Key {
+        name: "database.url",
+        meaning: "The PostgreSQL database, as postgres://user@host:port/name; empty is the file in the data directory.",
+        field: Field::DatabaseUrl(|c| &mut c.database_url),
+    },
+    Key {
+        name: "database.password_file",
+        meaning: "The file whose first line is the password of database.url; empty leaves it to PGPASSFILE.",
+        field: Field::File(|c| &mut c.database_password_file),
+    },
 ];
 
 impl Config {
@@ -254,12 +282,16 @@ impl Config {
         let mut copy = self.clone();
         match key.field {
             Field::Address(of) => format!("\"{}\"", of(&mut copy)),
+            Field::AddressMaybe(of) => {
+                format!("\"{}\"", of(&mut copy).map(|address| address.to_string()).unwrap_or_default())
+            }
             Field::Level(of) => format!("\"{}\"", of(&mut copy)),
             Field::Format(of) => match of(&mut copy) {
                 LogFormat::Text => "\"text\"".to_owned(),
                 LogFormat::Json => "\"json\"".to_owned(),
             },
             Field::Switch(of) => of(&mut copy).to_string(),
+            Field::DatabaseUrl(of) | Field::File(of) => toml::Value::String(of(&mut copy).clone()).to_string(),
             Field::Number(of, ..) => of(&mut copy).to_string(),
             Field::Span(of, unit, ..) => (of(&mut copy).as_ms() / unit).to_string(),
             Field::Mib(of, ..) => (of(&mut copy).0 >> 20).to_string(),
@@ -290,6 +322,13 @@ fn set(config: &mut Config, key: &Key, value: &toml::Value) -> Result<(), AppErr
             let address = value.as_str().and_then(|text| text.parse().ok());
             *of(config) = address.ok_or_else(|| refuse("an address and a port, like \"127.0.0.1:8471\""))?;
         }
+        Field::AddressMaybe(of) => {
+            let address = value.as_str().and_then(|text| match text {
+                "" => Some(None),
+                text => text.parse().ok().map(Some),
+            });
+            *of(config) = address.ok_or_else(|| refuse("an address and a port, like \"127.0.0.1:8472\", or empty"))?;
+        }
         Field::Level(of) => {
             let level = value.as_str().filter(|text| ["error", "warn", "info", "debug", "trace"].contains(text));
             *of(config) = level.ok_or_else(|| refuse("error, warn, info, debug or trace"))?.to_owned();
@@ -301,12 +340,30 @@ fn set(config: &mut Config, key: &Key, value: &toml::Value) -> Result<(), AppErr
                 _ => return Err(refuse("\"text\" or \"json\"")),
             }
         }
+        Field::DatabaseUrl(of) => {
+            // What was written is not repeated in a refusal: it may hold a password.
+            let url = value.as_str().filter(|url| url.is_empty() || is_database_url(url));
+            let wanted = "empty or of the form postgres://user@host:port/name; the password belongs in the file that \
+                          `database.password_file` names";
+            *of(config) = url.ok_or_else(|| wrong(&format!("`{}` must be {wanted}", key.name)))?.to_owned();
+        }
+        Field::File(of) => *of(config) = value.as_str().ok_or_else(|| refuse("the path of a file"))?.to_owned(),
         Field::Switch(of) => *of(config) = value.as_bool().ok_or_else(|| refuse("true or false"))?,
         Field::Number(of, min, max) => *of(config) = number(min, max)?,
         Field::Span(of, unit, min, max) => *of(config) = Span::ms(number(min, max)? * unit),
         Field::Mib(of, min, max) => *of(config) = Bytes::mib(number(min, max)?),
     }
     Ok(())
+}
+
+/// Whether an address names PostgreSQL and keeps a password to itself.
+fn is_database_url(url: &str) -> bool {
+    let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
+    rest.is_some_and(|rest| {
+        let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+        !user.contains(':') && query.split('&').all(|part| !part.starts_with("password="))
+    })
 }
 
 fn wrong(what: &str) -> AppError {
@@ -351,6 +408,9 @@ mod tests {
             ("log.level = \"loud\"", "`log.level`"),
             ("log.format = 1", "`log.format`"),
             ("metrics.remote = \"no\"", "`metrics.remote` must be true or false"),
+            ("database.url = \"mysql://h/d\"", "`database.url` must be empty or of the form postgres://"),
+            ("database.url = \"postgres://u:p@h/d\"", "the password belongs in the file"),
+            ("database.url = \"postgres://h/d?user=u&password=p\"", "the password belongs in the file"),
             ("= 1", "holdfast.toml"),
         ] {
             assert!(sentence(text).contains(said), "{text}: {}", sentence(text));

@@ -2,13 +2,13 @@
 //! is carried out in the transaction that stores the new state.
 
 use crate::audit::{self, Deed};
-use crate::effects;
+use crate::page::{Page, PageAsk, part};
 use crate::snapshots::{self, SnapshotView};
-use crate::{AdminActor, App, AppError, DeviceActor};
-use base::{Count, DeviceId, SnapshotId, Timestamp};
-use control::{Event, Permit, Refusal, Rights, State, lifecycle};
-use db::{DeviceAbout, DeviceRow, Tx};
-use std::collections::HashMap;
+use crate::{AdminActor, App, AppError, DeviceActor, effects, policy, users};
+use base::{Count, DeviceId, SnapshotId, Span, Timestamp};
+use control::policy::effective;
+use control::{Event, Level, Permit, Proof, Refusal, Rights, State, lifecycle};
+use db::{DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, PolicySubject, Tx};
 
 /// The least of an identifier that names a device: the prefix and four letters.
 const ID_TEXT_MIN: usize = DeviceId::PREFIX.len() + 1 + 4;
@@ -38,45 +38,75 @@ pub struct DeviceView {
     pub last_snapshot: Option<SnapshotId>,
 }
 
-/// Every device, by name.
-///
-/// # Errors
-/// `not_permitted`; the database does not answer.
-pub async fn list(app: &App, actor: &AdminActor) -> Result<Vec<DeviceView>, AppError> {
-    actor.need(Permit::DeviceRead)?;
-    let during = || AppError::db("listing devices");
-    let mut tx = app.db.read().await.map_err(during())?;
-    let users = db::user_list(&mut tx).await.map_err(during())?;
-    let emails: HashMap<_, _> = users.into_iter().map(|user| (user.id, user.email)).collect();
-    let rows = db::device_list(&mut tx).await.map_err(during())?;
-    let view = |row: DeviceRow| {
-        let user = emails.get(&row.user).cloned().unwrap_or_default();
-        view(row, user)
-    };
-    Ok(rows.into_iter().map(view).collect())
+/// Which devices an admin asks for. Empty asks for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceAsk {
+    /// Those of the user with this address, or with this identifier.
+    pub user: Option<String>,
+    /// Those whose state has this word.
+    pub state: Option<String>,
+    /// Those that were last seen before this, or never.
+    pub seen_before: Option<Timestamp>,
+    /// Those that were last seen at this or later.
+    pub seen_from: Option<Timestamp>,
+    /// Those with this name, this identifier, or an identifier that begins so (4 letters of it at the least).
+    pub named: Option<String>,
 }
 
-/// The device that an admin names: by its identifier or the beginning of one, or by its name, when only one fits.
+/// The devices that fit, by name.
 ///
 /// # Errors
-/// `device_unknown`, `device_ambiguous`; `not_permitted`.
-pub async fn find(app: &App, actor: &AdminActor, text: &str) -> Result<DeviceView, AppError> {
-    let devices = list(app, actor).await?;
-    let fits = |device: &DeviceView| {
-        device.name == text || (text.len() >= ID_TEXT_MIN && device.id.to_string().starts_with(text))
+/// `not_permitted`; `user_unknown`; `request_malformed` for a cursor that no page gave or a state that there is not.
+pub async fn page(
+    app: &App,
+    actor: &AdminActor,
+    asked: &DeviceAsk,
+    ask: &PageAsk,
+) -> Result<Page<DeviceView>, AppError> {
+    actor.need(Permit::DeviceRead)?;
+    let (name, id) = match ask.key::<2>()? {
+        Some([name, id]) => (part(String::from_utf8(name).ok())?, DeviceId::from_bytes(part(id.try_into().ok())?)),
+        None => (String::new(), DeviceId::from_bytes([0; 16])),
     };
-    let mut fitting = devices.into_iter().filter(fits);
-    let shown = text.escape_debug();
-    match (fitting.next(), fitting.next()) {
-        (None, _) => Err(AppError::not_found("device_unknown", format!("There is no device \"{shown}\"."))),
-        (Some(found), None) => Ok(found),
-        (Some(_), Some(_)) => Err(AppError::conflict(
-            "device_ambiguous",
-            format!(
-                "More than one device is called \"{shown}\": give more of its identifier, see `device list --json`."
-            ),
-        )),
+    let during = || AppError::db("listing devices");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let filter = filter(&mut tx, asked).await?;
+    let rows = db::device_page_list(&mut tx, &filter, (&name, id), ask.rows()).await.map_err(during())?;
+    let key = |row: &DeviceListRow| [row.device.name.clone().into_bytes(), row.device.id.as_bytes().to_vec()];
+    Ok(ask.page(rows, key, |row| view(row.device, row.email)))
+}
+
+/// One device.
+///
+/// # Errors
+/// `device_unknown`; `not_permitted`.
+pub async fn get(app: &App, actor: &AdminActor, id: DeviceId) -> Result<DeviceView, AppError> {
+    actor.need(Permit::DeviceRead)?;
+    let during = || AppError::db("reading a device");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| unknown(id))?;
+    let user = db::user_get(&mut tx, device.user).await.map_err(during())?;
+    Ok(view(device, user.map(|user| user.email).unwrap_or_default()))
+}
+
+async fn filter(tx: &mut Tx, asked: &DeviceAsk) -> Result<DeviceFilter, AppError> {
+    let user = match &asked.user {
+        Some(text) => Some(users::named(tx, text).await?),
+        None => None,
+    };
+    if let Some(state) = asked.state.as_ref().filter(|state| !State::WORDS.contains(&state.as_str())) {
+        let sentence = format!("\"{}\" is not a state of a device.", state.escape_debug());
+        return Err(AppError::invalid(Refusal::RequestMalformed.code(), sentence));
     }
+    let named = asked.named.as_ref().map(|text| {
+        // A text that begins no identifier gets a range that holds none.
+        let nothing = (DeviceId::from_bytes([0xff; 16]), DeviceId::from_bytes([0; 16]));
+        let range = if text.len() >= ID_TEXT_MIN { DeviceId::beginning_with(text) } else { None };
+        let (first, last) = range.unwrap_or(nothing);
+        (text.clone(), first, last)
+    });
+    let DeviceAsk { state, seen_before, seen_from, .. } = asked.clone();
+    Ok(DeviceFilter { user, state, seen_before, seen_from, named })
 }
 
 /// What a device may know of itself.
@@ -98,6 +128,10 @@ pub struct OwnView {
     pub snapshots: Count,
     /// The server's clock.
     pub now: Timestamp,
+    /// The number of its effective policy.
+    pub policy_revision: u64,
+    /// Whom its user may ask for help.
+    pub support: Option<String>,
 }
 
 /// What a device may know of itself.
@@ -109,12 +143,65 @@ pub async fn own(app: &App, actor: &DeviceActor) -> Result<OwnView, AppError> {
     let mut tx = app.db.read().await.map_err(during())?;
     let row = db::device_get(&mut tx, actor.device).await.map_err(during())?;
     let user = db::user_get(&mut tx, actor.user).await.map_err(during())?;
+    let rows = db::policy_value_list(&mut tx, PolicySubject::Organisation).await.map_err(during())?;
     drop(tx);
+    let support = effective(&policy::levels_of(rows)?).support().map(str::to_owned);
+    let policy_revision = policy::revision(app, actor.device).await?;
     let (Some(row), Some(user)) = (row, user) else { return Err(Refusal::SessionInvalid.into()) };
     let (snapshot, snapshots) = snapshots::standing(app, actor).await?;
     let rights = row.state.rights().unwrap_or(Rights::AppendOnly);
     let now = app.clock.now();
-    Ok(OwnView { id: row.id, name: row.name, user: user.email, state: row.state, rights, snapshot, snapshots, now })
+    let (id, name, user, state) = (row.id, row.name, user.email, row.state);
+    Ok(OwnView { id, name, user, state, rights, snapshot, snapshots, now, policy_revision, support })
+}
+
+/// What an admin can do to a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceOrder {
+    /// Refuse its credential from now on.
+    Deactivate {
+        /// What its old key is still worth.
+        level: Level,
+    },
+    /// Make it activate again.
+    Hold {
+        /// For how long it may still append; `device.hold_days` of the configuration when it is not said.
+        append: Option<Span>,
+    },
+    /// Bring a held or deactivated one back with the key that it has.
+    Reactivate,
+    /// Say yes to a record that waits, or to full rights for what a token has activated.
+    Approve,
+    /// Stop it; its credential is kept.
+    Suspend,
+    /// End that, or withdraw an order to erase.
+    Enable,
+    /// Have its local data erased.
+    Decommission,
+    /// Delete it with its snapshots, which are kept until it is purged.
+    Delete,
+    /// Take a deletion back.
+    Undelete,
+}
+
+/// Carries out an admin's order. A deactivation, hold or deletion reaches requests under way at once.
+///
+/// # Errors
+/// As `change`.
+pub async fn order(app: &App, actor: &AdminActor, id: DeviceId, order: DeviceOrder) -> Result<DeviceView, AppError> {
+    let now = app.clock.now();
+    let event = match order {
+        DeviceOrder::Deactivate { level } => Event::Deactivate { level },
+        DeviceOrder::Hold { append } => Event::Hold { append_until: now + append.unwrap_or(app.config.device_hold) },
+        DeviceOrder::Reactivate => Event::Reactivate { proof: Proof::Admin },
+        DeviceOrder::Approve => Event::Approve,
+        DeviceOrder::Suspend => Event::Suspend,
+        DeviceOrder::Enable => Event::Enable,
+        DeviceOrder::Decommission => Event::Decommission,
+        DeviceOrder::Delete => Event::Delete { purge_after: now + app.config.device_undelete },
+        DeviceOrder::Undelete => Event::Undelete,
+    };
+    change(app, actor, id, event).await
 }
 
 /// Puts an admin's event to a device. A deactivation, hold or deletion reaches requests under way at once.
@@ -126,16 +213,18 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
     let now = app.clock.now();
     let during = || AppError::db("changing a device");
     let mut tx = app.db.write().await.map_err(during())?;
-    let device = db::device_get(&mut tx, id).await.map_err(during())?;
-    let unknown = || AppError::not_found("device_unknown", format!("There is no device {id}."));
-    let device = device.ok_or_else(unknown)?;
+    let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| unknown(id))?;
     match lifecycle::step(now, &device.state, &event) {
         Ok((state, effects)) => {
-            let epoch = effects::carry_out(&mut tx, now, &device, &effects, None).await?;
+            let carried = effects::carry_out(&mut tx, now, &device, &effects, None).await?;
+            let epoch = carried.epoch;
             db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
             db::device_epoch_update(&mut tx, id, epoch).await.map_err(during())?;
             let effects: Vec<String> = effects.iter().map(ToString::to_string).collect();
-            let detail = format!("{} to {state}: {}", device.state, effects.join(" "));
+            let mut detail = format!("{} to {state}: {}", device.state, effects.join(" "));
+            if !carried.changes.is_empty() {
+                detail.push_str(&format!("; {}", carried.changes));
+            }
             event_audit(&mut tx, now, actor, id, &event, detail).await?;
             let changed = DeviceRow { state, epoch, ..device };
             let user = db::user_get(&mut tx, changed.user).await.map_err(during())?;
@@ -162,8 +251,13 @@ async fn event_audit(
     detail: String,
 ) -> Result<(), AppError> {
     let action = format!("device_{}", event.word());
-    let deed = Deed { actor: actor.to_string(), action: &action, subject: id.to_string(), detail };
+    let proof = event.proof().map(|proof| proof.to_string()).unwrap_or_default();
+    let deed = Deed { action: &action, subject: id.to_string(), detail, proof, ..Deed::by(actor) };
     audit::write(tx, now, deed).await
+}
+
+fn unknown(id: DeviceId) -> AppError {
+    AppError::not_found("device_unknown", format!("There is no device {id}."))
 }
 
 fn view(row: DeviceRow, user: String) -> DeviceView {

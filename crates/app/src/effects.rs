@@ -1,13 +1,24 @@
 //! Carries out what `control::lifecycle::step` asks for, in the transaction that stores the new state.
 //! Refuses to leave one out by accident: the match over effects is total.
 
+mod policy;
+
 use crate::AppError;
 use base::Timestamp;
+use control::policy::PolicyChanges;
 use control::{Effect, Refusal};
 use db::{DeviceRow, Tx};
 
-/// Carries out `effects` for a device, in order; the answer is its epoch afterwards. `key` is the key that the
-/// request brings, for `IssueCredential`.
+/// What has become of a device.
+#[derive(Clone, Debug)]
+pub(crate) struct CarriedOut {
+    /// Its epoch afterwards.
+    pub(crate) epoch: u64,
+    /// What was changed of its user's own choices.
+    pub(crate) changes: PolicyChanges,
+}
+
+/// Carries out `effects` for a device, in order. `key` is the key that the request brings, for `IssueCredential`.
 ///
 /// # Errors
 /// The database does not answer; `signature_invalid` when a key must be bound and none is there.
@@ -17,9 +28,11 @@ pub(crate) async fn carry_out(
     device: &DeviceRow,
     effects: &[Effect],
     key: Option<&[u8; 32]>,
-) -> Result<u64, AppError> {
+) -> Result<CarriedOut, AppError> {
     let during = || AppError::db("carrying out a change of a device");
     let mut epoch = device.epoch;
+    let comes_back = effects.iter().any(|effect| matches!(effect, Effect::ClearUnlinked | Effect::ResetOverrides));
+    let changes = if comes_back { policy::plan(tx, device).await? } else { PolicyChanges::default() };
     for effect in effects {
         match effect {
             Effect::RevokeCredential => {
@@ -42,9 +55,10 @@ pub(crate) async fn carry_out(
             Effect::CancelRestores => {
                 db::restore_aborted_update_by_device(tx, device.id, now).await.map_err(during())?;
             }
-            // Unlinked folders, overrides and catch-up slots live with the device as long as profiles do not exist:
-            // nothing of them is stored here that could be changed.
-            Effect::ClearUnlinked | Effect::ResetOverrides | Effect::ScheduleCatchUp => {}
+            Effect::ClearUnlinked => policy::unlinked_clear(tx, device, &changes).await?,
+            Effect::ResetOverrides => policy::overrides_reset(tx, device, &changes).await?,
+            // Catch-up slots live with the device: nothing of them is stored here that could be changed.
+            Effect::ScheduleCatchUp => {}
             // A device learns of these two by its state, which every request looks at.
             Effect::WipeLocal | Effect::WithdrawWipe => {}
             // The job that purges finds its work by the state.
@@ -59,5 +73,5 @@ pub(crate) async fn carry_out(
             }
         }
     }
-    Ok(epoch)
+    Ok(CarriedOut { epoch, changes })
 }

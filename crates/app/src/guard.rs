@@ -15,12 +15,7 @@ pub const LOOK_SPAN: Span = Span::ms(250);
 ///
 /// # Errors
 /// As `cut`.
-pub async fn hold<T>(
-    app: &App,
-    actor: &DeviceActor,
-    verb: Verb,
-    work: impl Future<Output = T>,
-) -> Result<T, AppError> {
+pub async fn hold<T>(app: &App, actor: &DeviceActor, verb: Verb, work: impl Future<Output = T>) -> Result<T, AppError> {
     tokio::select! {
         biased;
         done = work => Ok(done),

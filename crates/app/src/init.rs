@@ -14,6 +14,7 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use store::Disk;
+use zeroize::Zeroizing;
 
 /// The database in the data directory.
 pub const DATABASE_FILE: &str = "holdfast.db";
@@ -34,7 +35,7 @@ const CONFIG_TEXT: &str = "\
 /// What `init` is told.
 #[derive(Debug)]
 pub struct Init<'a> {
-    /// The data directory: absent or empty.
+    /// The data directory: absent, or empty but for a `holdfast.toml`, which then says where the database is.
     pub data_dir: &'a Path,
     /// The first admin's address.
     pub admin_email: &'a str,
@@ -53,6 +54,9 @@ pub async fn init(init: &Init<'_>, clock: &dyn Clock, entropy: &dyn Entropy) -> 
     let email = users::email_parse(init.admin_email)?;
     PasswordPolicy::default().accepts(init.admin_password.expose())?;
     vacant_or_refuse(init.data_dir)?;
+    // An operator who wants PostgreSQL has written the configuration before.
+    let is_configured = init.data_dir.join(CONFIG_FILE).exists();
+    let config = Config::load(init.data_dir)?;
     let work = init.data_dir.join(INIT_DIR);
     if work.exists() {
         // A former `init` was interrupted: nothing of it has been used.
@@ -68,9 +72,15 @@ pub async fn init(init: &Init<'_>, clock: &dyn Clock, entropy: &dyn Entropy) -> 
     key_file_write(&work, SERVER_KEY_FILE, &certificates.server_key)?;
     file_write(&work.join(CA_FILE), &certificates.ca)?;
     file_write(&work.join(SERVER_FILE), &certificates.server)?;
-    file_write(&work.join(CONFIG_FILE), CONFIG_TEXT)?;
+    if !is_configured {
+        file_write(&work.join(CONFIG_FILE), CONFIG_TEXT)?;
+    }
     Disk::create(work.join(STORE_DIR), base::Bytes(0)).await.map_err(AppError::store("making the store"))?;
-    database(&work.join(DATABASE_FILE), now, &master, &email, init.admin_password, entropy).await?;
+    let db = match config.database_url.is_empty() {
+        true => database_file(&work.join(DATABASE_FILE)).await?,
+        false => database_open(init.data_dir, &config).await?,
+    };
+    database(db, now, &master, &email, init.admin_password, entropy).await?;
     move_out(&work, init.data_dir)?;
     Ok(certificates.ca_fingerprint)
 }
@@ -102,7 +112,9 @@ pub fn tls_files(data_dir: &Path) -> Result<TlsFiles, AppError> {
 /// # Errors
 /// `not_initialised`, with the command that makes one.
 pub fn initialised_or_refuse(data_dir: &Path) -> Result<(), AppError> {
-    if data_dir.join(CONFIG_FILE).exists() && data_dir.join(DATABASE_FILE).exists() {
+    // ORDER: what is looked for here is what `move_out` moves last.
+    let last = |name: &str| data_dir.join(CONFIG_FILE).exists() && data_dir.join(name).exists();
+    if last(DATABASE_FILE) || last(STORE_DIR) && !Config::load(data_dir)?.database_url.is_empty() {
         return Ok(());
     }
     Err(AppError::not_found(
@@ -115,10 +127,27 @@ pub fn initialised_or_refuse(data_dir: &Path) -> Result<(), AppError> {
     ))
 }
 
+/// Opens the database that the configuration names: the file of the data directory, or PostgreSQL.
+///
+/// # Errors
+/// `database.password_file` cannot be read; the database cannot be opened or does not fit.
+pub(crate) async fn database_open(data_dir: &Path, config: &Config) -> Result<Db, AppError> {
+    let during = AppError::db("opening the database");
+    if config.database_url.is_empty() {
+        return Db::open(&data_dir.join(DATABASE_FILE)).await.map_err(during);
+    }
+    let password = match config.database_password_file.as_str() {
+        "" => None,
+        file => Some(Zeroizing::new(file_read(&data_dir.join(file))?)),
+    };
+    let line = password.as_ref().map(|text| text.lines().next().unwrap_or_default());
+    Db::connect(&config.database_url, line).await.map_err(during)
+}
+
 const MADE: [&str; 6] = [KEYS_DIR, CA_FILE, SERVER_FILE, STORE_DIR, DATABASE_FILE, CONFIG_FILE];
 
 fn vacant_or_refuse(data_dir: &Path) -> Result<(), AppError> {
-    match MADE.iter().find(|name| data_dir.join(name).exists()) {
+    match MADE.iter().find(|name| **name != CONFIG_FILE && data_dir.join(name).exists()) {
         None => Ok(()),
         Some(name) => Err(AppError::conflict(
             "already_initialised",
@@ -132,8 +161,17 @@ fn vacant_or_refuse(data_dir: &Path) -> Result<(), AppError> {
     }
 }
 
+/// A new database file.
+async fn database_file(path: &Path) -> Result<Db, AppError> {
+    // The file is made before the database is: SQLite gives its own files the permissions that it finds.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.map_err(file_error("making", path))?;
+    Db::open(path).await.map_err(AppError::db("making the database"))
+}
+
+/// Writes the repository, its keys and the first admin into an empty database, and closes it.
 async fn database(
-    path: &Path,
+    db: Db,
     now: Timestamp,
     master: &MasterKey,
     email: &str,
@@ -141,11 +179,11 @@ async fn database(
     entropy: &dyn Entropy,
 ) -> Result<(), AppError> {
     let during = || AppError::db("making the database");
-    // The file is made before the database is: SQLite gives its own files the permissions that it finds.
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.map_err(file_error("making", path))?;
-    let db = Db::open(path).await.map_err(during())?;
     let mut tx = db.write().await.map_err(during())?;
+    if !db::repository_list(&mut tx).await.map_err(during())?.is_empty() {
+        let sentence = "The database of `database.url` holds a server already: nothing was changed. Give another.";
+        return Err(AppError::conflict("already_initialised", sentence));
+    }
     let repository = RepositoryId::mint(entropy);
     let seq = db::repository_insert(&mut tx, repository, now).await.map_err(during())?;
     for purpose in [KeyPurpose::Name, KeyPurpose::Seal] {
@@ -162,10 +200,10 @@ async fn database(
         AdminRow { id: AdminId::mint(entropy), email: email.to_owned(), password_hash, permits: "all".to_owned() };
     db::admin_insert(&mut tx, &admin, now).await.map_err(during())?;
     let deed = audit::Deed {
-        actor: AdminActor::Command.to_string(),
         action: "server_init",
         subject: repository.to_string(),
         detail: format!("first admin {email}"),
+        ..audit::Deed::by(&AdminActor::Command)
     };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
@@ -174,10 +212,14 @@ async fn database(
     Ok(())
 }
 
-/// ORDER: the configuration file is moved last: where it lies, everything else does.
+/// ORDER: the configuration file is moved last, and the database before it: where they lie, everything else does. An
+/// operator's configuration file lies there already, and PostgreSQL's database has no file.
 fn move_out(work: &Path, data_dir: &Path) -> Result<(), AppError> {
     for name in MADE {
         let (from, to) = (work.join(name), data_dir.join(name));
+        if !from.exists() {
+            continue;
+        }
         std::fs::rename(&from, &to).map_err(file_error("making", &to))?;
     }
     std::fs::remove_dir(work).map_err(file_error("removing", work))?;

@@ -38,6 +38,10 @@ pub struct Keys {
     pub challenge: Secret<32>,
     /// Keys the digests of activation requests, so that they tell nothing of a password to who reads the database.
     pub activation: Secret<32>,
+    /// Keys the digests of requests to the admin API, for the same reason.
+    pub request: Secret<32>,
+    /// Seals the answers of the admin API that are kept for repeated requests.
+    pub answer: Secret<32>,
     repositories: BTreeMap<i64, Arc<RepositoryKeys>>,
 }
 
@@ -77,8 +81,10 @@ impl Keys {
         let token = master.derive("holdfast 2026 v1 session token key");
         let challenge = master.derive("holdfast 2026 v1 session challenge key");
         let activation = master.derive("holdfast 2026 v1 activation digest key");
+        let request = master.derive("holdfast 2026 v1 admin request digest key");
+        let answer = master.derive("holdfast 2026 v1 admin answer sealing");
         let repositories = repositories.into_iter().map(|keys| (keys.seq, Arc::new(keys))).collect();
-        Self { master, token, challenge, activation, repositories }
+        Self { master, token, challenge, activation, request, answer, repositories }
     }
 
     /// The keys of the repository with this row number.
@@ -331,18 +337,19 @@ fn derive(context: &str, secret: &Secret<32>) -> Secret<32> {
     Secret::new(blake3::derive_key(context, secret.expose()))
 }
 
-/// Nonce, ciphertext, tag. Random nonces: a key seals a handful of values in its life.
-fn seal(key: &Secret<32>, aad: &[u8], plain: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
+/// Nonce, ciphertext, tag. Random nonces: a key seals far fewer than 2^32 values in its life.
+pub(crate) fn seal(key: &Secret<32>, aad: &[u8], plain: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
     let mut nonce = [0; NONCE_LEN];
     entropy.fill(&mut nonce);
     let mut sealed = plain.to_vec();
     aead(key)
         .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut sealed)
-        .expect("a few bytes are below the limit of the cipher");
+        .expect("keys and answers are far below the limit of the cipher");
     [&nonce[..], &sealed].concat()
 }
 
-fn open(key: &Secret<32>, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+/// What `seal` has sealed with the same key and data; `None` for anything else. Never fails.
+pub(crate) fn open(key: &Secret<32>, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
     let mut bytes = sealed.to_vec();
     let plain = aead(key).open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), &mut bytes).ok()?;

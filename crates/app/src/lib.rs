@@ -8,17 +8,25 @@ pub mod audit;
 pub mod backup;
 mod certificate;
 pub mod config;
+pub mod credentials;
 mod damage;
 pub mod devices;
 mod effects;
 mod error;
+pub mod folders;
 mod frames;
 pub mod guard;
+pub mod idempotency;
 pub mod init;
 pub mod keys;
 pub mod lanes;
+pub mod page;
 pub mod password;
 pub mod plane;
+pub mod policy;
+pub mod profiles;
+pub mod quota;
+mod recent;
 pub mod restore;
 pub mod runs;
 pub mod scrub;
@@ -27,9 +35,9 @@ pub mod snapshots;
 pub mod states;
 pub mod users;
 
-pub use actor::{AdminActor, DeviceActor};
+pub use actor::{AdminActor, CredentialActor, DeviceActor, Doer};
 pub use config::Config;
-pub use db::DeviceAbout;
+pub use db::{DeviceAbout, PolicySubject};
 pub use error::AppError;
 
 use base::{Clock, Entropy};
@@ -54,6 +62,8 @@ pub struct App {
     pub config: Config,
     /// What is known of devices' states for a moment.
     pub states: states::DeviceStates,
+    /// And of credentials of the admin API.
+    pub credentials: credentials::Credentials,
     /// What computes the hashes of passwords.
     pub passwords: password::Passwords,
     /// What uploads, commits and restores share.
@@ -73,7 +83,7 @@ impl App {
         let master = keys::MasterKey::load(data_dir)?;
         let store = Disk::open(data_dir.join(init::STORE_DIR), config.store_reserve).await;
         let store = Arc::new(store.map_err(AppError::store("opening the store"))?);
-        let db = Db::open(&data_dir.join(init::DATABASE_FILE)).await.map_err(AppError::db("opening the database"))?;
+        let db = init::database_open(data_dir, &config).await?;
         App::with(db, store, clock, entropy, master, config).await
     }
 
@@ -90,11 +100,13 @@ impl App {
         config: Config,
     ) -> Result<App, AppError> {
         let repositories = keys::repositories_open(&db, &master).await?;
+        profiles::default_make(&db, entropy.as_ref(), clock.now()).await?;
         let passwords = password::Passwords::new(&config, entropy.as_ref());
         let keys = keys::Keys::new(master, repositories);
         let states = states::DeviceStates::default();
+        let credentials = credentials::Credentials::default();
         let plane = plane::DataPlane::new(&config);
         let lanes = lanes::Lanes::new(&config, &clock, &entropy);
-        Ok(App { db, store, clock, entropy, keys, config, states, passwords, plane, lanes })
+        Ok(App { db, store, clock, entropy, keys, config, states, credentials, passwords, plane, lanes })
     }
 }

@@ -2,7 +2,7 @@
 //! there. Refuses a run of another device, of a credential since replaced, that has ended or outlived its lease.
 
 use crate::snapshots::{self, SnapshotView};
-use crate::{App, AppError, DeviceActor};
+use crate::{App, AppError, DeviceActor, quota};
 use base::{Bytes, Count, RepositoryId, RunId, Secret, SnapshotId, Span, Timestamp};
 use control::Refusal;
 use control::access::{self, Verb};
@@ -62,8 +62,8 @@ pub struct Limits {
 /// Opens a run. The same `request` of a device is the same run; a new backup run takes the place of the open one.
 ///
 /// # Errors
-/// The refusal of the device's state; `snapshot_not_yours`; `run_closed` and `run_superseded` when the run of this
-/// request has ended; `run_wrong_kind` when the request began a run for something else.
+/// The refusal of the device's state; `quota_exceeded`; `snapshot_not_yours`; `run_closed` and `run_superseded` when
+/// the run of this request has ended; `run_wrong_kind` when the request began a run for something else.
 pub async fn begin(app: &App, actor: &DeviceActor, request: [u8; 16], purpose: Purpose) -> Result<Begun, AppError> {
     let now = app.clock.now();
     let during = || AppError::db("beginning a run");
@@ -85,6 +85,7 @@ pub async fn begin(app: &App, actor: &DeviceActor, request: [u8; 16], purpose: P
         None => {
             let run = fresh(app, actor, request, purpose, now)?;
             if purpose == Purpose::Backup {
+                quota::begin_or_refuse(&mut tx, actor).await?;
                 db::run_superseded_update(&mut tx, actor.device, now).await.map_err(during())?;
             }
             db::run_insert(&mut tx, &run).await.map_err(during())?;

@@ -135,7 +135,7 @@ async fn current(app: &App, device: DeviceId, epoch: u64, verb: Verb) -> Result<
 }
 
 fn actor(device: DeviceId, standing: Standing) -> DeviceActor {
-    let Standing { user, user_state, repository, epoch, state } = standing;
+    let Standing { user, user_state, repository, epoch, state, .. } = standing;
     DeviceActor { device, user, user_state, epoch, state, repository }
 }
 

@@ -2,6 +2,7 @@
 //! Refuses another device's snapshot, and the root of one that the asking credential could not read.
 
 use crate::damage::is_damage;
+use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError, DeviceActor, runs};
 use base::{Count, DeviceId, SnapshotId, Timestamp};
 use control::access::Verb;
@@ -121,24 +122,28 @@ pub(crate) async fn newest(app: &App, device: DeviceId, root_shown: bool) -> Res
 /// The snapshots of one device or of all, newest first, as an admin sees them: without roots.
 ///
 /// # Errors
-/// `not_permitted`; `request_malformed` for an `after` that no page gave.
+/// `not_permitted`; `request_malformed` for a cursor that no page gave.
 pub async fn admin_list(
     app: &App,
     actor: &AdminActor,
     device: Option<DeviceId>,
-    after: Option<&str>,
-    limit: Count,
-) -> Result<SnapshotPage, AppError> {
+    ask: &PageAsk,
+) -> Result<Page<SnapshotView>, AppError> {
     actor.need(Permit::SnapshotRead)?;
-    let (before, limit) = (cursor(after)?, limit_of(limit));
+    let before = match ask.key::<1>()? {
+        Some([seq]) => Some(i64::from_le_bytes(part(seq.try_into().ok())?)),
+        None => None,
+    };
     let during = || AppError::db("listing snapshots");
     let mut tx = app.db.read().await.map_err(during())?;
     let rows = match device {
-        Some(device) => db::snapshot_list_by_device(&mut tx, device, None, before, limit).await,
-        None => db::snapshot_list(&mut tx, before, limit).await,
+        Some(device) => db::snapshot_list_by_device(&mut tx, device, None, before, ask.rows()).await,
+        None => db::snapshot_list(&mut tx, before, ask.rows()).await,
     };
     drop(tx);
-    page(app, rows.map_err(during())?, limit, |_| false)
+    let key = |row: &SnapshotRow| [row.seq.to_le_bytes().to_vec()];
+    let Page { items, next } = ask.page(rows.map_err(during())?, key, |row| view(app, row, false));
+    Ok(Page { items: items.into_iter().collect::<Result<_, _>>()?, next })
 }
 
 /// One snapshot as an admin sees it: without its root.

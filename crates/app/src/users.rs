@@ -2,12 +2,15 @@
 //! to who has not proved to be its user.
 
 use crate::audit::{self, Deed};
+use crate::page::{Page, PageAsk, part};
 use crate::password::{self, Password};
 use crate::{AdminActor, App, AppError};
-use base::{Timestamp, UserId};
+use base::{ProfileId, Timestamp, UserId};
 use control::password::PasswordPolicy;
-use control::{Permit, Refusal, UserState};
-use db::UserRow;
+use control::{Permit, Refusal, UserEvent, UserState, user};
+use db::{Tx, UserListRow, UserRow};
+
+pub use db::UserFilter;
 
 /// The longest address: what mail systems take.
 const EMAIL_BYTES_MAX: usize = 254;
@@ -25,6 +28,10 @@ pub struct UserView {
     pub devices: u64,
     /// When the user was added.
     pub created_at: Timestamp,
+    /// The profile that the user was given.
+    pub profile: Option<ProfileId>,
+    /// When a deleted user may be purged.
+    pub purge_after: Option<Timestamp>,
 }
 
 /// A user who has given the right password.
@@ -39,7 +46,7 @@ pub(crate) struct SignedIn {
 ///
 /// # Errors
 /// `email_invalid`, `user_exists`; `password_too_short`, `password_too_long`; `not_permitted`.
-pub async fn add(app: &App, actor: &AdminActor, email: &str, password: &Password) -> Result<UserId, AppError> {
+pub async fn add(app: &App, actor: &AdminActor, email: &str, password: &Password) -> Result<UserView, AppError> {
     actor.need(Permit::UserManage)?;
     let email = email_parse(email)?;
     PasswordPolicy::default().accepts(password.expose())?;
@@ -54,49 +61,93 @@ pub async fn add(app: &App, actor: &AdminActor, email: &str, password: &Password
         return Err(AppError::conflict("user_exists", format!("There is a user {email} already.")));
     }
     db::user_insert(&mut tx, &user).await.map_err(during())?;
-    let deed = Deed { actor: actor.to_string(), action: "user_add", subject: email, detail: String::new() };
-    audit::write(&mut tx, now, deed).await?;
+    let added = listed(&mut tx, id).await?;
+    audit::write(&mut tx, now, Deed { action: "user_add", subject: email, ..Deed::by(actor) }).await?;
     tx.commit().await.map_err(during())?;
-    Ok(id)
+    Ok(added)
 }
 
-/// Every user, by address.
+/// The users that fit, by address.
 ///
 /// # Errors
-/// `not_permitted`; the database does not answer.
-pub async fn list(app: &App, actor: &AdminActor) -> Result<Vec<UserView>, AppError> {
+/// `not_permitted`; `request_malformed` for a cursor that no page gave; the database does not answer.
+pub async fn page(
+    app: &App,
+    actor: &AdminActor,
+    filter: &UserFilter,
+    ask: &PageAsk,
+) -> Result<Page<UserView>, AppError> {
     actor.need(Permit::UserRead)?;
+    let after = match ask.key::<1>()? {
+        Some([email]) => part(String::from_utf8(email).ok())?,
+        None => String::new(),
+    };
     let during = || AppError::db("listing users");
     let mut tx = app.db.read().await.map_err(during())?;
-    let users = db::user_list(&mut tx).await.map_err(during())?;
-    let mut views = Vec::with_capacity(users.len());
-    for UserRow { id, email, state, created_at, .. } in users {
-        let records = db::device_list_by_user(&mut tx, id).await.map_err(during())?;
-        let devices = records.iter().filter(|record| record.state.counts()).count() as u64;
-        views.push(UserView { id, email, state, devices, created_at });
+    let rows = db::user_page_list(&mut tx, filter, &after, ask.rows()).await.map_err(during())?;
+    Ok(ask.page(rows, |row| [row.user.email.clone().into_bytes()], view))
+}
+
+/// One user.
+///
+/// # Errors
+/// `user_unknown`; `not_permitted`.
+pub async fn get(app: &App, actor: &AdminActor, id: UserId) -> Result<UserView, AppError> {
+    actor.need(Permit::UserRead)?;
+    listed(&mut app.db.read().await.map_err(AppError::db("reading a user"))?, id).await
+}
+
+/// Puts an admin's event to a user. What it means for the user's devices holds at once, for requests under way too.
+///
+/// # Errors
+/// `user_unknown`; `user_state_same`, `user_wrong_state`; `not_permitted`.
+pub async fn change(app: &App, actor: &AdminActor, id: UserId, event: UserEvent) -> Result<UserView, AppError> {
+    actor.need(Permit::UserManage)?;
+    let now = app.clock.now();
+    let during = || AppError::db("changing a user");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let row = db::user_listed_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| unknown(id))?;
+    let before = row.user.state;
+    let state = user::step(before, row.was, event)?;
+    let deleted = state == UserState::Deleted;
+    let purge_after = deleted.then(|| now + app.config.device_undelete);
+    db::user_state_update(&mut tx, id, state, deleted.then_some(before), purge_after).await.map_err(during())?;
+    let devices = db::device_list_by_user(&mut tx, id).await.map_err(during())?;
+    let changed = listed(&mut tx, id).await?;
+    let (action, detail) = (format!("user_{}", event.word()), format!("{before} to {state}"));
+    let deed = Deed { action: &action, subject: changed.email.clone(), detail, ..Deed::by(actor) };
+    audit::write(&mut tx, now, deed).await?;
+    tx.commit().await.map_err(during())?;
+    // ORDER: said after the commit, or a request in between would remember the old state.
+    for device in devices {
+        app.states.changed(device.id);
     }
-    Ok(views)
+    Ok(changed)
 }
 
 /// Gives a user another local password, and ends a lock-out.
 ///
 /// # Errors
 /// `user_unknown`; `password_too_short`, `password_too_long`; `not_permitted`.
-pub async fn password_set(app: &App, actor: &AdminActor, email: &str, password: &Password) -> Result<(), AppError> {
+pub async fn password_set(
+    app: &App,
+    actor: &AdminActor,
+    id: UserId,
+    password: &Password,
+) -> Result<UserView, AppError> {
     actor.need(Permit::UserManage)?;
-    let email = email_parse(email)?;
     PasswordPolicy::default().accepts(password.expose())?;
     let password_hash = password::hash(app, password).await?;
     let during = || AppError::db("setting a password");
     let mut tx = app.db.write().await.map_err(during())?;
-    let user = db::user_get_by_email(&mut tx, &email).await.map_err(during())?;
-    let unknown = || AppError::not_found("user_unknown", format!("There is no user {email}."));
-    let user = user.ok_or_else(unknown)?;
+    let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| unknown(id))?;
     db::user_password_update(&mut tx, user.id, &password_hash).await.map_err(during())?;
-    db::sign_in_failure_remove(&mut tx, &address_digest(&email)).await.map_err(during())?;
-    let deed = Deed { actor: actor.to_string(), action: "user_password_set", subject: email, detail: String::new() };
+    db::sign_in_failure_remove(&mut tx, &address_digest(&user.email)).await.map_err(during())?;
+    let changed = listed(&mut tx, id).await?;
+    let deed = Deed { action: "user_password_set", subject: user.email, ..Deed::by(actor) };
     audit::write(&mut tx, app.clock.now(), deed).await?;
-    tx.commit().await.map_err(during())
+    tx.commit().await.map_err(during())?;
+    Ok(changed)
 }
 
 /// Recognises a user by the password. The answer and the work are the same for an address without an account.
@@ -142,6 +193,35 @@ pub fn email_parse(text: &str) -> Result<String, AppError> {
 /// The digest under which wrong passwords for an address are remembered. Never fails.
 pub(crate) fn address_digest(email: &str) -> [u8; 32] {
     blake3::derive_key("holdfast 2026 v1 sign-in address", normal(email).as_bytes())
+}
+
+/// The user that an admin names by address or identifier.
+///
+/// # Errors
+/// `user_unknown`; the database does not answer.
+pub(crate) async fn named(tx: &mut Tx, text: &str) -> Result<UserId, AppError> {
+    let during = || AppError::db("looking for a user");
+    let user = match text.parse() {
+        Ok(id) => db::user_get(tx, id).await,
+        Err(_) => db::user_get_by_email(tx, &normal(text)).await,
+    };
+    let shown = text.escape_debug();
+    let unknown = || AppError::not_found("user_unknown", format!("There is no user \"{shown}\"."));
+    Ok(user.map_err(during())?.ok_or_else(unknown)?.id)
+}
+
+async fn listed(tx: &mut Tx, id: UserId) -> Result<UserView, AppError> {
+    let row = db::user_listed_get(tx, id).await.map_err(AppError::db("reading a user"))?;
+    row.map(view).ok_or_else(|| unknown(id))
+}
+
+fn view(row: UserListRow) -> UserView {
+    let UserListRow { user: UserRow { id, email, state, created_at, .. }, profile, was: _, purge_after, devices } = row;
+    UserView { id, email, state, devices, created_at, profile, purge_after }
+}
+
+fn unknown(id: UserId) -> AppError {
+    AppError::not_found("user_unknown", format!("There is no user {id}."))
 }
 
 fn normal(email: &str) -> String {

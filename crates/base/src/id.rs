@@ -35,6 +35,30 @@ fn parse(prefix: &'static str, text: &str) -> Result<[u8; 16], IdError> {
     bytes.try_into().map_err(|_| error)
 }
 
+/// The first and the last 16 bytes whose text begins with `text`.
+fn beginning_with(prefix: &'static str, text: &str) -> Option<[[u8; 16]; 2]> {
+    const DIGITS: u32 = 26;
+    let body = text.strip_prefix(prefix)?.strip_prefix('_')?;
+    let symbols = &BASE32.specification().symbols;
+    let (mut bits, mut count) = (0_u128, 0);
+    for letter in body.chars() {
+        let value = symbols.find(letter)? as u128;
+        count += 1;
+        bits = match count {
+            1..DIGITS => bits << 5 | value,
+            // The last of 26 digits has three bits of an identifier; the others are zero in every text.
+            DIGITS if value & 0b11 == 0 => bits << 3 | value >> 2,
+            _ => return None,
+        };
+    }
+    let rest = 128_u32.saturating_sub(5 * count);
+    let (first, below) = match rest {
+        128 => (0, u128::MAX),
+        rest => (bits << rest, (1 << rest) - 1),
+    };
+    Some([first.to_be_bytes(), (first | below).to_be_bytes()])
+}
+
 macro_rules! id {
     ($name:ident, $prefix:literal, $what:literal) => {
         #[doc = concat!("Names ", $what, ": 16 random bytes, shown as `", $prefix, "_` and 26 characters.")]
@@ -55,6 +79,11 @@ macro_rules! id {
             /// The identifier with these bytes. Never fails.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
+            }
+
+            /// The first and the last identifier whose text begins with `text`; `None` when no text does. Never fails.
+            pub fn beginning_with(text: &str) -> Option<(Self, Self)> {
+                beginning_with($prefix, text).map(|[first, last]| (Self(first), Self(last)))
             }
 
             /// The 16 bytes. Never fails.
@@ -121,5 +150,24 @@ mod tests {
         assert!(id[..29].parse::<DeviceId>().is_err());
         assert!(id.replace(&id[10..11], "u").parse::<DeviceId>().is_err());
         assert!("".parse::<DeviceId>().is_err());
+    }
+
+    #[test]
+    fn the_identifiers_that_begin_with_a_text_are_those_in_its_range() {
+        let id = DeviceId::mint(&SeededEntropy::new(1));
+        let text = id.to_string();
+        let all = (DeviceId::from_bytes([0; 16]), DeviceId::from_bytes([0xff; 16]));
+        assert_eq!(DeviceId::beginning_with("dev_"), Some(all));
+        assert_eq!(DeviceId::beginning_with(&text), Some((id, id)));
+        for len in 4..text.len() {
+            let (first, last) = DeviceId::beginning_with(&text[..len]).expect("a beginning");
+            assert!(first <= id && id <= last, "{len}");
+            assert!(first.to_string().starts_with(&text[..len]) && last.to_string().starts_with(&text[..len]), "{len}");
+        }
+        let longer = format!("{text}0");
+        let odd = format!("{}1", &text[..29]);
+        for none in ["", "dev", "run_0", "dev_u", "dev_0-", &longer, &odd] {
+            assert_eq!(DeviceId::beginning_with(none), None, "{none}");
+        }
     }
 }

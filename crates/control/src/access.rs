@@ -57,11 +57,15 @@ pub enum Verb {
     /// List, begin to restore or fetch what was appended under the credential in use: the snapshot's epoch is the
     /// session's.
     ReadAppended,
+    /// Read its own policy: what to back up, when, and how.
+    ReadPolicy,
+    /// Change what the profile leaves to its user.
+    ChangePolicy,
 }
 
 impl Verb {
     /// Every verb, in the order of docs/control.md.
-    pub const ALL: [Verb; 9] = [
+    pub const ALL: [Verb; 11] = [
         Verb::OpenSession,
         Verb::ReadStatus,
         Verb::BeginBackup,
@@ -71,6 +75,8 @@ impl Verb {
         Verb::BeginRestore,
         Verb::Fetch,
         Verb::ReadAppended,
+        Verb::ReadPolicy,
+        Verb::ChangePolicy,
     ];
 
     /// The stable word. Never fails.
@@ -85,14 +91,18 @@ impl Verb {
             Verb::BeginRestore => "begin_restore",
             Verb::Fetch => "fetch",
             Verb::ReadAppended => "read_appended",
+            Verb::ReadPolicy => "read_policy",
+            Verb::ChangePolicy => "change_policy",
         }
     }
 
     const fn need(self) -> Need {
         match self {
-            Verb::OpenSession | Verb::ReadStatus | Verb::BeginBackup | Verb::Append => Need::Append,
+            Verb::OpenSession | Verb::ReadStatus | Verb::BeginBackup | Verb::Append | Verb::ReadPolicy => Need::Append,
             Verb::ReadAppended => Need::ReadAppended,
-            Verb::ReadOwnTrees | Verb::ListSnapshots | Verb::BeginRestore | Verb::Fetch => Need::Read,
+            Verb::ReadOwnTrees | Verb::ListSnapshots | Verb::BeginRestore | Verb::Fetch | Verb::ChangePolicy => {
+                Need::Read
+            }
         }
     }
 }

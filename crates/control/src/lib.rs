@@ -6,17 +6,19 @@ pub mod activation;
 pub mod lifecycle;
 pub mod password;
 pub mod permit;
+pub mod policy;
 mod proof;
+pub mod quota;
 mod refusal;
 mod state;
-mod user;
+pub mod user;
 
 pub use lifecycle::{Effect, Event, Notice, Verdict};
 pub use permit::{Permit, Permits};
 pub use proof::{Proof, Strength};
 pub use refusal::{Refusal, Retry};
 pub use state::{FlatState, Level, NonsenseState, Rights, State};
-pub use user::UserState;
+pub use user::{UserEvent, UserState};
 
 #[cfg(test)]
 mod document;

@@ -24,15 +24,35 @@ pub enum Permit {
     RepositoryScrub,
     /// Read the audit log.
     AuditRead,
+    /// Take the audit log out as a file.
+    AuditExport,
+    /// See profiles, their folders and values, and the effective policy of a user or device.
+    ProfileRead,
+    /// Add, change, remove profiles; give them to users; set values at every level.
+    ProfileManage,
+    /// See deployment tokens, tickets and the device map: names, uses, failures. Never a text that activates.
+    TokenRead,
+    /// Make and revoke deployment tokens and tickets; change the device map.
+    TokenManage,
+    /// See reset campaigns, their boards and their evidence.
+    CampaignRead,
+    /// Make, start, pause, end campaigns; resolve conflicts.
+    CampaignManage,
+    /// See the organisation's settings, the templates and the outbox.
+    SettingRead,
+    /// Change the organisation's settings and templates; send a message again.
+    SettingManage,
+    /// See, make and revoke credentials of the admin API, with no permit that one does not have.
+    CredentialManage,
 }
 
 /// A set of permits: what a role or a credential gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Permits(u32);
+pub struct Permits(u64);
 
 impl Permit {
     /// Every permit, in the order of docs/control.md.
-    pub const ALL: [Permit; 8] = [
+    pub const ALL: [Permit; 18] = [
         Permit::DeviceRead,
         Permit::DeviceManage,
         Permit::UserRead,
@@ -41,6 +61,16 @@ impl Permit {
         Permit::SnapshotRestore,
         Permit::RepositoryScrub,
         Permit::AuditRead,
+        Permit::AuditExport,
+        Permit::ProfileRead,
+        Permit::ProfileManage,
+        Permit::TokenRead,
+        Permit::TokenManage,
+        Permit::CampaignRead,
+        Permit::CampaignManage,
+        Permit::SettingRead,
+        Permit::SettingManage,
+        Permit::CredentialManage,
     ];
 
     /// The stable word. Never fails.
@@ -54,6 +84,16 @@ impl Permit {
             Permit::SnapshotRestore => "snapshot_restore",
             Permit::RepositoryScrub => "repository_scrub",
             Permit::AuditRead => "audit_read",
+            Permit::AuditExport => "audit_export",
+            Permit::ProfileRead => "profile_read",
+            Permit::ProfileManage => "profile_manage",
+            Permit::TokenRead => "token_read",
+            Permit::TokenManage => "token_manage",
+            Permit::CampaignRead => "campaign_read",
+            Permit::CampaignManage => "campaign_manage",
+            Permit::SettingRead => "setting_read",
+            Permit::SettingManage => "setting_manage",
+            Permit::CredentialManage => "credential_manage",
         }
     }
 
@@ -76,6 +116,16 @@ impl Permits {
     #[must_use]
     pub const fn with(self, permit: Permit) -> Self {
         Self(self.0 | 1 << permit as u8)
+    }
+
+    /// Are all of these among them? Never fails.
+    pub const fn contains_all(self, others: Permits) -> bool {
+        others.0 & !self.0 == 0
+    }
+
+    /// The permits in it, in the order of docs/control.md. Never fails.
+    pub fn iter(self) -> impl Iterator<Item = Permit> {
+        Permit::ALL.into_iter().filter(move |permit| self.contains(*permit))
     }
 
     /// Is `permit` among them? Never fails.
@@ -114,6 +164,8 @@ mod tests {
                 assert_eq!(set.need(asked), expected, "{held} asked for {asked}");
                 assert_eq!(Permits::all().need(asked), Ok(()));
             }
+            assert_eq!(set.iter().collect::<Vec<_>>(), [held]);
+            assert!(Permits::all().contains_all(set) && !set.contains_all(Permits::all()) && set.contains_all(set));
         }
     }
 

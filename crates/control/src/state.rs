@@ -82,6 +82,20 @@ pub enum Level {
 }
 
 impl State {
+    /// The word of every state, in the order of docs/control.md.
+    pub const WORDS: [&'static str; 10] = [
+        "pending",
+        "active",
+        "held",
+        "deactivated",
+        "suspended",
+        "quarantined",
+        "decommissioning",
+        "decommissioned",
+        "deleted",
+        "purged",
+    ];
+
     /// The stable word, snake_case, for storage, wire and console. Never fails.
     pub const fn word(&self) -> &'static str {
         match self {

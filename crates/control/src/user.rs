@@ -45,6 +45,71 @@ impl UserState {
     }
 }
 
+/// What an admin does to a user. The words are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UserEvent {
+    /// Lock the user out; everything is kept.
+    Lock,
+    /// End that.
+    Unlock,
+    /// The user has left: stop the service, keep the data.
+    Preserve,
+    /// Let the user act again.
+    Activate,
+    /// Delete the user, with everything still there until it is purged.
+    Delete,
+    /// Take the deletion back.
+    Undelete,
+}
+
+impl UserEvent {
+    /// Every event, in the order of docs/control.md.
+    pub const ALL: [UserEvent; 6] = [
+        UserEvent::Lock,
+        UserEvent::Unlock,
+        UserEvent::Preserve,
+        UserEvent::Activate,
+        UserEvent::Delete,
+        UserEvent::Undelete,
+    ];
+
+    /// The stable word. Never fails.
+    pub const fn word(self) -> &'static str {
+        match self {
+            UserEvent::Lock => "lock",
+            UserEvent::Unlock => "unlock",
+            UserEvent::Preserve => "preserve",
+            UserEvent::Activate => "activate",
+            UserEvent::Delete => "delete",
+            UserEvent::Undelete => "undelete",
+        }
+    }
+}
+
+/// What an event makes of a user's state; `was` is what a deleted user was before. Table: docs/control.md, "Users".
+///
+/// # Errors
+/// `user_state_same`, `user_wrong_state`.
+pub fn step(state: UserState, was: Option<UserState>, event: UserEvent) -> Result<UserState, Refusal> {
+    use UserState::{Active, Deleted, Locked, Preserved};
+    let same = Err(Refusal::UserStateSame { state: state.word() });
+    let wrong = Err(Refusal::UserWrongState { state: state.word(), event: event.word() });
+    match (state, event) {
+        (Active, UserEvent::Lock) => Ok(Locked),
+        (Active | Locked, UserEvent::Preserve) => Ok(Preserved),
+        (Locked, UserEvent::Unlock) | (Locked | Preserved, UserEvent::Activate) => Ok(Active),
+        (Active | Locked | Preserved, UserEvent::Delete) => Ok(Deleted),
+        (Deleted, UserEvent::Undelete) => Ok(was.unwrap_or(Preserved)),
+        (Active, UserEvent::Unlock | UserEvent::Activate)
+        | (Locked, UserEvent::Lock)
+        | (Preserved, UserEvent::Preserve)
+        | (Deleted, UserEvent::Delete) => same,
+        (Preserved, UserEvent::Lock | UserEvent::Unlock)
+        | (Active | Locked | Preserved, UserEvent::Undelete)
+        | (Deleted, UserEvent::Lock | UserEvent::Unlock | UserEvent::Preserve | UserEvent::Activate) => wrong,
+    }
+}
+
 impl fmt::Display for UserState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
@@ -63,5 +128,23 @@ mod tests {
         assert_eq!(UserState::from_word("Active"), None);
         let explained = |state| crate::document::TEXT.contains(&format!("| `{state}` | "));
         assert!(UserState::ALL.into_iter().all(explained), "docs/control.md explains them");
+    }
+
+    #[test]
+    fn every_event_does_to_every_state_what_the_document_says() {
+        let table = crate::document::Table::read("user-events");
+        let mut expected = Vec::new();
+        for state in UserState::ALL {
+            let cell = |event| match step(state, Some(UserState::Locked), event) {
+                // The only way to go where no event leads by itself.
+                Ok(_) if event == UserEvent::Undelete => "what it was".to_owned(),
+                Ok(after) => after.word().to_owned(),
+                Err(refusal) => format!("`{}`", refusal.code()),
+            };
+            expected.push([vec![state.word().to_owned()], UserEvent::ALL.map(cell).to_vec()].concat());
+        }
+        assert_eq!(table.rows, expected);
+        assert_eq!(step(UserState::Deleted, Some(UserState::Active), UserEvent::Undelete), Ok(UserState::Active));
+        assert_eq!(step(UserState::Deleted, None, UserEvent::Undelete), Ok(UserState::Preserved));
     }
 }

@@ -19,6 +19,8 @@ pub struct ActivationRow {
     pub rights: String,
     /// The outcome's word.
     pub outcome: String,
+    /// What it has changed of the user's own choices: `control::policy::PolicyChanges` as text.
+    pub changes: String,
 }
 
 /// The answer kept for this request with this key.
@@ -31,7 +33,8 @@ pub async fn activation_get(
     device_key: &[u8; 32],
 ) -> Result<Option<ActivationRow>, DbError> {
     let row = query(
-        "select digest, device_id, epoch, rights, outcome from activation where request = $1 and device_key = $2",
+        "select digest, device_id, epoch, rights, outcome, changes from activation \
+         where request = $1 and device_key = $2",
     )
     .bind(&request[..])
     .bind(&device_key[..])
@@ -45,6 +48,7 @@ pub async fn activation_get(
         epoch: row.number("epoch")?,
         rights: row.text("rights")?,
         outcome: row.text("outcome")?,
+        changes: row.text("changes")?,
     }))
 }
 
@@ -60,8 +64,8 @@ pub async fn activation_insert(
     now: Timestamp,
 ) -> Result<(), DbError> {
     query(
-        "insert into activation (request, device_key, digest, device_id, epoch, rights, outcome, created_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into activation (request, device_key, digest, device_id, epoch, rights, outcome, created_at, changes) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(&request[..])
     .bind(&device_key[..])
@@ -71,6 +75,7 @@ pub async fn activation_insert(
     .bind(&answer.rights)
     .bind(&answer.outcome)
     .bind(now.as_ms())
+    .bind(&answer.changes)
     .execute(tx.conn())
     .await
     .map_err(failed("insert an activation"))?;

@@ -2,7 +2,7 @@
 //! statements. The hash is computed in `app::audit`.
 
 use crate::error::failed;
-use crate::row::Columns as _;
+use crate::row::{Columns as _, int};
 use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::Timestamp;
@@ -120,6 +120,63 @@ pub async fn audit_list_by(
     rows.iter().map(read).collect()
 }
 
+/// At most `limit` rows with numbers below `below` that fit `filter`, the newest first.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub async fn audit_list_newest(
+    tx: &mut Tx,
+    filter: &AuditFilter<'_>,
+    below: Option<u64>,
+    limit: u32,
+) -> Result<Vec<AuditRow>, DbError> {
+    let rows = query(
+        "select seq, at, actor, action, subject, detail, source, proof, version, hash from audit where seq < $1 \
+         and ($2 is null or actor = $2) and ($3 is null or action = $3) and ($4 is null or subject = $4) \
+         and ($5 is null or at >= $5) and ($6 is null or at < $6) order by seq desc limit $7",
+    )
+    .bind(below.map_or(i64::MAX, int))
+    .bind(filter.actor)
+    .bind(filter.action)
+    .bind(filter.subject)
+    .bind(filter.from.map(Timestamp::as_ms))
+    .bind(filter.before.map(Timestamp::as_ms))
+    .bind(i64::from(limit))
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list the audit log"))?;
+    rows.iter().map(read).collect()
+}
+
+/// The number and the hash of the newest row as they were noted apart from the log; `None` before the first was.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn audit_head_get(tx: &mut Tx) -> Result<Option<(u64, [u8; 32])>, DbError> {
+    let row = query("select seq, hash from audit_head where one = 1")
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(failed("get the head of the audit log"))?;
+    row.map(|row| Ok((row.number("seq")?, row.bytes("hash")?))).transpose()
+}
+
+/// Notes the number and the hash of the newest row apart from the log.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn audit_head_update(tx: &mut Tx, seq: u64, hash: &[u8; 32]) -> Result<(), DbError> {
+    query(
+        "insert into audit_head (one, seq, hash) values (1, $1, $2) \
+         on conflict (one) do update set seq = excluded.seq, hash = excluded.hash",
+    )
+    .bind(int(seq))
+    .bind(&hash[..])
+    .execute(tx.conn())
+    .await
+    .map_err(failed("note the head of the audit log"))?;
+    Ok(())
+}
+
 fn read(row: &Row) -> Result<AuditRow, DbError> {
     Ok(AuditRow {
         seq: row.number("seq")?,
@@ -180,6 +237,16 @@ mod tests {
             ] {
                 let page = audit_list_by(&mut tx, &filter, after, 9).await.expect("readable");
                 assert_eq!(page.iter().map(|row| row.seq).collect::<Vec<u64>>(), found, "{filter:?} after {after}");
+            }
+            let filter = AuditFilter { actor: Some("a"), ..any };
+            for (below, found) in [(None, vec![4, 3]), (Some(3), vec![1])] {
+                let page = audit_list_newest(&mut tx, &filter, below, 2).await.expect("readable");
+                assert_eq!(page.iter().map(|row| row.seq).collect::<Vec<u64>>(), found, "below {below:?}");
+            }
+            assert_eq!(audit_head_get(&mut tx).await.expect("readable"), None);
+            for seq in [3, 4] {
+                audit_head_update(&mut tx, seq, &[7; 32]).await.expect("writable");
+                assert_eq!(audit_head_get(&mut tx).await.expect("readable"), Some((seq, [7; 32])));
             }
             assert!(audit_insert(&mut tx, &rows[0]).await.expect_err("it is there").is_constraint());
         }

@@ -1,5 +1,9 @@
 //! Device records. Refuses a state that no `control::State` makes: such a row is damaged, never guessed at.
 
+mod page;
+
+pub use page::{DeviceFilter, DeviceListRow, device_page_list};
+
 use crate::error::failed;
 use crate::row::Columns as _;
 use crate::sql::{Row, query};
@@ -65,6 +69,8 @@ pub struct DeviceStandingRow {
     pub epoch: u64,
     /// Where the device stands in its lifecycle.
     pub state: State,
+    /// Grows with every change of what its effective policy is made of.
+    pub policy_revision: u64,
 }
 
 /// Adds a device record.
@@ -149,8 +155,10 @@ pub async fn device_list_by_user(tx: &mut Tx, user: UserId) -> Result<Vec<Device
 pub async fn device_standing_get(tx: &mut Tx, id: DeviceId) -> Result<Option<DeviceStandingRow>, DbError> {
     let row = query(
         "select d.user_id, u.state as user_state, u.repository, d.epoch, d.state, d.state_was, d.state_rights, \
-         d.state_level, d.append_until, d.purge_after \
-         from device d join \"user\" u on u.id = d.user_id where d.id = $1",
+         d.state_level, d.append_until, d.purge_after, \
+         coalesce(p.revision, 0) + u.policy_revision + d.policy_revision as policy_revision \
+         from device d join \"user\" u on u.id = d.user_id left join profile p \
+         on p.id = coalesce(u.profile_id, (select id from profile where is_default = 1)) where d.id = $1",
     )
     .bind(&id.as_bytes()[..])
     .fetch_optional(tx.conn())
@@ -163,6 +171,7 @@ pub async fn device_standing_get(tx: &mut Tx, id: DeviceId) -> Result<Option<Dev
         repository: row.int("repository")?,
         epoch: row.number("epoch")?,
         state: state(&row)?,
+        policy_revision: row.number("policy_revision")?,
     }))
 }
 
@@ -259,6 +268,19 @@ pub async fn device_last_snapshot_update(tx: &mut Tx, id: DeviceId, snapshot: Sn
         .execute(tx.conn())
         .await
         .map_err(failed("update a device's newest snapshot"))?;
+    Ok(())
+}
+
+/// Counts a change of a device's own values, folders or unlinked list.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn device_policy_revision_update(tx: &mut Tx, id: DeviceId) -> Result<(), DbError> {
+    query("update device set policy_revision = policy_revision + 1 where id = $1")
+        .bind(&id.as_bytes()[..])
+        .execute(tx.conn())
+        .await
+        .map_err(failed("count a change of a device's policy"))?;
     Ok(())
 }
 

@@ -1,24 +1,26 @@
-//! Answers to the admin API's POSTs, by the caller's key. Refuses a second answer: the first one stays.
+//! Answers to requests of the admin API by the caller's key, so that the same request gets the same answer.
+//! Refuses bodies in the clear: `app::idempotency` seals them, since an answer may show a secret.
 
 use crate::error::failed;
 use crate::row::Columns as _;
 use crate::sql::query;
 use crate::{DbError, Tx};
-use base::{Count, Timestamp};
+use base::Timestamp;
 
-/// What is kept for one key.
+/// What is known of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyRow {
-    /// Of method, path and body: what the key stands for.
+    /// Digest of the request itself.
     pub digest: [u8; 32],
-    /// The HTTP status and the body; `None` while the first request is under way, or when it was cut short.
+    /// Status and sealed body of its answer; `None` while there is none.
     pub answer: Option<(u16, Vec<u8>)>,
-    /// When the key came first.
-    pub created_at: Timestamp,
+    /// Until when whoever carries it out may be at work.
+    pub busy_until: Timestamp,
+    /// Whether its change is committed.
+    pub done: bool,
 }
 
-/// Notes that a request with this key (`id`: the digest of who asks and the key) is under way; `false` when the key
-/// came before.
+/// Takes a key for a request; false when it is taken already.
 ///
 /// # Errors
 /// The database does not answer.
@@ -27,24 +29,28 @@ pub async fn idempotency_insert(
     id: &[u8; 32],
     digest: &[u8; 32],
     now: Timestamp,
+    busy_until: Timestamp,
 ) -> Result<bool, DbError> {
-    let done =
-        query("insert into idempotency (id, digest, created_at) values ($1, $2, $3) on conflict (id) do nothing")
-            .bind(&id[..])
-            .bind(&digest[..])
-            .bind(now.as_ms())
-            .execute(tx.conn())
-            .await
-            .map_err(failed("insert an idempotency key"))?;
-    Ok(done.rows_affected() == 1)
+    let inserted = query(
+        "insert into idempotency (id, digest, created_at, busy_until, done) values ($1, $2, $3, $4, 0) \
+         on conflict (id) do nothing",
+    )
+    .bind(&id[..])
+    .bind(&digest[..])
+    .bind(now.as_ms())
+    .bind(busy_until.as_ms())
+    .execute(tx.conn())
+    .await
+    .map_err(failed("take an idempotency key"))?;
+    Ok(inserted.rows_affected() == 1)
 }
 
-/// What is kept for this key.
+/// What is known of the request with this key.
 ///
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn idempotency_get(tx: &mut Tx, id: &[u8; 32]) -> Result<Option<IdempotencyRow>, DbError> {
-    let row = query("select digest, status, body, created_at from idempotency where id = $1")
+    let row = query("select digest, status, body, busy_until, done from idempotency where id = $1")
         .bind(&id[..])
         .fetch_optional(tx.conn())
         .await
@@ -54,48 +60,80 @@ pub async fn idempotency_get(tx: &mut Tx, id: &[u8; 32]) -> Result<Option<Idempo
         Some(status) => Some((status, row.octets("body")?)),
         None => None,
     };
-    Ok(Some(IdempotencyRow { digest: row.bytes("digest")?, answer, created_at: row.time("created_at")? }))
+    Ok(Some(IdempotencyRow {
+        digest: row.bytes("digest")?,
+        answer,
+        busy_until: row.time("busy_until")?,
+        done: row.int("done")? != 0,
+    }))
 }
 
-/// Keeps the answer to the request with this key. Gives whether it was the first.
+/// Takes a key over from whoever was at work and has not changed anything.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn idempotency_update(tx: &mut Tx, id: &[u8; 32], status: u16, body: &[u8]) -> Result<bool, DbError> {
-    let done = query("update idempotency set status = $2, body = $3 where id = $1 and status is null")
+pub async fn idempotency_busy_update(tx: &mut Tx, id: &[u8; 32], busy_until: Timestamp) -> Result<(), DbError> {
+    query("update idempotency set busy_until = $2 where id = $1")
+        .bind(&id[..])
+        .bind(busy_until.as_ms())
+        .execute(tx.conn())
+        .await
+        .map_err(failed("take an idempotency key over"))?;
+    Ok(())
+}
+
+/// Notes that the change of a request is committed: with this very transaction.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn idempotency_done_update(tx: &mut Tx, id: &[u8; 32]) -> Result<(), DbError> {
+    query("update idempotency set done = 1 where id = $1")
+        .bind(&id[..])
+        .execute(tx.conn())
+        .await
+        .map_err(failed("note that a request is done"))?;
+    Ok(())
+}
+
+/// Keeps the answer of a request.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn idempotency_answer_update(tx: &mut Tx, id: &[u8; 32], status: u16, sealed: &[u8]) -> Result<(), DbError> {
+    query("update idempotency set status = $2, body = $3 where id = $1")
         .bind(&id[..])
         .bind(i64::from(status))
-        .bind(body)
+        .bind(sealed)
         .execute(tx.conn())
         .await
         .map_err(failed("keep an answer"))?;
-    Ok(done.rows_affected() == 1)
+    Ok(())
 }
 
-/// Removes a key whose request came to nothing, so that it can be tried again. A key with an answer stays.
+/// Gives a key free again.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn idempotency_remove(tx: &mut Tx, id: &[u8; 32]) -> Result<(), DbError> {
-    query("delete from idempotency where id = $1 and status is null")
+    query("delete from idempotency where id = $1")
         .bind(&id[..])
         .execute(tx.conn())
         .await
-        .map_err(failed("remove an idempotency key"))?;
+        .map_err(failed("give an idempotency key free"))?;
     Ok(())
 }
 
-/// Removes the keys that came before `before`; the answer is how many they were.
+/// Removes what was asked before `before`; gives how many those were.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn idempotency_remove_old(tx: &mut Tx, before: Timestamp) -> Result<Count, DbError> {
-    let done = query("delete from idempotency where created_at < $1")
+pub async fn idempotency_remove_old(tx: &mut Tx, before: Timestamp) -> Result<u64, DbError> {
+    let removed = query("delete from idempotency where created_at < $1")
         .bind(before.as_ms())
         .execute(tx.conn())
         .await
         .map_err(failed("remove old idempotency keys"))?;
-    Ok(Count(done.rows_affected()))
+    Ok(removed.rows_affected())
 }
 
 #[cfg(test)]
@@ -103,38 +141,35 @@ mod tests {
     use super::*;
     use crate::testing;
 
-    #[tokio::test]
-    async fn a_key_gets_one_answer_and_keeps_it_until_it_is_old() {
-        for temp in testing::databases().await {
-            let mut tx = temp.db.write().await.expect("nobody else writes");
-            let (id, digest, now) = ([1; 32], [2; 32], Timestamp::from_ms(50));
-            for first in [true, false] {
-                assert_eq!(idempotency_insert(&mut tx, &id, &digest, now).await.expect("writable"), first);
-            }
-            let mut row = IdempotencyRow { digest, answer: None, created_at: now };
-            assert_eq!(idempotency_get(&mut tx, &id).await.expect("readable").as_ref(), Some(&row));
-            assert!(idempotency_update(&mut tx, &id, 201, b"{}").await.expect("writable"));
-            assert!(!idempotency_update(&mut tx, &id, 500, b"").await.expect("writable"), "the first answer stays");
-            idempotency_remove(&mut tx, &id).await.expect("a key with an answer stays");
-            row.answer = Some((201, b"{}".to_vec()));
-            assert_eq!(idempotency_get(&mut tx, &id).await.expect("readable"), Some(row));
-            for (before, removed) in [(50, 0), (51, 1)] {
-                let before = Timestamp::from_ms(before);
-                assert_eq!(idempotency_remove_old(&mut tx, before).await.expect("writable"), Count(removed));
-            }
-            assert_eq!(idempotency_get(&mut tx, &id).await.expect("readable"), None);
-        }
+    const ID: [u8; 32] = [1; 32];
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_ms(ms)
     }
 
     #[tokio::test]
-    async fn a_key_whose_request_came_to_nothing_can_be_used_again() {
+    async fn a_key_is_taken_once_done_answered_and_removed() {
         for temp in testing::databases().await {
-            let mut tx = temp.db.write().await.expect("nobody else writes");
-            for _ in 0..2 {
-                let new = idempotency_insert(&mut tx, &[1; 32], &[2; 32], Timestamp::from_ms(0)).await;
-                assert!(new.expect("writable"));
-                idempotency_remove(&mut tx, &[1; 32]).await.expect("writable");
-            }
+            once(temp).await;
         }
+    }
+
+    async fn once(temp: testing::TempDb) {
+        let mut tx = temp.db.write().await.expect("nobody else writes");
+        assert!(idempotency_insert(&mut tx, &ID, &[2; 32], at(5), at(9)).await.expect("new"));
+        assert!(!idempotency_insert(&mut tx, &ID, &[3; 32], at(6), at(9)).await.expect("taken"));
+        let mut row = IdempotencyRow { digest: [2; 32], answer: None, busy_until: at(9), done: false };
+        assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), Some(row.clone()));
+        idempotency_busy_update(&mut tx, &ID, at(20)).await.expect("there");
+        idempotency_done_update(&mut tx, &ID).await.expect("there");
+        idempotency_answer_update(&mut tx, &ID, 200, b"sealed").await.expect("there");
+        (row.answer, row.busy_until, row.done) = (Some((200, b"sealed".to_vec())), at(20), true);
+        assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), Some(row));
+        assert_eq!(idempotency_remove_old(&mut tx, at(5)).await.expect("none is older"), 0);
+        assert_eq!(idempotency_remove_old(&mut tx, at(6)).await.expect("one is"), 1);
+        assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), None);
+        assert!(idempotency_insert(&mut tx, &ID, &[3; 32], at(6), at(9)).await.expect("free again"));
+        idempotency_remove(&mut tx, &ID).await.expect("there");
+        assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), None);
     }
 }

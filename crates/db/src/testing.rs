@@ -34,9 +34,12 @@ impl TempDb {
         opened.expect("it was opened before")
     }
 
-    /// Whether it is a file.
-    pub fn is_sqlite(&self) -> bool {
-        matches!(self.place, Place::File(_))
+    /// Its address, as a configuration file has it; `None` for a file.
+    pub fn url(&self) -> Option<&str> {
+        match &self.place {
+            Place::File(_) => None,
+            Place::Server(database) => Some(database.url()),
+        }
     }
 }
 

@@ -1,5 +1,9 @@
 //! Users. Refuses passwords: the column holds an Argon2id hash in its text form.
 
+mod page;
+
+pub use page::{UserFilter, UserListRow, user_listed_get, user_page_list, user_state_update};
+
 use crate::error::failed;
 use crate::row::Columns as _;
 use crate::sql::{Row, query};

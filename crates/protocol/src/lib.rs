@@ -1,6 +1,8 @@
-//! The only place where a Rust type promises a wire form: messages between endpoint and server, version 1.
-//! Refuses rules and I/O. Every message is described in docs/protocol.md and frozen in testdata/protocol.
+//! The only place where a Rust type promises a wire form: messages between endpoint and server, version 1, and
+//! those of the admin API.
+//! Refuses rules and I/O. Every message is described in docs/protocol.md or docs/openapi.json and frozen.
 
+pub mod admin;
 pub mod agent;
 mod path_text;
 mod problem;

@@ -1,9 +1,10 @@
 //! Every "no" on the wire, in the form of RFC 9457 (`application/problem+json`).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why a request was not carried out, for machines (`code`) and for a person (`detail`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// A link to the code's description, relative to the documentation: `docs/control.md#code`.
     #[serde(rename = "type")]

@@ -7,7 +7,10 @@ use protocol::agent::activation::{
     OldKey, Platform, Proof, Replaceable, Restore,
 };
 use protocol::agent::fetch::{Parcel, ParcelChunk, ParcelReader, encode_end};
-use protocol::agent::policy::{FolderChange, PolicyChanges, ValueChange};
+use protocol::agent::policy::{
+    FolderChange, FolderRequest, PolicyChanges, PolicyFolder, PolicyReply, PolicyValue, QuotaDetail, ValueChange,
+    ValuesRequest,
+};
 use protocol::agent::run::{
     BeginReply, BeginRequest, CommitReply, EntryProblem, Limits, Purpose, SnapshotDetail, SnapshotListReply, Totals,
     UploadReply,
@@ -34,6 +37,7 @@ fn every_message_travels_as_it_is_frozen() {
     activation(&mut files);
     session(&mut files);
     run(&mut files);
+    policy(&mut files);
     files.json("snapshot-list-reply", &snapshot_list());
     files.json("snapshot-list-reply-empty", &SnapshotListReply { snapshots: Vec::new(), next: None });
     files.json("entry-problems", &entry_problems());
@@ -117,6 +121,42 @@ fn run(files: &mut Golden) {
     files.json("upload-reply", &UploadReply { chunks_new: 812 });
     let commit = CommitReply { snapshot: snapshot(), bytes_received: 70_123, chunks_new: 3, packs: 1 };
     files.json("commit-reply", &commit);
+}
+
+fn policy(files: &mut Golden) {
+    let value = |key: &str, value: &str, from: &str, may_change| PolicyValue {
+        key: key.to_owned(),
+        value: value.to_owned(),
+        from: from.to_owned(),
+        may_change,
+    };
+    let folder = PolicyFolder {
+        folder: Text(FolderId::from_bytes([0xf0; 16])),
+        path: "${home}/Documents".to_owned(),
+        os: "any".to_owned(),
+        from: "profile".to_owned(),
+        mandatory: false,
+        linked: false,
+        include: Vec::new(),
+        exclude: vec!["*.tmp".to_owned()],
+    };
+    let reply = |folders: Vec<PolicyFolder>, limit| PolicyReply {
+        revision: 7,
+        profile: "Default".to_owned(),
+        values: vec![value("interval", "1h", "device", true), value("quota", "10GB", "user", false)],
+        folders,
+        exclusions: vec!["/cache/".to_owned()],
+        quota: QuotaDetail { used: 1_073_741_824, limit, from: "user".to_owned() },
+    };
+    files.json("policy-reply", &reply(vec![folder.clone()], Some(10_000_000_000)));
+    files.json("policy-reply-empty", &reply(Vec::new(), None));
+    files.json("policy-folder", &folder);
+    let values = [("cpu_priority", Some("low")), ("interval", None)];
+    let values = values.map(|(key, value)| (key.to_owned(), value.map(str::to_owned))).into();
+    files.json("policy-values-request", &ValuesRequest { values });
+    let include = vec!["*.odt".to_owned()];
+    let request = FolderRequest { path: "${home}/Work".to_owned(), include, exclude: Vec::new() };
+    files.json("policy-folder-request", &request);
 }
 
 const NOW_MS: i64 = 1_780_000_000_000;

@@ -2,6 +2,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod fetch;
+pub(crate) mod policy;
 pub(crate) mod probe;
 pub(crate) mod run;
 pub(crate) mod session;

@@ -4,18 +4,25 @@
 mod config;
 mod device;
 mod init;
+mod organisation;
+mod policy;
+mod profile;
+mod quota;
 mod run;
 mod scrub;
 mod secret;
 mod snapshot;
 mod user;
+mod values;
 mod words;
 
+use crate::client::{Client, Own, Pin, Remote};
 use crate::out::{Failure, Out};
-use app::{AdminActor, App, AppError};
+use crate::reply::chain;
+use app::{App, AppError};
 use base::{Clock, Entropy};
 use clap::{Parser, Subcommand};
-use std::error::Error;
+use data_encoding::HEXLOWER;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,6 +41,18 @@ pub struct Arguments {
     /// The data directory; HOLDFAST_DATA when it is not given.
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Ask the server at this address instead; HOLDFAST_SERVER when neither this nor --data is given.
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "data")]
+    pub server: Option<String>,
+    /// The file with the credential for --server; HOLDFAST_CREDENTIAL_FILE when it is not given.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub credential_file: Option<PathBuf>,
+    /// The authority that must have issued the certificate of --server: its ca.pem.
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "fingerprint")]
+    pub ca: Option<PathBuf>,
+    /// The SHA-256 of that authority's certificate, as `fingerprint` shows it there.
+    #[arg(long, global = true, value_name = "SHA256")]
+    pub fingerprint: Option<String>,
     /// Answer in JSON, one line, for machines.
     #[arg(long, global = true)]
     pub json: bool,
@@ -55,6 +74,18 @@ pub enum Command {
     /// List devices, cut them off, bring them back.
     #[command(subcommand)]
     Device(device::Device),
+    /// Make profiles, set their policies and folders, give them to users.
+    #[command(subcommand)]
+    Profile(profile::Profile),
+    /// Show what holds for a user or a device, and where it comes from.
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    /// Set policies that hold for everyone.
+    #[command(subcommand)]
+    Organisation(organisation::Organisation),
+    /// Show what users' backups take, and may take.
+    #[command(subcommand)]
+    Quota(quota::Quota),
     /// List snapshots.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
@@ -70,6 +101,10 @@ pub enum Command {
 pub struct Surroundings {
     /// HOLDFAST_DATA.
     pub data: Option<PathBuf>,
+    /// HOLDFAST_SERVER.
+    pub server: Option<String>,
+    /// HOLDFAST_CREDENTIAL_FILE.
+    pub credential_file: Option<PathBuf>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -81,12 +116,27 @@ pub struct Surroundings {
 /// Does what the arguments say and prints the answer. Never fails: the exit code tells.
 pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
     let out = surroundings.out;
-    let desk = Desk { data: arguments.data.or(surroundings.data.clone()), surroundings };
+    let Arguments { data, server, credential_file, ca, fingerprint, .. } = arguments;
+    // What is said on the command line counts before what is around it, and the data directory before a server.
+    let (data, server) = match (data, server) {
+        (None, None) => {
+            let data = surroundings.data.clone();
+            let server = surroundings.server.clone().filter(|_| data.is_none());
+            (data, server)
+        }
+        said => said,
+    };
+    let credential_file = credential_file.or(surroundings.credential_file.clone());
+    let desk = Desk { data, server, credential_file, ca, fingerprint, surroundings };
     let answer = match arguments.command {
         Command::Init(init) => init.answer(&desk).await,
         Command::Run(run) => run.answer(&desk).await,
         Command::User(user) => user.answer(&desk).await,
         Command::Device(device) => device.answer(&desk).await,
+        Command::Profile(profile) => profile.answer(&desk).await,
+        Command::Policy(policy) => policy.answer(&desk).await,
+        Command::Organisation(organisation) => organisation.answer(&desk).await,
+        Command::Quota(quota) => quota.answer(&desk).await,
         Command::Snapshot(snapshot) => snapshot.answer(&desk).await,
         Command::Scrub(scrub) => scrub.answer(&desk).await,
         Command::Config => config::answer(&desk),
@@ -98,7 +148,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
             ExitCode::from(if answer.good { EXIT_GOOD } else { EXIT_FAILED })
         }
         Err(failure) => {
-            let usage = failure.code == NO_DATA;
+            let usage = USAGE.contains(&failure.code.as_str());
             out.failure(&failure);
             ExitCode::from(if usage { EXIT_USAGE } else { EXIT_FAILED })
         }
@@ -108,12 +158,20 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
 /// What a command works with.
 struct Desk {
     data: Option<PathBuf>,
+    server: Option<String>,
+    credential_file: Option<PathBuf>,
+    ca: Option<PathBuf>,
+    fingerprint: Option<String>,
     surroundings: Surroundings,
 }
 
-/// Whoever may run these commands may read the data directory, and is an admin for it.
-const ACTOR: AdminActor = AdminActor::Command;
 const NO_DATA: &str = "data_not_given";
+const NO_CREDENTIAL: &str = "credential_file_missing";
+const NO_PIN: &str = "certificate_unpinned";
+/// Something has to be said on the command line and was not.
+const USAGE: [&str; 3] = [NO_DATA, NO_CREDENTIAL, NO_PIN];
+/// The longest file with a credential or a certificate that is read.
+const FILE_BYTES_MAX: u64 = 64 << 10;
 
 impl Desk {
     fn data(&self) -> Result<&Path, Failure> {
@@ -121,6 +179,29 @@ impl Desk {
             code: NO_DATA.to_owned(),
             sentence: "Give the data directory: --data DIR, or HOLDFAST_DATA.".to_owned(),
         })
+    }
+
+    /// The admin API: of the server that was named, or in this process over the data directory.
+    async fn client(&self) -> Result<Client, Failure> {
+        let Some(server) = &self.server else { return Ok(Client::Own(Box::new(Own::new(self.app().await?)))) };
+        let said = |code: &str, sentence: &str| Failure { code: code.to_owned(), sentence: sentence.to_owned() };
+        let no_file =
+            || said(NO_CREDENTIAL, "Give the credential: --credential-file FILE, or HOLDFAST_CREDENTIAL_FILE.");
+        let credential = read(self.credential_file.as_deref().ok_or_else(no_file)?)?;
+        let credential = credential.lines().next().unwrap_or_default().trim().to_owned();
+        let pin = match (&self.ca, &self.fingerprint) {
+            (Some(ca), _) => Pin::Ca(read(ca)?),
+            (None, Some(text)) => {
+                let digits: String = text.chars().filter(|letter| *letter != ':').collect::<String>().to_lowercase();
+                let sha256 = HEXLOWER.decode(digits.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+                let wrong = || said("fingerprint_invalid", "A fingerprint has 64 hexadecimal digits.");
+                Pin::Fingerprint(sha256.ok_or_else(wrong)?)
+            }
+            (None, None) => return Err(said(NO_PIN, "Say whom to trust: --ca FILE or --fingerprint SHA256.")),
+        };
+        let Surroundings { clock, entropy, .. } = &self.surroundings;
+        let remote = Remote::new(server, &pin, credential, Arc::clone(clock), Arc::clone(entropy))?;
+        Ok(Client::Remote(Box::new(remote)))
     }
 
     async fn app(&self) -> Result<App, Failure> {
@@ -133,21 +214,20 @@ impl Desk {
     }
 }
 
+/// A small file whole.
+fn read(path: &Path) -> Result<String, Failure> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let file = std::fs::File::open(path);
+    let took = file.and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text));
+    let sentence = |cause| format!("The file {} cannot be read: {cause}.", path.display());
+    took.map_err(|cause| Failure { code: "file_unreadable".to_owned(), sentence: sentence(cause) })?;
+    Ok(text)
+}
+
 impl From<AppError> for Failure {
     /// The sentence, and what is behind it: an operator needs the causes. Never fails.
     fn from(error: AppError) -> Self {
         Failure { code: error.code().to_owned(), sentence: chain(&error) }
     }
-}
-
-/// An error and its causes, with a colon between. Never fails.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -9,9 +9,9 @@ use base::{Kind, Span};
 use control::Refusal;
 use protocol::Problem;
 use serde::Serialize;
-use std::error::Error as _;
+use std::error::Error;
 
-/// What a handler returns.
+/// What a handler gives.
 pub(crate) type Reply<T> = Result<Yes<T>, No>;
 
 /// The answer to a request that was carried out: 200 and JSON.
@@ -48,6 +48,9 @@ impl IntoResponse for No {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(SaidCode(said.code));
+        if let AppError::Db { .. } | AppError::Store { .. } | AppError::Format { .. } | AppError::File { .. } = &error {
+            response.extensions_mut().insert(Behind { code: error.code(), sentence: chain(&error) });
+        }
         response
     }
 }
@@ -69,6 +72,14 @@ impl From<Refusal> for No {
 /// The code of a problem, on its way to the metrics.
 #[derive(Clone, Copy)]
 pub(crate) struct SaidCode(pub(crate) &'static str);
+
+/// What is behind an answer that a part of the server has broken: for a command in the same process, which is an
+/// operator's. It does not travel.
+#[derive(Clone)]
+pub(crate) struct Behind {
+    pub(crate) code: &'static str,
+    pub(crate) sentence: String,
+}
 
 /// What a device is told.
 struct Said {
@@ -117,7 +128,9 @@ fn broken(error: &AppError) -> Said {
 /// The status by kind, and four that HTTP has its own word for.
 fn status(said: &Said) -> StatusCode {
     match said.code {
-        "session_invalid" | "session_expired" => return StatusCode::UNAUTHORIZED,
+        "session_invalid" | "session_expired" | "credential_invalid" | "credential_expired" | "credential_revoked" => {
+            return StatusCode::UNAUTHORIZED;
+        }
         "too_many_requests" => return StatusCode::TOO_MANY_REQUESTS,
         "request_too_large" => return StatusCode::PAYLOAD_TOO_LARGE,
         "method_unknown" => return StatusCode::METHOD_NOT_ALLOWED,
@@ -158,16 +171,21 @@ pub(crate) fn log(error: &AppError) {
         AppError::Refused(refusal) => tracing::debug!(code = refusal.code(), "refused a request: {}", refusal.code()),
         AppError::Said { code, sentence, .. } => tracing::info!(code, "refused a request: {sentence}"),
         AppError::Db { .. } | AppError::Store { .. } | AppError::Format { .. } | AppError::File { .. } => {
-            let mut chain = error.to_string();
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                chain.push_str(": ");
-                chain.push_str(&error.to_string());
-                cause = error.source();
-            }
-            tracing::error!(code = error.code(), "a request failed {chain}");
+            tracing::error!(code = error.code(), "a request failed {}", chain(error));
         }
     }
+}
+
+/// An error and its causes, with a colon between. Never fails.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 #[cfg(test)]
@@ -185,6 +203,7 @@ mod tests {
         for refusal in Refusal::samples() {
             let expected = match (refusal.code(), refusal.kind()) {
                 ("session_invalid" | "session_expired", _) => 401,
+                ("credential_invalid" | "credential_expired" | "credential_revoked", _) => 401,
                 ("too_many_requests", _) => 429,
                 ("request_too_large", _) => 413,
                 (_, Kind::Invalid) => 400,

@@ -1,24 +1,26 @@
 //! Every route, one line each, with who may ask, how long the body may be and how long the answer may take.
 //! Refuses a request before its body is read: wrong credential, wrong state, too large. Described in docs/protocol.md.
 
-use crate::api::{activation, fetch, probe, run, session, snapshot};
+use crate::admin::extract::malformed;
+use crate::admin::{self, once};
+use crate::api::{activation, fetch, policy, probe, run, session, snapshot};
 use crate::extract::{bearer, content_length};
 use crate::metrics::Metrics;
 use crate::reply::{No, SaidCode};
 use crate::run::Line;
 use app::lanes::{Lane, Lanes};
-use app::{App, AppError, DeviceActor};
+use app::{AdminActor, App, AppError, DeviceActor, credentials};
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::handler::Handler;
-use axum::http::Method;
+use axum::http::{HeaderValue, Method};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{self, MethodRouter};
 use base::{Bytes, Span};
-use control::Refusal;
 use control::access::Verb;
+use control::{Permit, Refusal};
 use format::limits::{MANIFEST_BYTES_MAX, PACK_BYTES_MAX};
 use http_body_util::BodyExt as _;
 use protocol::agent::run::REFS_MAX;
@@ -34,6 +36,8 @@ pub enum Audience {
     Operator,
     /// A device with an open session that may do at least this now; the use case asks for more where it needs more.
     Device(Verb),
+    /// Somebody who administers and has this permit: a credential of the admin API, or the server's command line.
+    Admin(Permit),
 }
 
 /// One route.
@@ -49,6 +53,21 @@ pub struct Route {
     pub body_max: Bytes,
     /// The longest time from the request's header to the answer's.
     pub span: Span,
+    /// Whether a request with an idempotency key is carried out once and its answer given again.
+    pub repeats: bool,
+    /// Whether it takes a query; of the admin API alone, which refuses one elsewhere.
+    pub queried: bool,
+}
+
+/// Which routes a listener answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// All of them.
+    Both,
+    /// Those of devices and operators.
+    Devices,
+    /// Those of the admin API, and whether the server is well.
+    Admins,
 }
 
 impl Route {
@@ -60,6 +79,8 @@ impl Route {
             Audience::Anyone | Audience::Operator => None,
             Audience::Device(verb) if is_data(verb) => Some(&lanes.data),
             Audience::Device(_) => Some(&lanes.control),
+            // Admins are few, and must get through in a storm.
+            Audience::Admin(_) => None,
         }
     }
 
@@ -68,11 +89,15 @@ impl Route {
         match self.method {
             Method::GET => "GET",
             Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
+            Method::DELETE => "DELETE",
             _ => "POST",
         }
     }
 }
 
+/// Whether the server is well: every listener answers that.
+const HEALTH: &str = "/healthz";
 /// An answer that leaves at once.
 const SHORT_BYTES_MAX: Bytes = Bytes::kib(64);
 /// A request without a body.
@@ -93,9 +118,9 @@ pub const COMMIT_SPAN: Span = Span::minutes(30);
 #[rustfmt::skip]
 fn table() -> Vec<(Route, MethodRouter<Shared>)> {
     use Audience::{Anyone, Device, Operator};
-    use Verb::{Append, BeginBackup, ReadAppended, ReadStatus};
+    use Verb::{Append, BeginBackup, ChangePolicy, ReadAppended, ReadPolicy, ReadStatus};
     vec![
-        get("/healthz",                          Anyone, probe::health),
+        get(HEALTH,                              Anyone, probe::health),
         get("/metrics",                          Operator, probe::metrics),
         get("/v1/hello",                         Anyone, session::hello),
         post("/v1/activations",                  Anyone, JSON_BYTES_MAX, SIGN_IN_SPAN, activation::activate),
@@ -113,6 +138,12 @@ fn table() -> Vec<(Route, MethodRouter<Shared>)> {
         get("/v1/snapshots",                     Device(ReadAppended), snapshot::list),
         get("/v1/snapshots/{snapshot}",          Device(ReadAppended), snapshot::show),
         get("/v1/snapshots/{snapshot}/problems", Device(ReadAppended), snapshot::problems),
+        get("/v1/policy",                        Device(ReadPolicy), policy::show),
+        patch("/v1/policy/values",               Device(ChangePolicy), JSON_BYTES_MAX, QUICK_SPAN, policy::values),
+        post("/v1/policy/folders",               Device(ChangePolicy), JSON_BYTES_MAX, QUICK_SPAN, policy::folder_add),
+        delete("/v1/policy/folders/{folder}",    Device(ChangePolicy), policy::folder_remove),
+        post("/v1/policy/folders/{folder}/unlink", Device(ChangePolicy), NO_BODY, QUICK_SPAN, policy::folder_unlink),
+        post("/v1/policy/folders/{folder}/link", Device(ChangePolicy), NO_BODY, QUICK_SPAN, policy::folder_link),
     ]
 }
 
@@ -122,16 +153,27 @@ fn is_data(verb: Verb) -> bool {
     matches!(verb, BeginBackup | Append | ReadOwnTrees | ListSnapshots | BeginRestore | Fetch | ReadAppended)
 }
 
-/// Every route, for tests that must not forget one and for docs/protocol.md. Never fails.
+/// Every route for devices and operators, for tests that must not forget one and for docs/protocol.md. Never fails.
 pub fn list() -> Vec<Route> {
     table().into_iter().map(|(route, _)| route).collect()
 }
 
+/// Every route of the admin API, for the same tests and for docs/openapi.json. Never fails.
+pub fn admin_list() -> Vec<Route> {
+    admin::table().into_iter().map(|entry| entry.route).collect()
+}
+
 /// The routes, ready for a listener. Never fails.
-pub(crate) fn router(app: Arc<App>, metrics: Arc<Metrics>) -> Router {
+pub(crate) fn router(app: Arc<App>, metrics: Arc<Metrics>, tables: Tables) -> Router {
     let shared = Shared { app, metrics };
     let mut router = Router::new();
-    for (route, handler) in table() {
+    let admins = admin::table().into_iter().map(|entry| (entry.route, entry.handler));
+    let chosen = table().into_iter().chain(admins).filter(|(route, _)| match tables {
+        Tables::Both => true,
+        Tables::Devices => !route.path.starts_with(admin::PREFIX),
+        Tables::Admins => route.path.starts_with(admin::PREFIX) || route.path == HEALTH,
+    });
+    for (route, handler) in chosen {
         let path = route.path;
         let guarded = handler.layer(from_fn_with_state((shared.clone(), Arc::new(route)), guard));
         router = router.route(path, guarded);
@@ -155,13 +197,18 @@ pub(crate) struct Shared {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
+/// Marks a request of the server's own command line, which asks in the same process. Nothing that comes over a
+/// network can bear it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnCommand;
+
 /// A route that is read: no body, and a quick answer.
 fn get<H, T>(path: &'static str, audience: Audience, handler: H) -> (Route, MethodRouter<Shared>)
 where
     H: Handler<T, Shared>,
     T: 'static,
 {
-    (Route { method: Method::GET, path, audience, body_max: NO_BODY, span: QUICK_SPAN }, routing::get(handler))
+    (route(Method::GET, path, audience, NO_BODY, QUICK_SPAN), routing::get(handler))
 }
 
 fn post<H, T>(
@@ -175,7 +222,7 @@ where
     H: Handler<T, Shared>,
     T: 'static,
 {
-    (Route { method: Method::POST, path, audience, body_max, span }, routing::post(handler))
+    (route(Method::POST, path, audience, body_max, span), routing::post(handler))
 }
 
 fn put<H, T>(
@@ -189,7 +236,34 @@ where
     H: Handler<T, Shared>,
     T: 'static,
 {
-    (Route { method: Method::PUT, path, audience, body_max, span }, routing::put(handler))
+    (route(Method::PUT, path, audience, body_max, span), routing::put(handler))
+}
+
+fn route(method: Method, path: &'static str, audience: Audience, body_max: Bytes, span: Span) -> Route {
+    Route { method, path, audience, body_max, span, repeats: false, queried: false }
+}
+
+fn patch<H, T>(
+    path: &'static str,
+    audience: Audience,
+    body_max: Bytes,
+    span: Span,
+    handler: H,
+) -> (Route, MethodRouter<Shared>)
+where
+    H: Handler<T, Shared>,
+    T: 'static,
+{
+    (route(Method::PATCH, path, audience, body_max, span), routing::patch(handler))
+}
+
+/// A route that takes something away: no body, and a quick answer.
+fn delete<H, T>(path: &'static str, audience: Audience, handler: H) -> (Route, MethodRouter<Shared>)
+where
+    H: Handler<T, Shared>,
+    T: 'static,
+{
+    (route(Method::DELETE, path, audience, NO_BODY, QUICK_SPAN), routing::delete(handler))
 }
 
 /// Stands before every handler: audience, size, lane, time, count.
@@ -205,8 +279,8 @@ async fn guard(State((shared, route)): State<(Shared, Arc<Route>)>, mut request:
     response
 }
 
-async fn answer(shared: &Shared, route: &Route, mut request: Request, next: Next) -> Result<Response, No> {
-    admit(shared, route, &mut request).await?;
+async fn answer(shared: &Shared, route: &Arc<Route>, mut request: Request, next: Next) -> Result<Response, No> {
+    let key = admit(shared, route, &mut request).await?;
     let asker = request.extensions().get::<DeviceActor>().cloned();
     let line = request.extensions().get::<Arc<Line>>().cloned();
     let work = async {
@@ -214,6 +288,9 @@ async fn answer(shared: &Shared, route: &Route, mut request: Request, next: Next
             Some(lane) => Some(lane.turn().await?),
             None => None,
         };
+        if let Some(key) = key {
+            return Ok(once::carried_out(shared.clone(), Arc::clone(route), key, request, next).await);
+        }
         let answered = tokio::time::timeout(route.span.as_duration(), next.run(request)).await;
         answered.map_err(|_| No::from(Refusal::ServerBusy { left: QUICK_SPAN }))
     };
@@ -223,7 +300,7 @@ async fn answer(shared: &Shared, route: &Route, mut request: Request, next: Next
             let response = app::guard::hold(&shared.app, &actor, verb, work).await??;
             Ok(looked_after(response, line, actor, verb))
         }
-        (Audience::Anyone | Audience::Operator | Audience::Device(_), _) => work.await,
+        (Audience::Anyone | Audience::Operator | Audience::Admin(_) | Audience::Device(_), _) => work.await,
     }
 }
 
@@ -240,7 +317,8 @@ fn looked_after(response: Response, line: Option<Arc<Line>>, actor: DeviceActor,
     })
 }
 
-async fn admit(shared: &Shared, route: &Route, request: &mut Request) -> Result<(), No> {
+/// Lets a request in or refuses it; the answer is its idempotency key, where it has one that counts.
+async fn admit(shared: &Shared, route: &Route, request: &mut Request) -> Result<Option<HeaderValue>, No> {
     match route.audience {
         Audience::Anyone => {}
         Audience::Operator => {
@@ -251,15 +329,32 @@ async fn admit(shared: &Shared, route: &Route, request: &mut Request) -> Result<
         }
         Audience::Device(verb) => {
             let actor = match bearer(request.headers()) {
+                Some(token) if token.starts_with(credentials::TEXT_PREFIX) => {
+                    return Err(Refusal::WrongAudience.into());
+                }
                 Some(token) => app::session::authenticate(&shared.app, token, verb).await?,
                 None => return Err(Refusal::SessionInvalid.into()),
             };
             request.extensions_mut().insert(actor);
         }
+        Audience::Admin(permit) => {
+            let actor = if request.extensions().get::<OwnCommand>().is_some() {
+                AdminActor::Command
+            } else {
+                let source = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_canonical());
+                credentials::authenticate(&shared.app, bearer(request.headers()), source).await?
+            };
+            actor.need(permit)?;
+            request.extensions_mut().insert(actor);
+            if !route.queried && request.uri().query().is_some_and(|query| !query.is_empty()) {
+                return Err(malformed("This route takes no query."));
+            }
+        }
     }
     match content_length(request.headers()) {
         Some(length) if length > route.body_max.0 => Err(Refusal::RequestTooLarge.into()),
-        Some(_) | None => Ok(()),
+        Some(_) | None if route.repeats => once::key(request.headers()),
+        Some(_) | None => Ok(None),
     }
 }
 
@@ -270,11 +365,12 @@ mod tests {
     #[test]
     fn every_route_is_described_in_the_document_with_its_audience_and_its_limits() {
         let document = include_str!("../../../docs/protocol.md");
-        for Route { method, path, audience, body_max, span } in list() {
+        for Route { method, path, audience, body_max, span, .. } in list() {
             let audience = match audience {
                 Audience::Anyone => "anyone".to_owned(),
                 Audience::Operator => "operator".to_owned(),
                 Audience::Device(verb) => format!("device, {verb}"),
+                Audience::Admin(permit) => format!("admin, {permit}"),
             };
             let row = format!("| `{method} {path}` | {audience} | {} | {span} |", body_max.0);
             assert!(document.contains(&row), "docs/protocol.md lacks: {row}");

@@ -8,7 +8,7 @@ pub(crate) use line::Line;
 pub use line::STALL_SPAN;
 
 use crate::metrics::Metrics;
-use crate::routes::{self, Peer};
+use crate::routes::{self, Peer, Tables};
 use crate::tls::{self, TlsError};
 use app::App;
 use app::init::TlsFiles;
@@ -41,6 +41,8 @@ const ACCEPT_RETRY: Span = Span::ms(100);
 pub struct Serving {
     /// Where it listens: the port that was chosen, when none was given.
     pub address: SocketAddr,
+    /// Where the admin API has a listener of its own; `None` when it is answered at `address`.
+    pub admin_address: Option<SocketAddr>,
     task: JoinHandle<()>,
 }
 
@@ -65,8 +67,8 @@ pub enum ServeError {
     },
 }
 
-/// Listens on `address` and answers until `shutdown` resolves; then finishes what is under way, for as long as
-/// `shutdown_seconds` allows.
+/// Listens on `address`, and on `admin.listen` where that is configured, and answers until `shutdown` resolves; then
+/// finishes what is under way, for as long as `shutdown_seconds` allows.
 ///
 /// # Errors
 /// A certificate that cannot be used, an address that cannot be listened on.
@@ -77,20 +79,48 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Serving, ServeError> {
     let tls = tls::server_config(files).map_err(|cause| ServeError::Tls { cause })?;
+    let (listener, address) = bind(address).await?;
+    let admin = match app.config.admin_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let admin_address = admin.as_ref().map(|(_, address)| *address);
+    let metrics = Arc::new(Metrics::new());
+    let connections = usize::try_from(files::allow(app.config.connections_max));
+    let connections = connections.expect("the configuration allows at most 100,000");
+    let rim = |tables| Rim {
+        router: routes::router(Arc::clone(&app), Arc::clone(&metrics), tables),
+        // Each listener has its own, so that a storm of devices does not keep admins out.
+        connections: Arc::new(Semaphore::new(connections)),
+        acceptor: TlsAcceptor::from(Arc::clone(&tls)),
+        metrics: Arc::clone(&metrics),
+        app: Arc::clone(&app),
+    };
+    let devices = rim(if admin.is_some() { Tables::Devices } else { Tables::Both });
+    let admins = admin.map(|(listener, _)| (rim(Tables::Admins), listener));
+    let (said, heard) = watch::channel(false);
+    let stop = |mut heard: watch::Receiver<bool>| async move { drop(heard.wait_for(|stop| *stop).await) };
+    let (stop_devices, stop_admins) = (stop(heard.clone()), stop(heard));
+    let task = tokio::spawn(async move {
+        let tell = async {
+            shutdown.await;
+            let _ = said.send(true);
+        };
+        let admins = async {
+            if let Some((rim, listener)) = admins {
+                accept(rim, listener, stop_admins).await;
+            }
+        };
+        tokio::join!(tell, accept(devices, listener, stop_devices), admins);
+    });
+    Ok(Serving { address, admin_address, task })
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
     let failed = |cause| ServeError::Listen { address, cause };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let metrics = Arc::new(Metrics::new());
-    let connections = usize::try_from(files::allow(app.config.connections_max));
-    let rim = Rim {
-        router: routes::router(Arc::clone(&app), Arc::clone(&metrics)),
-        connections: Arc::new(Semaphore::new(connections.expect("the configuration allows at most 100,000"))),
-        acceptor: TlsAcceptor::from(tls),
-        metrics,
-        app,
-    };
-    let task = tokio::spawn(accept(rim, listener, shutdown));
-    Ok(Serving { address, task })
+    Ok((listener, address))
 }
 
 impl Serving {

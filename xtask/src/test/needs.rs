@@ -41,6 +41,8 @@ struct Need {
 enum From {
     /// The packages of the system that hold the compilers.
     System,
+    /// The packages of the system that hold PostgreSQL's server.
+    Server,
     /// This command.
     Cargo(&'static str),
 }
@@ -51,6 +53,18 @@ const NEEDS: &[Need] = &[
         probe: &["cc", "--version"],
         what_for: "the C compiler, for SQLite, zstd and ring",
         from: From::System,
+    },
+    Need {
+        name: "postgresql",
+        // Where distributions put it, besides PATH; the tests look in the same places (db::testing).
+        probe: &[
+            "sh",
+            "-c",
+            "command -v initdb || ls /usr/lib/postgresql/*/bin/initdb || ls /usr/local/bin/initdb \
+             || ls /usr/pgsql-*/bin/initdb || ls /opt/homebrew/bin/initdb",
+        ],
+        what_for: "PostgreSQL 15 or newer, on which every test of the database runs too",
+        from: From::Server,
     },
     Need { name: "c++", probe: &["c++", "--version"], what_for: "the C++ compiler, for libFuzzer", from: From::System },
     Need {
@@ -73,30 +87,61 @@ const NEEDS: &[Need] = &[
     },
 ];
 
-/// A package manager, and how it installs both compilers.
+/// A package manager, and how it installs both compilers and PostgreSQL's server, without starting one.
 struct Manager {
     program: &'static str,
     commands: &'static [&'static str],
+    server: &'static [&'static str],
     as_root: bool,
 }
 
 const MANAGERS: &[Manager] = &[
-    Manager { program: "apt-get", commands: &["apt-get update", "apt-get install -y gcc g++"], as_root: true },
-    Manager { program: "dnf", commands: &["dnf install -y gcc gcc-c++"], as_root: true },
-    Manager { program: "apk", commands: &["apk add build-base"], as_root: true },
-    Manager { program: "pacman", commands: &["pacman -Sy --noconfirm --needed gcc"], as_root: true },
-    Manager { program: "brew", commands: &["brew install gcc"], as_root: false },
+    Manager {
+        program: "apt-get",
+        commands: &["apt-get update", "apt-get install -y gcc g++"],
+        server: &["apt-get update", "apt-get install -y --no-install-recommends postgresql"],
+        as_root: true,
+    },
+    Manager {
+        program: "dnf",
+        commands: &["dnf install -y gcc gcc-c++"],
+        server: &["dnf install -y postgresql-server"],
+        as_root: true,
+    },
+    Manager { program: "apk", commands: &["apk add build-base"], server: &["apk add postgresql"], as_root: true },
+    Manager {
+        program: "pacman",
+        commands: &["pacman -Sy --noconfirm --needed gcc"],
+        server: &["pacman -Sy --noconfirm --needed postgresql"],
+        as_root: true,
+    },
+    Manager { program: "brew", commands: &["brew install gcc"], server: &["brew install postgresql"], as_root: false },
 ];
 
 /// The commands that install what is missing, in order.
 fn commands(missing: &[&Need], manager: Option<&Manager>, is_root: bool) -> anyhow::Result<Vec<String>> {
     let mut commands = Vec::new();
-    if missing.iter().any(|need| matches!(need.from, From::System)) {
+    let wants = |from: fn(&From) -> bool| missing.iter().any(|need| from(&need.from));
+    let (compilers, server) = (wants(|from| matches!(from, From::System)), wants(|from| matches!(from, From::Server)));
+    if compilers || server {
         let manager = manager.context(
-            "a C and C++ compiler is missing, and none of apt-get, dnf, apk, pacman and brew is here to install it",
+            "a C and C++ compiler or PostgreSQL is missing, and none of apt-get, dnf, apk, pacman and brew is here to \
+             install it",
         )?;
         let sudo = if manager.as_root && !is_root { "sudo " } else { "" };
-        commands.extend(manager.commands.iter().map(|command| format!("{sudo}{command}")));
+        let mut add = |some: &[&str]| {
+            for command in some.iter().map(|command| format!("{sudo}{command}")) {
+                if !commands.contains(&command) {
+                    commands.push(command);
+                }
+            }
+        };
+        if compilers {
+            add(manager.commands);
+        }
+        if server {
+            add(manager.server);
+        }
     }
     for need in missing {
         if let From::Cargo(command) = need.from {
@@ -144,6 +189,10 @@ mod tests {
         check(&["cc", "c++"], "apt-get", true, &apt);
         check(&["c++"], "apt-get", false, &["sudo apt-get update", "sudo apt-get install -y gcc g++"]);
         check(&["cc"], "brew", false, &["brew install gcc"]);
+        let server = "apt-get install -y --no-install-recommends postgresql";
+        check(&["postgresql"], "apt-get", true, &["apt-get update", server]);
+        check(&["cc", "postgresql"], "apt-get", true, &[apt[0], apt[1], server]);
+        check(&["postgresql"], "brew", false, &["brew install postgresql"]);
         check(&["cargo-deny"], "no manager", false, &["cargo install --locked cargo-deny"]);
         check(
             &["cc", "rustfmt", "cargo-deny"],
@@ -157,7 +206,7 @@ mod tests {
     fn without_a_known_manager_a_missing_compiler_is_named() {
         let missing: Vec<_> = NEEDS.iter().filter(|need| need.name == "cc").collect();
         let error = commands(&missing, None, true).expect_err("nobody can install it");
-        assert!(error.to_string().starts_with("a C and C++ compiler is missing"));
+        assert!(error.to_string().starts_with("a C and C++ compiler or PostgreSQL is missing"));
     }
 
     #[test]

@@ -83,7 +83,7 @@ fn another_certificate_than_the_pinned_one_gets_no_password_and_no_backup() {
     device.activate_with(&["--ca".as_ref(), not_one.as_ref()]).error(2, "ca_invalid");
     device.activate_with(&["--fingerprint".as_ref(), "abc".as_ref()]).error(2, "fingerprint_invalid");
     let listed = world.admin(["device", "list"]).done();
-    assert_eq!(listed["devices"].as_array().map(Vec::len), Some(0), "{listed}");
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(0), "{listed}");
 
     let right = world.admin(["fingerprint"]).done();
     let right = right["ca_sha256"].as_str().expect("the server says its fingerprint").to_owned();

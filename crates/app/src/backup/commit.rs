@@ -6,7 +6,7 @@ use super::closure::{AGAIN_SPAN, Broken, Closure, Flaw, Index, WALKS_MAX};
 use super::refused;
 use super::upload::put_error;
 use crate::snapshots::{self, SnapshotView, root_shown, store_name};
-use crate::{App, AppError, DeviceActor, runs};
+use crate::{App, AppError, DeviceActor, quota, runs};
 use base::{Bytes as Size, Count, RunId, SnapshotId, Timestamp};
 use bytes::Bytes;
 use control::Refusal;
@@ -32,8 +32,8 @@ pub struct Committed {
 /// Makes a snapshot of a run and ends the run. The same manifest gets the same answer again.
 ///
 /// # Errors
-/// As `runs::admit`; `manifest_damaged`, `manifest_mismatch`, `tree_names_missing`; `store_full`; a store or a
-/// database that does not answer.
+/// As `runs::admit`; `manifest_damaged`, `manifest_mismatch`, `tree_names_missing`; `quota_exceeded`, `store_full`; a
+/// store or a database that does not answer.
 pub async fn commit(app: &App, actor: &DeviceActor, run: RunId, manifest: Bytes) -> Result<Committed, AppError> {
     let now = app.clock.now();
     actor.may(now, Verb::Append)?;
@@ -49,6 +49,10 @@ pub async fn commit(app: &App, actor: &DeviceActor, run: RunId, manifest: Bytes)
     let row = runs::admit(app, actor, row.new.id, Some(RunPurpose::Backup), Verb::Append).await?;
     app.plane.received_add(run, Size::of(manifest.len()));
     let opened = open(app, actor, &row, &manifest).await?;
+    // What is refused for sure is refused before it is walked; asked once more in the transaction that would record it.
+    let mut tx = app.db.read().await.map_err(during())?;
+    quota::commit_or_refuse(&mut tx, actor, opened.totals.bytes, false).await?;
+    drop(tx);
     let mut closure = Closure::new(app, row.new.repository, Index::Known);
     for _ in 0..WALKS_MAX {
         let totals = closure.walk(&opened.root).await?.map_err(|broken| unclosed(&broken))?;
@@ -167,6 +171,7 @@ async fn record(
     if !closure.is_current(&mut tx).await? {
         return Ok(None);
     }
+    quota::commit_or_refuse(&mut tx, actor, manifest.totals.bytes, true).await?;
     db::closed_insert(&mut tx, row.new.repository, &closure.fresh()).await.map_err(during())?;
     let new = snapshot(app, &row, manifest, manifest_id, now)?;
     let seq = db::snapshot_insert(&mut tx, &new).await.map_err(during())?;

@@ -1,11 +1,10 @@
 //! The backup path when all is well, and when the store, the network or the clock is not.
 
-use crate::world::{CACHE_SPAN, Device, Draft, World, body, code, directory, entry, noise, sample, totals};
+use super::world::{CACHE_SPAN, Draft, World, body, code, directory, entry, noise, sample, totals};
 use app::runs::{Purpose, begin};
-use app::{App, AppError, Config, DeviceActor};
+use app::{App, Config, DeviceActor};
 use base::{Bytes as Size, Count, Kind, Span, SystemClock};
 use bytes::Bytes;
-use control::access::Verb as Asked;
 use control::{Level, Rights, State};
 use format::{ChunkKind, ChunkRef, Content, EntryBody, Totals, Tree};
 use futures::channel::oneshot;
@@ -14,7 +13,6 @@ use futures::stream::{self, StreamExt as _};
 use std::io;
 use std::sync::Arc;
 use store::{Mishap, ObjectName, Store as _, StoreError, Verb};
-use tokio::task::JoinHandle;
 
 #[tokio::test]
 async fn a_backup_becomes_a_snapshot_and_every_count_is_right() {
@@ -268,56 +266,50 @@ async fn bodies_that_are_too_long_too_short_or_stop_are_refused() {
 
 #[tokio::test]
 async fn a_deactivation_cuts_an_upload_that_goes_on_or_has_stopped() {
-    for (what, pause) in [("a body that goes on", Span::ms(30)), ("a body that has stopped", Span::hours(1))] {
-        let world = in_real_time().await;
+    for (what, pause) in [("a body that goes on", Span::ms(100)), ("a body that has stopped", Span::hours(1))] {
+        let world = World::new().await;
         let mut device = world.device(1).await;
         let run = world.begin(&device).await;
-        let (app, actor, id) = (Arc::clone(&world.app), device.actor.clone(), run.id());
-        let trickle = stream::unfold((), move |()| async move {
-            base::Clock::sleep(&SystemClock, pause).await;
-            Some((Ok(Bytes::from_static(b"0123456789")), ()))
+        let (app, id) = (Arc::clone(&world.app), run.id());
+        let actor = device.actor.clone();
+        // The manual clock is moved by whoever sleeps on it: by the upload, and by the sender between two pieces.
+        let clock = Arc::clone(&world.clock);
+        let pieces = stream::unfold(clock, move |clock| async move {
+            base::Clock::sleep(clock.as_ref(), pause.min(Span::ms(400))).await;
+            if pause > Span::ms(400) {
+                futures::future::pending::<()>().await;
+            }
+            Some((Ok(Bytes::from_static(b"0123456789")), clock))
         });
+        let began_at = base::Clock::now(world.clock.as_ref());
+        world.state_set(&mut device, State::Deactivated { rights: Rights::Full, level: Level::Revoke }).await;
         let pack = format::PackId::from_bytes([0; 32]);
-        let upload = tokio::spawn(async move {
-            let upload = app::backup::upload(&app, &actor, id, pack, None, trickle);
-            app::guard::hold(&app, &actor, Asked::Append, upload).await.flatten().map(drop)
-        });
-        cut_in_time(what, &world, &mut device, upload).await;
+        let error = app::backup::upload(&app, &actor, id, pack, None, pieces).await;
+        assert_eq!(code(error), "device_deactivated", "{what}");
+        let after = base::Clock::now(world.clock.as_ref()).since(began_at);
+        assert!(after <= Span::seconds(1), "{what}: cut after {after}");
     }
 }
 
 #[tokio::test]
-async fn a_deactivation_cuts_a_commit_that_takes_long() {
-    let world = in_real_time().await;
+async fn a_deactivation_is_seen_in_real_time_while_a_body_trickles() {
+    let manual = Arc::new(base::ManualClock::at(base::Timestamp::from_ms(0)));
+    let world = World::with(Arc::new(SystemClock), manual, Config::default()).await;
     let mut device = world.device(1).await;
     let run = world.begin(&device).await;
-    let (draft, root, sum) = sample(&run.naming);
-    run.upload(&run.pack(&draft)).await.expect("good");
     let (app, actor, id) = (Arc::clone(&world.app), device.actor.clone(), run.id());
-    let manifest = run.seal(&run.manifest(root, sum));
-    world.store.after_put(|| Box::pin(futures::future::pending()));
-    let commit = tokio::spawn(async move {
-        let commit = app::backup::commit(&app, &actor, id, manifest);
-        app::guard::hold(&app, &actor, Asked::Append, commit).await.flatten().map(drop)
+    let trickle = stream::unfold((), |()| async {
+        base::Clock::sleep(&SystemClock, Span::ms(30)).await;
+        Some((Ok(Bytes::from_static(b"0123456789")), ()))
     });
-    cut_in_time("a commit that waits for the store", &world, &mut device, commit).await;
-    let page = app::snapshots::admin_list(&world.app, &app::AdminActor::Command, None, None, Count(9)).await;
-    assert_eq!(page.expect("readable").snapshots, []);
-}
-
-async fn in_real_time() -> World {
-    let manual = Arc::new(base::ManualClock::at(base::Timestamp::from_ms(0)));
-    World::with(Arc::new(SystemClock), manual, Config::default()).await
-}
-
-/// Deactivates the device while this is under way, and checks that it ends for that reason within a second.
-async fn cut_in_time(what: &str, world: &World, device: &mut Device, under_way: JoinHandle<Result<(), AppError>>) {
+    let pack = format::PackId::from_bytes([0; 32]);
+    let upload = tokio::spawn(async move { app::backup::upload(&app, &actor, id, pack, None, trickle).await });
     base::Clock::sleep(&SystemClock, Span::ms(100)).await;
     let changed_at = base::Clock::now(&SystemClock);
-    world.state_set(device, State::Deactivated { rights: Rights::Full, level: Level::Rotate }).await;
-    assert_eq!(code(under_way.await.expect("no panic")), "device_deactivated", "{what}");
+    world.state_set(&mut device, State::Deactivated { rights: Rights::Full, level: Level::Rotate }).await;
+    assert_eq!(code(upload.await.expect("no panic")), "device_deactivated");
     let after = base::Clock::now(&SystemClock).since(changed_at);
-    assert!(after < Span::seconds(1), "{what} was cut after {after}");
+    assert!(after < Span::seconds(1), "cut after {after}");
 }
 
 #[tokio::test]
@@ -336,8 +328,9 @@ async fn the_run_of_a_device_that_was_cut_off_never_commits() {
     let late = app::backup::commit(&world.app, &actor, id, manifest).await;
     assert_eq!(code(late), "device_deactivated");
     world.clock.advance(CACHE_SPAN);
-    let page = app::snapshots::admin_list(&world.app, &app::AdminActor::Command, None, None, Count(9)).await;
-    assert_eq!(page.expect("readable").snapshots, []);
+    let first = app::page::PageAsk::first();
+    let page = app::snapshots::admin_list(&world.app, &app::AdminActor::Command, None, &first).await;
+    assert_eq!(page.expect("readable").items, []);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What a device may try against the server, and the code with which each is refused. Nothing of it leaves a trace.
 
-use crate::world::{Draft, Run, World, code, directory, entry, noise, sample, totals};
+use super::world::{Draft, Run, World, code, directory, entry, noise, sample, totals};
 use base::{Count, DeviceId, RepositoryId, RunId, SnapshotId};
 use control::{Level, Rights, State};
 use format::{

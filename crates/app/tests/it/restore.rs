@@ -1,6 +1,6 @@
 //! What comes back: frames as they lie, parts of frames, nothing that was not asked for, and nothing that is damaged.
 
-use crate::world::{CACHE_SPAN, Device, Draft, Run, World, code, noise, sample};
+use super::world::{CACHE_SPAN, Device, Draft, Run, World, code, noise, sample};
 use app::restore::{NOWHERE, Parcel};
 use app::{App, AppError};
 use base::{Count, RunId, SnapshotId};

@@ -1,6 +1,6 @@
 //! Scrub finds what is wrong, says which snapshots are hurt by it, and finds nothing where nothing is.
 
-use crate::world::{World, code, directory, noise, sample};
+use super::world::{World, code, directory, noise, sample};
 use app::AdminActor;
 use app::scrub::{Options, Problem, ProblemCode, Progress, Report, scrub};
 use base::{Count, Kind, SnapshotId};
@@ -27,7 +27,7 @@ async fn two(world: &World) -> [(SnapshotId, SealedPack); 2] {
     let (one, two) = (world.device(1).await, world.device(2).await);
     let first = world.backup(&one).await;
     let run = world.begin(&two).await;
-    let mut draft = crate::world::Draft::new(&run.naming);
+    let mut draft = super::world::Draft::new(&run.naming);
     let file = draft.file("other", &[&noise(99, 10_000)]);
     let (sub, below) = draft.tree(vec![file], Totals::default());
     let (root, sum) = draft.tree(vec![directory("sub", sub)], below);
@@ -174,7 +174,7 @@ async fn what_is_remembered_as_closed_is_not_believed() {
     let world = World::new().await;
     let device = world.device(1).await;
     let run = world.begin(&device).await;
-    let mut draft = crate::world::Draft::new(&run.naming);
+    let mut draft = super::world::Draft::new(&run.naming);
     let gone = draft.file("gone", &[b"never sent"]);
     draft.contents.clear();
     let (root, sum) = draft.tree(vec![gone], Totals::default());

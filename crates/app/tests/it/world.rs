@@ -1,5 +1,6 @@
 //! A server without HTTP, devices with keys, and what an agent does with them: drafts of trees, packs, manifests.
 
+use super::POSTGRES;
 use app::backup::{Committed, Uploaded};
 use app::init::Init;
 use app::keys::{KeyPurpose, MasterKey};
@@ -13,6 +14,7 @@ use base::{
 };
 use bytes::Bytes;
 use control::{Rights, State, UserState};
+use db::testing::TempDb;
 use db::{Db, DeviceAbout, DeviceRow, RepositoryKeyRow, UserRow};
 use format::{
     ChunkKind, ChunkRef, Content, Entry, EntryBody, FrameSealer, IndexedChunk, List, ListRef, Manifest, Meta,
@@ -43,7 +45,13 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub entropy: Arc<SeededEntropy>,
     pub repository: i64,
-    dir: TempDir,
+    place: Place,
+}
+
+/// Keeps what goes away with the world.
+enum Place {
+    Disk { dir: TempDir, _temp: Option<TempDb> },
+    Base { _temp: TempDb },
 }
 
 /// A computer with a device key.
@@ -130,14 +138,14 @@ impl World {
     }
 
     pub async fn with(clock: Arc<dyn Clock>, manual: Arc<ManualClock>, config: Config) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory can be made");
-        let entropy = Arc::new(SeededEntropy::new(7));
-        let db = Db::open(&dir.path().join("holdfast.db")).await.expect("an empty directory takes a database");
+        let temp = if POSTGRES { db::testing::postgres().await } else { db::testing::sqlite().await };
+        let (db, entropy) = (temp.db.clone(), Arc::new(SeededEntropy::new(7)));
         let master = MasterKey::mint(entropy.as_ref());
         let repository = repository(&db, &master, entropy.as_ref()).await;
         let store = Arc::new(TestStore::new());
         let app = App::with(db, store.clone(), clock, entropy.clone(), master, config).await.expect("the keys open");
-        let world = Self { app: Arc::new(app), store, clock: manual, entropy, repository, dir };
+        let world =
+            Self { app: Arc::new(app), store, clock: manual, entropy, repository, place: Place::Base { _temp: temp } };
         world.user().await;
         world
     }
@@ -148,12 +156,18 @@ impl World {
         let (clock, entropy) = (Arc::new(ManualClock::at(Timestamp::from_ms(1))), Arc::new(SeededEntropy::new(7)));
         let password = Password::new("a long enough password".to_owned());
         let data_dir = dir.path().join("data");
+        let temp = if POSTGRES { Some(db::testing::postgres().await) } else { None };
+        if let Some(url) = temp.as_ref().and_then(TempDb::url) {
+            std::fs::create_dir(&data_dir).expect("the directory is ours");
+            let text = format!("database.url = \"{url}\"\n");
+            std::fs::write(data_dir.join(app::config::CONFIG_FILE), text).expect("the directory is ours");
+        }
         let init = Init { data_dir: &data_dir, admin_email: "a@example.org", admin_password: &password, names: &[] };
         app::init::init(&init, clock.as_ref(), entropy.as_ref()).await.expect("an empty directory");
         let app = App::open(&data_dir, clock.clone(), entropy.clone()).await.expect("it was just made");
         let repository = app.keys.repositories().next().expect("init makes one").seq;
-        let store = Arc::new(TestStore::new());
-        let world = Self { app: Arc::new(app), store, clock, entropy, repository, dir };
+        let (store, place) = (Arc::new(TestStore::new()), Place::Disk { dir, _temp: temp });
+        let world = Self { app: Arc::new(app), store, clock, entropy, repository, place };
         world.user().await;
         world
     }
@@ -161,7 +175,8 @@ impl World {
     /// The same data directory in a new process.
     pub async fn reopened(self) -> Self {
         self.app.db.close().await;
-        let app = App::open(&self.dir.path().join("data"), self.clock.clone(), self.entropy.clone()).await;
+        let Place::Disk { dir, .. } = &self.place else { panic!("only a world on disk can be reopened") };
+        let app = App::open(&dir.path().join("data"), self.clock.clone(), self.entropy.clone()).await;
         Self { app: Arc::new(app.expect("nothing has changed")), ..self }
     }
 

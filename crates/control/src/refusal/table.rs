@@ -121,6 +121,50 @@ refusals! {
     NotPermitted,
         "not_permitted", Refused, WhenChanged,
         "Your role does not allow this. Ask an admin who may do it, or who can change your role.";
+    /// The admin API was asked without a credential, or with a text that is none.
+    CredentialInvalid,
+        "credential_invalid", Refused, WhenChanged,
+        "The admin API asks for a credential, and none that it knows was presented. \
+         Send one that is in force as Authorization: Bearer.";
+    /// The credential was good once.
+    CredentialExpired,
+        "credential_expired", Refused, WhenChanged,
+        "This credential has expired. Ask an admin for a new one.";
+    /// The credential was good until an admin revoked it.
+    CredentialRevoked,
+        "credential_revoked", Refused, WhenChanged,
+        "This credential was revoked. Ask an admin for a new one.";
+    /// A device's token at the admin API, or the other way round.
+    WrongAudience,
+        "wrong_audience", Refused, WhenChanged,
+        "Devices and admins have separate entrances: a device's session does not open the admin API, \
+         and a credential of the admin API opens nothing else.";
+    /// Nobody gives what they do not have.
+    PermitBeyondOwn {
+        /// The word of the first permit that is too many.
+        permit: &'static str
+    },
+        "permit_beyond_own", Refused, WhenChanged,
+        "A credential can be given only permits that its maker has, and you do not have {permit}. \
+         Ask an admin who has it.";
+    /// The header is there and is no key.
+    IdempotencyKeyInvalid,
+        "idempotency_key_invalid", Invalid, Never,
+        "An Idempotency-Key has from 1 to 128 visible ASCII characters. Send another, or none.";
+    /// The same key, another request.
+    IdempotencyKeyReused,
+        "idempotency_key_reused", Conflict, Never,
+        "This Idempotency-Key belongs to another request of yours; nothing was done. \
+         Draw a new key for every request.";
+    /// The first request with the key has no answer yet.
+    IdempotencyInProgress,
+        "idempotency_in_progress", Conflict, After(IN_PROGRESS_POLL),
+        "The request with this Idempotency-Key is still being carried out. Ask again in a moment for its answer.";
+    /// The change was committed, and the server ended before it kept the answer.
+    IdempotencyAnswerLost,
+        "idempotency_answer_lost", Conflict, Never,
+        "This request was carried out, but its answer was lost before it could be kept. \
+         Nothing was done again; look at what it was to change.";
     /// The endpoint speaks a protocol that this server no longer speaks.
     ProtocolTooOld {
         /// The oldest version that the server speaks.
@@ -136,6 +180,23 @@ refusals! {
     },
         "too_many_requests", Unavailable, After(*left),
         "There were too many requests in a short time. Nothing is lost; try again in {left}.";
+
+    /// The user stands there already.
+    UserStateSame {
+        /// The word of the state.
+        state: &'static str
+    },
+        "user_state_same", Conflict, Never,
+        "The user is {state} already; nothing was changed.";
+    /// No way leads there from where the user stands.
+    UserWrongState {
+        /// The word of the state.
+        state: &'static str,
+        /// The word of the event.
+        event: &'static str
+    },
+        "user_wrong_state", Conflict, WhenChanged,
+        "The user is {state}, and from there \"{event}\" is not possible; nothing was changed.";
 
     // Where the device stands.
 
@@ -286,6 +347,83 @@ refusals! {
         "Your backups would take {used} and your quota is {limit}. Everything stored so far is kept. \
          Take folders out of the backup, or ask your admin for a larger quota.";
 
+    // Policies and folders.
+
+    /// The value is not one that the policy may have.
+    PolicyValueInvalid {
+        /// `Key::word`.
+        key: &'static str,
+        /// `Key::allowed`.
+        allowed: &'static str
+    },
+        "policy_value_invalid", Invalid, WhenChanged,
+        "This is no value for {key}. Allowed is {allowed}.";
+    /// The policy is not one that this level may set.
+    PolicyLevelWrong {
+        /// `Key::word`.
+        key: &'static str,
+        /// `PolicyLevel::word`.
+        level: &'static str
+    },
+        "policy_level_wrong", Invalid, WhenChanged,
+        "The policy {key} cannot be set for one {level}. Set it at a wider level.";
+    /// The profile does not let users change this.
+    PolicyNotAllowed {
+        /// `Key::word`.
+        key: &'static str
+    },
+        "policy_not_allowed", Refused, WhenChanged,
+        "Your profile does not let you change this ({key}). Ask your admin.";
+    /// A folder's path is not one that may be written.
+    FolderPathInvalid {
+        /// What is wrong with it.
+        why: &'static str
+    },
+        "folder_path_invalid", Invalid, WhenChanged,
+        "This path cannot be used: {why}. \
+         Give an absolute one, or one in the home, documents or desktop folder.";
+    /// A pattern is not one that may be written.
+    PatternInvalid {
+        /// What is wrong with it.
+        why: &'static str
+    },
+        "pattern_invalid", Invalid, WhenChanged,
+        "This pattern cannot be used: {why}. Write one such as *.tmp or /cache/.";
+    /// The folder must be backed up.
+    FolderMandatory,
+        "folder_mandatory", Refused, WhenChanged,
+        "This folder is always backed up and cannot be taken out. Ask your admin.";
+    /// The folder is the device's own.
+    FolderOwn,
+        "folder_own", Conflict, Never,
+        "This folder was added at this device. Remove it instead of taking it out.";
+    /// Unknown, or not one of this device's.
+    FolderNotYours,
+        "folder_not_yours", NotFound, Never,
+        "This device has no such folder. List its folders and choose one of them.";
+    /// There is one with this path already.
+    FolderExists,
+        "folder_exists", Conflict, Never,
+        "This folder is there already; nothing was changed.";
+    /// There are as many as there may be.
+    FolderLimit {
+        /// How many.
+        max: Count
+    },
+        "folder_limit", Refused, WhenChanged,
+        "There are {max} folders already, and no more are possible. Remove one, or add a folder above several.";
+    /// Users without a profile of their own have this one.
+    ProfileDefault,
+        "profile_default", Refused, Never,
+        "The default profile cannot be removed. Change it instead.";
+    /// Users have it.
+    ProfileInUse {
+        /// How many.
+        users: Count
+    },
+        "profile_in_use", Conflict, WhenChanged,
+        "The profile belongs to {users} users, so it was not removed. Give them another one first.";
+
     // What was sent.
 
     /// The request is not one that this server understands.
@@ -378,6 +516,9 @@ refusals! {
 
 /// How often a device that waits for approval looks whether it was given.
 const PENDING_POLL: Span = Span::minutes(5);
+
+/// How long a caller waits for the answer to a request that it has sent already.
+const IN_PROGRESS_POLL: Span = Span::seconds(1);
 
 /// How long a device waits for space on the server before it looks again.
 const STORE_FULL_POLL: Span = Span::minutes(15);

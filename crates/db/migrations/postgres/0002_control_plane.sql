@@ -23,8 +23,14 @@ CREATE TABLE profile (
 CREATE UNIQUE INDEX profile_default ON profile (is_default) WHERE is_default = 1;
 
 ALTER TABLE "user" ADD COLUMN profile_id BYTEA REFERENCES profile (id);
+-- Grows with every change of the user's own values and folders, and when the user gets another profile.
+ALTER TABLE "user" ADD COLUMN policy_revision BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX user_by_profile ON "user" (profile_id);
 -- When the password was set; it is what an expiry counts from. NULL before this was kept.
 ALTER TABLE "user" ADD COLUMN password_set_at BIGINT;
+-- What a deleted user was before, and when it may be purged.
+ALTER TABLE "user" ADD COLUMN state_was TEXT COLLATE "C";
+ALTER TABLE "user" ADD COLUMN purge_after BIGINT;
 
 -- One value of one policy at one level. `subject` is the profile, user or device; empty for the organisation.
 CREATE TABLE policy_value (
@@ -32,6 +38,8 @@ CREATE TABLE policy_value (
     subject BYTEA NOT NULL,
     key     TEXT COLLATE "C" NOT NULL,
     value   TEXT COLLATE "C" NOT NULL,
+    -- 1 when the user has set it, at the user's own device.
+    by_user BIGINT NOT NULL DEFAULT 0,
     set_at  BIGINT NOT NULL,
     set_by  TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (level, subject, key)
@@ -51,7 +59,8 @@ CREATE TABLE folder (
     exclude    TEXT COLLATE "C" NOT NULL,
     created_at BIGINT NOT NULL
 );
-CREATE INDEX folder_by_subject ON folder (level, subject);
+-- One folder a path and system: what is there is not there twice.
+CREATE UNIQUE INDEX folder_by_subject ON folder (level, subject, os, path);
 
 -- The folders of its profile that a device's user has taken out of that device's backup.
 CREATE TABLE unlinked (
@@ -60,6 +69,12 @@ CREATE TABLE unlinked (
     unlinked_at BIGINT NOT NULL,
     PRIMARY KEY (device_id, folder_id)
 );
+CREATE INDEX unlinked_by_folder ON unlinked (folder_id);
+
+-- Grows with every change of the device's own values and folders, and of what is unlinked there.
+ALTER TABLE device ADD COLUMN policy_revision BIGINT NOT NULL DEFAULT 0;
+-- What the activation has changed of the user's own choices: control::policy::PolicyChanges as text.
+ALTER TABLE activation ADD COLUMN changes TEXT COLLATE "C" NOT NULL DEFAULT '';
 
 -- ---------------------------------------------------------------------------------------------------- proofs
 
@@ -198,6 +213,7 @@ ALTER TABLE device ADD COLUMN token_id BYTEA;
 CREATE INDEX device_by_merge ON device (merged_into);
 CREATE INDEX device_by_token ON device (token_id);
 CREATE INDEX device_by_state ON device (state);
+CREATE INDEX device_by_name ON device (name, id);
 
 -- What the endpoint says it opened and read in a run; NULL until it has said so.
 ALTER TABLE run ADD COLUMN files_opened BIGINT;
@@ -331,8 +347,13 @@ CREATE TABLE idempotency (
     digest       BYTEA NOT NULL,
     -- NULL while the first one is under way.
     status       BIGINT,
+    -- Sealed: an answer may show a secret, once.
     body         BYTEA,
-    created_at   BIGINT NOT NULL
+    created_at   BIGINT NOT NULL,
+    -- Until when whoever carries it out may be at work; after that it is over, with or without an answer.
+    busy_until   BIGINT NOT NULL,
+    -- 1 once its change is committed: set in the very transaction of the change.
+    done         BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX idempotency_by_time ON idempotency (created_at);
 
@@ -340,6 +361,13 @@ CREATE INDEX idempotency_by_time ON idempotency (created_at);
 ALTER TABLE audit ADD COLUMN source TEXT COLLATE "C" NOT NULL DEFAULT '';
 ALTER TABLE audit ADD COLUMN proof TEXT COLLATE "C" NOT NULL DEFAULT '';
 ALTER TABLE audit ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+
+-- The newest row of the audit log, kept apart from it, so that a log whose end was cut off is not taken for whole.
+CREATE TABLE audit_head (
+    one  BIGINT PRIMARY KEY CHECK (one = 1),
+    seq  BIGINT NOT NULL,
+    hash BYTEA NOT NULL
+);
 
 -- ---------------------------------------------------------------------------------------------------- jobs
 

@@ -1,5 +1,6 @@
 //! `POST /v1/activations`. Refuses to decide anything: the wire's words become the rules' words and back.
 
+use crate::api::policy::changes_to_wire;
 use crate::api::snapshot::detail;
 use crate::extract::{At, FromJson};
 use crate::reply::{No, Reply, Yes};
@@ -9,7 +10,6 @@ use app::{AppError, DeviceAbout};
 use control::Refusal;
 use control::activation::Choice;
 use protocol::agent::activation as wire;
-use protocol::agent::policy::PolicyChanges;
 use protocol::{Hex, Text};
 
 pub(crate) async fn activate(
@@ -57,7 +57,7 @@ fn from_wire(request: wire::ActivationRequest) -> Result<Activation, No> {
 }
 
 fn to_wire(activated: Activated) -> wire::ActivationReply {
-    let Activated { device, epoch, rights, outcome, user, snapshot } = activated;
+    let Activated { device, epoch, rights, outcome, user, snapshot, changes } = activated;
     wire::ActivationReply {
         device: Text(device),
         epoch,
@@ -66,7 +66,7 @@ fn to_wire(activated: Activated) -> wire::ActivationReply {
         user,
         snapshot: snapshot.as_ref().map(detail),
         restore: wire::Restore::None,
-        changes: PolicyChanges::default(),
+        changes: changes_to_wire(changes),
         catch_up_at_ms: None,
     }
 }

@@ -46,7 +46,7 @@ pub(crate) async fn device(at: AtDevice) -> Reply<DeviceReply> {
         now_ms: own.now.as_ms(),
         orders: Vec::new(),
         catch_up_at_ms: None,
-        policy_revision: 0,
-        support: None,
+        policy_revision: own.policy_revision,
+        support: own.support,
     }))
 }

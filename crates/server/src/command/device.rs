@@ -1,12 +1,13 @@
-//! `device list|show|deactivate|hold|reactivate|suspend|enable|delete|undelete`.
+//! `device list|show|deactivate|hold|reactivate|approve|suspend|enable|decommission|delete|undelete|set|unset`.
 
-use super::{ACTOR, Desk, words};
+use super::{Desk, values, words};
+use crate::client::{Client, Said};
 use crate::out::{Answer, Failure, card, table};
-use app::devices::{self, DeviceView};
-use base::Span;
+use base::{Span, Timestamp};
 use clap::{Subcommand, ValueEnum};
-use control::{Event, Level, Proof};
-use serde_json::{Value, json};
+use protocol::admin::Nothing;
+use protocol::admin::device::{Deactivate, Device as Wire, DeviceQuery, Hold, ResetLevel as WireLevel};
+use serde::Serialize;
 
 /// What can be asked about devices. DEVICE is an identifier, the beginning of one, or a name.
 #[derive(Debug, Subcommand)]
@@ -16,6 +17,12 @@ pub enum Device {
         /// Only those of the user with this e-mail address.
         #[arg(long, value_name = "EMAIL")]
         user: Option<String>,
+        /// Only those whose state has this word.
+        #[arg(long, value_name = "STATE")]
+        state: Option<String>,
+        /// Only those that were not seen for this many days, or never.
+        #[arg(long, value_name = "DAYS")]
+        unseen_days: Option<u64>,
     },
     /// Show everything about one device.
     Show {
@@ -43,13 +50,23 @@ pub enum Device {
         /// Its identifier, the beginning of one, or its name.
         device: String,
     },
+    /// Say yes to a record that waits, or to full rights for what a token has activated.
+    Approve {
+        /// Its identifier, the beginning of one, or its name.
+        device: String,
+    },
     /// Stop the device; its credential is kept.
     Suspend {
         /// Its identifier, the beginning of one, or its name.
         device: String,
     },
-    /// End the suspension.
+    /// End the suspension, or withdraw an order to erase.
     Enable {
+        /// Its identifier, the beginning of one, or its name.
+        device: String,
+    },
+    /// Have the device erase its local data; what it stored here is kept.
+    Decommission {
         /// Its identifier, the beginning of one, or its name.
         device: String,
     },
@@ -63,6 +80,22 @@ pub enum Device {
         /// Its identifier, the beginning of one, or its name.
         device: String,
     },
+    /// Set a device's own policies; they take the place of the profile's.
+    Set {
+        /// Its identifier, the beginning of one, or its name.
+        device: String,
+        /// Such as `interval=4h`; `policy keys` lists what there is.
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        values: Vec<String>,
+    },
+    /// Take a device's own policies back.
+    Unset {
+        /// Its identifier, the beginning of one, or its name.
+        device: String,
+        /// Such as `interval`.
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
+    },
 }
 
 /// What the old key is still worth.
@@ -70,94 +103,128 @@ pub enum Device {
 pub enum ResetLevel {
     /// It alone proves the device, which gets a new key.
     Rotate,
-    /// It proves nothing: the user signs in.
+    /// It proves nothing alone: the user signs in.
     Revoke,
+    /// Somebody else has it too: it proves nothing, whatever comes with it.
+    Distrust,
 }
 
 impl Device {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
         match self {
-            Device::List { user } => list(desk, user.as_deref()).await,
-            Device::Show { device } => show(desk, &device).await,
+            Device::List { user, state, unseen_days } => {
+                let seen_before_ms = unseen_days.map(|days| (desk.now() - Span::days(days)).as_ms());
+                list(desk, DeviceQuery { user, state, seen_before_ms, ..Default::default() }).await
+            }
+            Device::Show { device } => {
+                let Said { value, json } = named(&desk.client().await?, &device).await?;
+                Ok(Answer::good(text(&value), json))
+            }
             Device::Deactivate { device, level } => {
                 let level = match level {
-                    ResetLevel::Rotate => Level::Rotate,
-                    ResetLevel::Revoke => Level::Revoke,
+                    ResetLevel::Rotate => WireLevel::Rotate,
+                    ResetLevel::Revoke => WireLevel::Revoke,
+                    ResetLevel::Distrust => WireLevel::Distrust,
                 };
-                change(desk, &device, |_| Event::Deactivate { level }).await
+                change(desk, &device, "deactivate", &Deactivate { level }).await
             }
-            Device::Hold { device, append_days } => {
-                let event = |app: &app::App| {
-                    let span = append_days.map_or(app.config.device_hold, Span::days);
-                    Event::Hold { append_until: app.clock.now() + span }
-                };
-                change(desk, &device, event).await
-            }
-            Device::Reactivate { device } => change(desk, &device, |_| Event::Reactivate { proof: Proof::Admin }).await,
-            Device::Suspend { device } => change(desk, &device, |_| Event::Suspend).await,
-            Device::Enable { device } => change(desk, &device, |_| Event::Enable).await,
-            Device::Delete { device } => {
-                let event =
-                    |app: &app::App| Event::Delete { purge_after: app.clock.now() + app.config.device_undelete };
-                change(desk, &device, event).await
-            }
-            Device::Undelete { device } => change(desk, &device, |_| Event::Undelete).await,
+            Device::Hold { device, append_days } => change(desk, &device, "hold", &Hold { append_days }).await,
+            Device::Reactivate { device } => change(desk, &device, "reactivate", &Nothing {}).await,
+            Device::Approve { device } => change(desk, &device, "approve", &Nothing {}).await,
+            Device::Suspend { device } => change(desk, &device, "suspend", &Nothing {}).await,
+            Device::Enable { device } => change(desk, &device, "enable", &Nothing {}).await,
+            Device::Decommission { device } => change(desk, &device, "decommission", &Nothing {}).await,
+            Device::Delete { device } => change(desk, &device, "delete", &Nothing {}).await,
+            Device::Undelete { device } => change(desk, &device, "undelete", &Nothing {}).await,
+            Device::Set { device, values } => set(desk, &device, &values, &[]).await,
+            Device::Unset { device, keys } => set(desk, &device, &[], &keys).await,
         }
     }
 }
 
-async fn list(desk: &Desk, user: Option<&str>) -> Result<Answer, Failure> {
-    let app = desk.app().await?;
-    let user = user.map(app::users::email_parse).transpose()?;
-    let mut devices = devices::list(&app, &ACTOR).await?;
-    devices.retain(|device| user.as_ref().is_none_or(|user| device.user == *user));
-    let row = |device: &DeviceView| {
+/// The device that is named by its identifier, the beginning of one, or its name.
+///
+/// # Errors
+/// `device_unknown`, `device_ambiguous`; the server's refusal.
+pub(super) async fn named(client: &Client, device: &str) -> Result<Said<Wire>, Failure> {
+    let query = DeviceQuery { named: Some(device.to_owned()), ..Default::default() };
+    let Said { mut value, json } = client.list::<Wire>("/devices", &query).await?;
+    let shown = device.escape_debug();
+    let failure = |code: &str, sentence: String| Err(Failure { code: code.to_owned(), sentence });
+    match (value.pop(), value.pop()) {
+        (None, _) => failure("device_unknown", format!("There is no device \"{shown}\".")),
+        (Some(value), None) => Ok(Said { value, json: json["items"][0].clone() }),
+        (Some(_), Some(_)) => failure(
+            "device_ambiguous",
+            format!(
+                "More than one device is called \"{shown}\": give more of its identifier, see `device list --json`."
+            ),
+        ),
+    }
+}
+
+async fn list(desk: &Desk, query: DeviceQuery) -> Result<Answer, Failure> {
+    let Said { value, json } = desk.client().await?.list::<Wire>("/devices", &query).await?;
+    let row = |device: &Wire| {
         vec![
-            words::short(device.id),
+            words::short(device.device.0),
             device.name.clone(),
             device.user.clone(),
-            device.state.to_string(),
-            words::ago(device.last_seen_at, desk.now()),
+            state(device),
+            words::ago(device.last_seen_at_ms.map(Timestamp::from_ms), desk.now()),
         ]
     };
-    let rows: Vec<Vec<String>> = devices.iter().map(row).collect();
-    let json: Vec<Value> = devices.iter().map(to_json).collect();
-    Ok(Answer::good(table(&["DEVICE", "NAME", "USER", "STATE", "SEEN"], &rows), json!({ "devices": json })))
+    let rows: Vec<Vec<String>> = value.iter().map(row).collect();
+    Ok(Answer::good(table(&["DEVICE", "NAME", "USER", "STATE", "SEEN"], &rows), json))
 }
 
-async fn show(desk: &Desk, device: &str) -> Result<Answer, Failure> {
-    let app = desk.app().await?;
-    let device = devices::find(&app, &ACTOR, device).await?;
-    Ok(Answer::good(to_text(&device), to_json(&device)))
+async fn change(desk: &Desk, device: &str, event: &str, body: &impl Serialize) -> Result<Answer, Failure> {
+    let client = desk.client().await?;
+    let before = named(&client, device).await?.value;
+    let path = format!("/devices/{}/{event}", before.device.0);
+    let Said { value, json } = client.post::<Wire>(&path, body).await?;
+    let (name, id) = (value.name.escape_debug(), words::short(value.device.0));
+    let text = format!("{name} ({id}): {}, was {}\n", state(&value), state(&before));
+    Ok(Answer::good(text, json))
 }
 
-async fn change(desk: &Desk, device: &str, event: impl FnOnce(&app::App) -> Event) -> Result<Answer, Failure> {
-    let app = desk.app().await?;
-    let before = devices::find(&app, &ACTOR, device).await?;
-    let event = event(&app);
-    let after = devices::change(&app, &ACTOR, before.id, event).await?;
-    let text =
-        format!("{} ({}): {}, was {}\n", after.name.escape_debug(), words::short(after.id), after.state, before.state);
-    Ok(Answer::good(text, to_json(&after)))
+async fn set(desk: &Desk, device: &str, set: &[String], unset: &[String]) -> Result<Answer, Failure> {
+    let client = desk.client().await?;
+    let path = format!("/devices/{}", named(&client, device).await?.value.device.0);
+    values::change(&client, &path, set, unset).await
 }
 
-fn to_text(device: &DeviceView) -> String {
-    let flat = device.state.to_flat();
+/// The state as a person reads it: `active (append-only)`, `suspended (was active)`.
+fn state(device: &Wire) -> String {
+    let flat = control::FlatState {
+        word: device.state.clone(),
+        was: device.state_was.clone(),
+        rights: device.rights.clone(),
+        level: device.level.clone(),
+        append_until: device.append_until_ms.map(Timestamp::from_ms),
+        purge_after: device.purge_after_ms.map(Timestamp::from_ms),
+    };
+    // A newer server may have a state that this program does not know: its word says something all the same.
+    control::State::from_flat(&flat).map_or_else(|_| device.state.clone(), |state| state.to_string())
+}
+
+fn text(device: &Wire) -> String {
+    let time = |ms: i64| words::time(Timestamp::from_ms(ms));
     let mut lines = vec![
-        ("device", device.id.to_string()),
+        ("device", device.device.0.to_string()),
         ("name", device.name.clone()),
         ("user", device.user.clone()),
-        ("state", device.state.to_string()),
+        ("state", state(device)),
     ];
-    lines.extend(flat.append_until.map(|until| ("appends until", words::time(until))));
-    lines.extend(flat.purge_after.map(|after| ("purged after", words::time(after))));
+    lines.extend(device.append_until_ms.map(|until| ("appends until", time(until))));
+    lines.extend(device.purge_after_ms.map(|after| ("purged after", time(after))));
     let about = &device.about;
     lines.extend([
         ("epoch", device.epoch.to_string()),
-        ("created", words::time(device.created_at)),
-        ("activated", words::time(device.activated_at)),
-        ("seen", words::time_maybe(device.last_seen_at)),
-        ("snapshot", device.last_snapshot.map_or_else(|| "-".to_owned(), |snapshot| snapshot.to_string())),
+        ("created", time(device.created_at_ms)),
+        ("activated", time(device.activated_at_ms)),
+        ("seen", words::time_maybe(device.last_seen_at_ms.map(Timestamp::from_ms))),
+        ("snapshot", device.last_snapshot.map_or_else(|| "-".to_owned(), |snapshot| snapshot.0.to_string())),
         ("host name", about.host_name.clone()),
         ("serial", about.serial.clone()),
         ("hardware UUID", about.hardware_uuid.clone()),
@@ -166,34 +233,4 @@ fn to_text(device: &DeviceView) -> String {
         ("agent", about.agent.clone()),
     ]);
     card(&lines)
-}
-
-fn to_json(device: &DeviceView) -> Value {
-    let flat = device.state.to_flat();
-    let about = &device.about;
-    json!({
-        "device": device.id.to_string(),
-        "name": device.name,
-        "user": device.user,
-        "state": flat.word,
-        "state_was": flat.was,
-        "rights": flat.rights,
-        "level": flat.level,
-        "append_until_ms": flat.append_until.map(|at| at.as_ms()),
-        "purge_after_ms": flat.purge_after.map(|at| at.as_ms()),
-        "epoch": device.epoch,
-        "created_at_ms": device.created_at.as_ms(),
-        "activated_at_ms": device.activated_at.as_ms(),
-        "last_seen_at_ms": device.last_seen_at.map(|at| at.as_ms()),
-        "last_snapshot": device.last_snapshot.map(|snapshot| snapshot.to_string()),
-        "about": {
-            "host_name": about.host_name,
-            "serial": about.serial,
-            "hardware_uuid": about.hardware_uuid,
-            "os_user": about.os_user,
-            "os": about.os,
-            "arch": about.arch,
-            "agent": about.agent,
-        },
-    })
 }

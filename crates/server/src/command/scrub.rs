@@ -1,7 +1,8 @@
 //! `scrub`: exit code 1 when anything is not as it must be.
 
-use super::{ACTOR, Desk};
+use super::Desk;
 use crate::out::{Answer, Failure, card, wrapped};
+use app::AdminActor;
 use app::scrub::{Options, Progress, Report, scrub};
 use clap::Args;
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ impl Scrub {
         let app = desk.app().await?;
         let out = desk.surroundings.out;
         let mut show = |progress: Progress| out.progress(&said(progress));
-        let report = scrub(&app, &ACTOR, Options { read_data: !self.metadata_only }, &mut show).await;
+        let report = scrub(&app, &AdminActor::Command, Options { read_data: !self.metadata_only }, &mut show).await;
         out.progress_end();
         let report = report?;
         Ok(Answer { text: to_text(&report), json: to_json(&report), good: report.is_clean() })

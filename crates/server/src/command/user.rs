@@ -1,13 +1,15 @@
-//! `user add|list|set-password`.
+//! `user add|list|show|set-password|lock|unlock|preserve|activate|delete|undelete|set|unset`.
 
-use super::{ACTOR, Desk, secret, words};
-use crate::out::{Answer, Failure, table};
-use app::users;
+use super::{Desk, secret, values, words};
+use crate::client::{Client, Said};
+use crate::out::{Answer, Failure, card, table};
+use base::{Timestamp, UserId};
 use clap::Subcommand;
-use serde_json::json;
+use protocol::admin::Nothing;
+use protocol::admin::user::{PasswordSet, User as Wire, UserAdd, UserQuery};
 use std::path::PathBuf;
 
-/// What can be asked about users.
+/// What can be asked about users. USER is an e-mail address or an identifier.
 #[derive(Debug, Subcommand)]
 pub enum User {
     /// Add a user, who may then activate devices.
@@ -19,14 +21,72 @@ pub enum User {
         password_file: Option<PathBuf>,
     },
     /// List users.
-    List,
+    List {
+        /// Only those whose address has this in it.
+        #[arg(long, value_name = "TEXT")]
+        part: Option<String>,
+        /// Only those who stand so: active, locked, preserved, deleted.
+        #[arg(long, value_name = "STATE")]
+        state: Option<String>,
+    },
+    /// Show one user.
+    Show {
+        /// The user's e-mail address or identifier.
+        user: String,
+    },
     /// Give a user another password, and end a lock-out.
     SetPassword {
-        /// The user's e-mail address.
-        email: String,
+        /// The user's e-mail address or identifier.
+        user: String,
         /// A file with the new password; asked for on the terminal otherwise.
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+    },
+    /// Lock a user out, with every device of the user, at once; everything is kept.
+    Lock {
+        /// The user's e-mail address or identifier.
+        user: String,
+    },
+    /// End a lock.
+    Unlock {
+        /// The user's e-mail address or identifier.
+        user: String,
+    },
+    /// The user has left: stop the service, keep the data.
+    Preserve {
+        /// The user's e-mail address or identifier.
+        user: String,
+    },
+    /// Let a locked or preserved user act again.
+    Activate {
+        /// The user's e-mail address or identifier.
+        user: String,
+    },
+    /// Delete a user; `undelete` takes it back for some days.
+    Delete {
+        /// The user's e-mail address or identifier.
+        user: String,
+    },
+    /// Take a deletion back.
+    Undelete {
+        /// The user's e-mail address or identifier.
+        user: String,
+    },
+    /// Set a user's own policies; they take the place of the profile's.
+    Set {
+        /// The user's e-mail address or identifier.
+        user: String,
+        /// Such as `interval=4h`; `policy keys` lists what there is.
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        values: Vec<String>,
+    },
+    /// Take a user's own policies back.
+    Unset {
+        /// The user's e-mail address or identifier.
+        user: String,
+        /// Such as `interval`.
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
     },
 }
 
@@ -34,42 +94,94 @@ impl User {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
         match self {
             User::Add { email, password_file } => {
-                let (app, email) = (desk.app().await?, users::email_parse(&email)?);
+                let client = desk.client().await?;
                 let password = secret::password(password_file.as_deref(), "Password of the new user")?;
-                let user = users::add(&app, &ACTOR, &email, &password).await?;
-                let json = json!({ "user": user.to_string(), "email": email });
-                Ok(Answer::good(format!("added {email} ({user})\n"), json))
+                let body = UserAdd { email, password: password.expose().to_owned() };
+                let Said { value, json } = client.post::<Wire>("/users", &body).await?;
+                Ok(Answer::good(format!("added {} ({})\n", value.email, value.user.0), json))
             }
-            User::List => list(desk).await,
-            User::SetPassword { email, password_file } => {
-                let (app, email) = (desk.app().await?, users::email_parse(&email)?);
+            User::List { part, state } => list(desk, UserQuery { part, state, ..Default::default() }).await,
+            User::Show { user } => {
+                let Said { value, json } = named(&desk.client().await?, &user).await?;
+                Ok(Answer::good(text(&value), json))
+            }
+            User::SetPassword { user, password_file } => {
+                let client = desk.client().await?;
+                let id = id(&client, &user).await?;
                 let password = secret::password(password_file.as_deref(), "New password")?;
-                users::password_set(&app, &ACTOR, &email, &password).await?;
-                Ok(Answer::good(format!("the password of {email} is changed\n"), json!({ "email": email })))
+                let body = PasswordSet { password: password.expose().to_owned() };
+                let Said { value, json } = client.post::<Wire>(&format!("/users/{id}/password"), &body).await?;
+                Ok(Answer::good(format!("the password of {} is changed\n", value.email), json))
             }
+            User::Lock { user } => change(desk, &user, "lock").await,
+            User::Unlock { user } => change(desk, &user, "unlock").await,
+            User::Preserve { user } => change(desk, &user, "preserve").await,
+            User::Activate { user } => change(desk, &user, "activate").await,
+            User::Delete { user } => change(desk, &user, "delete").await,
+            User::Undelete { user } => change(desk, &user, "undelete").await,
+            User::Set { user, values } => set(desk, &user, &values, &[]).await,
+            User::Unset { user, keys } => set(desk, &user, &[], &keys).await,
         }
     }
 }
 
-async fn list(desk: &Desk) -> Result<Answer, Failure> {
-    let app = desk.app().await?;
-    let users = users::list(&app, &ACTOR).await?;
-    let mut rows = Vec::with_capacity(users.len());
-    let mut json = Vec::with_capacity(users.len());
-    for user in users {
-        rows.push(vec![
-            user.email.clone(),
-            user.state.to_string(),
-            user.devices.to_string(),
-            words::time(user.created_at),
-        ]);
-        json.push(json!({
-            "user": user.id.to_string(),
-            "email": user.email,
-            "state": user.state.word(),
-            "devices": user.devices,
-            "created_at_ms": user.created_at.as_ms(),
-        }));
+/// The identifier of the user that is named by address or identifier.
+///
+/// # Errors
+/// `user_unknown`; the server's refusal.
+pub(super) async fn id(client: &Client, user: &str) -> Result<UserId, Failure> {
+    match user.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => Ok(named(client, user).await?.value.user.0),
     }
-    Ok(Answer::good(table(&["EMAIL", "STATE", "DEVICES", "ADDED"], &rows), json!({ "users": json })))
+}
+
+async fn named(client: &Client, user: &str) -> Result<Said<Wire>, Failure> {
+    if let Ok(id) = user.parse::<UserId>() {
+        return client.get(&format!("/users/{id}"), &()).await;
+    }
+    let query = UserQuery { email: Some(user.to_owned()), ..Default::default() };
+    let Said { mut value, json } = client.list::<Wire>("/users", &query).await?;
+    let unknown = || Failure {
+        code: "user_unknown".to_owned(),
+        sentence: format!("There is no user \"{}\".", user.escape_debug()),
+    };
+    let value = value.pop().ok_or_else(unknown)?;
+    Ok(Said { value, json: json["items"][0].clone() })
+}
+
+async fn list(desk: &Desk, query: UserQuery) -> Result<Answer, Failure> {
+    let Said { value, json } = desk.client().await?.list::<Wire>("/users", &query).await?;
+    let row = |user: Wire| {
+        vec![user.email, user.state, user.devices.to_string(), words::time(Timestamp::from_ms(user.created_at_ms))]
+    };
+    let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
+    Ok(Answer::good(table(&["EMAIL", "STATE", "DEVICES", "ADDED"], &rows), json))
+}
+
+async fn change(desk: &Desk, user: &str, event: &str) -> Result<Answer, Failure> {
+    let client = desk.client().await?;
+    let before = named(&client, user).await?.value;
+    let path = format!("/users/{}/{event}", before.user.0);
+    let Said { value, json } = client.post::<Wire>(&path, &Nothing {}).await?;
+    Ok(Answer::good(format!("{}: {}, was {}\n", value.email, value.state, before.state), json))
+}
+
+async fn set(desk: &Desk, user: &str, set: &[String], unset: &[String]) -> Result<Answer, Failure> {
+    let client = desk.client().await?;
+    let path = format!("/users/{}", id(&client, user).await?);
+    values::change(&client, &path, set, unset).await
+}
+
+fn text(user: &Wire) -> String {
+    let time = |ms: Option<i64>| words::time_maybe(ms.map(Timestamp::from_ms));
+    card(&[
+        ("user", user.user.0.to_string()),
+        ("email", user.email.clone()),
+        ("state", user.state.clone()),
+        ("devices", user.devices.to_string()),
+        ("profile", user.profile.map_or_else(|| "-".to_owned(), |profile| profile.0.to_string())),
+        ("added", time(Some(user.created_at_ms))),
+        ("purged after", time(user.purge_after_ms)),
+    ])
 }

@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A directory with a data directory in it that is not made yet.
-struct Desk {
+pub struct Desk {
     dir: TempDir,
 }
 
@@ -22,14 +22,14 @@ impl Desk {
         Desk { dir }
     }
 
-    fn initialised() -> Desk {
+    pub fn initialised() -> Desk {
         let desk = Desk::new();
         let made = desk.init();
         assert!(made.status.success(), "{}", said(&made));
         desk
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
@@ -44,25 +44,25 @@ impl Desk {
     }
 
     /// Runs a command on the data directory.
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         program().arg("--data").arg(self.data()).args(arguments).output().expect("the program is built")
     }
 
     /// The same with `--json`; the one line of the answer.
-    fn json(&self, arguments: &[&str]) -> (bool, Value) {
+    pub fn json(&self, arguments: &[&str]) -> (bool, Value) {
         let output = self.run(&[arguments, &["--json"]].concat());
         let text = String::from_utf8(output.stdout).expect("text");
         assert_eq!(text.lines().count(), 1, "{text}");
         (output.status.success(), serde_json::from_str(&text).expect("JSON"))
     }
 
-    fn refused(&self, arguments: &[&str]) -> String {
+    pub fn refused(&self, arguments: &[&str]) -> String {
         let (good, answer) = self.json(arguments);
         assert!(!good, "{answer}");
         answer["error"]["code"].as_str().expect("a code").to_owned()
     }
 
-    fn add_user(&self, email: &str) -> (bool, Value) {
+    pub fn add_user(&self, email: &str) -> (bool, Value) {
         let password = self.password();
         self.json(&["user", "add", email, "--password-file", password.to_str().expect("text")])
     }
@@ -74,7 +74,7 @@ fn program() -> Command {
     command
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -130,9 +130,9 @@ fn users_are_added_listed_and_given_passwords() {
     let (good, twice) = desk.add_user("anna@example.org");
     assert_eq!((good, &twice["error"]["code"]), (false, &Value::from("user_exists")));
     let (_, listed) = desk.json(&["user", "list"]);
-    assert_eq!(listed["users"].as_array().expect("a list").len(), 1);
+    assert_eq!(listed["items"].as_array().expect("a list").len(), 1);
     assert_eq!(
-        (&listed["users"][0]["state"], &listed["users"][0]["devices"]),
+        (&listed["items"][0]["state"], &listed["items"][0]["devices"]),
         (&Value::from("active"), &Value::from(0))
     );
     let password = desk.password();
@@ -146,9 +146,11 @@ fn users_are_added_listed_and_given_passwords() {
 #[test]
 fn devices_and_snapshots_are_listed_and_unknown_ones_refused() {
     let desk = Desk::initialised();
-    assert_eq!(desk.json(&["device", "list"]), (true, serde_json::json!({ "devices": [] })));
-    assert_eq!(desk.json(&["snapshot", "list"]), (true, serde_json::json!({ "snapshots": [] })));
-    for verb in ["show", "deactivate", "hold", "reactivate", "suspend", "enable", "delete", "undelete"] {
+    let empty = serde_json::json!({ "items": [], "next": null });
+    assert_eq!(desk.json(&["device", "list"]), (true, empty.clone()));
+    assert_eq!(desk.json(&["snapshot", "list"]), (true, empty));
+    let verbs = ["show", "deactivate", "hold", "reactivate", "approve", "suspend", "enable", "decommission", "delete"];
+    for verb in verbs.into_iter().chain(["undelete"]) {
         assert_eq!(desk.refused(&["device", verb, "laptop"]), "device_unknown", "{verb}");
     }
     assert_eq!(desk.refused(&["snapshot", "show", "snp_0"]), "snapshot_unknown");
@@ -236,9 +238,9 @@ async fn an_admin_command_changes_a_device_of_a_running_server() {
         serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
     };
     let listed = json(&["device", "list", "--user", EMAIL]);
-    assert_eq!(listed["devices"][0]["device"], device.id.to_string());
-    assert_eq!(listed["devices"][0]["last_snapshot"], snapshot.to_string());
-    assert_eq!(json(&["snapshot", "list", "--device", "laptop"])["snapshots"][0]["snapshot"], snapshot.to_string());
+    assert_eq!(listed["items"][0]["device"], device.id.to_string());
+    assert_eq!(listed["items"][0]["last_snapshot"], snapshot.to_string());
+    assert_eq!(json(&["snapshot", "list", "--device", "laptop"])["items"][0]["snapshot"], snapshot.to_string());
     assert_eq!(json(&["snapshot", "show", &snapshot.to_string()])["totals"]["files"], 1);
 
     let beginning = device.id.to_string()[..12].to_owned();

@@ -1,12 +1,13 @@
 //! A server in this process, with its data directory and its clock, and devices that speak the protocol with it.
 //! The client is a bare HTTP/1.1 connection, so that a test can send what no good client would.
 
+use app::credentials::{self, CredentialNew};
 use app::init::{Init, TlsFiles, init, tls_files};
 use app::password::Password;
 use app::{AdminActor, App, devices, users};
-use base::{Clock, DeviceId, Entropy, OsEntropy, Span, SystemClock, Timestamp};
+use base::{Clock, CredentialId, DeviceId, Entropy, OsEntropy, Span, SystemClock, Timestamp};
 use bytes::Bytes;
-use control::Event;
+use control::{Event, Permits};
 use futures::Stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -45,6 +46,7 @@ pub struct World {
     pub app: Arc<App>,
     pub clock: Arc<ShiftedClock>,
     pub address: SocketAddr,
+    pub admin_address: Option<SocketAddr>,
     pub data: PathBuf,
     tls: Arc<rustls::ClientConfig>,
     serving: Mutex<Option<Serving>>,
@@ -98,11 +100,12 @@ impl World {
         let wait = async move { drop(stopped.await) };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let serving = server::serve(app.clone(), &files, any, wait).await.expect("a free port");
-        let (address, tls) = (serving.address, trusting(&files));
+        let (address, admin_address, tls) = (serving.address, serving.admin_address, trusting(&files));
         World {
             app,
             clock,
             address,
+            admin_address,
             data,
             tls,
             serving: Mutex::new(Some(serving)),
@@ -129,6 +132,24 @@ impl World {
         devices::change(&self.app, &AdminActor::Command, device, event).await.expect("granted");
     }
 
+    /// The text of a new credential of the admin API with these permits.
+    pub async fn credential(&self, permits: Permits) -> String {
+        self.credential_until(permits, None).await.1
+    }
+
+    /// The same with an expiry; the credential's identifier too.
+    pub async fn credential_until(&self, permits: Permits, expires_at: Option<Timestamp>) -> (CredentialId, String) {
+        let new = CredentialNew { name: "a test".to_owned(), permits, expires_at };
+        let (view, text) = credentials::make(&self.app, &AdminActor::Command, new).await.expect("a good credential");
+        (view.id, text.expose().to_owned())
+    }
+
+    /// A request to the admin API with this credential.
+    pub async fn api(&self, credential: &str, method: &str, path: &str, body: impl Into<Bytes>) -> Answer {
+        let bearer = format!("Bearer {credential}");
+        self.send(method, path, &[("authorization", &bearer)], full(body)).await
+    }
+
     /// A request without a token.
     pub async fn ask(&self, method: &str, path: &str, body: impl Into<Bytes>) -> Answer {
         self.send(method, path, &[], full(body)).await
@@ -141,7 +162,19 @@ impl World {
 
     /// A request with these headers.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Body) -> Answer {
-        let (response, driver) = self.open(method, path, headers, body).await;
+        self.send_to(self.address, method, path, headers, body).await
+    }
+
+    /// The same to another listener.
+    pub async fn send_to(
+        &self,
+        address: SocketAddr,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Answer {
+        let (response, driver) = self.open_at(address, method, path, headers, body).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a whole answer").to_bytes();
         driver.abort();
@@ -156,7 +189,18 @@ impl World {
         headers: &[(&str, &str)],
         body: Body,
     ) -> (Response<Incoming>, AbortHandle) {
-        let stream = TcpStream::connect(self.address).await.expect("the server listens");
+        self.open_at(self.address, method, path, headers, body).await
+    }
+
+    async fn open_at(
+        &self,
+        address: SocketAddr,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> (Response<Incoming>, AbortHandle) {
+        let stream = TcpStream::connect(address).await.expect("the server listens");
         let name = ServerName::try_from("localhost").expect("a name");
         let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await.expect("the pinned authority");
         let (mut sender, connection) =

@@ -1,12 +1,12 @@
 //! Activation and reactivation of a simulated device. Refuses to draw a second key for a request that got no answer:
 //! it is repeated as it is.
 
+use super::SimError;
 use super::device::{Device, public, sign};
 use super::life::Life;
-use super::SimError;
+use base::Span;
 use protocol::agent::activation::{ActivationAnswer, ActivationReply, ActivationRequest, Choice, OldKey, Proof};
 use protocol::{Hex, Text};
-use base::Span;
 
 /// By what a device proves who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Sessions of a simulated device, and what it may know of itself. Refuses to use a token before it has kept the
 //! counter that came with it: the device is what it has kept.
 
+use super::SimError;
 use super::device::sign;
 use super::life::{Life, Request};
-use super::SimError;
 use protocol::agent::session::{ChallengeReply, ChallengeRequest, SessionReply, SessionRequest, signed_bytes};
 use protocol::agent::status::DeviceReply;
 use protocol::{Hex, Text};
@@ -44,8 +44,7 @@ impl Life<'_> {
     }
 
     async fn look_once(&mut self) -> Result<DeviceReply, SimError> {
-        let request =
-            Request { word: "look", method: "GET", path: "/v1/device", body: Vec::new(), signed_in: true };
+        let request = Request { word: "look", method: "GET", path: "/v1/device", body: Vec::new(), signed_in: true };
         self.json(request).await
     }
 }

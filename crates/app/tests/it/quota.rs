@@ -1,0 +1,135 @@
+//! Quota at begin and at commit: with the numbers, nothing stored is lost, and who is over can come back.
+
+use crate::policy::{ADMIN, values};
+use crate::world::{Device, Draft, Run, USER, World, code, noise};
+use app::page::PageAsk;
+use app::runs::Purpose;
+use app::{AppError, PolicySubject, quota};
+use base::Bytes;
+use control::policy::PolicyLevel;
+use control::{Level, Refusal, Rights, State};
+use format::Manifest;
+
+async fn limit(world: &World, text: &str) {
+    let changes = values(&[("quota", text)]);
+    app::policy::set(&world.app, &ADMIN, PolicySubject::User(USER), &changes).await.expect("granted");
+}
+
+/// A run that has sent one file of this many bytes, ready to commit.
+async fn sent<'a>(world: &'a World, device: &'a Device, bytes: usize) -> (Run<'a>, Manifest) {
+    let run = world.begin(device).await;
+    let mut draft = Draft::new(&run.naming);
+    let file = draft.file("file", &[&noise(bytes as u64, bytes)]);
+    let (root, totals) = draft.tree(vec![file], format::Totals::default());
+    assert_eq!(totals.bytes, Bytes(bytes as u64));
+    run.upload(&run.pack(&draft)).await.expect("the pack is good");
+    let manifest = run.manifest(root, totals);
+    (run, manifest)
+}
+
+async fn backup(world: &World, device: &Device, bytes: usize) -> Result<(), AppError> {
+    let (run, manifest) = sent(world, device, bytes).await;
+    run.commit(&manifest).await.map(|_| ())
+}
+
+async fn used(world: &World) -> u64 {
+    quota::of_user(&world.app, &ADMIN, USER).await.expect("readable").used.0
+}
+
+#[tokio::test]
+async fn a_commit_is_judged_by_the_new_total_and_who_is_over_may_shrink() {
+    let world = World::new().await;
+    let (one, two) = (world.device(1).await, world.device(2).await);
+    backup(&world, &one, 60_000).await.expect("there is no limit");
+    backup(&world, &two, 50_000).await.expect("there is no limit");
+    limit(&world, "100kB").await;
+    let refused = backup(&world, &two, 50_000).await.expect_err("no less than before");
+    let AppError::Refused(Refusal::QuotaExceeded { used: said, limit }) = refused else { panic!("{refused}") };
+    assert_eq!((said, limit), (Bytes(110_000), Bytes(100_000)));
+    assert_eq!(used(&world).await, 110_000, "what was there is there");
+    backup(&world, &two, 45_000).await.expect("still over, and less than before");
+    backup(&world, &two, 40_000).await.expect("exactly the limit");
+    assert_eq!(code(backup(&world, &two, 40_001).await), "quota_exceeded");
+    assert_eq!(used(&world).await, 100_000);
+}
+
+#[tokio::test]
+async fn a_refused_commit_loses_nothing_and_the_same_run_commits_once_there_is_room() {
+    let world = World::new().await;
+    let device = world.device(1).await;
+    limit(&world, "50kB").await;
+    let (run, manifest) = sent(&world, &device, 60_000).await;
+    let sealed = run.seal(&manifest);
+    assert_eq!(code(run.commit_bytes(sealed.clone()).await), "quota_exceeded");
+    assert_eq!(code(run.commit_bytes(sealed.clone()).await), "quota_exceeded");
+    limit(&world, "60kB").await;
+    let committed = run.commit_bytes(sealed.clone()).await.expect("there is room now");
+    limit(&world, "1kB").await;
+    let again = run.commit_bytes(sealed).await.expect("it was committed");
+    assert_eq!(again, committed, "what was granted stays granted");
+}
+
+#[tokio::test]
+async fn a_new_device_does_not_begin_over_quota_and_one_with_a_snapshot_does() {
+    let world = World::new().await;
+    let (one, new) = (world.device(1).await, world.device(2).await);
+    backup(&world, &one, 60_000).await.expect("there is no limit");
+    limit(&world, "50kB").await;
+    let begin = async |device: &Device, n| {
+        app::runs::begin(&world.app, &device.actor, [n; 16], Purpose::Backup).await.map(|begun| begun.run)
+    };
+    assert_eq!(code(begin(&new, 1).await), "quota_exceeded");
+    let run = begin(&one, 2).await.expect("its next backup may be smaller");
+    limit(&world, "60kB").await;
+    let first = begin(&new, 1).await.expect("not over any more");
+    limit(&world, "50kB").await;
+    assert_eq!(begin(&new, 1).await.expect("the same request is the same run"), first);
+    assert_eq!(begin(&one, 2).await.expect("the same request is the same run"), run);
+    // A restore is never refused for it.
+    let snapshot = db_newest(&world, &one).await;
+    world.begin_restore(&one, snapshot).await.expect("reading takes nothing");
+}
+
+async fn db_newest(world: &World, device: &Device) -> base::SnapshotId {
+    let mut tx = world.app.db.read().await.expect("readable");
+    let newest = db::snapshot_get_newest(&mut tx, device.actor.device).await.expect("readable");
+    newest.expect("there is one").new.id
+}
+
+#[tokio::test]
+async fn of_two_devices_that_race_for_the_last_bytes_one_gets_them() {
+    for round in 0..8 {
+        let world = World::new().await;
+        let (one, two) = (world.device(1).await, world.device(2).await);
+        let ((run, manifest), (other_run, other)) =
+            (sent(&world, &one, 60_000).await, sent(&world, &two, 60_000).await);
+        limit(&world, "100kB").await;
+        let (a, b) = tokio::join!(run.commit(&manifest), other_run.commit(&other));
+        let (won, lost) = if a.is_ok() { (a.map(|_| ()), b.map(|_| ())) } else { (b.map(|_| ()), a.map(|_| ())) };
+        won.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        assert_eq!(code(lost), "quota_exceeded", "round {round}");
+        assert_eq!(used(&world).await, 60_000);
+    }
+}
+
+#[tokio::test]
+async fn the_users_value_wins_over_the_profiles_and_devices_that_do_not_count_take_nothing() {
+    let world = World::new().await;
+    let (one, mut two) = (world.device(1).await, world.device(2).await);
+    let profile = PolicySubject::Profile(crate::policy::profile(&world).await);
+    app::policy::set(&world.app, &ADMIN, profile, &values(&[("quota", "10kB")])).await.expect("granted");
+    assert_eq!(code(backup(&world, &one, 20_000).await), "quota_exceeded");
+    limit(&world, "none").await;
+    backup(&world, &one, 20_000).await.expect("the user has no limit");
+    backup(&world, &two, 70_000).await.expect("the user has no limit");
+    let view = quota::of_user(&world.app, &ADMIN, USER).await.expect("readable");
+    assert_eq!((view.used, view.limit, view.from), (Bytes(90_000), None, PolicyLevel::User));
+    limit(&world, "").await;
+    let view = quota::page(&world.app, &ADMIN, &PageAsk::first()).await.expect("readable").items.remove(0);
+    assert_eq!((view.limit, view.from), (Some(Bytes(10_000)), PolicyLevel::Profile));
+    let cut = State::Deactivated { rights: Rights::Full, level: Level::Revoke };
+    world.state_set(&mut two, cut.clone()).await;
+    assert_eq!(used(&world).await, 90_000, "a deactivated device still counts");
+    world.state_set(&mut two, State::Decommissioning { was: Box::new(cut) }).await;
+    assert_eq!(used(&world).await, 20_000);
+}

@@ -1,0 +1,169 @@
+//! Ranges of hours on weekdays: `mon-fri 08:00-18:00, sat 09:00-12:30`. In whose time zone, the reader knows.
+//! Refuses what no day has, an empty range, and more ranges than a person would write.
+
+use std::fmt;
+
+/// The most ranges in one value.
+const RANGES_MAX: usize = 32;
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const EVERY_DAY: u8 = 0b111_1111;
+const DAY_MINUTES: u16 = 24 * 60;
+
+/// Hours of a week. Ranges are sorted and none is there twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Hours {
+    ranges: Vec<Range>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Range {
+    /// Bit 0 is Monday.
+    days: u8,
+    /// Minutes since midnight.
+    from: u16,
+    /// Minutes since midnight; not after `from` when it ends on the next day.
+    to: u16,
+}
+
+impl Hours {
+    /// Reads ranges, separated by commas; `none` is no hour at all. `None` for any other text.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if text.trim() == "none" {
+            return Some(Self::default());
+        }
+        let mut ranges = text.split(',').take(RANGES_MAX + 1).map(range).collect::<Option<Vec<Range>>>()?;
+        if ranges.len() > RANGES_MAX {
+            return None;
+        }
+        ranges.sort_unstable();
+        ranges.dedup();
+        Some(Self { ranges })
+    }
+
+    /// Is there no hour at all? Never fails.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Is this minute within? `day` counts from 0, Monday; `minute` from midnight. Never fails.
+    pub fn covers(&self, day: u8, minute: u16) -> bool {
+        let on = |days: u8, day: u8| days >> day & 1 == 1;
+        let day_before = (day + 6) % 7;
+        self.ranges.iter().any(|range| match range.from < range.to {
+            true => on(range.days, day) && (range.from..range.to).contains(&minute),
+            // Over midnight: a range belongs to the day on which it begins.
+            false => (on(range.days, day) && minute >= range.from) || (on(range.days, day_before) && minute < range.to),
+        })
+    }
+}
+
+fn range(text: &str) -> Option<Range> {
+    let (days, times) = match text.trim().rsplit_once(' ') {
+        Some((days, times)) => (day_set(days.trim())?, times),
+        None => (EVERY_DAY, text.trim()),
+    };
+    let (from, to) = times.split_once('-')?;
+    let (from, to) = (minute(from)?, minute(to)?);
+    (from != to && from < DAY_MINUTES && to != 0).then_some(Range { days, from, to })
+}
+
+/// `mon`, `mon-wed`, `mon+thu-sat`; a run does not go over Sunday.
+fn day_set(text: &str) -> Option<u8> {
+    let day = |name: &str| DAYS.iter().position(|day| *day == name);
+    text.split('+').try_fold(0, |set, run| {
+        let (first, last) = run.split_once('-').unwrap_or((run, run));
+        let (first, last) = (day(first)?, day(last)?);
+        (first <= last).then(|| (first..=last).fold(set, |set, day| set | 1 << day))
+    })
+}
+
+fn minute(text: &str) -> Option<u16> {
+    let (hours, minutes) = text.split_once(':')?;
+    let two = |text: &str| (text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?;
+    let (hours, minutes): (u16, u16) = (two(hours)?, two(minutes)?);
+    let minute = hours * 60 + minutes;
+    (minutes < 60 && minute <= DAY_MINUTES).then_some(minute)
+}
+
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.ranges.is_empty() {
+            return f.write_str("none");
+        }
+        for (number, Range { days, from, to }) in self.ranges.iter().enumerate() {
+            let gap = if number == 0 { "" } else { ", " };
+            let days = if *days == EVERY_DAY { String::new() } else { format!("{} ", day_text(*days)) };
+            write!(f, "{gap}{days}{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, to / 60, to % 60)?;
+        }
+        Ok(())
+    }
+}
+
+fn day_text(set: u8) -> String {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for day in (0..7).filter(|day| set >> day & 1 == 1) {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == day => *last = day,
+            Some(_) | None => runs.push((day, day)),
+        }
+    }
+    let text = |(first, last): (usize, usize)| match last - first {
+        0 => DAYS[first].to_owned(),
+        1 => format!("{}+{}", DAYS[first], DAYS[last]),
+        _ => format!("{}-{}", DAYS[first], DAYS[last]),
+    };
+    runs.into_iter().map(text).collect::<Vec<String>>().join("+")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_have_one_text_and_nonsense_has_none() {
+        let good = [
+            ("none", "none"),
+            ("00:00-24:00", "00:00-24:00"),
+            ("mon-sun 08:00-09:00", "08:00-09:00"),
+            ("sat 09:00-12:00, mon-fri 08:00-18:00", "mon-fri 08:00-18:00, sat 09:00-12:00"),
+            ("mon+tue+wed 22:00-06:00", "mon-wed 22:00-06:00"),
+            ("fri+mon 1:00-02:00", ""),
+            ("fri+mon 01:00-02:00", "mon+fri 01:00-02:00"),
+            ("mon 01:00-02:00,mon 01:00-02:00", "mon 01:00-02:00"),
+        ];
+        for (text, canonical) in good {
+            let read = Hours::parse(text).map(|hours| hours.to_string()).unwrap_or_default();
+            assert_eq!(read, canonical, "{text}");
+        }
+        for text in [
+            "",
+            "mon",
+            "08:00",
+            "08:00-08:00",
+            "24:00-01:00",
+            "08:60-09:00",
+            "25:00-26:00",
+            "sun-mon 08:00-09:00",
+            "mon- 08:00-09:00",
+            "mun 08:00-09:00",
+            "08:00-09:00,",
+            "-8:00-09:00",
+            "08:00-00:00",
+            "+ 08:00-09:00",
+        ] {
+            assert_eq!(Hours::parse(text), None, "{text}");
+        }
+        assert_eq!(Hours::parse(&["08:00-09:00"; 33].join(",")), None, "more ranges than allowed");
+    }
+
+    #[test]
+    fn a_range_over_midnight_belongs_to_the_day_on_which_it_begins() {
+        let hours = Hours::parse("fri 22:00-06:00").expect("a literal");
+        let covered: Vec<(u8, u16)> =
+            [(4, 1_319), (4, 1_320), (5, 0), (5, 359), (5, 360), (4, 100), (6, 0)].into_iter().collect();
+        let within: Vec<bool> = covered.into_iter().map(|(day, minute)| hours.covers(day, minute)).collect();
+        assert_eq!(within, [false, true, true, true, false, false, false]);
+        assert!(Hours::parse("00:00-24:00").expect("a literal").covers(6, 1_439));
+        assert!(!Hours::default().covers(0, 0));
+    }
+}

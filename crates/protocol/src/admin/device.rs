@@ -1,0 +1,117 @@
+//! Devices: `/api/v1/devices`.
+
+use crate::Text;
+use base::{DeviceId, SnapshotId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which devices to list, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceQuery {
+    /// `next` of the page before; nothing for the first page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// How many items at most: 1 to 1000, 100 when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// Only devices of the user with this address or identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Only devices whose state has this word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Only devices that were last seen before this, or never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_before_ms: Option<i64>,
+    /// Only devices that were last seen at this or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_from_ms: Option<i64>,
+    /// Only devices with this name, this identifier, or an identifier that begins so (four letters after `dev_` at
+    /// the least).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<String>,
+}
+
+/// A device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Device {
+    /// The record.
+    pub device: Text<DeviceId>,
+    /// Its name.
+    pub name: String,
+    /// The address of its user.
+    pub user: String,
+    /// The word of its state.
+    pub state: String,
+    /// The states that this one covers, from the outer to the inner, with a space between.
+    pub state_was: Option<String>,
+    /// What its credential may do, or could: `full`, `append_only`.
+    pub rights: Option<String>,
+    /// What the old key of a deactivated device is still worth: `rotate`, `revoke`, `distrust`.
+    pub level: Option<String>,
+    /// Until when a held device may append.
+    pub append_until_ms: Option<i64>,
+    /// When a deleted device may be purged.
+    pub purge_after_ms: Option<i64>,
+    /// Which binding of a key it has; 0 before the first.
+    pub epoch: u64,
+    /// When the record was made.
+    pub created_at_ms: i64,
+    /// When a key was last bound to it.
+    pub activated_at_ms: i64,
+    /// When it last opened a session.
+    pub last_seen_at_ms: Option<i64>,
+    /// Its newest snapshot.
+    pub last_snapshot: Option<Text<SnapshotId>>,
+    /// What the computer said of itself when it was last activated.
+    pub about: About,
+}
+
+/// What a computer says of itself; empty where it does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct About {
+    /// Its name in the network.
+    pub host_name: String,
+    /// The maker's serial number.
+    pub serial: String,
+    /// The hardware UUID of the firmware.
+    pub hardware_uuid: String,
+    /// The account that the endpoint runs as.
+    pub os_user: String,
+    /// `linux`, `windows`, `macos`.
+    pub os: String,
+    /// `x86_64`, `aarch64`.
+    pub arch: String,
+    /// The endpoint's release.
+    pub agent: String,
+}
+
+/// What the old key of a deactivated device is still worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ResetLevel {
+    /// It alone proves the device, which gets a new key.
+    Rotate,
+    /// It proves nothing alone: the user signs in, or a ticket or deployment token comes with it.
+    Revoke,
+    /// Somebody else has it too: it proves nothing, whatever comes with it.
+    Distrust,
+}
+
+/// Refuse a device's credential from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Deactivate {
+    /// What its old key is still worth.
+    pub level: ResetLevel,
+}
+
+/// Make a device activate again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    /// For how many days it may still append, at most 365; as the configuration says when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub append_days: Option<u64>,
+}

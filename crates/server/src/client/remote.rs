@@ -1,0 +1,212 @@
+//! The admin API of a server over HTTPS, with a credential. Refuses every certificate but the pinned one, redirects,
+//! and to ask twice for one change: a request that is repeated because no answer came bears the same key.
+
+use super::{Call, Pieces, refused, tls};
+use crate::admin::once::KEY;
+use crate::out::Failure;
+use base::{Clock, Entropy, Span};
+use data_encoding::HEXLOWER;
+use futures::{StreamExt as _, TryStreamExt as _};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Client, Method, Url};
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the server may take to accept a connection.
+const CONNECT_SPAN: Duration = Duration::from_secs(10);
+/// How long the server may take with the next piece of its answer.
+const READ_SPAN: Duration = Duration::from_secs(15 * 60);
+/// How often a request is sent at the most, when no answer comes.
+const ATTEMPTS: u32 = 3;
+const ATTEMPT_GAP: Span = Span::seconds(1);
+/// The largest refusal that is read.
+const PROBLEM_BYTES_MAX: usize = 64 << 10;
+
+/// What the server's certificate must be.
+pub(crate) enum Pin {
+    /// Issued by the authority in this PEM text.
+    Ca(String),
+    /// This one, or issued by this one: the SHA-256.
+    Fingerprint([u8; 32]),
+}
+
+/// A server, and the credential to be presented there.
+pub(crate) struct Remote {
+    client: Client,
+    base: Url,
+    credential: String,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Remote {
+    /// A client of the server at `url`.
+    ///
+    /// # Errors
+    /// `url_invalid`, `ca_invalid`.
+    pub(crate) fn new(
+        url: &str,
+        pin: &Pin,
+        credential: String,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, Failure> {
+        let base = checked_url(url)?;
+        let invalid = || failure("ca_invalid", "The file given with --ca holds no certificate that can be used.");
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls::client_config(pin).ok_or_else(invalid)?)
+            .https_only(true)
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_SPAN)
+            .read_timeout(READ_SPAN)
+            .user_agent(concat!("holdfast-server/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(&base) {
+            // No proxy has a way to this computer's own loopback.
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|error| failure("url_invalid", error.to_string()))?;
+        Ok(Self { client, base, credential, clock, entropy })
+    }
+
+    /// Carries a request out.
+    ///
+    /// # Errors
+    /// The server's refusal; `server_unreachable`, `certificate_mismatch`.
+    pub(crate) async fn send(&self, call: Call) -> Result<Pieces, Failure> {
+        let mut key = [0; 16];
+        self.entropy.fill(&mut key);
+        let key = HEXLOWER.encode(&key);
+        let mut attempt = 1;
+        loop {
+            match self.attempt(&call, &key).await {
+                Ok(response) => return self.answered(response).await,
+                Err(error) if attempt < ATTEMPTS && !error.is_connect() && !error.is_builder() => {
+                    tracing::debug!("no answer, asking again: {error}");
+                    attempt += 1;
+                    self.clock.sleep(ATTEMPT_GAP).await;
+                }
+                Err(error) => return Err(self.unreachable(&error)),
+            }
+        }
+    }
+
+    async fn attempt(&self, call: &Call, key: &str) -> Result<reqwest::Response, reqwest::Error> {
+        let Call { method, path, media, body } = call;
+        let method: Method = method.parse().expect("the commands' methods are some");
+        let url = self.base.join(path).expect("paths are encoded");
+        let mut request = self.client.request(method.clone(), url).header(AUTHORIZATION, self.bearer());
+        if method != Method::GET {
+            request = request.header(CONTENT_TYPE, *media).header(KEY.as_str(), key).body(body.clone());
+        }
+        request.send().await
+    }
+
+    async fn answered(&self, response: reqwest::Response) -> Result<Pieces, Failure> {
+        let status = response.status();
+        let server = self.server();
+        let broke = move |error: reqwest::Error| broken_off(&server, &error);
+        let mut pieces = response.bytes_stream().map_err(broke).boxed();
+        if status.is_success() {
+            return Ok(pieces);
+        }
+        let mut body = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            body.extend_from_slice(&piece?);
+            if body.len() > PROBLEM_BYTES_MAX {
+                break;
+            }
+        }
+        Err(refused(status.as_u16(), &body))
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.credential)
+    }
+
+    fn server(&self) -> String {
+        self.base.authority().to_owned()
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let chain = causes(error);
+        if chain.contains("certificate") {
+            let sentence = format!(
+                "The certificate of {} is not the pinned one: somebody is in the way, or the server was set up anew. \
+                 Compare with `holdfast-server fingerprint` there.",
+                self.server()
+            );
+            return failure("certificate_mismatch", sentence);
+        }
+        let sentence = format!(
+            "No answer from {}: is it running, is the address right, is a proxy needed? ({chain})",
+            self.server()
+        );
+        failure("server_unreachable", sentence)
+    }
+}
+
+fn broken_off(server: &str, error: &reqwest::Error) -> Failure {
+    failure("server_unreachable", format!("The answer of {server} broke off ({}).", causes(error)))
+}
+
+fn causes(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = inner.to_string();
+        cause = inner.source();
+    }
+    text
+}
+
+/// The address of a server, brought to its one form.
+///
+/// # Errors
+/// `url_invalid`.
+fn checked_url(text: &str) -> Result<Url, Failure> {
+    let text = text.trim();
+    let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let invalid = || {
+        let shown = text.escape_debug();
+        failure("url_invalid", format!("\"{shown}\" is no address like https://backup.example.com:8471."))
+    };
+    let url = Url::parse(&whole).map_err(|_| invalid())?;
+    let plain = url.scheme() == "https"
+        && !url.authority().is_empty()
+        && !url.authority().contains('@')
+        && url.path() == "/"
+        && url.query().is_none();
+    if plain { Ok(url) } else { Err(invalid()) }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let address = url.authority();
+    let name = address.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(address, |(name, _)| name);
+    name == "localhost" || name == "[::1]" || name.starts_with("127.")
+}
+
+fn failure(code: &str, sentence: impl Into<String>) -> Failure {
+    Failure { code: code.to_owned(), sentence: sentence.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_brought_to_one_form_or_refused() {
+        let good = [
+            ("https://backup.example.com:8471", "https://backup.example.com:8471/"),
+            ("backup.example.com:8471", "https://backup.example.com:8471/"),
+            (" https://[::1]:8471 ", "https://[::1]:8471/"),
+        ];
+        for (text, url) in good {
+            assert_eq!(checked_url(text).expect(text).as_str(), url);
+        }
+        for text in ["", "http://a", "https://", "https://a:b@c", "https://a?b=c", "https://a/b", "https://a:99999"] {
+            assert_eq!(checked_url(text).expect_err(text).code, "url_invalid", "{text}");
+        }
+    }
+}
