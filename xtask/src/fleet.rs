@@ -102,3 +102,14 @@ fn through(what: &str, figures: &Value) -> Result<()> {
     ensure!(figures["stopped"].as_object().is_some_and(serde_json::Map::is_empty), "{what}: {}", figures["stopped"]);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_fleet_comes_back_from_every_level() {
+        let programs = Programs::build_with(crate::root(), "sim", false).expect("they build");
+        prove(&programs, 24, 4).expect("every device ends where it must");
+    }
+}

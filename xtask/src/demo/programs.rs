@@ -18,19 +18,22 @@ pub struct Programs {
 impl Programs {
     /// Builds the server and the endpoint in release mode.
     pub fn build(root: &Path) -> Result<Self> {
-        Self::build_both(root, "agent")
+        Self::build_with(root, "agent", true)
     }
 
     /// Builds the server and the simulated fleet in release mode.
     pub fn build_sim(root: &Path) -> Result<Self> {
-        Self::build_both(root, "sim")
+        Self::build_with(root, "sim", true)
     }
 
-    fn build_both(root: &Path, other: &str) -> Result<Self> {
-        eprintln!("Building the server and the {other} in release mode …");
+    /// Builds the server and another of our programs.
+    pub fn build_with(root: &Path, other: &str, release: bool) -> Result<Self> {
+        let mode = if release { "release" } else { "debug" };
+        eprintln!("Building the server and the {other} in {mode} mode …");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
-            .args(["build", "--release", "--locked", "--quiet", "--package", "server", "--package", other])
+            .args(["build", "--locked", "--quiet", "--package", "server", "--package", other])
+            .args(release.then_some("--release"))
             .current_dir(root)
             .stdout(Stdio::null())
             .status()
@@ -38,14 +41,9 @@ impl Programs {
         if !built.success() {
             bail!("the programs do not build");
         }
-        let folder = root.join("target").join("release");
+        let folder = root.join("target").join(mode);
         let program = |name: &str| folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
         Ok(Self { server: program("holdfast-server"), endpoint: program("holdfast"), sim: program("holdfast-sim") })
-    }
-
-    /// The same programs from another place, for tests.
-    pub fn at(server: &Path, sim: &Path) -> Self {
-        Self { server: server.to_owned(), endpoint: PathBuf::new(), sim: sim.to_owned() }
     }
 
     /// A command of the simulated fleet, answered in JSON.
