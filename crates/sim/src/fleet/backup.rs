@@ -27,7 +27,7 @@ impl Life<'_> {
         if self.device.bearer.is_none() {
             self.open().await?;
         }
-        let entropy = SeededEntropy::new(self.crowd.clock.now().as_ms().cast_unsigned() ^ self.device.seed);
+        let entropy = self.device.entropy_at(self.crowd.clock.now());
         let mut request = self.device.made(self.device.generation).request;
         entropy.fill(&mut request[..8]);
         let asked = BeginRequest { request: Hex(request), purpose: Purpose::Backup };

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// Every user's password.
 pub const PASSWORD: &str = "correct horse battery";
 /// Users who share the devices.
-pub const USERS: u32 = 3;
+pub const USERS: u32 = 8;
 
 /// A server and its directory.
 pub struct World {
