@@ -75,7 +75,7 @@ struct Known {
 
 fn known(programs: &Programs, place: &Place) -> Result<BTreeMap<String, Known>> {
     let listed = ask(&mut programs.admin(&place.data(), &["device", "list"]))?;
-    let devices = listed["devices"].as_array().context("devices are listed")?;
+    let devices = listed["items"].as_array().context("devices are listed")?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let known = devices.iter().map(|device| {
         let known = Known { state: text(&device["state"]), snapshot: text(&device["last_snapshot"]) };

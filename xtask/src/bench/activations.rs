@@ -1,5 +1,5 @@
-//! Activations in a second: a storm of new devices, each with its own TLS connection and then over shared ones, in turn.
-//! Load and server are on the same machine. Refuses to leave anything out: the connection, the signatures, the
+//! Activations in a second: a storm of new devices, each with its own TLS connection and then over shared ones, in
+//! turn. Load and server are on the same machine. Refuses to leave anything out: the connection, the signatures, the
 //! transaction and its flush to the disk are in every figure.
 
 use crate::demo::programs::Programs;

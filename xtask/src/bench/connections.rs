@@ -43,7 +43,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     let whole = |field: &str| figures["server"][field].as_u64().context("a figure is a number");
     let (memory, peak) = (whole("memory_mib")?, whole("peak_mib")?);
     println!(
-        "{} devices connected for {} s: the server has {memory} MiB, at most {peak} (goal {GOAL_MIB}); the fleet {} MiB",
+        "{} devices connected for {} s: the server has {memory} MiB, at most {peak} (goal {GOAL_MIB}); they {} MiB",
         options.devices, options.stay, figures["sim"]["peak_mib"]
     );
     let none = |field: &str| figures[field].as_object().is_some_and(serde_json::Map::is_empty);

@@ -1,4 +1,5 @@
-//! A fleet lives as real devices do: it is activated, backs up, is reset at every level, and comes back with its records.
+//! A fleet lives as real devices do: it is activated, backs up, is reset at every level, and comes back with its
+//! records.
 
 use crate::world::{World, records};
 use app::{AdminActor, devices};

@@ -77,7 +77,7 @@ impl World {
     /// Puts an event to every device that has a record.
     pub async fn admin(&self, fleet: &[Device], event: &Event) {
         for device in records(fleet) {
-            devices::change(&self.app, &AdminActor::Command, device, event.clone()).await.expect("granted");
+            devices::change(&self.app, &AdminActor::Command, device, *event).await.expect("granted");
         }
     }
 }
