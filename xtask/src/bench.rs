@@ -1,6 +1,8 @@
 //! Benches: what the documents claim is measured here, side by side with a peer, in one run, interleaved.
 //! Refuses a single number: medians, ratios, CPU seconds and peak memory together say what a time means.
 
+mod activations;
+mod connections;
 mod contender;
 mod measure;
 mod table;
@@ -18,6 +20,10 @@ use std::path::{Path, PathBuf};
 pub enum Bench {
     /// First backup, unchanged, changed and restore, beside restic on a local repository
     FirstLight(FirstLight),
+    /// Activations in a second, with the devices on the same machine, each with its own connection and shared ones
+    Activations(activations::Options),
+    /// The server's memory while ten thousand devices are connected
+    Connections(connections::Options),
 }
 
 /// What `cargo xtask bench first-light` takes.
@@ -70,6 +76,8 @@ impl Work {
 pub fn run(root: &Path, bench: &Bench) -> Result<()> {
     match bench {
         Bench::FirstLight(options) => first_light(root, options),
+        Bench::Activations(options) => activations::run(root, options),
+        Bench::Connections(options) => connections::run(root, options),
     }
 }
 

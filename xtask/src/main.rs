@@ -1,10 +1,11 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `fuzz`, `tidy`. Each does its work in the module of
-//! its name.
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `fleet`, `fuzz`, `tidy`. Each does its work in the
+//! module of its name.
 //! Refuses to be part of the product: no crate may depend on it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "these are commands: their output is what they are for")]
 
 mod bench;
 mod demo;
+mod fleet;
 mod fuzz;
 mod layers;
 mod test;
@@ -30,6 +31,8 @@ enum Command {
         #[command(subcommand)]
         bench: bench::Bench,
     },
+    /// Reset a whole fleet of simulated devices at each level, and check where every device ends
+    Fleet(fleet::Options),
     /// Check the rules of the house that the compiler does not: layers, sizes, words, documents
     Tidy {
         /// Write the present hashes of the code into the documents that describe it
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Demo(options) => demo::run(root(), &options),
         Command::Bench { bench } => bench::run(root(), &bench),
+        Command::Fleet(options) => fleet::run(root(), &options),
         Command::Tidy { bless } => tidy::run(root(), bless),
         Command::Fuzz { seconds } => fuzz::run(root(), seconds),
         Command::Test { no_install } => test::run(root(), no_install),

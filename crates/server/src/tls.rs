@@ -41,5 +41,9 @@ pub(crate) fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsEr
         .with_single_cert(chain.map_err(pem)?, key)
         .map_err(certificate)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A device opens one connection and keeps it: a ticket would cost two more sealings and a write for each, and what
+    // is remembered for it memory.
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     Ok(Arc::new(config))
 }

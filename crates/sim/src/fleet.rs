@@ -18,6 +18,7 @@ use base::{Clock, Span, Timestamp};
 use life::Life;
 use link::{Link, Server};
 use std::io;
+use std::net::ToSocketAddrs as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -129,7 +130,7 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     when_connected: impl FnOnce(),
 ) -> Result<(Figures, Vec<Device>), SimError> {
-    let server = resolve(&plan).await?;
+    let server = resolve(&plan)?;
     let began_at = clock.now();
     let devices = devices.into_iter().map(Mutex::new).collect();
     let (stop, stopped) = watch::channel(false);
@@ -228,12 +229,13 @@ async fn stay(crowd: Arc<Crowd>, number: usize, link: Link) {
     *lock(cell) = life.end().0;
 }
 
-async fn resolve(plan: &Plan) -> Result<Server, SimError> {
+fn resolve(plan: &Plan) -> Result<Server, SimError> {
     let place = plan.server.strip_prefix("https://").ok_or(SimError::Address)?.trim_end_matches('/');
-    let (host, _) = place.rsplit_once(':').ok_or(SimError::Address)?;
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let mut found = tokio::net::lookup_host(place).await.map_err(|cause| SimError::Link { cause })?;
+    let (name, _) = place.rsplit_once(':').ok_or(SimError::Address)?;
+    let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+    // Once, before anything else runs: it may block.
+    let mut found = place.to_socket_addrs().map_err(|cause| SimError::Link { cause })?;
     let address = found.next().ok_or(SimError::Address)?;
-    let name = host.try_into().map_err(|_| SimError::Address)?;
+    let name = name.try_into().map_err(|_| SimError::Address)?;
     Ok(Server { address, name, tls: tls::client_config(&plan.authorities)? })
 }

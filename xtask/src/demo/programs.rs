@@ -12,15 +12,28 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 pub struct Programs {
     server: PathBuf,
     endpoint: PathBuf,
+    sim: PathBuf,
 }
 
 impl Programs {
-    /// Builds them in release mode.
+    /// Builds the server and the endpoint in release mode.
     pub fn build(root: &Path) -> Result<Self> {
-        eprintln!("Building holdfast and holdfast-server in release mode …");
+        Self::build_with(root, "agent", true)
+    }
+
+    /// Builds the server and the simulated fleet in release mode.
+    pub fn build_sim(root: &Path) -> Result<Self> {
+        Self::build_with(root, "sim", true)
+    }
+
+    /// Builds the server and another of our programs.
+    pub fn build_with(root: &Path, other: &str, release: bool) -> Result<Self> {
+        let mode = if release { "release" } else { "debug" };
+        eprintln!("Building the server and the {other} in {mode} mode …");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
-            .args(["build", "--release", "--locked", "--quiet", "--package", "server", "--package", "agent"])
+            .args(["build", "--locked", "--quiet", "--package", "server", "--package", other])
+            .args(release.then_some("--release"))
             .current_dir(root)
             .stdout(Stdio::null())
             .status()
@@ -28,9 +41,16 @@ impl Programs {
         if !built.success() {
             bail!("the programs do not build");
         }
-        let folder = root.join("target").join("release");
+        let folder = root.join("target").join(mode);
         let program = |name: &str| folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-        Ok(Self { server: program("holdfast-server"), endpoint: program("holdfast") })
+        Ok(Self { server: program("holdfast-server"), endpoint: program("holdfast"), sim: program("holdfast-sim") })
+    }
+
+    /// A command of the simulated fleet, answered in JSON.
+    pub fn sim(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.sim);
+        command.arg("--json").args(arguments);
+        command
     }
 
     /// Sets up a server in `data` with its first admin.

@@ -61,8 +61,7 @@ async fn a_body_that_trickles_is_cut_on_every_route_that_takes_one() {
                 let answer = device.send(&world, "POST", &path, trickle()).await;
                 (answer, world.clock.now())
             };
-            let ((answer, answered_at), changed_at) =
-                tokio::join!(sent, change(&world, &device, event.clone(), by_another));
+            let ((answer, answered_at), changed_at) = tokio::join!(sent, change(&world, &device, event, by_another));
             assert_eq!(answer.refused(), (403, code.to_owned()), "POST {path}");
             let after = answered_at.since(changed_at);
             assert!(after <= span, "POST {path} was cut after {after}, by another process: {by_another}");

@@ -1,10 +1,10 @@
-//! A backup as small as one can be: one folder with one tiny file in it. Refuses to send what the server has: the second
-//! backup of a device sends its manifest alone, as that of any device does whose files are as they were.
+//! A backup as small as one can be: one folder with one tiny file in it. Refuses to send what the server has: the
+//! second backup of a device sends its manifest alone, as that of any device does whose files are as they were.
 
 use super::SimError;
 use super::device::sign;
 use super::life::{Life, Request};
-use base::{Entropy, Secret, SeededEntropy, SnapshotId};
+use base::{Entropy, Secret, SnapshotId};
 use format::{
     ChunkKind, ChunkRef, Content, Entry, EntryBody, FrameSealer, IndexedChunk, Manifest, Meta, NamingKey, ObjectHeader,
     PackBuilder, Problems, RunKey, SealedPack, Totals, Tree,
@@ -27,7 +27,7 @@ impl Life<'_> {
         if self.device.bearer.is_none() {
             self.open().await?;
         }
-        let entropy = SeededEntropy::new(self.crowd.clock.now().as_ms().cast_unsigned() ^ self.device.seed);
+        let entropy = self.device.entropy_at(self.crowd.clock.now());
         let mut request = self.device.made(self.device.generation).request;
         entropy.fill(&mut request[..8]);
         let asked = BeginRequest { request: Hex(request), purpose: Purpose::Backup };

@@ -1,7 +1,7 @@
 //! What a simulated device keeps: which one it is, and what the server gave it. Refuses to keep keys: the seed makes
 //! them anew, so that a fleet in a file is small.
 
-use base::{DeviceId, Entropy as _, SeededEntropy};
+use base::{DeviceId, Entropy as _, SeededEntropy, Timestamp};
 use protocol::agent::activation::{Evidence, Platform};
 use protocol::{Hex, Text};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -61,6 +61,11 @@ impl Device {
         Made { request, key: Ed25519KeyPair::from_seed_unchecked(&seed).expect("any 32 bytes are a seed") }
     }
 
+    /// Randomness for what is drawn afresh each time, and by each device at the same moment its own.
+    pub(super) fn entropy_at(&self, now: Timestamp) -> SeededEntropy {
+        SeededEntropy::new(mixed(self.seed ^ now.as_ms().cast_unsigned(), self.number, self.generation))
+    }
+
     /// The user's number among so many.
     pub(super) fn user(&self, users: u32) -> u32 {
         self.number % users.max(1)
@@ -94,8 +99,9 @@ pub(super) fn sign(key: &Ed25519KeyPair, bytes: &[u8]) -> [u8; 64] {
 
 /// One number of three, each of which changes all of it.
 fn mixed(seed: u64, number: u32, generation: u32) -> u64 {
-    let mut mixed = seed;
-    for part in [u64::from(number), u64::from(generation)] {
+    let mut mixed = 0_u64;
+    // One after the other: two seeds and two numbers that differ in the same bit must not meet.
+    for part in [seed, u64::from(number), u64::from(generation)] {
         mixed = (mixed ^ part).wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
