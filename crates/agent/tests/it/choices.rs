@@ -113,6 +113,8 @@ fn at_terminal(state: &Path, arguments: &[&str], answers: &[(&str, &str)]) -> (i
         shown.push_str(&String::from_utf8_lossy(&bytes[..len]));
         if let Some((prompt, answer)) = next.filter(|(prompt, _)| shown.trim_end().ends_with(prompt)) {
             assert!(shown.contains(prompt));
+            // The echo is off a moment after the prompt is there, and nobody types as fast as a test does.
+            std::thread::sleep(std::time::Duration::from_millis(300));
             terminal.write_all(format!("{answer}\n").as_bytes()).expect("typed");
             next = answers.next();
         }

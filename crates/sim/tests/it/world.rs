@@ -38,7 +38,7 @@ impl World {
         let password = Password::new(PASSWORD.to_owned());
         for number in 0..USERS {
             let email = format!("user{number}@example.test");
-            users::add(&app, &AdminActor::Command, &email, &password).await.expect("a new user");
+            users::add(&app, &AdminActor::Command, &email, Some(&password)).await.expect("a new user");
         }
         let files = tls_files(&data).expect("what init has made");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
