@@ -69,7 +69,7 @@ pub async fn activation_insert(
     query(
         "insert into activation (request, device_key, digest, device_id, epoch, rights, outcome, restore, created_at, \
          changes) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(&request[..])
     .bind(&device_key[..])

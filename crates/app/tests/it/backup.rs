@@ -276,6 +276,8 @@ async fn a_deactivation_cuts_an_upload_that_goes_on_or_has_stopped() {
         let clock = Arc::clone(&world.clock);
         let pieces = stream::unfold(clock, move |clock| async move {
             base::Clock::sleep(clock.as_ref(), pause.min(Span::ms(400))).await;
+            // A manual clock never waits: a network does.
+            tokio::task::yield_now().await;
             if pause > Span::ms(400) {
                 futures::future::pending::<()>().await;
             }

@@ -427,7 +427,7 @@ async fn an_organisations_own_template_is_used_from_then_on_and_a_bad_one_never_
     let mut tx = world.app.db.read().await.expect("the database answers");
     let audited = app::audit::list(&mut tx, 0).await.expect("the database answers");
     let actions: Vec<&str> = audited.iter().map(|row| row.action.as_str()).collect();
-    assert_eq!(actions, ["template_set", "template_set", "template_reset"]);
+    assert_eq!(actions, ["profile_make", "template_set", "template_set", "template_reset"]);
 }
 
 #[tokio::test]
