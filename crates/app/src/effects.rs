@@ -19,7 +19,8 @@ pub(crate) struct CarriedOut {
     pub(crate) changes: PolicyChanges,
 }
 
-/// Carries out `effects` for a device that comes to `state`, in order. `key` is the key that the request brings, for `IssueCredential`.
+/// Carries out `effects` for a device that comes to `state`, in order. `key` is the key that the request brings, for
+/// `IssueCredential`.
 ///
 /// # Errors
 /// The database does not answer; `signature_invalid` when a key must be bound and none is there.
