@@ -2,9 +2,14 @@
 //! their range, and secrets (those are files under `keys/`). `KEYS` is the only list of keys: defaults, the
 //! parser, `holdfast-server config` and docs/operating.md all follow it.
 
-use crate::{AppError, mail};
+mod keys;
+
+pub use keys::{KEYS, Key};
+
+use crate::AppError;
 use base::{Bytes, Span};
 use control::token::Networks;
+use keys::Field;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
@@ -131,246 +136,6 @@ impl Default for Config {
         }
     }
 }
-
-/// One key of the file.
-pub struct Key {
-    /// With its table: `session.token_minutes`.
-    pub name: &'static str,
-    /// One sentence for an operator.
-    pub meaning: &'static str,
-    field: Field,
-}
-
-/// Where a key's value lives and how it is written. The ranges are inclusive.
-enum Field {
-    Address(fn(&mut Config) -> &mut SocketAddr),
-    /// Empty for none.
-    AddressMaybe(fn(&mut Config) -> &mut Option<SocketAddr>),
-    Level(fn(&mut Config) -> &mut String),
-    Format(fn(&mut Config) -> &mut LogFormat),
-    Security(fn(&mut Config) -> &mut MailSecurity),
-    /// A text; empty, or one for which the function says yes. The words say what it must be.
-    Text(fn(&mut Config) -> &mut String, fn(&str) -> bool, &'static str),
-    Switch(fn(&mut Config) -> &mut bool),
-    /// Empty, or the address of a PostgreSQL database, without a password.
-    DatabaseUrl(fn(&mut Config) -> &mut String),
-    /// Empty, or a path.
-    File(fn(&mut Config) -> &mut String),
-    Number(fn(&mut Config) -> &mut u64, u64, u64),
-    /// A span, the milliseconds of one unit, and the range in units.
-    Span(fn(&mut Config) -> &mut Span, u64, u64, u64),
-    Mib(fn(&mut Config) -> &mut Bytes, u64, u64),
-    Networks(fn(&mut Config) -> &mut Networks),
-}
-
-const MS: u64 = 1;
-const SECOND: u64 = 1_000;
-const MINUTE: u64 = 60 * SECOND;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
-
-/// Every key, in the order in which they are shown.
-pub const KEYS: &[Key] = &[
-    Key {
-        name: "listen",
-        meaning: "Address and port on which devices reach the server.",
-        field: Field::Address(|c| &mut c.listen),
-    },
-    Key {
-        name: "admin.listen",
-        meaning: "Address and port of a listener for the admin API alone; then the one for devices does not answer it. \
-                  Empty: one listener for both.",
-        field: Field::AddressMaybe(|c| &mut c.admin_listen),
-    },
-    Key {
-        name: "connections_max",
-        meaning: "Connections held open at the same time; further ones wait to be accepted.",
-        field: Field::Number(|c| &mut c.connections_max, 1, 100_000),
-    },
-    Key {
-        name: "shutdown_seconds",
-        meaning: "How long requests under way may go on after the server was told to stop.",
-        field: Field::Span(|c| &mut c.shutdown_grace, SECOND, 0, 600),
-    },
-    Key {
-        name: "lane.activations_max",
-        meaning: "Activations bound at the same time; further ones wait, and past a bound are told to come again.",
-        field: Field::Number(|c| &mut c.lane_activations_max, 1, 65_536),
-    },
-    Key {
-        name: "lane.control_max",
-        meaning: "Requests for sessions, states and policies answered at the same time; as above.",
-        field: Field::Number(|c| &mut c.lane_control_max, 1, 65_536),
-    },
-    Key {
-        name: "lane.data_max",
-        meaning: "Requests of backups and restores answered at the same time, uploads under way among them; as above.",
-        field: Field::Number(|c| &mut c.lane_data_max, 1, 65_536),
-    },
-    Key {
-        name: "log.level",
-        meaning: "The least important lines logged: error, warn, info, debug or trace.",
-        field: Field::Level(|c| &mut c.log_level),
-    },
-    Key {
-        name: "log.format",
-        meaning: "text for people, json for machines (one object a line).",
-        field: Field::Format(|c| &mut c.log_format),
-    },
-    Key {
-        name: "session.token_minutes",
-        meaning: "How long a device's session lasts; its state is looked at on every request all the same.",
-        field: Field::Span(|c| &mut c.token_span, MINUTE, 1, 60),
-    },
-    Key {
-        name: "session.challenge_seconds",
-        meaning: "How long a challenge can be signed, once.",
-        field: Field::Span(|c| &mut c.challenge_span, SECOND, 5, 600),
-    },
-    Key {
-        name: "session.state_cache_ms",
-        meaning: "How old a device's known state may be when a request is let in; bounds how late a change made by an \
-                  admin command is seen.",
-        field: Field::Span(|c| &mut c.state_cache_span, MS, 0, 500),
-    },
-    Key {
-        name: "password.hashes_max",
-        meaning: "Passwords checked at the same time; further ones wait.",
-        field: Field::Number(|c| &mut c.password_hashes_max, 1, 64),
-    },
-    Key {
-        name: "password.memory_mib",
-        meaning: "Memory of one Argon2id computation. A change holds for passwords set afterwards.",
-        field: Field::Mib(|c| &mut c.password_memory, 1, 1_024),
-    },
-    Key {
-        name: "password.passes",
-        meaning: "Passes of one Argon2id computation. A change holds for passwords set afterwards.",
-        field: Field::Number(|c| &mut c.password_passes, 1, 16),
-    },
-    Key {
-        name: "run.lease_hours",
-        meaning: "How long a run lives without a request; what it was told is present stays that long.",
-        field: Field::Span(|c| &mut c.run_lease, HOUR, 1, 720),
-    },
-    Key {
-        name: "run.uploads_max",
-        meaning: "Uploads of one run side by side, told to the device.",
-        field: Field::Number(|c| &mut c.run_uploads_max, 1, 64),
-    },
-    Key {
-        name: "upload.memory_mib",
-        meaning: "Bytes of packs held in memory while they are received and verified, all devices together.",
-        field: Field::Mib(|c| &mut c.upload_memory, 64, 65_536),
-    },
-    Key {
-        name: "restore.frame_cache_mib",
-        meaning: "Opened frames kept in memory for commits and restores, all devices together.",
-        field: Field::Mib(|c| &mut c.frame_cache, 1, 65_536),
-    },
-    Key {
-        name: "store.reserve_mib",
-        meaning: "Space left free on the disk of the store, so that the database beside it can still write.",
-        field: Field::Mib(|c| &mut c.store_reserve, 0, 1_048_576),
-    },
-    Key {
-        name: "device.hold_days",
-        meaning: "How long a held device may still append, when the command does not say.",
-        field: Field::Span(|c| &mut c.device_hold, DAY, 0, 365),
-    },
-    Key {
-        name: "device.undelete_days",
-        meaning: "How long a deleted device can be brought back with all its data.",
-        field: Field::Span(|c| &mut c.device_undelete, DAY, 1, 365),
-    },
-    Key {
-        name: "device.catch_up_minutes",
-        meaning: "Over how long the catch-up backups of devices that come back at once are spread.",
-        field: Field::Span(|c| &mut c.device_catch_up, MINUTE, 0, 10_080),
-    },
-    Key {
-        name: "device.watch_days",
-        meaning: "For how long a device's backups are watched after it has come back, unless its campaign says.",
-        field: Field::Span(|c| &mut c.device_watch, DAY, 0, 365),
-    },
-    Key {
-        name: "metrics.remote",
-        meaning: "Whether /metrics answers other machines too, and not only programs on the server itself.",
-        field: Field::Switch(|c| &mut c.metrics_remote),
-    },
-    Key {
-        name: "database.url",
-        meaning: "The PostgreSQL database, as postgres://user@host:port/name; empty is the file in the data directory.",
-        field: Field::DatabaseUrl(|c| &mut c.database_url),
-    },
-    Key {
-        name: "database.password_file",
-        meaning: "The file whose first line is the password of database.url; empty leaves it to PGPASSFILE.",
-        field: Field::File(|c| &mut c.database_password_file),
-    },
-    Key {
-        name: "proxy.trusted",
-        meaning: "Networks of proxies whose X-Forwarded-For says where a request comes from; without one the \
-                  connection says it.",
-        field: Field::Networks(|c| &mut c.proxy_trusted),
-    },
-    Key {
-        name: "activation.per_source_minute",
-        meaning: "Devices activated in a minute from one source address (of IPv6, from one network of 64 bits); 0: no \
-                  limit.",
-        field: Field::Number(|c| &mut c.activation_source_rate, 0, 1_000_000),
-    },
-    Key {
-        name: "mail.server",
-        meaning: "Name of the mail server that takes the messages to users and admins; empty: no mail is sent.",
-        field: Field::Text(|c| &mut c.mail_server, is_word, "a name or an address without a port"),
-    },
-    Key {
-        name: "mail.port",
-        meaning: "Its port: 587 for starttls, 465 for tls, as a rule.",
-        field: Field::Number(|c| &mut c.mail_port, 1, 65_535),
-    },
-    Key {
-        name: "mail.security",
-        meaning: "starttls: encrypted before anything is said; tls: encrypted from the start; none: in the clear.",
-        field: Field::Security(|c| &mut c.mail_security),
-    },
-    Key {
-        name: "mail.plain_remote",
-        meaning: "Whether none may be used with a mail server on another machine.",
-        field: Field::Switch(|c| &mut c.mail_plain_remote),
-    },
-    Key {
-        name: "mail.user",
-        meaning: "The name to log in with; empty: no login.",
-        field: Field::Text(|c| &mut c.mail_user, is_line, "one line"),
-    },
-    Key {
-        name: "mail.password_file",
-        meaning: "File with the password, read whenever a connection is made.",
-        field: Field::Text(|c| &mut c.mail_password_file, is_path, "a path that begins with /"),
-    },
-    Key {
-        name: "mail.ca_file",
-        meaning: "File with the certificates of authorities, as PEM, to trust instead of the system's.",
-        field: Field::Text(|c| &mut c.mail_ca_file, is_path, "a path that begins with /"),
-    },
-    Key {
-        name: "mail.from",
-        meaning: "The sender, like Backups <backup@example.org>.",
-        field: Field::Text(|c| &mut c.mail_from, mail::is_mailbox, "an e-mail address, with or without a name"),
-    },
-    Key {
-        name: "mail.reply_to",
-        meaning: "Where answers go; empty: to the sender.",
-        field: Field::Text(|c| &mut c.mail_reply_to, mail::is_mailbox, "an e-mail address, with or without a name"),
-    },
-    Key {
-        name: "mail.per_minute",
-        meaning: "Messages sent in a minute, at most.",
-        field: Field::Number(|c| &mut c.mail_per_minute, 1, 100_000),
-    },
-];
 
 impl Config {
     /// Reads `holdfast.toml` of the data directory; an absent file means every default.
@@ -531,18 +296,6 @@ fn is_database_url(url: &str) -> bool {
         let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
         !user.contains(':') && query.split('&').all(|part| !part.starts_with("password="))
     })
-}
-
-fn is_line(text: &str) -> bool {
-    !text.chars().any(char::is_control)
-}
-
-fn is_word(text: &str) -> bool {
-    is_line(text) && !text.chars().any(char::is_whitespace)
-}
-
-fn is_path(text: &str) -> bool {
-    is_line(text) && Path::new(text).is_absolute()
 }
 
 fn wrong(what: &str) -> AppError {

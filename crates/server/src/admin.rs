@@ -86,7 +86,6 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    #[allow(dead_code, reason = "for the resources that follow: profiles, tokens, campaigns")]
     /// Takes a longer body, in bytes. Never fails.
     pub(crate) fn body(mut self, max: Bytes) -> Self {
         self.route.body_max = max;
@@ -143,7 +142,6 @@ where
 }
 
 /// A route that sets something to what the body says, as often as it is asked. Never fails.
-#[allow(dead_code, reason = "for the resources that follow: profiles, tokens, campaigns")]
 pub(crate) fn put<H, T>(
     id: &'static str,
     path: &'static str,
@@ -159,7 +157,6 @@ where
 }
 
 /// A route that takes something away. Never fails.
-#[allow(dead_code, reason = "for the resources that follow: profiles, tokens, campaigns")]
 pub(crate) fn delete<H, T>(
     id: &'static str,
     path: &'static str,

@@ -265,36 +265,6 @@ async fn bodies_that_are_too_long_too_short_or_stop_are_refused() {
 }
 
 #[tokio::test]
-async fn a_deactivation_cuts_an_upload_that_goes_on_or_has_stopped() {
-    for (what, pause) in [("a body that goes on", Span::ms(100)), ("a body that has stopped", Span::hours(1))] {
-        let world = World::new().await;
-        let mut device = world.device(1).await;
-        let run = world.begin(&device).await;
-        let (app, id) = (Arc::clone(&world.app), run.id());
-        let actor = device.actor.clone();
-        // The manual clock is moved by whoever sleeps on it: by the upload, and by the sender between two pieces.
-        let clock = Arc::clone(&world.clock);
-        let pieces = stream::unfold(clock, move |clock| async move {
-            base::Clock::sleep(clock.as_ref(), pause.min(Span::ms(400))).await;
-            // A manual clock never waits: a network does.
-            tokio::task::yield_now().await;
-            if pause > Span::ms(400) {
-                futures::future::pending::<()>().await;
-            }
-            Some((Ok(Bytes::from_static(b"0123456789")), clock))
-        });
-        let began_at = base::Clock::now(world.clock.as_ref());
-        world.state_set(&mut device, State::Deactivated { rights: Rights::Full, level: Level::Revoke }).await;
-        let pack = format::PackId::from_bytes([0; 32]);
-        let upload = app::backup::upload(&app, &actor, id, pack, None, pieces);
-        let error = app::guard::hold(&app, &actor, control::access::Verb::Append, upload).await.flatten();
-        assert_eq!(code(error), "device_deactivated", "{what}");
-        let after = base::Clock::now(world.clock.as_ref()).since(began_at);
-        assert!(after <= Span::seconds(1), "{what}: cut after {after}");
-    }
-}
-
-#[tokio::test]
 async fn a_deactivation_is_seen_in_real_time_while_a_body_trickles() {
     let manual = Arc::new(base::ManualClock::at(base::Timestamp::from_ms(0)));
     let world = World::with(Arc::new(SystemClock), manual, Config::default()).await;

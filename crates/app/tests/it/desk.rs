@@ -16,7 +16,7 @@ const GOOD: &str = "correct horse battery";
 async fn world() -> (World, SecretText, TokenId) {
     let world = World::quick().await;
     world.person(ANNA, Some(GOOD)).await;
-    world.setting("activation.token_waits", "yes").await;
+    world.policy("token_waits", "yes").await;
     let wish = Wish { name: "i".to_owned(), domains: vec!["example.org".to_owned()], ..Wish::default() };
     let made = make(&world.app, &ADMIN, &wish).await.expect("a good wish");
     (world, made.text, made.token.id)
@@ -109,7 +109,7 @@ async fn a_record_that_is_deleted_in_another_way_waits_no_longer() {
 #[tokio::test]
 async fn append_only_devices_are_listed_and_approved_to_full_rights() {
     let (world, text, _) = world().await;
-    world.setting("activation.token_waits", "no").await;
+    world.policy("token_waits", "no").await;
     let bound = Machine::new(&world, "laptop").of("anna").by_token(&world, &text).bound().await;
     let listed = append_only(&world.app, &ADMIN, &world.all()).await.expect("readable").items;
     assert_eq!(listed.iter().map(|device| device.id).collect::<Vec<_>>(), [bound.device]);
@@ -133,7 +133,7 @@ async fn a_question_lists_what_may_be_replaced_and_binds_nothing() {
         assert_eq!((only.serial.as_str(), only.snapshots, only.last_backup_at), ("SN-old", Count(0), None));
         assert_eq!((question.suggestion, question.adding_refused), (Choice::AddNew, None));
     }
-    world.setting("activation.first_device_only", "yes").await;
+    world.policy("first_device_only", "yes").await;
     let Answer::Question(question) = asking.answer().await.expect("a question") else { panic!("bound") };
     assert_eq!(question.suggestion, Choice::Replace(old.device));
     assert!(question.adding_refused.expect("one is enough").starts_with("Only the first device"));
@@ -144,7 +144,7 @@ async fn a_question_lists_what_may_be_replaced_and_binds_nothing() {
 #[tokio::test]
 async fn a_limit_counts_what_waits() {
     let (world, text, _) = world().await;
-    world.setting("activation.device_limit", "1").await;
+    world.policy("device_limit", "1").await;
     waits(Machine::new(&world, "one").of("anna").by_token(&world, &text).answer().await);
     let two = Machine::new(&world, "two").of("anna");
     assert_eq!(two.by_token(&world, &text).refused().await, "device_limit");

@@ -38,7 +38,7 @@ async fn fleet(world: &World, count: u8) -> Vec<Device> {
         let was = Box::new(State::Active { rights: Rights::Full });
         match seed % 10 {
             0 => {
-                world.state_set(&mut device, State::Deactivated { rights: Rights::Full, level: Level::Distrust }).await
+                world.state_set(&mut device, State::Deactivated { rights: Rights::Full, level: Level::Distrust }).await;
             }
             1 => world.state_set(&mut device, State::Suspended { was }).await,
             2 => world.state_set(&mut device, State::Quarantined { was }).await,

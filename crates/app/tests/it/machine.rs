@@ -5,9 +5,9 @@ use app::activation::{Activated, Activation, Answer, Claim, OldKey, activate};
 use app::page::PageAsk;
 use app::password::Password;
 use app::{AdminActor, AppError, DeviceAbout, SecretText};
-use base::{DeviceId, Entropy as _, Timestamp, UserId};
+use base::{DeviceId, Entropy as _, UserId};
 use control::activation::{Choice, Restore};
-use db::{DeviceRow, SettingRow};
+use db::DeviceRow;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use std::net::IpAddr;
 
@@ -159,12 +159,11 @@ impl World {
     }
 
     /// What the organisation has set for itself.
-    pub async fn setting(&self, key: &str, value: &str) {
-        let mut tx = self.app.db.write().await.expect("nobody else writes");
-        let (key, value, set_at) = (key.to_owned(), value.to_owned(), Timestamp::from_ms(0));
-        let row = SettingRow { key, value, set_at, set_by: String::new() };
-        db::setting_update(&mut tx, &row).await.expect("writable");
-        tx.commit().await.expect("nothing stands against it");
+    /// Sets a policy for the whole organisation.
+    pub async fn policy(&self, key: &str, value: &str) {
+        let values = [(key.to_owned(), Some(value.to_owned()))];
+        let set = app::policy::set(&self.app, &AdminActor::Command, app::PolicySubject::Organisation, &values).await;
+        set.expect("a good value");
     }
 
     /// Everything on one page.

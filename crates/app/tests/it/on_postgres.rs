@@ -18,6 +18,7 @@ mod quota;
 mod restore;
 #[path = "scrub.rs"]
 mod scrub;
+#[allow(dead_code, reason = "not every test runs here")]
 #[path = "world.rs"]
 mod world;
 

@@ -143,7 +143,10 @@ async fn a_hundred_side_by_side_use_a_token_of_ten_uses_ten_times() {
     let asking: Vec<_> = machines.iter().map(|machine| machine.by_token(&world, &made.text)).collect();
     let answers = futures::future::join_all(asking.iter().map(|asking| asking.answer())).await;
     let granted = answers.iter().filter(|answer| answer.is_ok()).count();
-    let refused = answers.into_iter().filter_map(Result::err).all(|error| error.code() == "token_used_up");
+    let refused = answers.into_iter().filter_map(Result::err).all(|error| {
+        // The lane of activations holds some of them up for longer than they wait.
+        matches!(error.code(), "token_used_up" | "server_busy")
+    });
     assert!(granted == 10 && refused, "{granted} were granted");
     assert_eq!(world.records(user).await.len(), 10);
     assert_eq!(get(&world.app, &ADMIN, made.token.id).await.expect("there").uses, Count(10));
@@ -207,7 +210,7 @@ async fn a_token_that_creates_users_adds_one_without_a_password_and_only_with_a_
     let bound = machine.by_token(&world, &made.text).bound().await;
     assert_eq!((bound.user.as_str(), bound.rights), ("newcomer@example.org", Rights::AppendOnly));
     assert_eq!(machine.by_password(&world, "newcomer@example.org", "").refused().await, "wrong_credentials");
-    world.setting("activation.may_add", "no").await;
+    world.policy("may_add_devices", "no").await;
     let other = Machine::new(&world, "other").of("another");
     assert_eq!(other.by_token(&world, &made.text).refused().await, "activation_off");
     let filter = app::users::UserFilter::default();

@@ -59,6 +59,14 @@ macro_rules! refusals {
 }
 pub(super) use refusals;
 
+/// Joins the parts of the table in their order: each is a macro that hands on its rows, after those before it.
+macro_rules! table {
+    ($($parts:ident)+) => { table! { @ [$($parts)+] } };
+    (@ [$part:ident $($parts:ident)*] $($rows:tt)*) => { $part! { [$($parts)*] $($rows)* } };
+    (@ [] $($rows:tt)+) => { refusals! { $($rows)+ } };
+}
+pub(super) use table;
+
 /// A value for `Refusal::samples`.
 pub(super) trait Sample {
     /// Zero, or dots.

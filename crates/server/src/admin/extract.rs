@@ -57,7 +57,6 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
 }
 
 /// A body as it came, no longer than the route allows: a table in CSV.
-#[allow(dead_code, reason = "for the resources that follow: profiles, tokens, campaigns")]
 pub(crate) struct Raw(pub(crate) Bytes);
 
 impl FromRequest<Shared> for Raw {
@@ -106,7 +105,6 @@ where
 }
 
 /// Two identifiers in the path.
-#[allow(dead_code, reason = "for the resources that follow: profiles, tokens, campaigns")]
 pub(crate) struct NamedPair<T, U>(pub(crate) T, pub(crate) U);
 
 impl<T, U> FromRequestParts<Shared> for NamedPair<T, U>

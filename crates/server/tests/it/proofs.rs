@@ -88,7 +88,13 @@ async fn append_only_rights_hold_on_every_route() {
 /// What each route may answer to who may append and not read. A new route is a decision, made here.
 fn expected(route: &str) -> &'static [&'static str] {
     match route {
-        "GET /v1/device" | "GET /v1/snapshots" => &["200"],
+        "GET /v1/device" | "GET /v1/snapshots" | "GET /v1/policy" => &["200"],
+        "POST /v1/device/wiped" => &["wrong_state"],
+        "PATCH /v1/policy/values"
+        | "POST /v1/policy/folders"
+        | "DELETE /v1/policy/folders/{folder}"
+        | "POST /v1/policy/folders/{folder}/unlink"
+        | "POST /v1/policy/folders/{folder}/link" => &["rights_append_only"],
         "POST /v1/runs" => &["rights_append_only", "snapshot_not_yours"],
         // One bit for each name: whether it has to be sent. Who knows a name has its content.
         "POST /v1/runs/{run}/dedupe" => &["200", "run_closed", "run_not_yours", "run_wrong_kind"],
@@ -113,7 +119,8 @@ fn said(answer: &Answer) -> String {
 
 fn path(route: &str, run: base::RunId, snapshot: SnapshotId) -> String {
     let path = route.replace("{run}", &run.to_string()).replace("{snapshot}", &snapshot.to_string());
-    path.replace("{pack}", &"ab".repeat(32))
+    let folder = base::FolderId::from_bytes([1; 16]).to_string();
+    path.replace("{pack}", &"ab".repeat(32)).replace("{folder}", &folder)
 }
 
 fn hex(bytes: &[u8]) -> String {

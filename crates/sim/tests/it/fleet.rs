@@ -13,7 +13,7 @@ const SIZE: u32 = 12;
 
 #[tokio::test]
 async fn a_fleet_comes_back_from_every_level_of_reset_with_its_records_and_backs_up() {
-    let world = World::start("").await;
+    let world = World::start("[device]\ncatch_up_minutes = 0").await;
     let first = world.plan(&[Step::Activate, Step::Open, Step::Look, Step::Commit]);
     let (figures, mut fleet) = world.run(first, Device::fleet(SIZE, 7)).await;
     assert_eq!(figures.latency("activate").count, SIZE as usize);

@@ -82,7 +82,7 @@ pub(super) fn board(board: &wire::CampaignBoard) -> String {
     let campaign = &board.campaign;
     let total: u64 = board.counts.values().sum();
     let done = board.counts.get(Place::Done.word()).copied().unwrap_or_default();
-    let percent = if total == 0 { 100 } else { done * 100 / total };
+    let percent = (done * 100).checked_div(total).unwrap_or(100);
     let mut text = format!("{} ({}): {}\n", campaign.plan.name, campaign.plan.level, status(campaign));
     text.push_str(&format!("{done} of {total} are back ({percent} %)\n\n"));
     for place in Place::ALL {
