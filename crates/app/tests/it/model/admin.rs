@@ -31,8 +31,8 @@ impl Play {
             0..2 => {
                 (DeviceOrder::Hold { append: Some(hold) }, Event::Hold { append_until: now + hold })
             }
-            2..5 => (DeviceOrder::Deactivate { level }, Event::Deactivate { level }),
-            5..7 => (DeviceOrder::Reactivate, Event::Reactivate { proof: Proof::Admin }),
+            2..4 => (DeviceOrder::Deactivate { level }, Event::Deactivate { level }),
+            4..7 => (DeviceOrder::Reactivate, Event::Reactivate { proof: Proof::Admin }),
             7..9 => (DeviceOrder::Approve, Event::Approve),
             9 => (DeviceOrder::Suspend, Event::Suspend),
             10..12 => (DeviceOrder::Enable, Event::Enable),
@@ -135,9 +135,11 @@ impl Play {
 
     async fn withdraw(&mut self) {
         if let Some((id, _)) = self.dice.pick(&self.tokens).filter(|_| self.dice.once_in(2)) {
-            tokens::revoke(&self.world.app, &ADMIN, id).await.expect("it was made");
-            self.book.tokens.get_mut(&id).expect("it is in the book").revoked = true;
-            self.say(format!("token {id} is withdrawn"));
+            let withdrawn = tokens::revoke(&self.world.app, &ADMIN, id).await.is_ok();
+            let token = self.book.tokens.get_mut(&id).expect("it is in the book");
+            assert_eq!(withdrawn, !token.revoked, "a token is withdrawn once");
+            token.revoked = true;
+            self.say(format!("token {id} is withdrawn: {withdrawn}"));
         } else if let Some((id, _)) = self.dice.pick(&self.tickets) {
             let withdrawn = tickets::revoke(&self.world.app, &ADMIN, id).await.is_ok();
             let ticket = self.book.tickets.get_mut(&id).expect("it is in the book");

@@ -84,8 +84,8 @@ impl Play {
     pub async fn ask(&mut self) {
         let machine = self.dice.below(self.machines.len());
         let inside = !self.dice.once_in(4);
-        let Some((by, email, proof)) = self.claim(inside) else { return };
         let bound = self.machines[machine].bound;
+        let Some((by, email, proof)) = self.claim(bound.is_some(), inside) else { return };
         let key = match bound {
             Some((key, ..)) if self.dice.once_in(12) => key,
             _ => Key(self.dice.bytes()),
@@ -123,8 +123,10 @@ impl Play {
         let old = old.map(|(key, device)| (device, key.public()));
         self.asked.push(Asked { machine, key, by, old, activation, answer: None, waits: None });
         self.put(self.asked.len() - 1).await;
-        if self.dice.once_in(4) {
-            self.put(self.asked.len() - 1).await;
+        match self.dice.below(4) {
+            0 => self.put(self.asked.len() - 1).await,
+            1..3 => self.open(machine).await,
+            _ => {}
         }
     }
 
@@ -140,20 +142,20 @@ impl Play {
         self.put(which).await;
     }
 
-    fn claim(&mut self, inside: bool) -> Option<(By, String, Claim)> {
+    fn claim(&mut self, has_key: bool, inside: bool) -> Option<(By, String, Claim)> {
         let people: Vec<UserId> = self.book.people.keys().copied().collect();
-        Some(match self.dice.below(10) {
-            0..3 => {
+        Some(match self.dice.below(if has_key { 10 } else { 8 }) {
+            0..4 => {
                 let (user, right) = (self.dice.pick(&people)?, !self.dice.once_in(8));
                 let text = if right { PASSWORD } else { "a wrong guess" };
                 let email = self.book.people[&user].email.clone();
                 (By::Password { user, right }, email, Claim::Password(Password::new(text.to_owned())))
             }
-            3..5 => {
+            4..6 => {
                 let (ticket, code) = self.dice.pick(&self.tickets)?;
                 (By::Ticket(ticket), String::new(), Claim::Ticket(Password::new(code)))
             }
-            5..8 => {
+            6..8 => {
                 let (token, text) = self.dice.pick(&self.tokens)?;
                 (By::Token { token, inside }, String::new(), Claim::Token(text))
             }
@@ -219,7 +221,9 @@ impl Play {
         let By::Token { token, inside } = self.asked[which].by else { panic!("only who has a token alone waits") };
         self.spend_token(token, inside);
         assert!(!self.book.records.contains_key(&device), "a record that waits is a new one");
+        let used = self.rows_used().await;
         let row = self.row(device).await;
+        assert!(used.is_none_or(|used| used.user == row.user && used.replaces.is_none()), "an admin's row names it");
         let waiting = Some(self.asked[which].key.public());
         self.book.records.insert(device, Record { waiting, ..Record::new(row.user) });
         self.asked[which].waits = Some(device);

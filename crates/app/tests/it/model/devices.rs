@@ -17,8 +17,12 @@ const READS: [Verb; 4] = [Verb::ReadOwnTrees, Verb::ListSnapshots, Verb::BeginRe
 
 impl Play {
     /// A machine with a key opens a session; a copy presents an old counter.
-    pub async fn open(&mut self) {
+    pub async fn open_any(&mut self) {
         let which = self.dice.below(self.machines.len());
+        self.open(which).await;
+    }
+
+    pub async fn open(&mut self, which: usize) {
         let Some((key, device, epoch)) = self.machines[which].bound else { return };
         let counters = &self.machines[which].counters;
         let counter = match self.dice.below(12) {

@@ -7,7 +7,7 @@ use super::book::{Book, Person};
 use super::dice::{Dice, JumpyClock};
 use app::password::Password;
 use app::{AdminActor, Config, PolicySubject, SecretText};
-use base::{CampaignId, Clock as _, ManualClock, MapRowId, Span, TicketId, Timestamp, TokenId};
+use base::{CampaignId, Clock as _, ManualClock, Span, TicketId, Timestamp, TokenId};
 use control::Event;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -27,16 +27,17 @@ pub struct Play {
     pub asked: Vec<Asked>,
     pub tokens: Vec<(TokenId, SecretText)>,
     pub tickets: Vec<(TicketId, String)>,
-    pub rows: Vec<MapRowId>,
     pub folders: Vec<base::FolderId>,
     pub campaigns: Vec<(CampaignId, Event)>,
     pub log: Vec<String>,
+    /// How often: bound, refused, read, appended, come back.
     pub granted: [u32; 5],
 }
 
 impl Play {
-    /// Plays `steps` steps with this seed.
-    pub async fn run(seed: u64, steps: u32) {
+    /// Plays `steps` steps with this seed. Gives how often a key was bound, something refused, a list read, a snapshot
+    /// made, and a device come back.
+    pub async fn run(seed: u64, steps: u32) -> [u32; 5] {
         let mut play = Self::new(seed).await;
         let played = AssertUnwindSafe(async {
             for _ in 0..steps {
@@ -52,9 +53,7 @@ impl Play {
             let last = play.log[steps.saturating_sub(SHOWN)..].join("\n  ");
             panic!("seed {seed}, step {steps}: {said}\nthe last steps:\n  {last}");
         }
-        let [bound, refused, read, appended, resets] = play.granted;
-        let busy = bound > 5 && refused > 5 && read > 0 && appended > 0;
-        assert!(busy, "seed {seed} plays nothing: {:?} {resets}", play.granted);
+        play.granted
     }
 
     async fn new(seed: u64) -> Self {
@@ -62,7 +61,7 @@ impl Play {
         let clock = Arc::new(JumpyClock::at(start));
         let config = Config::parse("password.memory_mib = 1\npassword.passes = 1").expect("good text");
         let world = World::with(clock.clone(), Arc::new(ManualClock::at(start)), config).await;
-        let (tokens, tickets, rows, folders) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (tokens, tickets, folders) = (Vec::new(), Vec::new(), Vec::new());
         let (machines, asked, campaigns, log) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (dice, book, granted) = (Dice::new(seed), Book::default(), [0; 5]);
         let mut play = Self {
@@ -74,7 +73,6 @@ impl Play {
             asked,
             tokens,
             tickets,
-            rows,
             folders,
             campaigns,
             log,
@@ -106,12 +104,12 @@ impl Play {
 
     async fn step(&mut self) {
         match self.dice.below(100) {
-            0..24 => self.ask().await,
-            24..36 => self.ask_again().await,
-            36..46 => self.open().await,
-            46..58 => self.look().await,
-            58..67 => self.back_up().await,
-            67..81 => self.order().await,
+            0..22 => self.ask().await,
+            22..33 => self.ask_again().await,
+            33..47 => self.open_any().await,
+            47..61 => self.look().await,
+            61..71 => self.back_up().await,
+            71..81 => self.order().await,
             81..85 => self.choose().await,
             85..92 => self.make().await,
             92..95 => self.campaign().await,
