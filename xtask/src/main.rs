@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `fleet`, `fuzz`, `tidy`. Each does its work in the
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `fleet`, `fuzz`, `soak`, `tidy`. Each does its work in the
 //! module of its name.
 //! Refuses to be part of the product: no crate may depend on it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "these are commands: their output is what they are for")]
@@ -8,6 +8,7 @@ mod demo;
 mod fleet;
 mod fuzz;
 mod layers;
+mod soak;
 mod test;
 mod tidy;
 
@@ -45,6 +46,11 @@ enum Command {
         #[arg(long, default_value_t = fuzz::SECONDS_IN_TEST)]
         seconds: u64,
     },
+    /// Play random seeds of a property test, as many as one likes
+    Soak {
+        #[command(subcommand)]
+        soak: soak::Soak,
+    },
     /// Do everything that a change must pass, after installing what that needs
     Test {
         /// Install nothing: name what is missing and end
@@ -60,6 +66,7 @@ fn main() -> ExitCode {
         Command::Fleet(options) => fleet::run(root(), &options),
         Command::Tidy { bless } => tidy::run(root(), bless),
         Command::Fuzz { seconds } => fuzz::run(root(), seconds),
+        Command::Soak { soak } => soak::run(root(), &soak),
         Command::Test { no_install } => test::run(root(), no_install),
     };
     match ended {

@@ -13,6 +13,7 @@ mod hostile;
 mod idempotency;
 mod machine;
 mod mail;
+mod model;
 mod on_postgres;
 mod password;
 mod policy;

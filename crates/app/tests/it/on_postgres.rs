@@ -10,6 +10,8 @@ mod credentials;
 mod hostile;
 #[path = "idempotency.rs"]
 mod idempotency;
+#[path = "model/mod.rs"]
+mod model;
 #[path = "policy.rs"]
 mod policy;
 #[path = "quota.rs"]

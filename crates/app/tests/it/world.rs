@@ -285,6 +285,11 @@ impl World {
 }
 
 impl Device {
+    /// A computer with this key, in a session of this actor.
+    pub fn new(actor: DeviceActor, key: Ed25519KeyPair) -> Self {
+        Self { actor, key }
+    }
+
     /// A signature by the device key.
     pub fn sign(&self, bytes: &[u8]) -> [u8; 64] {
         self.key.sign(bytes).as_ref().try_into().expect("a signature has 64 bytes")

@@ -1,0 +1,44 @@
+//! Property tests with more seeds than a normal run has.
+//! Refuses to build anything of its own: what is played is the test binary that `cargo xtask test` runs too.
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Subcommand};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// What `cargo xtask soak` plays.
+#[derive(Subcommand)]
+pub enum Soak {
+    /// The control plane beside a naive model, on SQLite and on PostgreSQL
+    Control(Options),
+}
+
+/// Which seeds.
+#[derive(Args)]
+pub struct Options {
+    /// How many seeds
+    #[arg(long, default_value_t = 200)]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 1_000)]
+    first: u64,
+}
+
+/// Where the test reads which seeds to play: cargo's directory for tests.
+const TOLD: &str = "target/tmp/soak_control";
+
+/// Plays them.
+///
+/// # Errors
+/// The test fails; it has said with which seed.
+pub fn run(root: &Path, soak: &Soak) -> Result<()> {
+    let Soak::Control(Options { seeds, first }) = soak;
+    let told = root.join(TOLD);
+    fs::create_dir_all(told.parent().expect("it has a directory")).context("making the directory for tests")?;
+    fs::write(&told, format!("{first} {seeds}\n")).context("saying which seeds to play")?;
+    let arguments = ["test", "--workspace", "--test", "it", "--", "--ignored", "model::soak"];
+    let ended = Command::new("cargo").args(arguments).current_dir(root).status().context("starting cargo")?;
+    ensure!(ended.success(), "a seed has failed: put it into REGRESSIONS of crates/app/tests/it/model/mod.rs");
+    Ok(())
+}
