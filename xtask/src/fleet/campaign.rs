@@ -59,6 +59,7 @@ pub(super) fn run(fleet: &mut Fleet<'_>, level: &Level) -> Result<String> {
     let plain = fleet.count(Kind::Plain);
     let back = come_back(fleet, level)?;
     ensure!(back["back"] == json!({ level.back: plain }), "all {plain} come back by {}: {back}", level.back);
+    ensure!(back["requests"]["upload"].is_null(), "content was sent again: {back}");
     deadline_over(&board);
     let rows = by_device(api.list(&format!("{at}/devices"))?)?;
     let board = api.get(&format!("{at}/board"))?;

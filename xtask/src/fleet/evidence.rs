@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A backup of what has not changed sends no packs; anything near this would be data.
-const BYTES_SENT_MAX: u64 = 256;
+/// A backup of what has not changed sends a name and its manifest, and no pack.
+const BYTES_SENT_MAX: u64 = 512;
 /// The columns that are called the same in JSON.
 const SAME: [&str; 15] = [
     "device",
