@@ -19,15 +19,15 @@ pub(super) struct Level {
     pub(super) proof: &'static str,
     /// The class of a device that was cut off at level rotate and never came back.
     silent: &'static str,
-    /// When everybody should be back, after the start; where there is a deadline.
-    deadline: Option<Span>,
+    /// Whether there is a deadline, which is over before anybody stands at the place that is checked.
+    deadline: bool,
 }
 
 /// The levels in their order: each finds the devices as the one before has left them.
 pub(super) const LEVELS: &[Level] = &[
-    Level { word: "rotate", back: "old_key", proof: "old_key", silent: "automatic", deadline: None },
-    Level { word: "hold", back: "old_key", proof: "old_key", silent: "already", deadline: Some(Span::seconds(5)) },
-    Level { word: "revoke", back: "token", proof: "old_key_and_token", silent: "automatic", deadline: None },
+    Level { word: "rotate", back: "old_key", proof: "old_key", silent: "automatic", deadline: false },
+    Level { word: "hold", back: "old_key", proof: "old_key", silent: "already", deadline: true },
+    Level { word: "revoke", back: "token", proof: "old_key_and_token", silent: "automatic", deadline: false },
 ];
 
 /// Waves of a campaign.
@@ -105,7 +105,9 @@ fn plan(level: &Level, total: usize) -> Value {
         "wave_size": total.div_ceil(WAVES),
         "wave_ms": WAVE.as_ms(),
     });
-    if let Some(span) = level.deadline {
+    if level.deadline {
+        // Ahead until the campaign is started, after a dry run of so many.
+        let span = Span::ms(5_000 + 2 * total as u64);
         plan["deadline_ms"] = json!((SystemClock.now() + span).as_ms());
     }
     plan
@@ -144,9 +146,9 @@ fn due(level: &Level, kind: Kind) -> &'static str {
     match (kind, level.deadline) {
         (Kind::Plain, _) => "done",
         (Kind::Twin, _) => "conflict",
-        (Kind::Silent | Kind::Suspended | Kind::CutOff, Some(_)) => "overdue",
-        (Kind::Silent | Kind::CutOff, None) => "offline",
-        (Kind::Suspended, None) => "refused",
+        (Kind::Silent | Kind::Suspended | Kind::CutOff, true) => "overdue",
+        (Kind::Silent | Kind::CutOff, false) => "offline",
+        (Kind::Suspended, false) => "refused",
     }
 }
 
