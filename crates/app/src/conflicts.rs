@@ -9,7 +9,7 @@ use crate::audit::{self, Deed};
 use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError, effects};
 use base::{ConflictId, DeviceId, Span, Timestamp, UserId};
-use control::{Effect, Event, Permit, State, Verdict, lifecycle};
+use control::{Effect, Event, Level, Permit, State, Verdict, lifecycle};
 use db::{ConflictKind, ConflictRow, ConflictStatus, DeviceAbout, DeviceRow, Tx};
 
 /// For how long a decision can be undone.
@@ -252,7 +252,10 @@ async fn two_machines(
     other_user: Option<UserId>,
 ) -> Result<ConflictRow, AppError> {
     let during = || AppError::db("preparing a record");
-    apply(app, tx, now, device, &Event::Resolve { verdict: Verdict::TwoMachines }).await?;
+    // A reset may have cut it off in the meantime, as this decision would: then nothing is left but to record it.
+    if device.state.level() != Some(Level::Distrust) {
+        apply(app, tx, now, device, &Event::Resolve { verdict: Verdict::TwoMachines }).await?;
+    }
     let mut other = None;
     if let Some(user) = other_user {
         let known = db::user_get(tx, user).await.map_err(during())?;

@@ -304,6 +304,20 @@ pub async fn device_proof_update(
     Ok(())
 }
 
+/// Remembers from where a device was activated last, by its old key alone.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn device_source_update(tx: &mut Tx, id: DeviceId, source: &str) -> Result<(), DbError> {
+    query("update device set last_source = $2 where id = $1")
+        .bind(&id.as_bytes()[..])
+        .bind(source)
+        .execute(tx.conn())
+        .await
+        .map_err(failed("update from where a device was activated"))?;
+    Ok(())
+}
+
 /// A whole row of `device`. Fails as damage when a column holds what none makes.
 pub(crate) fn read(row: &Row) -> Result<DeviceRow, DbError> {
     Ok(DeviceRow {

@@ -83,7 +83,7 @@ pub use device::{
     DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, DeviceStandingRow, device_append_only_list,
     device_binding_update, device_epoch_update, device_get, device_insert, device_last_snapshot_update, device_list,
     device_list_by_user, device_page_list, device_policy_revision_update, device_proof_update, device_seen_update,
-    device_standing_get, device_state_update,
+    device_source_update, device_standing_get, device_state_update,
 };
 pub use device_counter::{DeviceCounterRow, device_counter_get, device_counter_remove, device_counter_update};
 pub use device_fleet::{

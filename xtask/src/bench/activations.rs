@@ -64,9 +64,8 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     if options.json {
         let rounds: Vec<Value> =
             rounds.iter().map(|(mode, figures)| json!({ "mode": mode, "figures": figures })).collect();
-        let by = if place.by_token { "token" } else { "password" };
-        let all =
-            json!({ "proof": by, "goal": GOAL_PER_SECOND, "best": { "own": own, "shared": shared }, "rounds": rounds });
+        let best = json!({ "own": own, "shared": shared });
+        let all = json!({ "proof": "token", "goal": GOAL_PER_SECOND, "best": best, "rounds": rounds });
         println!("{}", serde_json::to_string_pretty(&all)?);
     } else {
         let ratio = own / GOAL_PER_SECOND;

@@ -18,22 +18,26 @@ pub struct Programs {
 impl Programs {
     /// Builds the server and the endpoint in release mode.
     pub fn build(root: &Path) -> Result<Self> {
-        Self::build_with(root, "agent", true)
+        Self::build_with(root, "agent")
     }
 
     /// Builds the server and the simulated fleet in release mode.
     pub fn build_sim(root: &Path) -> Result<Self> {
-        Self::build_with(root, "sim", true)
+        Self::build_with(root, "sim")
+    }
+
+    /// The programs as they lie in a folder.
+    pub fn in_folder(folder: &Path) -> Self {
+        let program = |name: &str| folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+        Self { server: program("holdfast-server"), endpoint: program("holdfast"), sim: program("holdfast-sim") }
     }
 
     /// Builds the server and another of our programs.
-    pub fn build_with(root: &Path, other: &str, release: bool) -> Result<Self> {
-        let mode = if release { "release" } else { "debug" };
-        eprintln!("Building the server and the {other} in {mode} mode …");
+    fn build_with(root: &Path, other: &str) -> Result<Self> {
+        eprintln!("Building the server and the {other} in release mode …");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
-            .args(["build", "--locked", "--quiet", "--package", "server", "--package", other])
-            .args(release.then_some("--release"))
+            .args(["build", "--locked", "--quiet", "--release", "--package", "server", "--package", other])
             .current_dir(root)
             .stdout(Stdio::null())
             .status()
@@ -41,9 +45,7 @@ impl Programs {
         if !built.success() {
             bail!("the programs do not build");
         }
-        let folder = root.join("target").join(mode);
-        let program = |name: &str| folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-        Ok(Self { server: program("holdfast-server"), endpoint: program("holdfast"), sim: program("holdfast-sim") })
+        Ok(Self::in_folder(&root.join("target").join("release")))
     }
 
     /// A command of the simulated fleet, answered in JSON.

@@ -8,6 +8,7 @@ mod content;
 mod disks;
 mod doors;
 mod entries;
+mod fleet;
 mod folders;
 mod kills;
 mod lifecycle;

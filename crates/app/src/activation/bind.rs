@@ -234,6 +234,10 @@ impl Work<'_> {
             let subject = rates::subject("activation", &rates::source_bytes(self.activation.source));
             rates::count(tx, now, &subject, Limit { max: Count(rate), span: RATE_SPAN }).await?;
         }
+        // By its key alone it is the installation that it was: the token that it came by stays known.
+        if self.standing.proof == Proof::OldKey {
+            return db::device_source_update(tx, device, &self.source()).await.map_err(during());
+        }
         let token = spent.token.as_ref().map(|token| token.id);
         db::device_proof_update(tx, device, token, &self.source()).await.map_err(during())
     }

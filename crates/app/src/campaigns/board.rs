@@ -16,6 +16,8 @@ const PAGE: u32 = 1_000;
 const POINTS: u64 = 60;
 /// One part in this many of what is protected may be sent again before it is flagged.
 const SENT_PART: u64 = 100;
+/// What a backup costs that sends no content: names, and the manifest. So much is never flagged.
+const SENT_FREE: Bytes = Bytes::kib(64);
 
 /// A campaign at a glance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,7 +219,7 @@ fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> BoardEntry {
 
 fn flagged(sent: Option<Bytes>, covered: Option<Bytes>) -> bool {
     let (Some(sent), Some(covered)) = (sent, covered) else { return false };
-    sent.0.saturating_mul(SENT_PART) > covered.0
+    sent > SENT_FREE && sent.0.saturating_mul(SENT_PART) > covered.0
 }
 
 async fn burn_down(tx: &mut Tx, now: Timestamp, row: &CampaignRow, total: u64) -> Result<Vec<BurnPoint>, AppError> {

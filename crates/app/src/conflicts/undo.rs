@@ -63,7 +63,10 @@ async fn unsplit(app: &App, tx: &mut Tx, now: Timestamp, row: &ConflictRow) -> R
     let as_split = device.state.level() == Some(Level::Distrust) && row.before == Some(device.epoch);
     let state = row.state_before.as_deref().and_then(state_read).filter(|_| as_split);
     let Some(state) = state else { return Err(Refusal::UndoTooLate.into()) };
-    carry_out(app, tx, now, &device, state, &[Effect::RenewCredential]).await?;
+    // What was cut off before the decision stays so: there is no key to be taken back.
+    let cut_off = state.level() == Some(Level::Distrust);
+    let effects: &[Effect] = if cut_off { &[] } else { &[Effect::RenewCredential] };
+    carry_out(app, tx, now, &device, state, effects).await?;
     // The record that was prepared for the other machine goes, if nobody has taken it.
     if let Some(other) = row.other {
         let other: DeviceRow = record(tx, other).await?;

@@ -308,6 +308,28 @@ async fn a_copy_is_found_a_lost_answer_is_not_and_a_late_request_changes_nothing
 }
 
 #[tokio::test]
+async fn two_machines_that_a_reset_has_cut_off_can_still_be_decided_on() {
+    let world = World::new().await;
+    let device = world.device(1).await;
+    let first = open(&world, &device, None).await.expect("a first session");
+    let second = open(&world, &device, Some(first)).await.expect("a second");
+    open(&world, &device, Some(second)).await.expect("a third");
+    open(&world, &device, Some(first)).await.expect("a copy");
+    let id = conflict(&world).await.expect("seen").id;
+    let reset = Event::Deactivate { level: Level::Rotate };
+    devices::change(&world.app, &ADMIN, device.actor.device, reset).await.expect("it is quarantined");
+    let cut_off = state(&world, device.actor.device).await;
+    assert_eq!(cut_off.level(), Some(Level::Distrust), "two machines with one key prove nothing by it");
+    let decision = Decision::TwoMachines { other_user: None };
+    let decided = conflicts::resolve(&world.app, &ADMIN, id, decision).await.expect("it is open");
+    assert_eq!((decided.status, decided.device.state), (ConflictStatus::Split, cut_off.clone()));
+    assert!(conflict(&world).await.is_none(), "nothing is left on the desk");
+    let undone = conflicts::undo(&world.app, &ADMIN, id).await.expect("within thirty days");
+    assert_eq!((undone.status, undone.device.state), (ConflictStatus::Open, cut_off));
+    assert!(open(&world, &device, Some(first)).await.is_err(), "its key is worth nothing");
+}
+
+#[tokio::test]
 async fn every_decision_about_a_clone_can_be_undone() {
     let world = World::new().await;
     let device = world.device(1).await;

@@ -37,7 +37,8 @@ impl Life<'_> {
         let (name, plain, totals) = self.tree(&NamingKey::new(&Secret::new(begun.naming_key.0)));
         let path = |rest: &str| format!("/v1/runs/{}/{rest}", begun.run.0);
         let missing = self.send("dedupe", "POST", &path("dedupe"), name.as_bytes().to_vec()).await?;
-        if missing.first().is_some_and(|bits| bits & 1 == 1) {
+        let fresh = missing.first().is_some_and(|bits| bits & 1 == 1);
+        if fresh {
             let pack = pack(&begun, &run_key, name, &plain, &entropy);
             let to = path(&format!("packs/{}", pack.id));
             let sent = Request { word: "upload", method: "PUT", path: &to, body: pack.bytes, signed_in: true };
@@ -45,7 +46,10 @@ impl Life<'_> {
             self.send("verify", "POST", &path("verify"), pack.id.as_bytes().to_vec()).await?;
         }
         let manifest = self.manifest(&begun, &run_key, name, totals, &entropy)?;
-        let bytes = self.send("commit", "POST", &path("commit"), manifest).await?;
+        // Its one file is read for what the server does not have yet, and never again.
+        let (opened, read) = if fresh { (1, totals.bytes.0) } else { (0, 0) };
+        let commit = path(&format!("commit?files_opened={opened}&bytes_read={read}"));
+        let bytes = self.send("commit", "POST", &commit, manifest).await?;
         serde_json::from_slice::<CommitReply>(&bytes).map(drop).map_err(|_| unclear("commit"))
     }
 

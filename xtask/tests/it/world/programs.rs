@@ -13,6 +13,8 @@ pub struct Programs {
     pub server: PathBuf,
     /// `holdfast`.
     pub endpoint: PathBuf,
+    /// The folder in which all of them are.
+    pub folder: PathBuf,
 }
 
 /// Builds them, beside this test, the first time that they are asked for.
@@ -22,13 +24,14 @@ pub fn programs() -> &'static Programs {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is a folder of the target directory");
         if !super::namespace::is_inside() {
             let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let build = ["build", "--locked", "--quiet", "-p", "agent", "-p", "server", "--target-dir"];
+            // All of them: a part of the workspace would be built with other features, and every dependency anew.
+            let build = ["build", "--locked", "--quiet", "--workspace", "--bins", "--target-dir"];
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
             let built = Command::new(cargo).args(build).arg(target).current_dir(root).status();
             assert!(built.is_ok_and(|ended| ended.success()), "the programs do not build");
         }
-        let program = |name: &str| target.join("debug").join(name);
-        Programs { server: program("holdfast-server"), endpoint: program("holdfast") }
+        let folder = target.join("debug");
+        Programs { server: folder.join("holdfast-server"), endpoint: folder.join("holdfast"), folder }
     })
 }
 
