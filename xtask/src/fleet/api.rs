@@ -1,5 +1,6 @@
-//! The admin API over HTTPS, as a program of an admin's speaks it: TLS with the server's authority pinned, a credential,
-//! and an idempotency key on every POST. Refuses answers that are not what was asked for, and to follow redirects.
+//! The admin API over HTTPS, as a program of an admin's speaks it: TLS with the server's authority pinned, a
+//! credential, and an idempotency key on every POST. Refuses answers that are not what was asked for, and to follow
+//! redirects.
 
 use anyhow::{Context, Result, bail, ensure};
 use rustls::pki_types::CertificateDer;
