@@ -1,5 +1,5 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `fleet`, `fuzz`, `soak`, `tidy`. Each does its work in the
-//! module of its name.
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `fleet`, `fuzz`, `soak`, `tidy`. Each does its work
+//! in the module of its name.
 //! Refuses to be part of the product: no crate may depend on it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "these are commands: their output is what they are for")]
 

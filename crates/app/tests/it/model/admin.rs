@@ -28,9 +28,7 @@ impl Play {
         let hold = Span::hours(1 + self.dice.below(48) as u64);
         let level = [Level::Rotate, Level::Revoke, Level::Distrust][self.dice.below(3)];
         let (order, event) = match self.dice.below(14) {
-            0..2 => {
-                (DeviceOrder::Hold { append: Some(hold) }, Event::Hold { append_until: now + hold })
-            }
+            0..2 => (DeviceOrder::Hold { append: Some(hold) }, Event::Hold { append_until: now + hold }),
             2..4 => (DeviceOrder::Deactivate { level }, Event::Deactivate { level }),
             4..7 => (DeviceOrder::Reactivate, Event::Reactivate { proof: Proof::Admin }),
             7..9 => (DeviceOrder::Approve, Event::Approve),

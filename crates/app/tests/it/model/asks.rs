@@ -347,7 +347,8 @@ impl Play {
 
     /// The row of the device map that this activation has used up. INVARIANT: each is used by one record, once.
     async fn rows_used(&mut self) -> Option<MapRow> {
-        let page = app::device_map::page(&self.world.app, &ADMIN, &app::page::PageAsk::first()).await.expect("readable");
+        let page =
+            app::device_map::page(&self.world.app, &ADMIN, &app::page::PageAsk::first()).await.expect("readable");
         let used = page.items.into_iter().filter_map(|(row, _)| row.consumed_by.map(|by| (row.id, by, row)));
         let mut fresh = Vec::new();
         for (id, by, row) in used {
@@ -364,4 +365,3 @@ impl Play {
         self.book.people[&user].active
     }
 }
-

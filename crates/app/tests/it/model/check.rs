@@ -132,8 +132,7 @@ impl Play {
         let snapshots = db::snapshot_list_by_device(&mut tx, device, None, None, 1_000).await.expect("readable");
         let snapshots: BTreeMap<_, _> = snapshots.iter().map(|row| (row.new.id, row.new.epoch)).collect();
         assert_eq!(snapshots, record.snapshots, "no history is lost, and none comes by itself, of {device}");
-        let out: BTreeSet<FolderId> =
-            db::unlinked_list(&mut tx, device).await.expect("readable").into_iter().collect();
+        let out: BTreeSet<FolderId> = db::unlinked_list(&mut tx, device).await.expect("readable").into_iter().collect();
         assert_eq!(out, record.out, "what the user of {device} has taken out");
         let values = db::policy_value_list(&mut tx, PolicySubject::Device(device)).await.expect("readable");
         let values: BTreeMap<String, String> =

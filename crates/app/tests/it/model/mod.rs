@@ -16,7 +16,7 @@ mod play;
 use play::Play;
 
 /// Steps with one seed.
-const STEPS: u32 = 300;
+const STEPS: u32 = 250;
 /// Seeds of the normal run.
 const SEEDS: [u64; 4] = [1, 2, 3, 4];
 /// Seeds that have found something once.
@@ -31,7 +31,7 @@ async fn the_control_plane_agrees_with_a_naive_model_whatever_happens() {
         let granted = Play::run(seed, STEPS).await;
         all = std::array::from_fn(|n| all[n] + granted[n]);
     }
-    assert!(all.iter().all(|count| *count >= 20), "too little is played to mean anything: {all:?}");
+    assert!(all.iter().all(|count| *count >= 10), "too little is played to mean anything: {all:?}");
 }
 
 #[tokio::test]

@@ -64,20 +64,8 @@ impl Play {
         let (tokens, tickets, folders) = (Vec::new(), Vec::new(), Vec::new());
         let (machines, asked, campaigns, log) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (dice, book, granted) = (Dice::new(seed), Book::default(), [0; 5]);
-        let mut play = Self {
-            world,
-            clock,
-            dice,
-            book,
-            machines,
-            asked,
-            tokens,
-            tickets,
-            folders,
-            campaigns,
-            log,
-            granted,
-        };
+        let mut play =
+            Self { world, clock, dice, book, machines, asked, tokens, tickets, folders, campaigns, log, granted };
         play.furnish().await;
         play
     }
