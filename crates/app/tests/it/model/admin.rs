@@ -218,7 +218,7 @@ impl Play {
         }
         for _ in 0..2 {
             campaigns::tick(&self.world.app).await.expect("the job works");
-            let events: Vec<_> = self.campaigns.iter().map(|(_, event)| (None, event.clone())).collect();
+            let events: Vec<_> = self.campaigns.iter().map(|(_, event)| (None, *event)).collect();
             let touched = self.explain(&events).await;
             self.say(format!("campaigns tick: {touched:?}"));
             self.settle(&touched).await;
@@ -245,7 +245,7 @@ impl Play {
     /// Every job once: what was deleted long ago is purged.
     pub async fn jobs(&mut self) {
         jobs::tick_all(&self.world.app).await.expect("the jobs work");
-        let mut events: Vec<_> = self.campaigns.iter().map(|(_, event)| (None, event.clone())).collect();
+        let mut events: Vec<_> = self.campaigns.iter().map(|(_, event)| (None, *event)).collect();
         events.push((None, Event::Purge));
         let touched = self.explain(&events).await;
         self.say(format!("the jobs tick: {touched:?}"));
