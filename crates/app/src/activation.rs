@@ -178,6 +178,11 @@ pub async fn activate(app: &App, activation: &Activation) -> Result<Answer, AppE
 }
 
 impl Activation {
+    /// Where it comes from, as it is kept. Never fails.
+    pub(crate) fn source_text(&self) -> String {
+        self.source.to_canonical().to_string()
+    }
+
     /// What the computer says of itself, as the rules take it. Never fails.
     pub(crate) fn evidence(&self) -> Evidence {
         evidence(&self.about)

@@ -259,8 +259,7 @@ async fn two_machines(
     let mut other = None;
     if let Some(user) = other_user {
         let known = db::user_get(tx, user).await.map_err(during())?;
-        let unknown = || AppError::not_found("user_unknown", format!("There is no user {user}."));
-        let user = known.ok_or_else(unknown)?;
+        let user = known.ok_or_else(|| AppError::user_unknown(user))?;
         let id = DeviceId::mint(app.entropy.as_ref());
         let prepared = DeviceRow {
             id,
@@ -365,7 +364,7 @@ async fn known(tx: &mut Tx, id: ConflictId) -> Result<ConflictRow, AppError> {
 
 async fn record(tx: &mut Tx, id: DeviceId) -> Result<DeviceRow, AppError> {
     let row = db::device_get(tx, id).await.map_err(AppError::db("reading a device"))?;
-    row.ok_or_else(|| AppError::not_found("device_unknown", format!("There is no device {id}.")))
+    row.ok_or_else(|| AppError::device_unknown(id))
 }
 
 fn unfit() -> AppError {

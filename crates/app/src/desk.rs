@@ -166,9 +166,8 @@ async fn bound(
 
 async fn named(tx: &mut Tx, id: DeviceId) -> Result<(DeviceRow, UserRow), AppError> {
     let during = || AppError::db("reading a device");
-    let unknown = || AppError::not_found("device_unknown", format!("There is no device {id}."));
-    let device = db::device_get(tx, id).await.map_err(during())?.ok_or_else(unknown)?;
-    let user = db::user_get(tx, device.user).await.map_err(during())?.ok_or_else(unknown)?;
+    let device = db::device_get(tx, id).await.map_err(during())?.ok_or_else(|| AppError::device_unknown(id))?;
+    let user = db::user_get(tx, device.user).await.map_err(during())?.ok_or_else(|| AppError::device_unknown(id))?;
     Ok((device, user))
 }
 

@@ -98,7 +98,7 @@ pub async fn get(app: &App, actor: &AdminActor, id: DeviceId) -> Result<DeviceVi
     actor.need(Permit::DeviceRead)?;
     let during = || AppError::db("reading a device");
     let mut tx = app.db.read().await.map_err(during())?;
-    let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| unknown(id))?;
+    let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::device_unknown(id))?;
     let user = db::user_get(&mut tx, device.user).await.map_err(during())?;
     Ok(view(device, user.map(|user| user.email).unwrap_or_default()))
 }
@@ -274,7 +274,7 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
     let now = app.clock.now();
     let during = || AppError::db("changing a device");
     let mut tx = app.db.write().await.map_err(during())?;
-    let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| unknown(id))?;
+    let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::device_unknown(id))?;
     let merged = db::device_merged_get(&mut tx, id).await.map_err(during())?.is_some();
     let step = match event {
         // It lives on under another record: only an undo of the merge brings it back.
@@ -324,10 +324,6 @@ async fn event_audit(
     let proof = event.proof().map(|proof| proof.to_string()).unwrap_or_default();
     let deed = Deed { action: &action, subject: id.to_string(), detail, proof, ..Deed::by(actor) };
     audit::write(tx, now, deed).await
-}
-
-fn unknown(id: DeviceId) -> AppError {
-    AppError::not_found("device_unknown", format!("There is no device {id}."))
 }
 
 /// A row as an admin sees it. Never fails.

@@ -1,7 +1,7 @@
 //! Every way in which a use case ends without an answer. Refuses HTTP: the status is chosen by `server::reply`.
 //! A "no" in the words of docs/control.md is `Refused`; one in its own words is `Said`; the rest is a broken part.
 
-use base::{Kind, Span};
+use base::{DeviceId, Kind, Span, UserId};
 use control::Refusal;
 use std::path::PathBuf;
 
@@ -69,6 +69,16 @@ impl AppError {
     /// The request is wrong in itself. Never fails.
     pub fn invalid(code: &'static str, sentence: impl Into<String>) -> Self {
         Self::said(Kind::Invalid, code, sentence)
+    }
+
+    /// There is no such device. Never fails.
+    pub(crate) fn device_unknown(id: DeviceId) -> Self {
+        Self::not_found("device_unknown", format!("There is no device {id}."))
+    }
+
+    /// There is no such user. Never fails.
+    pub(crate) fn user_unknown(id: UserId) -> Self {
+        Self::not_found("user_unknown", format!("There is no user {id}."))
     }
 
     /// What the request names is not there, or is none of the caller's business. Never fails.

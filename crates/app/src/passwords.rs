@@ -5,7 +5,7 @@ use crate::audit::{self, Deed};
 use crate::password::{self, Password};
 use crate::rates;
 use crate::secret_text::SecretText;
-use crate::users::{self, address_digest};
+use crate::users::address_digest;
 use crate::{AdminActor, App, AppError};
 use base::{Count, Timestamp, UserId};
 use control::attempts::Attempt;
@@ -57,7 +57,7 @@ pub async fn link_make(app: &App, actor: &AdminActor, id: UserId, purpose: Purpo
     let now = app.clock.now();
     let during = || AppError::db("making a password link");
     let mut tx = app.db.write().await.map_err(during())?;
-    let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| users::unknown(id))?;
+    let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(id))?;
     let email = user.email.clone();
     if user.state == UserState::Deleted {
         return Err(Refusal::UserNotActive.into());

@@ -51,7 +51,7 @@ pub async fn of_device(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Po
     actor.need(Permit::ProfileRead)?;
     let during = || AppError::db("reading a policy");
     let mut tx = app.db.read().await.map_err(during())?;
-    let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| device_unknown(id))?;
+    let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::device_unknown(id))?;
     view(&mut tx, device.user, Some(id)).await
 }
 
@@ -82,7 +82,7 @@ pub async fn values(app: &App, actor: &AdminActor, subject: PolicySubject) -> Re
 /// # Errors
 /// `device_unknown`; the database does not answer.
 pub async fn revision(app: &App, device: DeviceId) -> Result<u64, AppError> {
-    let standing = states::standing(app, device).await?.ok_or_else(|| device_unknown(device))?;
+    let standing = states::standing(app, device).await?.ok_or_else(|| AppError::device_unknown(device))?;
     Ok(standing.policy_revision)
 }
 
@@ -156,7 +156,8 @@ pub(crate) struct Loaded {
 /// `user_unknown`; the database does not answer, or a stored value is damaged.
 pub(crate) async fn levels(tx: &mut Tx, user: UserId, device: Option<DeviceId>) -> Result<Loaded, AppError> {
     let during = || AppError::db("reading policies");
-    let profile = db::profile_get_by_user(tx, user).await.map_err(during())?.ok_or_else(|| user_unknown(user))?;
+    let profile =
+        db::profile_get_by_user(tx, user).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(user))?;
     let rows = db::policy_value_list_by_levels(tx, profile.id, user, device).await.map_err(during())?;
     Ok(Loaded { levels: levels_of(rows)?, profile })
 }
@@ -224,11 +225,11 @@ pub(crate) async fn subject_known(tx: &mut Tx, subject: PolicySubject) -> Result
         },
         PolicySubject::User(id) => match db::user_get(tx, id).await.map_err(during())? {
             Some(_) => Ok(()),
-            None => Err(user_unknown(id)),
+            None => Err(AppError::user_unknown(id)),
         },
         PolicySubject::Device(id) => match db::device_get(tx, id).await.map_err(during())? {
             Some(_) => Ok(()),
-            None => Err(device_unknown(id)),
+            None => Err(AppError::device_unknown(id)),
         },
     }
 }
@@ -236,15 +237,6 @@ pub(crate) async fn subject_known(tx: &mut Tx, subject: PolicySubject) -> Result
 /// The answer about a profile that is not there.
 pub(crate) fn profile_unknown(text: &str) -> AppError {
     AppError::not_found("profile_unknown", format!("There is no profile \"{}\".", text.escape_debug()))
-}
-
-/// The answer about a user who is not there.
-pub(crate) fn user_unknown(id: UserId) -> AppError {
-    AppError::not_found("user_unknown", format!("There is no user {id}."))
-}
-
-fn device_unknown(id: DeviceId) -> AppError {
-    AppError::not_found("device_unknown", format!("There is no device {id}."))
 }
 
 async fn view(tx: &mut Tx, user: UserId, device: Option<DeviceId>) -> Result<PolicyView, AppError> {

@@ -6,7 +6,7 @@ pub use preview::{Difference, Preview, preview};
 
 use crate::audit::{self, Deed};
 use crate::page::{Page, PageAsk, part};
-use crate::policy::{profile_unknown, revision_grow, user_unknown};
+use crate::policy::{profile_unknown, revision_grow};
 use crate::{AdminActor, App, AppError};
 use base::{Count, Entropy, FolderId, ProfileId, Timestamp, UserId};
 use control::policy::Folder;
@@ -168,7 +168,8 @@ pub async fn assign(app: &App, actor: &AdminActor, id: ProfileId, user: UserId) 
     let during = || AppError::db("giving a user a profile");
     let mut tx = app.db.write().await.map_err(during())?;
     let after = got(&mut tx, id).await?;
-    let before = db::profile_get_by_user(&mut tx, user).await.map_err(during())?.ok_or_else(|| user_unknown(user))?;
+    let before =
+        db::profile_get_by_user(&mut tx, user).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(user))?;
     if before.id == after.id {
         return Ok(());
     }

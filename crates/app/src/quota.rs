@@ -2,7 +2,7 @@
 //! Refuses by `control::quota` alone. Rules: docs/control.md, "Quota".
 
 use crate::page::{Page, PageAsk, part};
-use crate::policy::{self, user_unknown};
+use crate::policy;
 use crate::{AdminActor, App, AppError, DeviceActor};
 use base::{Bytes, DeviceId, UserId};
 use control::Permit;
@@ -33,7 +33,7 @@ pub async fn of_user(app: &App, actor: &AdminActor, id: UserId) -> Result<QuotaV
     actor.need(Permit::UserRead)?;
     let during = || AppError::db("reading a quota");
     let mut tx = app.db.read().await.map_err(during())?;
-    let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| user_unknown(id))?;
+    let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(id))?;
     let usage = db::usage_list(&mut tx, id).await.map_err(during())?;
     let used = usage.into_iter().map(|(_, bytes)| bytes).sum();
     view(&mut tx, id, user.email, used).await

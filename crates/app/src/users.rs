@@ -122,7 +122,7 @@ pub async fn change(app: &App, actor: &AdminActor, id: UserId, event: UserEvent)
     let now = app.clock.now();
     let during = || AppError::db("changing a user");
     let mut tx = app.db.write().await.map_err(during())?;
-    let row = db::user_listed_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| unknown(id))?;
+    let row = db::user_listed_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(id))?;
     let before = row.user.state;
     let state = user::step(before, row.was, event)?;
     let deleted = state == UserState::Deleted;
@@ -160,7 +160,7 @@ pub async fn password_set(
     let password_hash = password::hash(app, password).await?;
     let now = app.clock.now();
     let mut tx = app.db.write().await.map_err(during())?;
-    let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| unknown(id))?;
+    let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(id))?;
     passwords::replace(&mut tx, now, &policy, &user, &password_hash).await?;
     let changed = listed(&mut tx, id).await?;
     let deed = Deed { action: "user_password_set", subject: user.email, ..Deed::by(actor) };
@@ -271,17 +271,12 @@ pub(crate) async fn named(tx: &mut Tx, text: &str) -> Result<UserId, AppError> {
 
 async fn listed(tx: &mut Tx, id: UserId) -> Result<UserView, AppError> {
     let row = db::user_listed_get(tx, id).await.map_err(AppError::db("reading a user"))?;
-    row.map(view).ok_or_else(|| unknown(id))
+    row.map(view).ok_or_else(|| AppError::user_unknown(id))
 }
 
 fn view(row: UserListRow) -> UserView {
     let UserListRow { user: UserRow { id, email, state, created_at, .. }, profile, was: _, purge_after, devices } = row;
     UserView { id, email, state, devices, created_at, profile, purge_after }
-}
-
-/// There is no such user. Never fails.
-pub(crate) fn unknown(id: UserId) -> AppError {
-    AppError::not_found("user_unknown", format!("There is no user {id}."))
 }
 
 fn normal(email: &str) -> String {

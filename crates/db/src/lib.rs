@@ -128,9 +128,7 @@ pub use profile::{
     profile_name_update, profile_page_list, profile_remove, profile_revision_update, profile_revision_update_all,
     profile_user_count_get, user_list_by_profile, user_policy_revision_update, user_profile_update,
 };
-pub use purge::{
-    device_list_purged_rest, device_rest_remove, run_reported_update, sweep_refused_remove, sweep_tally_remove,
-};
+pub use purge::{device_list_purged_rest, device_rest_remove, run_reported_update};
 pub use refused::{
     RefusedRow, refused_count_get, refused_get, refused_list, refused_remove_old, refused_remove_oldest, refused_update,
 };

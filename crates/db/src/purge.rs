@@ -5,7 +5,7 @@ use crate::error::failed;
 use crate::row::{Columns as _, int};
 use crate::sql::query;
 use crate::{DbError, Tx};
-use base::{Bytes, Count, DeviceId, RunId, Timestamp};
+use base::{Bytes, Count, DeviceId, RunId};
 
 /// At most `limit` purged records that still have snapshots, credentials or runs.
 ///
@@ -78,31 +78,4 @@ pub async fn run_reported_update(
     .await
     .map_err(failed("keep what a run has read"))?;
     Ok(())
-}
-
-/// Removes at most `limit` tallies of spans that began before `before`. Gives how many.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn sweep_tally_remove(tx: &mut Tx, before: Timestamp) -> Result<Count, DbError> {
-    let done = query("delete from tally where span_at < $1")
-        .bind(before.as_ms())
-        .execute(tx.conn())
-        .await
-        .map_err(failed("remove old tallies"))?;
-    Ok(Count(done.rows_affected()))
-}
-
-/// Removes refused activations that were last seen before `before`, and links that expired before it. Gives how many.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn sweep_refused_remove(tx: &mut Tx, before: Timestamp) -> Result<Count, DbError> {
-    let mut removed = 0;
-    for statement in ["delete from refused_activation where at < $1", "delete from password_link where expires_at < $1"]
-    {
-        let done = query(statement).bind(before.as_ms()).execute(tx.conn()).await;
-        removed += done.map_err(failed("remove what is over"))?.rows_affected();
-    }
-    Ok(Count(removed))
 }

@@ -7,7 +7,7 @@ use app::{App, DeviceActor};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use base::Bytes as Size;
 use bytes::Bytes;
 use control::Refusal;
@@ -15,7 +15,6 @@ use control::token::Networks;
 use futures::{Stream, StreamExt as _};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
@@ -39,8 +38,7 @@ impl FromRequestParts<Shared> for At {
     type Rejection = No;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, No> {
-        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-        let source = source(peer, &parts.headers, &shared.app.config.proxy_trusted);
+        let source = source_of(&parts.extensions, &parts.headers, shared).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         Ok(At { app: Arc::clone(&shared.app), shared: shared.clone(), source })
     }
 }
@@ -52,18 +50,6 @@ impl FromRequestParts<Shared> for AtDevice {
         // Absent only when the route is not for devices: then nobody was let in as one.
         let actor = parts.extensions.get::<DeviceActor>().cloned().ok_or(Refusal::SessionInvalid)?;
         Ok(AtDevice { app: Arc::clone(&shared.app), actor })
-    }
-}
-
-/// The address that a request comes from, as a text; empty where there is none.
-pub(crate) struct Source(pub(crate) String);
-
-impl FromRequestParts<Shared> for Source {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<Peer>();
-        Ok(Source(peer.map_or_else(String::new, |peer| peer.0.ip().to_canonical().to_string())))
     }
 }
 
@@ -194,9 +180,15 @@ impl<T: DeserializeOwned> FromRequestParts<Shared> for Asked<T> {
     }
 }
 
+/// Where a request comes from; `None` for one that came over no connection. Never fails.
+pub(crate) fn source_of(extensions: &Extensions, headers: &HeaderMap, shared: &Shared) -> Option<IpAddr> {
+    let Peer(peer) = extensions.get::<Peer>()?;
+    Some(source(peer.ip(), headers, &shared.app.config.proxy_trusted))
+}
+
 /// Where a request comes from: the connection's other end, or, where that is a proxy that is trusted, the nearest
 /// address in `X-Forwarded-For` that is not one. What stands further away was written by whoever likes. Never fails.
-pub(crate) fn source(peer: IpAddr, headers: &HeaderMap, trusted: &Networks) -> IpAddr {
+fn source(peer: IpAddr, headers: &HeaderMap, trusted: &Networks) -> IpAddr {
     let mut source = peer.to_canonical();
     let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
     let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();

@@ -4,7 +4,7 @@
 use crate::admin::extract::malformed;
 use crate::admin::{self, once};
 use crate::api::{activation, fetch, password, policy, probe, run, session, snapshot};
-use crate::extract::{bearer, content_length, source};
+use crate::extract::{bearer, content_length, source_of};
 use crate::metrics::Metrics;
 use crate::reply::{No, SaidCode};
 use crate::run::Line;
@@ -343,9 +343,7 @@ async fn admit(shared: &Shared, route: &Route, request: &mut Request) -> Result<
             let actor = if request.extensions().get::<OwnCommand>().is_some() {
                 AdminActor::Command
             } else {
-                let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-                let trusted = &shared.app.config.proxy_trusted;
-                let source = peer.map(|peer| source(peer, request.headers(), trusted));
+                let source = source_of(request.extensions(), request.headers(), shared);
                 credentials::authenticate(&shared.app, bearer(request.headers()), source).await?
             };
             actor.need(permit)?;

@@ -167,7 +167,8 @@ impl Work<'_> {
         let (request, key) = (&activation.request, &activation.device_key);
         let row = binding_keep(tx, now, request, key, self.digest, &binding).await?;
         let twin = resembles.map_or_else(String::new, |twin| format!(", resembles {twin}"));
-        let proof = proof_of(&event);
+        // What an old key or a map row makes of a token, too.
+        let proof = event.proof().expect("`decide` puts only activate, reactivate and replace to a record");
         let changes = match binding.changes.is_empty() {
             true => String::new(),
             false => format!("; {}", binding.changes),
@@ -194,7 +195,7 @@ impl Work<'_> {
             token: standing.spent.token.as_ref().map(|token| token.id),
             proof: standing.proof.word().to_owned(),
             reason: "token_waits".to_owned(),
-            source: self.source(),
+            source: self.activation.source_text(),
             asked_at: now,
             refused_at: None,
             refusal: String::new(),
@@ -236,10 +237,10 @@ impl Work<'_> {
         }
         // By its key alone it is the installation that it was: the token that it came by stays known.
         if self.standing.proof == Proof::OldKey {
-            return db::device_source_update(tx, device, &self.source()).await.map_err(during());
+            return db::device_source_update(tx, device, &self.activation.source_text()).await.map_err(during());
         }
         let token = spent.token.as_ref().map(|token| token.id);
-        db::device_proof_update(tx, device, token, &self.source()).await.map_err(during())
+        db::device_proof_update(tx, device, token, &self.activation.source_text()).await.map_err(during())
     }
 
     async fn write(&self, tx: &mut Tx, proof: Proof, subject: String, detail: String) -> Result<(), AppError> {
@@ -247,7 +248,7 @@ impl Work<'_> {
             Some(token) => format!("token {}", token.id),
             None => format!("user {}", self.standing.user.id),
         };
-        let (source, proof) = (self.source(), proof.word().to_owned());
+        let (source, proof) = (self.activation.source_text(), proof.word().to_owned());
         let deed = Deed { actor, action: "device_activate", subject, detail, source, proof, mark: None };
         audit::write(tx, self.now, deed).await
     }
@@ -273,28 +274,5 @@ impl Work<'_> {
     /// The user's wish, else the admin's.
     fn restore(&self) -> Restore {
         self.activation.restore.or(self.standing.restore).unwrap_or_default()
-    }
-
-    fn source(&self) -> String {
-        self.activation.source.to_canonical().to_string()
-    }
-}
-
-/// The proof that the record was granted by: what an old key or a map row makes of a token, too.
-fn proof_of(event: &Event) -> Proof {
-    match event {
-        Event::Activate { proof } | Event::Reactivate { proof } | Event::Replace { proof } => *proof,
-        Event::Approve
-        | Event::Hold { .. }
-        | Event::Deactivate { .. }
-        | Event::Suspend
-        | Event::Enable
-        | Event::Conflict
-        | Event::Resolve { .. }
-        | Event::Decommission
-        | Event::ConfirmWipe
-        | Event::Delete { .. }
-        | Event::Undelete
-        | Event::Purge => unreachable!("`decide` puts only activate, reactivate and replace to a record"),
     }
 }

@@ -20,8 +20,9 @@ pub(super) async fn tick(app: &App) -> Result<(), AppError> {
     let during = || AppError::db("removing what is over");
     let mut tx = app.db.write().await.map_err(during())?;
     db::challenge_used_remove(&mut tx, now).await.map_err(during())?;
-    db::sweep_tally_remove(&mut tx, now - TALLY_SPAN).await.map_err(during())?;
+    db::tally_remove_old(&mut tx, now - TALLY_SPAN).await.map_err(during())?;
     db::idempotency_remove_old(&mut tx, now - IDEMPOTENCY_SPAN).await.map_err(during())?;
-    db::sweep_refused_remove(&mut tx, now - REFUSED_SPAN).await.map_err(during())?;
+    db::refused_remove_old(&mut tx, now - REFUSED_SPAN).await.map_err(during())?;
+    db::password_link_remove_old(&mut tx, now - REFUSED_SPAN).await.map_err(during())?;
     tx.commit().await.map_err(during())
 }

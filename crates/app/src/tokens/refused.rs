@@ -75,7 +75,7 @@ fn row(activation: &Activation, token: Option<TokenId>, refusal: &Refusal, now: 
         id,
         at: now,
         token,
-        source: activation.source.to_canonical().to_string(),
+        source: activation.source_text(),
         code: refusal.code().to_owned(),
         email: activation.email.clone(),
         host_name: about.host_name.clone(),

@@ -112,7 +112,7 @@ async fn create(
     if let Some(profile) = token.profile {
         db::user_profile_update(tx, user.id, profile, 1).await.map_err(during())?;
     }
-    let (actor, source) = (format!("token {}", token.id), activation.source.to_canonical().to_string());
+    let (actor, source) = (format!("token {}", token.id), activation.source_text());
     let deed = Deed { actor, action: "user_add", subject: email, source, ..Deed::default() };
     audit::write(tx, now, Deed { proof: Proof::Token.word().to_owned(), ..deed }).await?;
     Ok(user)

@@ -7,8 +7,8 @@ use crate::{
     conflict_list_kept, conflict_seen_update, conflict_update, device_catch_up_update, device_contact_update,
     device_fleet_ends_get, device_fleet_list, device_good_update, device_list_over, device_list_purged_rest,
     device_list_watched, device_merged_get, device_merged_list, device_merged_update, device_rest_remove,
-    device_state_update, device_watch_update, snapshot_list_with_merged, sweep_refused_remove, sweep_tally_remove,
-    testing,
+    device_state_update, device_watch_update, password_link_remove_old, refused_remove_old, snapshot_list_with_merged,
+    tally_remove_old, testing,
 };
 use base::ConflictId;
 use control::Rights;
@@ -188,7 +188,8 @@ async fn conflicts_merges_the_watch_and_the_purge_are_stored_on_either_database(
             device_rest_remove(&mut tx, device).await.expect("writable");
         }
         assert_eq!(device_list_purged_rest(&mut tx, 9).await.expect("readable"), []);
-        assert_eq!(sweep_tally_remove(&mut tx, at(5)).await.expect("writable"), Count(0));
-        assert_eq!(sweep_refused_remove(&mut tx, at(5)).await.expect("writable"), Count(0));
+        assert_eq!(tally_remove_old(&mut tx, at(5)).await.expect("writable"), Count(0));
+        assert_eq!(refused_remove_old(&mut tx, at(5)).await.expect("writable"), Count(0));
+        assert_eq!(password_link_remove_old(&mut tx, at(5)).await.expect("writable"), Count(0));
     }
 }

@@ -1,7 +1,7 @@
 //! Hello, challenges, sessions, and what a device may know of itself.
 
 use crate::api::snapshot::detail;
-use crate::extract::{At, AtDevice, FromJson, Source};
+use crate::extract::{At, AtDevice, FromJson};
 use crate::reply::{Reply, Yes};
 use app::session::{Opening, Session};
 use base::Timestamp;
@@ -29,15 +29,11 @@ pub(crate) async fn challenge(at: At, FromJson(request): FromJson<ChallengeReque
 }
 
 /// `POST /v1/sessions`.
-pub(crate) async fn open(
-    at: At,
-    Source(source): Source,
-    FromJson(request): FromJson<SessionRequest>,
-) -> Reply<SessionReply> {
+pub(crate) async fn open(at: At, FromJson(request): FromJson<SessionRequest>) -> Reply<SessionReply> {
     let SessionRequest { device: Text(device), challenge: Hex(challenge), signature: Hex(signature), counter } =
         request;
     let signed = signed_bytes(device, &challenge);
-    let counter = counter.as_ref().map(|counter| &counter.0);
+    let (counter, source) = (counter.as_ref().map(|counter| &counter.0), at.source.to_string());
     let opening =
         Opening { device, challenge: &challenge, signed: &signed, signature: &signature, counter, source: &source };
     let Session { token, span, counter } = app::session::open(&at.app, &opening).await?;
