@@ -80,17 +80,20 @@ pub async fn fetch(
     connection: &Connection,
 ) -> Result<Known, AgentError> {
     match connection.policy().await {
-        Ok(policy) => {
-            let known = Known { policy, fetched_at_ms: around.clock.now().as_ms(), stale: None };
-            // A disk that cannot keep it is no reason to fail: it is fetched again.
-            let _ = dir.keep_beside(POLICY_FILE, &render(state.device, &known));
-            Ok(known)
-        }
+        Ok(policy) => Ok(keep(around, dir, state, policy)),
         Err(error) => match kept(dir, state.device) {
             Some(known) => Ok(Known { stale: Some(error), ..known }),
             None => Err(AgentError::Remote(error)),
         },
     }
+}
+
+/// What the server has just said.
+fn keep(around: &Around, dir: &StateDir, state: &State, policy: PolicyReply) -> Known {
+    let known = Known { policy, fetched_at_ms: around.clock.now().as_ms(), stale: None };
+    // A disk that cannot keep it is no reason to fail: it is fetched again.
+    let _ = dir.keep_beside(POLICY_FILE, &render(state.device, &known));
+    known
 }
 
 /// The policy of last time, if it is this device's. One that is damaged is none. Never fails otherwise.
@@ -110,7 +113,10 @@ pub async fn change(around: &Around, dir: &StateDir, places: &Places, change: Ch
     let connection = Connection::of_device(dir, &state, key, around)?;
     let before = || async { connection.policy().await.map_err(AgentError::Remote) };
     let made = match change {
-        Change::Value { key, value } => connection.set_values(&ValuesRequest { values: [(key, value)].into() }).await,
+        Change::Value { key, value } => {
+            let made = connection.set_values(&ValuesRequest { values: [(key, value)].into() }).await;
+            return Ok(keep(around, dir, &state, made.map_err(AgentError::Remote)?));
+        }
         Change::Add(request) => connection.add_folder(&request).await,
         Change::Remove { folder } => {
             let folder = find(&before().await?, places, &folder)?;

@@ -12,7 +12,7 @@ use format::StoredPath;
 pub use key::DeviceKey;
 pub use pending::Pending;
 pub(crate) use private::zero;
-use private::{PrivateDir, damaged};
+use private::{PrivateDir, damaged, new_name};
 use protocol::{Hex, Text};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -236,14 +236,18 @@ impl StateDir {
         self.0.sync()
     }
 
-    /// Overwrites a file (of a large one, the beginning) and takes it away, if it is there; durable when this returns.
-    /// A file system that keeps old blocks elsewhere (snapshots, flash) may have a copy all the same.
+    /// Overwrites a file (of a large one, the beginning) and takes it away, if it is there, and with it what a crash
+    /// has left of writing it; durable when this returns. A file system that keeps old blocks elsewhere (snapshots,
+    /// flash) may have a copy all the same.
     ///
     /// # Errors
     /// `file_unusable`.
     pub fn erase_beside(&self, file: &str) -> Result<(), AgentError> {
-        self.0.overwrite(file)?;
-        self.remove_beside(file)
+        for name in [&new_name(file), file] {
+            self.0.overwrite(name)?;
+            self.0.remove(name)?;
+        }
+        self.0.sync()
     }
 
     fn wait_for(&self, file: &str) -> Result<Lock, AgentError> {

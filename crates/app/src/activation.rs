@@ -249,7 +249,8 @@ async fn activated(app: &App, row: ActivationRow) -> Result<Activated, AppError>
     Ok(Activated { device, epoch, rights, outcome, user, snapshot, restore, changes, counter, catch_up_at })
 }
 
-fn evidence(about: &DeviceAbout) -> Evidence {
+/// What a computer has said of itself, as the rules take it. Never fails.
+pub(crate) fn evidence(about: &DeviceAbout) -> Evidence {
     Evidence {
         host_name: about.host_name.clone(),
         serial: about.serial.clone(),

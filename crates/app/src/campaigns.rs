@@ -15,12 +15,12 @@ pub use turns::tick;
 pub(crate) use hooks::{backed_up, came_back, came_refused};
 
 use crate::audit::{self, Deed};
-use crate::page::{Page, PageAsk, part};
+use crate::page::{self, Page, PageAsk};
 use crate::{AdminActor, App, AppError};
 use base::{CampaignId, DeviceId, Span, Timestamp};
 use control::Permit;
 use control::campaign::{Reset, Scope, Status, Verb, next};
-use db::{CampaignRow, Tx};
+use db::{CampaignRow, PageKey, Tx};
 
 /// The longest name, in bytes.
 const NAME_BYTES_MAX: usize = 200;
@@ -249,16 +249,10 @@ pub async fn get(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Campai
 pub async fn page(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<Campaign>, AppError> {
     actor.need(Permit::CampaignRead)?;
     let during = || AppError::db("listing campaigns");
-    let after = match ask.key::<2>()? {
-        None => None,
-        Some([at, id]) => Some((
-            Timestamp::from_ms(i64::from_le_bytes(part(at.try_into().ok())?)),
-            CampaignId::from_bytes(part(id.try_into().ok())?),
-        )),
-    };
+    let after = page::timed(ask, PageKey::LAST)?;
     let mut tx = app.db.read().await.map_err(during())?;
     let rows = db::campaign_list(&mut tx, after, ask.rows()).await.map_err(during())?;
-    let key = |row: &CampaignRow| [row.created_at.as_ms().to_le_bytes().to_vec(), row.id.as_bytes().to_vec()];
+    let key = |row: &CampaignRow| page::timed_parts(row.created_at, row.id.as_bytes());
     let Page { items, next } = ask.page(rows, key, view);
     Ok(Page { items: items.into_iter().collect::<Result<_, _>>()?, next })
 }

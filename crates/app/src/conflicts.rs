@@ -6,11 +6,11 @@ mod undo;
 pub use undo::undo;
 
 use crate::audit::{self, Deed};
-use crate::page::{Page, PageAsk, part};
+use crate::page::{self, Page, PageAsk};
 use crate::{AdminActor, App, AppError, effects};
 use base::{ConflictId, DeviceId, Span, Timestamp, UserId};
 use control::{Effect, Event, Level, Permit, State, Verdict, lifecycle};
-use db::{ConflictKind, ConflictRow, ConflictStatus, DeviceAbout, DeviceRow, Tx};
+use db::{ConflictKind, ConflictRow, ConflictStatus, DeviceAbout, DeviceRow, PageKey, Tx};
 
 /// For how long a decision can be undone.
 pub const UNDO_SPAN: Span = Span::days(30);
@@ -86,16 +86,10 @@ pub struct Side {
 pub async fn page(app: &App, actor: &AdminActor, open_only: bool, ask: &PageAsk) -> Result<Page<Conflict>, AppError> {
     actor.need(Permit::CampaignRead)?;
     let during = || AppError::db("listing conflicts");
-    let after = match ask.key::<2>()? {
-        None => None,
-        Some([at, id]) => Some((
-            Timestamp::from_ms(i64::from_le_bytes(part(at.try_into().ok())?)),
-            ConflictId::from_bytes(part(id.try_into().ok())?),
-        )),
-    };
+    let after = page::timed(ask, PageKey::LAST)?;
     let mut tx = app.db.read().await.map_err(during())?;
     let rows = db::conflict_list(&mut tx, open_only, after, ask.rows()).await.map_err(during())?;
-    let key = |row: &ConflictRow| [row.seen_at.as_ms().to_le_bytes().to_vec(), row.id.as_bytes().to_vec()];
+    let key = |row: &ConflictRow| page::timed_parts(row.seen_at, row.id.as_bytes());
     let Page { items: rows, next } = ask.page(rows, key, |row| row);
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {
@@ -166,15 +160,8 @@ pub async fn merge(app: &App, actor: &AdminActor, keep: DeviceId, other: DeviceI
     let mut tx = app.db.write().await.map_err(during())?;
     let device = record(&mut tx, keep).await?;
     let suspended = merge_into(app, &mut tx, now, &device, other).await?;
+    let id = ConflictId::mint(app.entropy.as_ref());
     let row = ConflictRow {
-        id: ConflictId::mint(app.entropy.as_ref()),
-        device: keep,
-        kind: ConflictKind::Records,
-        seen_at: now,
-        counter: 0,
-        counter_seen: 0,
-        source: String::new(),
-        host_name: device.about.host_name.clone(),
         // Nobody has seen it: an admin has said so.
         times: 0,
         status: ConflictStatus::Merged,
@@ -183,7 +170,7 @@ pub async fn merge(app: &App, actor: &AdminActor, keep: DeviceId, other: DeviceI
         undo_until: Some(now + UNDO_SPAN),
         other: Some(other),
         before: Some(u64::from(suspended)),
-        state_before: None,
+        ..ConflictRow::open(id, keep, ConflictKind::Records, device.about.host_name, now)
     };
     db::conflict_insert(&mut tx, &row).await.map_err(during())?;
     db::conflict_update(&mut tx, &row).await.map_err(during())?;
@@ -208,24 +195,9 @@ pub(crate) async fn resembles(
         return Ok(());
     }
     let about = record(tx, twin).await?.about;
-    let row = ConflictRow {
-        id: ConflictId::mint(app.entropy.as_ref()),
-        device: twin,
-        kind: ConflictKind::Records,
-        seen_at: now,
-        counter: 0,
-        counter_seen: 0,
-        source: String::new(),
-        host_name: about.host_name,
-        times: 1,
-        status: ConflictStatus::Open,
-        resolved_at: None,
-        resolved_by: None,
-        undo_until: None,
-        other: Some(device),
-        before: None,
-        state_before: None,
-    };
+    let id = ConflictId::mint(app.entropy.as_ref());
+    let opened = ConflictRow::open(id, twin, ConflictKind::Records, about.host_name, now);
+    let row = ConflictRow { other: Some(device), ..opened };
     db::conflict_insert(tx, &row).await.map_err(during())
 }
 

@@ -6,7 +6,7 @@ use crate::{App, AppError, effects};
 use base::{ConflictId, DeviceId, Timestamp};
 use control::counter::{COUNTER_LEN, Counter, Judgement, NONCE_LEN, Presented, Remembered, judge, overtaken};
 use control::{Event, Refusal, lifecycle};
-use db::{ConflictKind, ConflictRow, ConflictStatus, Tx};
+use db::{ConflictKind, ConflictRow, Tx};
 
 const BODY_LEN: usize = COUNTER_LEN - 32;
 
@@ -94,24 +94,10 @@ async fn alarm(
             return Ok(false);
         }
     } else {
-        let row = ConflictRow {
-            id: ConflictId::mint(app.entropy.as_ref()),
-            device: device.id,
-            kind: ConflictKind::Clone,
-            seen_at: now,
-            counter: given,
-            counter_seen: shown,
-            source: opening.source.to_owned(),
-            host_name: device.about.host_name.clone(),
-            times: 1,
-            status: ConflictStatus::Open,
-            resolved_at: None,
-            resolved_by: None,
-            undo_until: None,
-            other: None,
-            before: None,
-            state_before: None,
-        };
+        let (id, host_name) = (ConflictId::mint(app.entropy.as_ref()), device.about.host_name.clone());
+        let opened = ConflictRow::open(id, device.id, ConflictKind::Clone, host_name, now);
+        let source = opening.source.to_owned();
+        let row = ConflictRow { counter: given, counter_seen: shown, source, ..opened };
         db::conflict_insert(tx, &row).await.map_err(during())?;
     }
     // Where the lifecycle refuses (the device is on its way out), there is nothing to protect: it reads nothing.

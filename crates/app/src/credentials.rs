@@ -4,10 +4,9 @@
 use crate::audit::{self, Deed};
 use crate::page::{Page, PageAsk, part};
 use crate::recent::{Lookup, Recent};
-use crate::{AdminActor, App, AppError, CredentialActor, session};
-use base::{CredentialId, Secret, Span, Timestamp};
+use crate::{AdminActor, App, AppError, CredentialActor, SecretText, session};
+use base::{CredentialId, Span, Timestamp};
 use control::{Permit, Permits, Refusal};
-use data_encoding::BASE64URL_NOPAD;
 use db::ApiCredentialRow;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,10 +14,6 @@ use std::sync::{Mutex, PoisonError};
 
 /// What a credential's text begins with, so that it is taken for no other kind.
 pub const TEXT_PREFIX: &str = "hfa1_";
-/// How much of the text is kept to tell credentials apart.
-const PREFIX_LEN: usize = TEXT_PREFIX.len() + 6;
-/// The longest text that is looked at.
-const TEXT_MAX: usize = 128;
 /// The longest name, in characters.
 const NAME_MAX: usize = 100;
 /// Uses within this span of the last one noted are not noted.
@@ -62,32 +57,12 @@ pub struct CredentialNew {
     pub expires_at: Option<Timestamp>,
 }
 
-/// The text of a credential. Not printable; wiped on drop.
-pub struct CredentialText(zeroize::Zeroizing<String>);
-
-impl CredentialText {
-    /// The text, for the one answer that shows it. Never fails.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for CredentialText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CredentialText")
-    }
-}
-
 /// Makes a credential. Its text is in the answer and nowhere else.
 ///
 /// # Errors
 /// `credential_name_invalid`, `credential_permits_missing`, `credential_expiry_past`; `permit_beyond_own`;
 /// `not_permitted`.
-pub async fn make(
-    app: &App,
-    actor: &AdminActor,
-    new: CredentialNew,
-) -> Result<(CredentialView, CredentialText), AppError> {
+pub async fn make(app: &App, actor: &AdminActor, new: CredentialNew) -> Result<(CredentialView, SecretText), AppError> {
     actor.need(Permit::CredentialManage)?;
     let now = app.clock.now();
     let CredentialNew { name, permits, expires_at } = new;
@@ -101,13 +76,12 @@ pub async fn make(
     if expires_at.is_some_and(|at| at <= now) {
         return Err(AppError::invalid("credential_expiry_past", "The credential would have expired already."));
     }
-    let secret = Secret::<32>::mint(app.entropy.as_ref());
-    let text = zeroize::Zeroizing::new(format!("{TEXT_PREFIX}{}", BASE64URL_NOPAD.encode(secret.expose())));
+    let text = SecretText::mint(TEXT_PREFIX, app.entropy.as_ref());
     let row = ApiCredentialRow {
         id: CredentialId::mint(app.entropy.as_ref()),
         name,
-        prefix: text[..PREFIX_LEN].to_owned(),
-        hash: hash(&text),
+        prefix: text.visible(TEXT_PREFIX),
+        hash: hash(&text).expect("a text of our own begins as it should"),
         permits: permits_to_text(permits),
         expires_at,
         revoked_at: None,
@@ -128,7 +102,7 @@ pub async fn make(
     };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
-    Ok((view(row)?, CredentialText(text)))
+    Ok((view(row)?, text))
 }
 
 /// Credentials in the order of their identifiers, revoked and expired ones included.
@@ -192,11 +166,11 @@ pub async fn authenticate(app: &App, bearer: Option<&str>, source: Option<IpAddr
     if text.starts_with(session::TOKEN_PREFIX) {
         return Err(Refusal::WrongAudience.into());
     }
-    if !text.starts_with(TEXT_PREFIX) || text.len() > TEXT_MAX {
-        return Err(Refusal::CredentialInvalid.into());
-    }
+    // Nobody types a credential: space around it makes it another text.
+    let whole = Some(text).filter(|text| text.trim() == *text).map(|text| SecretText::new(text.to_owned()));
+    let hash = whole.and_then(|text| hash(&text)).ok_or(Refusal::CredentialInvalid)?;
     let now = app.clock.now();
-    let row = standing(app, hash(text), now).await?.ok_or(Refusal::CredentialInvalid)?;
+    let row = standing(app, hash, now).await?.ok_or(Refusal::CredentialInvalid)?;
     if row.revoked_at.is_some() {
         return Err(Refusal::CredentialRevoked.into());
     }
@@ -257,8 +231,8 @@ async fn note(app: &App, id: CredentialId, source: Option<IpAddr>, now: Timestam
     tx.commit().await.map_err(during())
 }
 
-fn hash(text: &str) -> [u8; 32] {
-    blake3::derive_key("holdfast 2026 v1 admin credential", text.as_bytes())
+fn hash(text: &SecretText) -> Option<[u8; 32]> {
+    text.hash(TEXT_PREFIX, "holdfast 2026 v1 admin credential")
 }
 
 fn name_parse(text: &str) -> Result<String, AppError> {
@@ -314,4 +288,18 @@ fn view(row: ApiCredentialRow) -> Result<CredentialView, AppError> {
 
 fn unknown(id: CredentialId) -> AppError {
     AppError::not_found("credential_unknown", format!("There is no credential {id}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data_encoding::HEXLOWER;
+
+    #[test]
+    fn the_hash_of_a_credential_is_what_databases_hold() {
+        let text = SecretText::new(format!("{TEXT_PREFIX}{}", "A".repeat(43)));
+        let hash = hash(&text).expect("a credential's text");
+        assert_eq!(HEXLOWER.encode(&hash), "b920db4916d77048046fa75685dbd6ef284e67491262388fe0fb5efba2722134");
+        assert_eq!(text.visible(TEXT_PREFIX), "hfa1_AAAAAA");
+    }
 }

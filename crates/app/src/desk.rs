@@ -70,8 +70,8 @@ pub async fn refused(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Pag
 /// Says yes: to a record that waits, whose key is bound, or to full rights for a device in service.
 ///
 /// # Errors
-/// `device_unknown`; `nobody_waits` for a pending record that no computer has asked for; the refusal of
-/// `lifecycle::step`; `not_permitted`.
+/// `device_unknown`; `nobody_waits` for a pending record that no computer has asked for; `device_merged`; the
+/// refusal of `lifecycle::step`; `not_permitted`.
 pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<DeviceView, AppError> {
     actor.need(Permit::DeviceManage)?;
     let now = app.clock.now();
@@ -80,10 +80,7 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
     let (device, user) = named(&mut tx, id).await?;
     let waiting = db::waiting_get(&mut tx, id).await.map_err(during())?;
     let waiting = waiting.filter(|waiting| device.state == State::Pending && waiting.refused_at.is_none());
-    if device.state == State::Pending && waiting.is_none() {
-        return Err(AppError::conflict("nobody_waits", "No computer has asked for this record yet."));
-    }
-    let (state, effects) = match lifecycle::step(now, &device.state, &Event::Approve) {
+    let (state, effects) = match devices::step(&mut tx, now, &device, &Event::Approve).await? {
         Ok(granted) => granted,
         Err(refusal) => {
             let detail = format!("refused: {}", refusal.code());
@@ -97,6 +94,9 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
             return Err(refusal.into());
         }
     };
+    if device.state == State::Pending && waiting.is_none() {
+        return Err(AppError::conflict("nobody_waits", "No computer has asked for this record yet."));
+    }
     let key = waiting.as_ref().map(|waiting| &waiting.device_key);
     let epoch = effects::carry_out(app, &mut tx, now, &device, &state, &effects, key).await?.epoch;
     db::device_state_update(&mut tx, id, &state).await.map_err(during())?;

@@ -7,9 +7,9 @@ use crate::snapshots::{self, SnapshotView};
 use crate::{AdminActor, App, AppError, DeviceActor, campaigns, desk, effects, policy, users};
 use base::{Count, DeviceId, SnapshotId, Span, Timestamp};
 use control::access::Verb;
-use control::policy::effective;
+use control::lifecycle::Step;
 use control::{Event, Level, Permit, Proof, Refusal, Rights, State, lifecycle};
-use db::{DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, PolicySubject, Tx};
+use db::{DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, Tx};
 
 /// The least of an identifier that names a device: the prefix and four letters.
 const ID_TEXT_MIN: usize = DeviceId::PREFIX.len() + 1 + 4;
@@ -161,10 +161,9 @@ pub async fn own(app: &App, actor: &DeviceActor) -> Result<OwnView, AppError> {
     let mut tx = app.db.read().await.map_err(during())?;
     let row = db::device_get(&mut tx, actor.device).await.map_err(during())?;
     let user = db::user_get(&mut tx, actor.user).await.map_err(during())?;
-    let rows = db::policy_value_list(&mut tx, PolicySubject::Organisation).await.map_err(during())?;
+    let support = policy::support(&mut tx).await?;
     let ends = db::device_fleet_ends_get(&mut tx, actor.device).await.map_err(during())?;
     drop(tx);
-    let support = effective(&policy::levels_of(rows)?).support().map(str::to_owned);
     let policy_revision = policy::revision(app, actor.device).await?;
     let (Some(row), Some(user)) = (row, user) else { return Err(Refusal::SessionInvalid.into()) };
     let (snapshot, snapshots) = snapshots::standing(app, actor).await?;
@@ -275,13 +274,7 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
     let during = || AppError::db("changing a device");
     let mut tx = app.db.write().await.map_err(during())?;
     let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::device_unknown(id))?;
-    let merged = db::device_merged_get(&mut tx, id).await.map_err(during())?.is_some();
-    let step = match event {
-        // It lives on under another record: only an undo of the merge brings it back.
-        Event::Enable | Event::Approve if merged => Err(Refusal::DeviceMerged),
-        _ => lifecycle::step(now, &device.state, &event),
-    };
-    match step {
+    match step(&mut tx, now, &device, &event).await? {
         Ok((state, effects)) => {
             let carried = effects::carry_out(app, &mut tx, now, &device, &state, &effects, None).await?;
             let epoch = carried.epoch;
@@ -310,6 +303,26 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
             Err(refusal.into())
         }
     }
+}
+
+/// What an admin's event makes of a device: as `lifecycle::step` says, but a record that was merged into another does
+/// not come into service by it, since it lives on there. Only an undo of the merge brings it back.
+///
+/// # Errors
+/// The database does not answer. The refusal is in the answer, for the caller to audit.
+pub(crate) async fn step(
+    tx: &mut Tx,
+    now: Timestamp,
+    device: &DeviceRow,
+    event: &Event,
+) -> Result<Result<Step, Refusal>, AppError> {
+    if matches!(event, Event::Approve | Event::Enable | Event::Reactivate { .. }) {
+        let into = db::device_merged_get(tx, device.id).await.map_err(AppError::db("reading a merged record"))?;
+        if into.is_some() {
+            return Ok(Err(Refusal::DeviceMerged));
+        }
+    }
+    Ok(lifecycle::step(now, &device.state, event))
 }
 
 async fn event_audit(

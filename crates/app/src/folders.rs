@@ -124,6 +124,8 @@ pub async fn own_add(
     let folder = folder_parse(FolderId::mint(app.entropy.as_ref()), PolicyLevel::Device, &draft)?;
     let there = db::folder_list(&mut tx, subject).await.map_err(during())?;
     if let Some(same) = there.into_iter().find(|other| Folder { id: folder.id, ..other.clone() } == folder) {
+        // ORDER: committed before it is answered: the other may share this commit, and not be durable yet.
+        tx.commit().await.map_err(during())?;
         return Ok(EffectiveFolder { folder: same, linked: true });
     }
     insert(&mut tx, now, actor, subject, &folder).await?;
@@ -176,7 +178,9 @@ pub async fn own_link(app: &App, actor: &DeviceActor, id: FolderId, linked: bool
             "folder_unlink"
         };
         audit(&mut tx, now, actor, action, id, shown(&folder)).await?;
-        tx.commit().await.map_err(during())?;
+    }
+    tx.commit().await.map_err(during())?;
+    if linked == is_out {
         changed(app, subject);
     }
     Ok(EffectiveFolder { folder, linked })

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most bytes that one read of the store asks for, unless a single frame is larger.
-pub(crate) const GROUP_BYTES_MAX: Size = Size::mib(4);
+const GROUP_BYTES_MAX: Size = Size::mib(4);
 /// Bytes between two frames that are read along rather than asked for apart.
 const GAP_MAX: Size = Size::kib(64);
 

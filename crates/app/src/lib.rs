@@ -12,6 +12,7 @@ pub mod config;
 pub mod conflicts;
 mod counters;
 pub mod credentials;
+pub mod csv;
 mod damage;
 pub mod desk;
 pub mod device_map;

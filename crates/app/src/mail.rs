@@ -19,7 +19,7 @@ pub(crate) use smtp::is_mailbox;
 pub use smtp::{Login, Smtp, SmtpSettings, Timeouts};
 pub use tick::{POLICY, tick};
 
-use crate::{App, AppError};
+use crate::{App, AppError, policy};
 use base::{Count, MailId, Timestamp};
 use catalogue::Kind;
 use control::mail::MailStatus;
@@ -57,12 +57,19 @@ pub struct Draft<'a> {
 /// `template_unknown`; the database does not answer.
 pub async fn queue(app: &App, tx: &mut Tx, now: Timestamp, draft: Draft<'_>) -> Result<Queued, AppError> {
     let kind = catalogue::kind_of(draft.template).ok_or_else(|| template_unknown(draft.template))?;
-    let Draft { occasion, recipient, template, values } = draft;
     if app.mailer.is_none() {
+        let Draft { occasion, template, .. } = draft;
         tracing::debug!(template, occasion, "no mail server is set: a message was not queued");
         return Ok(Queued::Off);
     }
-    let values = common(tx, values, recipient).await?;
+    let values = common(tx, draft.values).await?;
+    put(app, tx, now, kind, Draft { values, ..draft }).await
+}
+
+/// Queues a message whose values have those that every message has, but for the address.
+async fn put(app: &App, tx: &mut Tx, now: Timestamp, kind: &Kind, draft: Draft<'_>) -> Result<Queued, AppError> {
+    let Draft { occasion, recipient, template, values } = draft;
+    let values = values.with("user.email", recipient);
     let Message { subject, text, html } = message(tx, kind, template, &values).await?;
     let id = MailId::mint(app.entropy.as_ref());
     let row = MailRow {
@@ -123,8 +130,11 @@ pub(crate) async fn notice_queue(
             (catalogue::notice_admins(notice), admins.into_iter().map(|admin| admin.email).collect())
         }
     };
+    let kind = catalogue::kind_of(template).ok_or_else(|| template_unknown(template))?;
     let deadline = deadline(state).map(date).unwrap_or_default();
-    let values = Values::new()
+    // The same for every recipient, so read once.
+    let values = common(tx, Values::new())
+        .await?
         .with("device.name", &device.name)
         .with("device.host_name", &device.about.host_name)
         .with("device.id", &device.id.to_string())
@@ -133,7 +143,7 @@ pub(crate) async fn notice_queue(
     for recipient in recipients.iter().filter(|recipient| !recipient.is_empty()) {
         // The time tells two suspensions of one device apart; within one change there is one notice of a word.
         let occasion = format!("notice:{template}:{}:{}:{recipient}", device.id, now.as_ms());
-        queue(app, tx, now, Draft { occasion, recipient, template, values: values.clone() }).await?;
+        put(app, tx, now, kind, Draft { occasion, recipient, template, values: values.clone() }).await?;
     }
     Ok(())
 }
@@ -160,10 +170,10 @@ fn deadline(state: &State) -> Option<Timestamp> {
     }
 }
 
-/// These values, and those that every message has.
-async fn common(tx: &mut Tx, values: Values, recipient: &str) -> Result<Values, AppError> {
-    let mut values = values.with("user.email", recipient);
-    for (name, absent) in [("organisation", "your organisation"), ("server", "the backup server"), ("support", "")] {
+/// These values, and those that every message has but for the address that it goes to.
+async fn common(tx: &mut Tx, values: Values) -> Result<Values, AppError> {
+    let mut values = values.with("support", &policy::support(tx).await?.unwrap_or_default());
+    for (name, absent) in [("organisation", "your organisation"), ("server", "the backup server")] {
         let set = db::setting_get(tx, name).await.map_err(AppError::db("reading a setting"))?.map(|row| row.value);
         values = values.with(name, set.as_deref().unwrap_or(absent));
     }

@@ -202,7 +202,7 @@ pub(crate) async fn earlier(tx: &mut Tx, policy: &PasswordPolicy, user: &UserRow
 ///
 /// # Errors
 /// As said; `server_busy`.
-pub(crate) async fn unused(app: &App, hashes: &[String], password: &Password) -> Result<(), AppError> {
+async fn unused(app: &App, hashes: &[String], password: &Password) -> Result<(), AppError> {
     for hash in hashes {
         if password::verify(app, Some(hash), password).await? {
             return Err(Refusal::PasswordReused.into());

@@ -11,6 +11,7 @@ use control::policy::{
 };
 use control::{Permit, Refusal};
 use db::{PolicySubject, PolicyValueRow, ProfileRow, Tx};
+use std::collections::BTreeMap;
 
 /// The longest text of a value in the audit log; a longer one is cut.
 const SHOWN_CHARS_MAX: usize = 200;
@@ -92,6 +93,16 @@ pub async fn revision(app: &App, device: DeviceId) -> Result<u64, AppError> {
 /// The database does not answer, or a stored value is damaged.
 pub async fn activation_rules(tx: &mut Tx, user: UserId) -> Result<Rules, AppError> {
     Ok(effective(&levels(tx, user, None).await?.levels).activation_rules())
+}
+
+/// Whom the users of the organisation may ask for help, where an admin has said so.
+///
+/// # Errors
+/// The database does not answer, or a stored value is damaged.
+pub(crate) async fn support(tx: &mut Tx) -> Result<Option<String>, AppError> {
+    let rows = db::policy_value_list(tx, PolicySubject::Organisation).await;
+    let rows = rows.map_err(AppError::db("reading whom to ask for help"))?;
+    Ok(effective(&levels_of(rows)?).support().map(str::to_owned))
 }
 
 /// Sets values at a level, or takes them back (`None`): all of them or none. The answer is what the level has then.
@@ -299,9 +310,14 @@ async fn change(
     let during = || AppError::db("setting policies");
     // ORDER: the revision first: its row is the lock that two changes of one subject wait for.
     revision_grow(tx, subject).await?;
+    let rows = db::policy_value_list(tx, subject).await.map_err(during())?;
+    let mut held: BTreeMap<Key, Set> = rows.into_iter().map(|row| (row.key, row.set)).collect();
     for (key, after) in changes {
-        let rows = db::policy_value_list(tx, subject).await.map_err(during())?;
-        let before = rows.into_iter().find(|row| row.key == *key).map(|row| row.set);
+        // A key may be named twice: what the first has made of it is what the second finds.
+        let before = match after {
+            Some(set) => held.insert(*key, set.clone()),
+            None => held.remove(key),
+        };
         if before == *after {
             continue;
         }

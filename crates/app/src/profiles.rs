@@ -171,7 +171,7 @@ pub async fn assign(app: &App, actor: &AdminActor, id: ProfileId, user: UserId) 
     let before =
         db::profile_get_by_user(&mut tx, user).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(user))?;
     if before.id == after.id {
-        return Ok(());
+        return tx.commit().await.map_err(during());
     }
     // INVARIANT: the revision of a device, the sum of its profile's, its user's and its own, grows.
     let more = before.revision.saturating_sub(after.revision) + 1;
@@ -204,7 +204,7 @@ pub(crate) async fn default_make(db: &Db, entropy: &dyn Entropy, now: Timestamp)
     let mut tx = db.write().await.map_err(during())?;
     // RACE: another process may make one between the two: the insert leaves it as it is.
     if db::profile_get_default(&mut tx).await.map_err(during())?.is_some() {
-        return Ok(());
+        return tx.commit().await.map_err(during());
     }
     let taken = db::profile_get_by_name(&mut tx, DEFAULT_NAME).await.map_err(during())?.is_some();
     let id = ProfileId::mint(entropy);

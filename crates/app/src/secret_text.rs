@@ -1,5 +1,5 @@
-//! Texts that are shown once and kept as a hash: deployment tokens and links. Refuses to be printed, and to be short:
-//! 256 random bits need no salt, and no price that slows guessing down.
+//! Texts that are shown once and kept as a hash: credentials, deployment tokens and links. Refuses to be printed,
+//! and to be short: 256 random bits need no salt, and no price that slows guessing down.
 
 use base::{Entropy, Secret};
 use data_encoding::BASE64URL_NOPAD;

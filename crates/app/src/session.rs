@@ -99,7 +99,6 @@ pub async fn open(app: &App, opening: &Opening<'_>) -> Result<Session, AppError>
         return Err(Refusal::SignatureInvalid.into());
     }
     let mut tx = app.db.write().await.map_err(during())?;
-    db::challenge_used_remove(&mut tx, now).await.map_err(during())?;
     if !db::challenge_used_insert(&mut tx, opening.challenge, expires_at).await.map_err(during())? {
         return Err(Refusal::ChallengeUsed.into());
     }

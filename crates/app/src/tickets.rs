@@ -141,6 +141,8 @@ pub(crate) async fn find(app: &App, source: IpAddr, email: &str, typed: &str) ->
     let user = users_email(&mut tx, ticket.as_ref()).await?;
     let fits = email.trim().is_empty() || user.as_deref() == Some(email.trim().to_lowercase().as_str());
     if let Some(ticket) = ticket.filter(|ticket| fits && good(ticket, now).is_ok()) {
+        // ORDER: committed before it is answered, as everywhere below a write lock: see `db::Tx`.
+        tx.commit().await.map_err(during())?;
         return Ok(ticket);
     }
     rates::wrong(&mut tx, now, Attempt::Ticket, source).await?;

@@ -290,7 +290,6 @@ async fn attempt_count(app: &App, policy: &PasswordPolicy, source: IpAddr, email
     // RACE: counted first and compared later, so that a thousand guesses side by side are a thousand and not one.
     let mut tx = app.db.write().await.map_err(during())?;
     rates::may_try(&mut tx, now, Attempt::Password, source).await?;
-    db::sign_in_failure_remove_old(&mut tx, now - policy.lock_span).await.map_err(during())?;
     let failures = db::sign_in_failure_get(&mut tx, &address).await.map_err(during())?;
     policy.may_try(now, &failures)?;
     let counted = policy.after_failure(now, &failures);

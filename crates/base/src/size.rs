@@ -35,6 +35,19 @@ impl Count {
     pub const fn of(len: usize) -> Self {
         Self(len as u64)
     }
+
+    /// So many of these, as a person says it: `no packs`, `1 pack`, `78,611 files`; `what` is one of them. Never fails.
+    pub fn counted(self, what: &str) -> String {
+        let many = match what.strip_suffix('y') {
+            Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+            Some(_) | None => format!("{what}s"),
+        };
+        match self.0 {
+            0 => format!("no {many}"),
+            1 => format!("1 {what}"),
+            _ => format!("{self} {many}"),
+        }
+    }
 }
 
 macro_rules! adds {
@@ -109,5 +122,20 @@ mod tests {
         assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "1.3 kB", "100 kB", "999 kB", "1.0 MB", "1.3 GB", "18 EB"]);
         let counts: Vec<String> = [0, 999, 1_000, 78_611, 1_000_000].map(|n| Count(n).to_string()).into();
         assert_eq!(counts, ["0", "999", "1,000", "78,611", "1,000,000"]);
+    }
+
+    #[test]
+    fn one_thing_is_not_said_as_many() {
+        for (count, what, said) in [
+            (0, "pack", "no packs"),
+            (1, "pack", "1 pack"),
+            (1_500, "pack", "1,500 packs"),
+            (1, "day", "1 day"),
+            (2, "day", "2 days"),
+            (1, "entry", "1 entry"),
+            (2, "entry", "2 entries"),
+        ] {
+            assert_eq!(Count(count).counted(what), said);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::failed;
 use crate::row::{Columns as _, int};
 use crate::sql::{Row, query};
-use crate::{DbError, Tx};
+use crate::{DbError, PageKey, Tx};
 use base::{CampaignId, Span, Timestamp};
 use control::campaign::{Reset, Status};
 
@@ -149,18 +149,13 @@ pub async fn campaign_get(tx: &mut Tx, id: CampaignId) -> Result<Option<Campaign
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
-pub async fn campaign_list(
-    tx: &mut Tx,
-    after: Option<(Timestamp, CampaignId)>,
-    limit: u32,
-) -> Result<Vec<CampaignRow>, DbError> {
-    let (at, id) = after.map_or((i64::MAX, [0xff; 16]), |(at, id)| (at.as_ms(), *id.as_bytes()));
+pub async fn campaign_list(tx: &mut Tx, after: PageKey, limit: u32) -> Result<Vec<CampaignRow>, DbError> {
     let rows = query(
         "select * from campaign where created_at < $1 or (created_at = $1 and id < $2) \
          order by created_at desc, id desc limit $3",
     )
-    .bind(at)
-    .bind(&id[..])
+    .bind(after.at.as_ms())
+    .bind(&after.id[..])
     .bind(i64::from(limit))
     .fetch_all(tx.conn())
     .await

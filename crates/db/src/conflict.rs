@@ -3,7 +3,7 @@
 use crate::error::failed;
 use crate::row::{Columns as _, int};
 use crate::sql::{Row, query};
-use crate::{DbError, Tx};
+use crate::{DbError, PageKey, Tx};
 use base::{ConflictId, Count, DeviceId, Timestamp};
 
 /// What is in conflict. The words are stored.
@@ -67,6 +67,31 @@ pub struct ConflictRow {
     pub state_before: Option<String>,
 }
 
+impl ConflictRow {
+    /// One that was seen for the first time and of which nothing is decided: without counters, source or another
+    /// record. Never fails.
+    pub fn open(id: ConflictId, device: DeviceId, kind: ConflictKind, host_name: String, now: Timestamp) -> Self {
+        Self {
+            id,
+            device,
+            kind,
+            seen_at: now,
+            counter: 0,
+            counter_seen: 0,
+            source: String::new(),
+            host_name,
+            times: 1,
+            status: ConflictStatus::Open,
+            resolved_at: None,
+            resolved_by: None,
+            undo_until: None,
+            other: None,
+            before: None,
+            state_before: None,
+        }
+    }
+}
+
 /// Adds a conflict.
 ///
 /// # Errors
@@ -126,16 +151,15 @@ pub async fn conflict_get_open(tx: &mut Tx, device: DeviceId) -> Result<Option<C
 pub async fn conflict_list(
     tx: &mut Tx,
     open_only: bool,
-    after: Option<(Timestamp, ConflictId)>,
+    after: PageKey,
     limit: u32,
 ) -> Result<Vec<ConflictRow>, DbError> {
-    let (at, id) = after.map_or((i64::MAX, [0xff; 16]), |(at, id)| (at.as_ms(), *id.as_bytes()));
     let rows = query(
         "select * from conflict where (seen_at < $1 or (seen_at = $1 and id < $2)) and ($3 = 0 or status = 'open') \
          order by seen_at desc, id desc limit $4",
     )
-    .bind(at)
-    .bind(&id[..])
+    .bind(after.at.as_ms())
+    .bind(&after.id[..])
     .bind(i64::from(open_only))
     .bind(i64::from(limit))
     .fetch_all(tx.conn())

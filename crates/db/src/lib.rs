@@ -50,7 +50,7 @@ mod user;
 mod waiting;
 
 pub use activation::{ActivationRow, activation_get, activation_insert};
-pub use admin::{AdminRow, admin_get, admin_get_by_email, admin_insert, admin_list, admin_permits_update};
+pub use admin::{AdminRow, admin_insert, admin_list};
 pub use api_credential::{
     ApiCredentialRow, api_credential_get, api_credential_get_by_hash, api_credential_insert, api_credential_list,
     api_credential_revoke_update, api_credential_used_update,

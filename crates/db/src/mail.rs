@@ -3,7 +3,7 @@
 use crate::error::failed;
 use crate::row::{Columns as _, int};
 use crate::sql::{Row, query};
-use crate::{DbError, Tx};
+use crate::{DbError, PageKey, Tx};
 use base::{Count, MailId, Timestamp};
 use control::mail::{MailStatus, MailStep};
 
@@ -100,18 +100,17 @@ pub async fn mail_get(tx: &mut Tx, id: MailId) -> Result<Option<MailRow>, DbErro
 pub async fn mail_list(
     tx: &mut Tx,
     status: Option<MailStatus>,
-    before: Option<(Timestamp, MailId)>,
+    after: PageKey,
     limit: u32,
 ) -> Result<Vec<MailRow>, DbError> {
-    let (at, id) = before.unwrap_or((Timestamp::from_ms(i64::MAX), MailId::from_bytes([0xff; 16])));
     let rows = query(
         "select id, occasion, template, recipient, subject, text, html, secret, status, attempts, due_at, give_up_at, \
          tried_at, last_error, created_at, sent_at from mail \
          where (created_at < $1 or (created_at = $1 and id < $2)) and ($3 = '' or status = $3) \
          order by created_at desc, id desc limit $4",
     )
-    .bind(at.as_ms())
-    .bind(&id.as_bytes()[..])
+    .bind(after.at.as_ms())
+    .bind(&after.id[..])
     .bind(status.map_or("", MailStatus::word))
     .bind(i64::from(limit))
     .fetch_all(tx.conn())

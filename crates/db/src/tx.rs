@@ -24,8 +24,8 @@ enum Either {
 /// but to be dropped: PostgreSQL refuses its further statements.
 ///
 /// INVARIANT: what a writing transaction reads is durable only once its `commit` has answered, since the writers before
-/// it may share that commit. Whoever answers a caller from what it has read there commits first, even when it has
-/// written nothing.
+/// it may share that commit. Whoever grants a caller something from what it has read there (an answer that is `Ok`)
+/// commits first, even when it has written nothing. A refusal changes nothing and may be told without.
 #[derive(Debug)]
 pub struct Tx {
     inner: Inner,

@@ -164,7 +164,11 @@ fn refused(status: u16, body: &[u8]) -> Failure {
     }
 }
 
-fn said<T: DeserializeOwned>(body: Vec<u8>) -> Result<Said<T>, Failure> {
+/// An answer that came whole.
+///
+/// # Errors
+/// `answer_damaged`.
+pub(crate) fn said<T: DeserializeOwned>(body: Vec<u8>) -> Result<Said<T>, Failure> {
     let json: Value = serde_json::from_slice(&body).map_err(|_| damaged("it is not JSON"))?;
     drop(body);
     let value = serde_json::from_value(json.clone()).map_err(|error| damaged(&error.to_string()))?;

@@ -31,9 +31,10 @@ use crate::client::{Client, Own, Pin, Remote};
 use crate::out::{Failure, Out};
 use crate::reply::chain;
 use app::{App, AppError};
-use base::{Clock, Entropy};
+use base::{Bytes, Clock, Entropy};
 use clap::{Parser, Subcommand};
 use data_encoding::HEXLOWER;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub const EXIT_USAGE: u8 = 2;
 
 /// Holdfast's server and its admin commands.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast-server", version, about = "Holdfast's server and its admin commands", max_term_width = 100)]
+#[command(name = "holdfast-server", version, about = "Holdfast's server and its admin commands", max_term_width = 80)]
 pub struct Arguments {
     /// The data directory; HOLDFAST_DATA when it is not given.
     #[arg(long, global = true, value_name = "DIR")]
@@ -230,7 +231,7 @@ const NO_PIN: &str = "certificate_unpinned";
 /// Something has to be said on the command line and was not.
 const USAGE: [&str; 3] = [NO_DATA, NO_CREDENTIAL, NO_PIN];
 /// The longest file with a credential or a certificate that is read.
-const FILE_BYTES_MAX: u64 = 64 << 10;
+const FILE_BYTES_MAX: Bytes = Bytes::kib(64);
 
 impl Desk {
     fn data(&self) -> Result<&Path, Failure> {
@@ -246,10 +247,10 @@ impl Desk {
         let said = |code: &str, sentence: &str| Failure { code: code.to_owned(), sentence: sentence.to_owned() };
         let no_file =
             || said(NO_CREDENTIAL, "Give the credential: --credential-file FILE, or HOLDFAST_CREDENTIAL_FILE.");
-        let credential = read(self.credential_file.as_deref().ok_or_else(no_file)?)?;
+        let credential = read_text(self.credential_file.as_deref().ok_or_else(no_file)?)?;
         let credential = credential.lines().next().unwrap_or_default().trim().to_owned();
         let pin = match (&self.ca, &self.fingerprint) {
-            (Some(ca), _) => Pin::Ca(read(ca)?),
+            (Some(ca), _) => Pin::Ca(read_text(ca)?),
             (None, Some(text)) => {
                 let digits: String = text.chars().filter(|letter| *letter != ':').collect::<String>().to_lowercase();
                 let sha256 = HEXLOWER.decode(digits.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
@@ -273,20 +274,69 @@ impl Desk {
     }
 }
 
-/// A small file whole.
-fn read(path: &Path) -> Result<String, Failure> {
-    use std::io::Read as _;
-    let mut text = String::new();
+/// A small text file whole.
+fn read_text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(read(path, FILE_BYTES_MAX)?).map_err(|cause| unreadable(path, &cause))
+}
+
+/// A file whole. One that is longer than `max` is refused, and not cut.
+fn read(path: &Path, max: Bytes) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
     let file = std::fs::File::open(path);
-    let took = file.and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text));
-    let sentence = |cause| format!("The file {} cannot be read: {cause}.", path.display());
-    took.map_err(|cause| Failure { code: "file_unreadable".to_owned(), sentence: sentence(cause) })?;
-    Ok(text)
+    let took = file.and_then(|file| file.take(max.0 + 1).read_to_end(&mut bytes));
+    took.map_err(|cause| unreadable(path, &cause))?;
+    if Bytes::of(bytes.len()) > max {
+        let sentence = format!("The file {} is longer than the {} bytes that it may have.", path.display(), max.0);
+        return Err(Failure { code: "file_too_large".to_owned(), sentence });
+    }
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, cause: &dyn std::error::Error) -> Failure {
+    let sentence = format!("The file {} cannot be read: {cause}.", path.display());
+    Failure { code: "file_unreadable".to_owned(), sentence }
 }
 
 impl From<AppError> for Failure {
     /// The sentence, and what is behind it: an operator needs the causes. Never fails.
     fn from(error: AppError) -> Self {
         Failure { code: error.code().to_owned(), sentence: chain(&error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::out::COLUMNS;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn a_file_that_is_longer_than_it_may_be_is_refused_and_not_cut() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let most = usize::try_from(FILE_BYTES_MAX.0).expect("a small limit");
+        std::fs::write(file.path(), vec![b'x'; most]).expect("own file");
+        assert_eq!(read_text(file.path()).expect("as long as it may be").len(), most);
+        std::fs::write(file.path(), vec![b'x'; most + 1]).expect("own file");
+        assert_eq!(read_text(file.path()).expect_err("one byte more").code, "file_too_large");
+        std::fs::write(file.path(), [0xff]).expect("own file");
+        assert_eq!(read_text(file.path()).expect_err("no text").code, "file_unreadable");
+        assert_eq!(read(Path::new("/nowhere"), FILE_BYTES_MAX).expect_err("none").code, "file_unreadable");
+    }
+
+    #[test]
+    fn the_help_of_every_command_fits_80_columns() {
+        let mut program = Arguments::command();
+        program.build();
+        let mut commands = vec![program];
+        while let Some(mut command) = commands.pop() {
+            let name = command.get_name().to_owned();
+            for help in [command.render_help(), command.render_long_help()] {
+                // clap wraps everything but the line of usage.
+                for line in help.to_string().lines().filter(|line| !line.starts_with("Usage: ")) {
+                    assert!(line.chars().count() <= COLUMNS, "{name}: {line}");
+                }
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
     }
 }

@@ -5,7 +5,6 @@ mod admin;
 mod api;
 mod client;
 pub mod command;
-mod csv;
 mod extract;
 mod metrics;
 pub mod out;

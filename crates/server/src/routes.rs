@@ -351,6 +351,9 @@ async fn admit(shared: &Shared, route: &Route, request: &mut Request) -> Result<
             if !route.queried && request.uri().query().is_some_and(|query| !query.is_empty()) {
                 return Err(malformed("This route takes no query."));
             }
+            if route.body_max == NO_BODY && content_length(request.headers()).is_some_and(|length| length > 0) {
+                return Err(malformed("This route takes no body."));
+            }
         }
     }
     match content_length(request.headers()) {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Simulated devices for Holdfast.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast-sim", version, about = "Simulated devices for Holdfast", max_term_width = 100)]
+#[command(name = "holdfast-sim", version, about = "Simulated devices for Holdfast", max_term_width = 80)]
 pub struct Arguments {
     /// Answer in JSON, one line, for machines.
     #[arg(long, global = true)]
@@ -273,4 +273,27 @@ fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_help_of_every_command_fits_80_columns() {
+        let mut program = Arguments::command();
+        program.build();
+        let mut commands = vec![program];
+        while let Some(mut command) = commands.pop() {
+            let name = command.get_name().to_owned();
+            for help in [command.render_help(), command.render_long_help()] {
+                // clap wraps everything but the line of usage.
+                for line in help.to_string().lines().filter(|line| !line.starts_with("Usage: ")) {
+                    assert!(line.chars().count() <= 80, "{name}: {line}");
+                }
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+    }
 }

@@ -55,13 +55,14 @@ fn backed_up(done: &BackedUp) -> String {
     let mut text = format!("Snapshot {} is safe on the server.\n\n", outcome.snapshot);
     row(&mut text, "files", &format!("{} seen, {} opened", Count(totals.files_seen), Count(totals.files_opened)));
     row(&mut text, "read", &Bytes(totals.bytes_read).to_string());
-    let (packs, chunks) = (counted(committed.packs, "pack"), counted(committed.chunks_new, "new chunk"));
+    let (packs, chunks) = (Count(committed.packs).counted("pack"), Count(committed.chunks_new).counted("new chunk"));
     row(&mut text, "sent", &format!("{} ({packs}, {chunks})", Bytes(totals.bytes_sent)));
     let tree = &outcome.totals;
     if done.excluded > 0 {
-        row(&mut text, "left out", &counted_entries(done.excluded));
+        row(&mut text, "left out", &Count(done.excluded).counted("entry"));
     }
-    row(&mut text, "holds", &format!("{} entries, {} files, {}", tree.entries, tree.files, tree.bytes));
+    let (entries, files) = (tree.entries.counted("entry"), tree.files.counted("file"));
+    row(&mut text, "holds", &format!("{entries}, {files}, {}", tree.bytes));
     row(&mut text, "time", &took.to_string());
     let missing = "these entries are missing from it, or incomplete in it";
     problems(&mut text, totals.problems, &outcome.problems, missing, "/");
@@ -74,7 +75,7 @@ fn restored(done: &Restored) -> String {
     row(&mut text, "to", &printable(&to.to_string_lossy()));
     row(&mut text, "files", &format!("{} ({})", Count(totals.files_seen), Bytes(totals.bytes_written)));
     if done.kept > 0 {
-        let kept = format!("{} left as they are: something has their name", counted_entries(done.kept));
+        let kept = format!("{} left as they are: something has their name", Count(done.kept).counted("entry"));
         row(&mut text, "kept", &kept);
     }
     row(&mut text, "fetched", &Bytes(totals.bytes_fetched).to_string());
@@ -176,7 +177,7 @@ fn problems(text: &mut String, count: u64, listed: &[Problem], meaning: &str, ro
     if count == 0 {
         return;
     }
-    let _ = write!(text, "\n{}", wrapped(&format!("{}: {meaning}", counted(count, "problem")), 0, 2));
+    let _ = write!(text, "\n{}", wrapped(&format!("{}: {meaning}", Count(count).counted("problem")), 0, 2));
     for problem in listed.iter().take(PROBLEMS_SHOWN_MAX) {
         let _ = writeln!(text, "  {root}{}", problem.path);
         text.push_str(&wrapped(&printable(&problem.sentence), 4, 4));
@@ -203,20 +204,6 @@ const NAME_COLUMNS: usize = 14;
 
 fn row(text: &mut String, name: &str, value: &str) {
     let _ = writeln!(text, "  {name:<10}  {value}");
-}
-
-/// `1 pack`, `32 packs`, `no packs`.
-fn counted(count: u64, what: &str) -> String {
-    match count {
-        0 => format!("no {what}s"),
-        1 => format!("1 {what}"),
-        count => format!("{} {what}s", Count(count)),
-    }
-}
-
-/// `1 entry`, `32 entries`.
-fn counted_entries(count: u64) -> String {
-    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", Count(count)) }
 }
 
 /// A row whose value is a sentence, wrapped.

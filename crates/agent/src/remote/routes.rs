@@ -49,12 +49,12 @@ impl Connection {
         self.ask_json_within(&wire::get("/v1/policy"), POLICY_PATIENCE).await
     }
 
-    /// Sets values of the user's own, or takes them back.
+    /// Sets values of the user's own, or takes them back; what this device is to do then.
     ///
     /// # Errors
     /// No answer, or a refusal.
-    pub async fn set_values(&self, request: &ValuesRequest) -> Result<(), RemoteError> {
-        self.ask(&wire::patch("/v1/policy/values", request)).await.map(|_| ())
+    pub async fn set_values(&self, request: &ValuesRequest) -> Result<PolicyReply, RemoteError> {
+        self.ask_json(&wire::patch("/v1/policy/values", request)).await
     }
 
     /// Adds a folder of the user's own.

@@ -74,8 +74,8 @@ impl PrivateDir {
     /// `disk_full`, `file_unusable`; the file is then as before.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), AgentError> {
         let path = self.join(name);
-        let new = self.join(&format!("{name}.new"));
-        let written = self.remove(&format!("{name}.new")).and_then(|()| {
+        let new = self.join(&new_name(name));
+        let written = self.remove(&new_name(name)).and_then(|()| {
             let mut options = OpenOptions::new();
             let file = options.write(true).create_new(true).mode(0o600).custom_flags(no_follow()).open(&new);
             let written = file.and_then(|mut file| {
@@ -145,6 +145,11 @@ impl PrivateDir {
         let synced = File::open(&self.0).and_then(|dir| dir.sync_all());
         synced.map_err(write_error(&self.0))
     }
+}
+
+/// What a file is called while it is written. Never fails.
+pub(super) fn new_name(name: &str) -> String {
+    format!("{name}.new")
 }
 
 /// Writes zeros over the first `FILE_BYTES_MAX` bytes of a file: over the whole of all but a cache.

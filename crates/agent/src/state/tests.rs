@@ -291,11 +291,16 @@ async fn who_signs_in_second_waits_for_the_turn() {
 fn erasing_overwrites_before_it_removes() {
     let dir = temp();
     let (state_dir, _) = activated(dir.path());
-    let held = fs::File::open(dir.path().join("device.key")).expect("the key");
+    // What a crash has left of writing the file goes with it.
+    fs::copy(dir.path().join("device.key"), dir.path().join("device.key.new")).expect("a copy");
+    let names = ["device.key", "device.key.new"];
+    let held = names.map(|name| fs::File::open(dir.path().join(name)).expect("the key"));
     state_dir.erase_beside("device.key").expect("erased");
     state_dir.erase_beside("device.key").expect("nothing to do");
-    let mut left = Vec::new();
-    std::io::Read::read_to_end(&mut &held, &mut left).expect("the old bytes");
-    assert!(left.len() == 48 && left.iter().all(|byte| *byte == 0));
-    assert!(!dir.path().join("device.key").exists());
+    for (name, held) in names.iter().zip(&held) {
+        let mut left = Vec::new();
+        std::io::Read::read_to_end(&mut &*held, &mut left).expect("the old bytes");
+        assert!(left.len() == 48 && left.iter().all(|byte| *byte == 0), "{name}");
+        assert!(!dir.path().join(name).exists(), "{name}");
+    }
 }

@@ -42,10 +42,12 @@ fn server(first: Option<Value>) -> (Play, Arc<Mutex<Option<Value>>>) {
     let shared = Arc::new(Mutex::new(first));
     let policy = Arc::clone(&shared);
     let play = Play::start(move |number, request| match (request.method.as_str(), request.path.as_str()) {
-        ("GET", "/v1/policy") => match &*policy.lock().expect("no panic with the lock") {
-            Some(policy) => Reply::Json(200, policy.clone()),
-            None => problem(403, "rights_append_only", None),
-        },
+        ("GET", "/v1/policy") | ("PATCH", "/v1/policy/values") => {
+            match &*policy.lock().expect("no panic with the lock") {
+                Some(policy) => Reply::Json(200, policy.clone()),
+                None => problem(403, "rights_append_only", None),
+            }
+        }
         (_, path) if path.starts_with("/v1/policy") => Reply::Json(200, json!({})),
         _ => taker(number, request),
     });
@@ -178,6 +180,9 @@ fn changes_go_to_the_server_as_it_wants_them() {
         assert_eq!((made.method.as_str(), &made.path), (method, &path), "{arguments:?}");
         let sent = if made.body.is_empty() { Value::Null } else { made.json() };
         assert_eq!(sent, body, "{arguments:?}");
+        let is_asked = |request: &Request| request.method == "GET" && request.path == "/v1/policy";
+        let is_asked_after = seen[before..].iter().any(is_asked);
+        assert_eq!(is_asked_after, method != "PATCH", "the answer to new values is the whole policy: {arguments:?}");
     }
     refused(&at_home(&home, &state, &["folders", "unlink", "/nope", "--json"]), 1, "folder_unknown");
 }

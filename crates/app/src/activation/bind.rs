@@ -72,8 +72,11 @@ pub(super) async fn bind(
             tx.commit().await.map_err(during())?;
             return Ok(Done::Asks(question));
         }
-        Decision::Add { event: None, resembles: _ } => {
+        Decision::Add { event: None, resembles } => {
             let device = work.wait(&mut tx).await?;
+            if let Some(twin) = resembles {
+                conflicts::resembles(app, &mut tx, now, device, twin).await?;
+            }
             (Kept::Waits(device), device)
         }
         Decision::Add { event: Some(event), resembles } => {

@@ -46,7 +46,7 @@ pub(crate) enum Index<'a> {
 }
 
 /// What a walk found: everything beneath the root, or what is wrong first.
-pub(crate) type Walked = Result<Totals, Broken>;
+type Walked = Result<Totals, Broken>;
 
 /// A walk. One can be used for several roots of a repository, one after the other.
 pub(crate) struct Closure<'a> {

@@ -1,7 +1,7 @@
 //! What a campaign will do to each device that it reaches, said before it starts. Refuses to change anything.
 
 use super::{known, scope};
-use crate::{AdminActor, App, AppError};
+use crate::{AdminActor, App, AppError, activation};
 use base::{CampaignId, DeviceId, Span, Timestamp};
 use control::Permit;
 use control::activation::{Evidence, machine_keys, same_machine};
@@ -115,7 +115,7 @@ async fn duplicates(tx: &mut Tx, fleet: &[DeviceFleetRow]) -> Result<HashSet<Dev
     let kept: HashSet<(DeviceId, DeviceId)> = kept.into_iter().flat_map(|(a, b)| [(a, b), (b, a)]).collect();
     let mut by_key: HashMap<String, Vec<(DeviceId, Evidence)>> = HashMap::new();
     for device in fleet.iter().filter(|device| device.state.counts() && device.merged_into.is_none()) {
-        let evidence = evidence(device);
+        let evidence = activation::evidence(&device.about);
         for key in machine_keys(&evidence) {
             by_key.entry(key).or_default().push((device.id, evidence.clone()));
         }
@@ -131,16 +131,6 @@ async fn duplicates(tx: &mut Tx, fleet: &[DeviceFleetRow]) -> Result<HashSet<Dev
         }
     }
     Ok(found)
-}
-
-fn evidence(device: &DeviceFleetRow) -> Evidence {
-    let about = device.about.clone();
-    Evidence {
-        host_name: about.host_name,
-        serial: about.serial,
-        hardware_uuid: about.hardware_uuid,
-        os_user: about.os_user,
-    }
 }
 
 fn covers(scope: &Scope, device: &DeviceFleetRow) -> bool {

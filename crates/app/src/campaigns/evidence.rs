@@ -2,6 +2,7 @@
 //! Refuses to let a text be a formula: what a spreadsheet would compute begins with an apostrophe.
 
 use super::BoardEntry;
+use crate::csv::line;
 use base::{Bytes, Timestamp};
 
 /// The first line, with its end.
@@ -12,54 +13,73 @@ pub const CSV_HEADER: &str = "device,name,user,place,reason,note,wave,dry_run,re
 pub fn csv_line(entry: &BoardEntry) -> String {
     let time = |at: Option<Timestamp>| at.map_or(String::new(), |at| at.as_ms().to_string());
     let bytes = |bytes: Option<Bytes>| bytes.map_or(String::new(), |bytes| bytes.0.to_string());
-    let fields = [
+    line(&[
         entry.device.to_string(),
-        cell(&entry.name),
-        cell(&entry.email),
+        entry.name.clone(),
+        entry.email.clone(),
         entry.place.word().to_owned(),
         entry.reason.word().to_owned(),
-        cell(&entry.note),
+        entry.note.clone(),
         entry.wave.to_string(),
         entry.class.word().to_owned(),
         time(entry.reset_at),
         time(entry.back_at),
-        cell(entry.proof.as_deref().unwrap_or_default()),
+        entry.proof.clone().unwrap_or_default(),
         bytes(entry.bytes_read),
         bytes(entry.bytes_sent),
         bytes(entry.bytes_covered),
         if entry.flagged { "yes" } else { "no" }.to_owned(),
         entry.first_good.map_or(String::new(), |snapshot| snapshot.to_string()),
         time(entry.first_good_at),
-    ];
-    format!("{}\r\n", fields.join(","))
-}
-
-/// A text as a cell that no spreadsheet computes, in quotes where it has to be.
-fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    ])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base::DeviceId;
+    use control::campaign::{Class, Place, Reason};
 
     #[test]
     fn a_cell_is_never_a_formula_and_never_breaks_its_line() {
+        let device = DeviceId::from_bytes([1; 16]);
         for (text, expected) in [
             ("anna-laptop", "anna-laptop"),
-            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
-            ("+1", "'+1"),
-            ("-1", "'-1"),
-            ("@x", "'@x"),
-            ("\t=1", "'\t=1"),
+            ("=cmd|' /C calc'!A0", "\"'=cmd|' /C calc'!A0\""),
+            ("+1", "\"'+1\""),
+            ("-1", "\"'-1\""),
+            ("@x", "\"'@x\""),
+            ("\t=1", "\"'\t=1\""),
             ("a,b", "\"a,b\""),
             ("say \"x\"\n", "\"say \"\"x\"\"\n\""),
             ("=1,2", "\"'=1,2\""),
             ("", ""),
         ] {
-            assert_eq!(cell(text), expected);
+            let entry = BoardEntry {
+                device,
+                name: text.to_owned(),
+                email: text.to_owned(),
+                place: Place::Done,
+                reason: Reason::CameBack,
+                note: text.to_owned(),
+                wave: 3,
+                class: Class::Automatic,
+                seen_at: None,
+                reset_at: Some(Timestamp::from_ms(5)),
+                back_at: None,
+                proof: Some(text.to_owned()),
+                bytes_read: None,
+                bytes_sent: Some(Bytes(7)),
+                bytes_covered: None,
+                flagged: false,
+                first_good: None,
+                first_good_at: None,
+            };
+            let (place, reason, class) = (Place::Done.word(), Reason::CameBack.word(), Class::Automatic.word());
+            let line = format!(
+                "{device},{expected},{expected},{place},{reason},{expected},3,{class},5,,{expected},,7,,no,,\r\n"
+            );
+            assert_eq!(csv_line(&entry), line, "{text:?}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{board, deed, dry_run, known};
 use crate::audit::{self, Deed};
-use crate::{AdminActor, App, AppError, effects};
+use crate::{AdminActor, App, AppError, devices, effects};
 use base::{CampaignId, DeviceId, Span, Timestamp};
 use control::campaign::{Status, Verb, next};
 use control::{Event, Proof, Refusal, State, lifecycle, slots};
@@ -24,13 +24,18 @@ pub async fn tick(app: &App) -> Result<(), AppError> {
     let mut tx = app.db.read().await.map_err(AppError::db("listing open campaigns"))?;
     let open = db::campaign_list_open(&mut tx).await.map_err(AppError::db("listing open campaigns"))?;
     drop(tx);
+    let now = app.clock.now();
     for campaign in open {
-        if campaign.status == Status::Running {
+        // Looked at before anything is locked: there are campaigns that are paused, or wait for their time, for days.
+        if campaign.status != Status::Running || (campaign.started_at.is_none() && !is_due(&campaign, now)) {
+            continue;
+        }
+        if campaign.started_at.is_none() {
             begin(app, campaign.id).await?;
-            for _ in 0..BATCHES_MAX {
-                if !step(app, campaign.id).await? {
-                    break;
-                }
+        }
+        for _ in 0..BATCHES_MAX {
+            if !step(app, campaign.id).await? {
+                break;
             }
         }
         let now = app.clock.now();
@@ -51,9 +56,9 @@ pub(super) async fn begin(app: &App, id: CampaignId) -> Result<(), AppError> {
     let during = || AppError::db("starting a campaign");
     let mut tx = app.db.write().await.map_err(during())?;
     let row = known(&mut tx, id).await?;
-    let due = row.status == Status::Running && row.started_at.is_none() && row.start_at.is_none_or(|at| at <= now);
-    if !due {
-        return Ok(());
+    // RACE: read again under the write lock: it may have been paused, and another server may have begun it.
+    if !is_due(&row, now) {
+        return tx.commit().await.map_err(during());
     }
     let foretold = dry_run::foretell(app, &mut tx, now, &row).await?;
     let devices: Vec<DeviceId> = foretold.iter().map(|device| device.device).collect();
@@ -93,6 +98,12 @@ pub(super) async fn begin(app: &App, id: CampaignId) -> Result<(), AppError> {
     Ok(())
 }
 
+/// Is it time for a campaign to begin that has not?
+fn is_due(campaign: &CampaignRow, now: Timestamp) -> bool {
+    let waits = campaign.status == Status::Running && campaign.started_at.is_none();
+    waits && campaign.start_at.is_none_or(|at| at <= now)
+}
+
 /// Moves the campaign's clock and gives one batch its turns. Gives whether more of them are due.
 async fn step(app: &App, id: CampaignId) -> Result<bool, AppError> {
     let now = app.clock.now();
@@ -100,7 +111,10 @@ async fn step(app: &App, id: CampaignId) -> Result<bool, AppError> {
     let mut tx = app.db.write().await.map_err(during())?;
     // RACE: read again under the write lock: it may have been paused, and another server may have done this batch.
     let row = known(&mut tx, id).await?;
-    let (Status::Running, Some(_)) = (row.status, row.started_at) else { return Ok(false) };
+    let (Status::Running, Some(_)) = (row.status, row.started_at) else {
+        tx.commit().await.map_err(during())?;
+        return Ok(false);
+    };
     let row = moved(row, now);
     let due = db::campaign_device_list_due(&mut tx, id, row.progress, BATCH).await.map_err(during())?;
     for turn in &due {
@@ -193,9 +207,9 @@ async fn settle(app: &App, id: CampaignId) -> Result<(), AppError> {
     drop(tx);
     let mut tx = app.db.write().await.map_err(during())?;
     let row = known(&mut tx, id).await?;
-    let Ok(status) = next(row.status, Verb::Close) else { return Ok(()) };
+    let Ok(status) = next(row.status, Verb::Close) else { return tx.commit().await.map_err(during()) };
     if !board::is_settled(&mut tx, now, &row).await? {
-        return Ok(());
+        return tx.commit().await.map_err(during());
     }
     let row = CampaignRow { status, ended_at: Some(now), ..row };
     db::campaign_update(&mut tx, &row).await.map_err(during())?;
@@ -222,7 +236,10 @@ pub(super) async fn bring_back(app: &App, actor: &AdminActor, id: CampaignId) ->
         let mut tx = app.db.write().await.map_err(during())?;
         next(known(&mut tx, id).await?.status, Verb::BringBack)?;
         let turns = db::campaign_device_list_reset(&mut tx, id, after, BATCH).await.map_err(during())?;
-        let Some(last) = turns.last() else { return Ok(count) };
+        let Some(last) = turns.last() else {
+            tx.commit().await.map_err(during())?;
+            return Ok(count);
+        };
         after = Some(last.device);
         let mut changed = Vec::new();
         for turn in turns {
@@ -248,7 +265,7 @@ async fn bring_one_back(
     let during = || AppError::db("bringing a device back");
     let Some(device) = db::device_get(tx, turn.device).await.map_err(during())? else { return Ok(false) };
     let event = Event::Reactivate { proof: Proof::Admin };
-    let Ok((state, effects)) = lifecycle::step(now, &device.state, &event) else { return Ok(false) };
+    let Ok((state, effects)) = devices::step(tx, now, &device, &event).await? else { return Ok(false) };
     let detail = apply(app, tx, now, &device, &state, &effects).await?;
     super::came_back(tx, now, device.id, Proof::Admin).await?;
     let subject = device.id.to_string();

@@ -40,8 +40,12 @@ async fn purge(app: &App, id: DeviceId) -> Result<(), AppError> {
     let during = || AppError::db("purging a device");
     let mut tx = app.db.write().await.map_err(during())?;
     // RACE: an admin may have undeleted it since it was listed; then the lifecycle refuses.
-    let Some(device) = db::device_get(&mut tx, id).await.map_err(during())? else { return Ok(()) };
-    let Ok((state, effects)) = lifecycle::step(now, &device.state, &Event::Purge) else { return Ok(()) };
+    let Some(device) = db::device_get(&mut tx, id).await.map_err(during())? else {
+        return tx.commit().await.map_err(during());
+    };
+    let Ok((state, effects)) = lifecycle::step(now, &device.state, &Event::Purge) else {
+        return tx.commit().await.map_err(during());
+    };
     effects::carry_out(app, &mut tx, now, &device, &state, &effects, None).await?;
     db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
     let detail = format!("{} to {state}", device.state);

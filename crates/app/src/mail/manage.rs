@@ -4,12 +4,12 @@
 use super::catalogue::{self, KINDS, Kind};
 use super::{Answer, Letter, Message, POLICY, Template, Values};
 use crate::audit::{self, Deed};
-use crate::page::{Page, PageAsk, part};
+use crate::page::{self, Page, PageAsk, part};
 use crate::{AdminActor, App, AppError};
 use base::{Count, MailId, Timestamp};
 use control::mail::MailStatus;
 use control::{Permit, Refusal};
-use db::{MailRow, TemplateRow, Tx};
+use db::{MailRow, PageKey, TemplateRow, Tx};
 
 /// A template as an admin sees it.
 #[derive(Clone, Debug)]
@@ -128,8 +128,8 @@ pub async fn template_reset(app: &App, actor: &AdminActor, name: &str) -> Result
     let mut tx = app.db.write().await.map_err(during())?;
     if db::template_remove(&mut tx, name).await.map_err(during())? {
         deed(&mut tx, app.clock.now(), actor, "template_reset", name, String::new()).await?;
-        tx.commit().await.map_err(during())?;
     }
+    tx.commit().await.map_err(during())?;
     Ok(template_view(kind, name, None))
 }
 
@@ -147,7 +147,7 @@ pub async fn template_preview(
     actor.need(Permit::SettingRead)?;
     let kind = kind(name)?;
     let mut tx = app.db.read().await.map_err(AppError::db("reading a template"))?;
-    let values = super::common(&mut tx, Values::samples(), "anna@example.org").await?;
+    let values = super::common(&mut tx, Values::samples()).await?.with("user.email", "anna@example.org");
     match draft {
         Some(template) => {
             template.inspect(kind)?;
@@ -168,18 +168,11 @@ pub async fn list(
     ask: &PageAsk,
 ) -> Result<Page<MailView>, AppError> {
     actor.need(Permit::SettingRead)?;
-    let before = match ask.key::<2>()? {
-        Some([at, id]) => {
-            let at = Timestamp::from_ms(i64::from_le_bytes(part(at.try_into().ok())?));
-            Some((at, MailId::from_bytes(part(id.try_into().ok())?)))
-        }
-        None => None,
-    };
+    let after = page::timed(ask, PageKey::LAST)?;
     let during = || AppError::db("listing messages");
     let mut tx = app.db.read().await.map_err(during())?;
-    let rows = db::mail_list(&mut tx, status, before, ask.rows()).await.map_err(during())?;
-    let key = |row: &MailRow| [row.created_at.as_ms().to_le_bytes().to_vec(), row.id.as_bytes().to_vec()];
-    Ok(ask.page(rows, key, view))
+    let rows = db::mail_list(&mut tx, status, after, ask.rows()).await.map_err(during())?;
+    Ok(ask.page(rows, |row| page::timed_parts(row.created_at, row.id.as_bytes()), view))
 }
 
 /// One message.
@@ -225,7 +218,7 @@ pub async fn test(app: &App, actor: &AdminActor, recipient: &str) -> Result<Answ
     let (now, id) = (app.clock.now(), MailId::mint(app.entropy.as_ref()));
     let kind = kind("test")?;
     let mut tx = app.db.write().await.map_err(AppError::db("writing the audit log"))?;
-    let values = super::common(&mut tx, Values::new(), &recipient).await?;
+    let values = super::common(&mut tx, Values::new()).await?.with("user.email", &recipient);
     let Message { subject, text, html } = super::message(&mut tx, kind, "test", &values).await?;
     deed(&mut tx, now, actor, "mail_test", &recipient, id.to_string()).await?;
     tx.commit().await.map_err(AppError::db("writing the audit log"))?;

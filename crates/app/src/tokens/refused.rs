@@ -25,6 +25,7 @@ pub(crate) async fn remember(
     let during = || AppError::db("remembering a refused activation");
     let mut tx = app.db.write().await.map_err(during())?;
     if !rates::wrong(&mut tx, now, Attempt::Token, activation.source).await? {
+        tx.commit().await.map_err(during())?;
         return Ok(match token {
             // Whoever has the text of a token is told what is wrong with it, however often.
             Some(_) => refusal,

@@ -3,7 +3,9 @@
 use crate::machine::{ADMIN, Machine};
 use crate::world::{World, code};
 use app::activation::{Answer, Outcome, Waiting};
+use app::conflicts::{self, Decision};
 use app::desk::{append_only, approve, pending, refuse};
+use app::devices::{self, DeviceOrder};
 use app::tokens::{Wish, get, make};
 use app::{AppError, SecretText};
 use base::{Count, DeviceId, Span, TokenId};
@@ -92,6 +94,27 @@ async fn a_person_who_signs_in_need_not_wait_and_takes_the_record_that_does() {
     assert_eq!((bound.device, bound.rights), (device, Rights::Full));
     assert!(pending(&world.app, &ADMIN, &world.all()).await.expect("readable").items.is_empty());
     assert_eq!(code(approve(&world.app, &ADMIN, device).await), "nothing_to_change");
+}
+
+#[tokio::test]
+async fn a_record_that_waits_beside_one_of_its_machine_is_on_the_conflict_desk_and_merged_it_is_not_approved() {
+    let (world, text, _) = world().await;
+    let machine = Machine::new(&world, "laptop").of("anna");
+    let known = machine.by_password(&world, ANNA, GOOD).bound().await.device;
+    let asking = machine.again(&world).by_token(&world, &text);
+    let device = waits(asking.answer().await);
+    let open = conflicts::page(&world.app, &ADMIN, true, &world.all()).await.expect("readable").items;
+    let [conflict] = open.as_slice() else { panic!("{open:?}") };
+    let other = conflict.other.as_ref().map(|other| (other.device, other.state.clone()));
+    assert_eq!((conflict.device.device, other), (known, Some((device, State::Pending))));
+    conflicts::resolve(&world.app, &ADMIN, conflict.id, Decision::Merge).await.expect("one machine");
+    assert_eq!(code(approve(&world.app, &ADMIN, device).await), "device_merged");
+    let ordered = devices::order(&world.app, &ADMIN, device, DeviceOrder::Approve).await;
+    assert_eq!(code(ordered), "device_merged");
+    assert_eq!((world.record(device).await.state, waits(asking.answer().await)), (State::Pending, device));
+    conflicts::undo(&world.app, &ADMIN, conflict.id).await.expect("within thirty days");
+    approve(&world.app, &ADMIN, device).await.expect("it waits");
+    assert_eq!(asking.bound().await.device, device);
 }
 
 #[tokio::test]

@@ -377,6 +377,64 @@ async fn merged_records_are_read_as_one_until_that_is_undone() {
 }
 
 #[tokio::test]
+async fn a_merged_record_comes_into_service_by_no_word_of_an_admin() {
+    let world = World::new().await;
+    let (keep, mut other) = (world.device(1).await, world.device(2).await);
+    let id = other.actor.device;
+    let rights = Rights::Full;
+    let append_until = world.clock_now() + Span::days(9);
+    let reactivate = Event::Reactivate { proof: Proof::Admin };
+    conflicts::merge(&world.app, &ADMIN, keep.actor.device, id).await.expect("one user");
+    for (stands, event) in [
+        (State::Pending, Event::Approve),
+        (State::Active { rights: Rights::AppendOnly }, Event::Approve),
+        (State::Suspended { was: Box::new(State::Active { rights }) }, Event::Enable),
+        (State::Decommissioning { was: Box::new(State::Active { rights }) }, Event::Enable),
+        (State::Held { rights, append_until }, reactivate),
+        (State::Deactivated { rights, level: Level::Revoke }, reactivate),
+        (State::Decommissioned, reactivate),
+    ] {
+        world.state_set(&mut other, stands.clone()).await;
+        let changed = devices::change(&world.app, &ADMIN, id, event).await;
+        assert_eq!(changed.expect_err("only an undo does").code(), "device_merged", "{stands}: {event:?}");
+        assert_eq!(state(&world, id).await, stands);
+    }
+}
+
+#[tokio::test]
+async fn what_was_merged_since_a_campaign_has_reset_it_is_not_brought_back() {
+    let world = World::new().await;
+    let (keep, mut other) = (world.device(1).await, world.device(2).await);
+    let id = started(&world, Plan { wave_span: Span::ZERO, ..plan(Reset::Revoke) }).await;
+    tick(&world).await;
+    let reset = state(&world, other.actor.device).await;
+    conflicts::merge(&world.app, &ADMIN, keep.actor.device, other.actor.device).await.expect("one user");
+    world.state_set(&mut other, reset.clone()).await;
+    campaigns::abort(&world.app, &ADMIN, id, "a mistake").await.expect("it runs");
+    assert_eq!(campaigns::bring_back(&world.app, &ADMIN, id).await.expect("aborted"), 1);
+    assert_eq!(state(&world, other.actor.device).await, reset);
+    assert_eq!(state(&world, keep.actor.device).await, State::Active { rights: Rights::Full });
+}
+
+#[tokio::test]
+async fn a_settled_campaign_closes_by_itself_when_it_runs_and_not_while_it_is_paused() {
+    let world = World::new().await;
+    let device = world.device(1).await.actor.device;
+    let id = started(&world, plan(Reset::Revoke)).await;
+    tick(&world).await;
+    campaigns::pause(&world.app, &ADMIN, id).await.expect("it runs");
+    campaigns::excuse(&world.app, &ADMIN, id, device, "on leave").await.expect("it is awaited");
+    let status = async || campaigns::get(&world.app, &ADMIN, id).await.expect("there").status;
+    world.clock.advance(MINUTE);
+    tick(&world).await;
+    assert_eq!(status().await, Status::Paused);
+    campaigns::resume(&world.app, &ADMIN, id).await.expect("it is paused");
+    world.clock.advance(MINUTE);
+    tick(&world).await;
+    assert_eq!(status().await, Status::Closed);
+}
+
+#[tokio::test]
 async fn a_device_that_is_back_gets_a_slot_and_is_watched_until_it_backs_up_as_planned() {
     let world = World::new().await;
     let mut device = world.device(1).await;

@@ -313,6 +313,7 @@ async fn every_change_of_a_device_tells_its_user_and_some_tell_the_admins() {
         db::admin_insert(&mut tx, &admin, Timestamp::from_ms(0)).await.expect("the admin is new");
     }
     tx.commit().await.expect("nothing stands against it");
+    world.policy("support", "call 4711").await;
     let append_until = Timestamp::from_ms(1_800_000_000_000);
     for event in [
         Event::Suspend,
@@ -343,6 +344,7 @@ async fn every_change_of_a_device_tells_its_user_and_some_tell_the_admins() {
     );
     assert!(fake.heard()[4].text.contains("until 2027-01-15 08:00 UTC"), "{}", fake.heard()[4].text);
     assert!(fake.heard().iter().all(|letter| letter.recipient == "u@example.org"));
+    assert!(fake.heard().iter().all(|letter| letter.text.contains("call 4711")), "{:?}", fake.heard());
 
     let second = world.device(2).await.actor.device;
     app::devices::change(&world.app, &ADMIN, second, Event::Conflict).await.expect("allowed");
@@ -400,6 +402,11 @@ async fn an_organisations_own_template_is_used_from_then_on_and_a_bad_one_never_
     let draft = Some(template("<{{ support }}> {{ organisation }}"));
     let shown = app::mail::template_preview(&world.app, &ADMIN, "held", draft).await.expect("a good template");
     assert_eq!(shown.text, "<> your organisation");
+    world.policy("support", "call 4711").await;
+    set("held", "<{{ support }}> {{ user.email }}").await.expect("a good template");
+    let shown = app::mail::template_preview(&world.app, &ADMIN, "held", None).await.expect("a good template");
+    assert_eq!(shown.text, "<call 4711> anna@example.org", "whom the organisation's policy names");
+    app::mail::template_reset(&world.app, &ADMIN, "held").await.expect("it is set");
     assert_eq!(fake.heard(), [], "a preview sends nothing");
 
     queued(&world, "a").await;
@@ -427,7 +434,16 @@ async fn an_organisations_own_template_is_used_from_then_on_and_a_bad_one_never_
     let mut tx = world.app.db.read().await.expect("the database answers");
     let audited = app::audit::list(&mut tx, 0).await.expect("the database answers");
     let actions: Vec<&str> = audited.iter().map(|row| row.action.as_str()).collect();
-    assert_eq!(actions, ["profile_make", "template_set", "template_set", "template_reset"]);
+    let expected = [
+        "profile_make",
+        "template_set",
+        "template_set",
+        "policy_set",
+        "template_set",
+        "template_reset",
+        "template_reset",
+    ];
+    assert_eq!(actions, expected);
 }
 
 #[tokio::test]

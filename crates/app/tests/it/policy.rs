@@ -88,6 +88,20 @@ async fn every_value_says_which_level_it_comes_from_and_every_change_is_audited(
 }
 
 #[tokio::test]
+async fn a_policy_that_is_named_twice_has_its_last_value_and_the_log_says_each_step() {
+    let world = World::new().await;
+    let twice = [("interval", "6h"), ("interval", "6h"), ("interval", "2h"), ("interval", "2h")];
+    set(&world, PolicySubject::User(USER), &twice).await.expect("granted");
+    let none = [("interval".to_owned(), None), ("interval".to_owned(), Some("3h".to_owned()))];
+    policy::set(&world.app, &ADMIN, PolicySubject::User(USER), &none).await.expect("granted");
+    let rows = audit(&world).await;
+    let steps: Vec<&str> = rows.iter().filter_map(|row| row.split_once("interval: ")).map(|(_, step)| step).collect();
+    assert_eq!(steps, ["nothing to 6h", "6h to 2h", "2h to nothing", "nothing to 3h"]);
+    let held = policy::values(&world.app, &ADMIN, PolicySubject::User(USER)).await.expect("readable");
+    assert_eq!(held.iter().map(|row| row.set.value.to_string()).collect::<Vec<_>>(), ["3h"]);
+}
+
+#[tokio::test]
 async fn values_are_set_all_of_them_or_none_and_only_where_they_belong() {
     let world = World::new().await;
     let device = world.device(1).await;

@@ -159,7 +159,10 @@ fn text_of(key: Key) -> BoxedStrategy<String> {
         Value::Flag(_) => prop::sample::select(vec!["yes".to_owned(), "no".to_owned()]).boxed(),
         Value::Number(_) => (1_u64..=240).prop_map(|n| n.to_string()).boxed(),
         Value::Size(_) => (1_u64..1 << 40).prop_map(|n| format!("{n}kB")).boxed(),
-        Value::Patterns(_) => prop::collection::vec("[a-z*?/.]{0,3}[a-z]", 0..4).prop_map(|p| p.join("\n")).boxed(),
+        Value::Patterns(_) => {
+            let pattern = "[a-z*?/.]{0,3}[a-z]".prop_filter("no way up", |text| !text.contains(".."));
+            prop::collection::vec(pattern, 0..4).prop_map(|patterns| patterns.join("\n")).boxed()
+        }
         Value::Line(_) => "[ -~]{0,40}".boxed(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    CampaignRow, ConflictKind, ConflictRow, ConflictStatus, campaign_get, campaign_insert, campaign_list,
+    CampaignRow, ConflictKind, ConflictRow, ConflictStatus, PageKey, campaign_get, campaign_insert, campaign_list,
     campaign_list_open, campaign_update, conflict_get, conflict_get_open, conflict_insert, conflict_list,
     conflict_list_kept, conflict_seen_update, conflict_update, device_catch_up_update, device_contact_update,
     device_fleet_ends_get, device_fleet_list, device_good_update, device_list_over, device_list_purged_rest,
@@ -82,8 +82,11 @@ async fn a_campaign_and_its_turns_come_back_as_they_were_stored() {
         row.paused_at = Some(at(8));
         campaign_update(&mut tx, &row).await.expect("it is there");
         assert_eq!(campaign_get(&mut tx, CAMPAIGN).await.expect("readable"), Some(row.clone()), "{}", temp.name);
-        assert_eq!(campaign_list(&mut tx, None, 9).await.expect("readable"), [row.clone()]);
-        assert_eq!(campaign_list(&mut tx, Some((at(1), CAMPAIGN)), 9).await.expect("readable"), []);
+        assert_eq!(campaign_list(&mut tx, PageKey::LAST, 9).await.expect("readable"), [row.clone()]);
+        assert_eq!(
+            campaign_list(&mut tx, PageKey { at: at(1), id: *CAMPAIGN.as_bytes() }, 9).await.expect("readable"),
+            []
+        );
         assert_eq!(campaign_list_open(&mut tx).await.expect("readable").len(), 1);
 
         for (device, due) in [(testing::DEVICE, 0), (OTHER, 5)] {
@@ -157,8 +160,11 @@ async fn conflicts_merges_the_watch_and_the_purge_are_stored_on_either_database(
         row = ConflictRow { status: ConflictStatus::Kept, before: Some(1), resolved_at: Some(at(3)), ..open };
         assert_eq!(conflict_update(&mut tx, &row).await.expect("writable"), Count(1));
         assert_eq!(conflict_get(&mut tx, id).await.expect("readable"), Some(row.clone()));
-        assert_eq!(conflict_list(&mut tx, false, None, 9).await.expect("readable"), [row]);
-        assert_eq!(conflict_list(&mut tx, true, Some((at(9), id)), 9).await.expect("readable"), []);
+        assert_eq!(conflict_list(&mut tx, false, PageKey::LAST, 9).await.expect("readable"), [row]);
+        assert_eq!(
+            conflict_list(&mut tx, true, PageKey { at: at(9), id: *id.as_bytes() }, 9).await.expect("readable"),
+            []
+        );
         assert_eq!(conflict_list_kept(&mut tx).await.expect("readable"), [(testing::DEVICE, OTHER)]);
 
         device_merged_update(&mut tx, OTHER, Some(testing::DEVICE)).await.expect("writable");

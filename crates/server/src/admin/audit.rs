@@ -4,10 +4,9 @@
 use crate::admin::describe::{Content, Made, Media, json, text};
 use crate::admin::extract::{AtAdmin, Query, ask, malformed, time};
 use crate::admin::{Entry, get};
-use crate::csv;
 use crate::reply::{No, Reply, Yes, log};
 use app::audit::{self, AuditFilter};
-use app::{AdminActor, App};
+use app::{AdminActor, App, csv};
 use axum::body::Body;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse as _;

@@ -1,6 +1,6 @@
 //! `/api/v1/campaigns` and `/api/v1/watch`. Refuses to decide: places, classes and findings come from the use cases.
 
-use crate::admin::describe::{Content, Made, Media};
+use crate::admin::describe::{Content, Made, Media, text};
 use crate::admin::extract::{AtAdmin, Body, Named, NamedPair, Query, ask, malformed, time, word};
 use crate::admin::{Entry, get, post, put};
 use crate::reply::{No, Reply, Yes};
@@ -46,7 +46,7 @@ pub(super) fn routes() -> Vec<Entry> {
         get("campaign_device_list", "/api/v1/campaigns/{campaign}/devices", CampaignRead,
             "The devices of a campaign, where each stands and why, and its evidence.", devices),
         get("campaign_evidence", "/api/v1/campaigns/{campaign}/evidence.csv", CampaignRead,
-            "The evidence of a campaign as CSV.", evidence).streamed(),
+            "The evidence of a campaign as CSV.", evidence),
         get("watch_list", "/api/v1/watch", CampaignRead, "Devices that came back, and how their backups go.", watched),
     ]
 }
@@ -166,7 +166,7 @@ struct Csv;
 
 impl Media for Csv {
     fn contents() -> Vec<Content> {
-        vec![Content { media: "text/csv", schema: |generator| generator.subschema_for::<String>() }]
+        vec![Content { media: "text/csv", schema: |_| text() }]
     }
 }
 

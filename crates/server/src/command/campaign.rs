@@ -5,13 +5,14 @@ mod text;
 use super::{Desk, device, user};
 use crate::client::{Client, Said, call, encoded, whole};
 use crate::out::{Answer, Failure};
-use base::{CampaignId, Timestamp};
+use base::{CampaignId, Count, Timestamp};
 use clap::{Args, Subcommand, ValueEnum};
 use protocol::Text;
 use protocol::admin::campaign as wire;
 use protocol::admin::{Nothing, PageQuery};
 use serde::Serialize;
 use serde_json::json;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
@@ -209,7 +210,9 @@ impl Campaign {
             Campaign::BringBack { campaign } => {
                 let path = path(&client, &campaign, "/bring-back").await?;
                 let Said { value, json } = client.post::<wire::BroughtBack>(&path, &Nothing {}).await?;
-                Ok(Answer::good(format!("{} devices are back in service\n", value.devices), json))
+                let are = if value.devices == 1 { "is" } else { "are" };
+                let devices = Count(value.devices).counted("device");
+                Ok(Answer::good(format!("{devices} {are} back in service\n"), json))
             }
             Campaign::Close { campaign, reason } => {
                 change(&client, &campaign, "close", &wire::CampaignReason { reason }).await
@@ -218,7 +221,7 @@ impl Campaign {
                 let device = device::named(&client, &device).await?.value;
                 let path = path(&client, &campaign, &format!("/devices/{}/excuse", device.device.0)).await?;
                 let Said { json, .. } = client.post::<Nothing>(&path, &wire::CampaignReason { reason }).await?;
-                Ok(Answer::good(format!("{} is excused\n", device.name), json))
+                Ok(Answer::good(format!("{} is excused\n", device.name.escape_debug()), json))
             }
             Campaign::Board { campaign } => {
                 let path = path(&client, &campaign, "/board").await?;
@@ -243,26 +246,38 @@ async fn change(client: &Client, campaign: &str, verb: &str, body: &impl Seriali
 }
 
 async fn evidence(desk: &Desk, client: &Client, campaign: &str, out: Option<PathBuf>) -> Result<Answer, Failure> {
-    let body = if desk.surroundings.out.json {
-        let path = path(client, campaign, "/devices").await?;
-        let Said { json, .. } = client.list::<wire::BoardEntry>(&path, &wire::BoardQuery::default()).await?;
-        if out.is_none() {
-            return Ok(Answer::good(String::new(), json));
-        }
-        json.to_string()
-    } else {
-        let path = path(client, campaign, "/evidence.csv").await?;
-        let bytes = whole(client.send(call("GET", &path, &(), None)).await?).await?;
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    let Some(file) = out else { return Ok(Answer::good(body, json!(null))) };
-    let written = std::fs::OpenOptions::new().write(true).create_new(true).open(&file);
-    let written = written.and_then(|mut opened| std::io::Write::write_all(&mut opened, body.as_bytes()));
-    written.map_err(|error| Failure {
+    let is_json = desk.surroundings.out.json;
+    let Some(file) = out else { return evidence_of(client, campaign, is_json).await };
+    let unwritable = |error| Failure {
         code: "file_failed".to_owned(),
         sentence: format!("The evidence could not be written to {}: {error}.", file.display()),
-    })?;
+    };
+    // Opened before anything is fetched: minutes of waiting would be for nothing.
+    let mut opened = std::fs::OpenOptions::new().write(true).create_new(true).open(&file).map_err(unwritable)?;
+    let written = match evidence_of(client, campaign, is_json).await {
+        Ok(found) => {
+            let body = if is_json { found.json.to_string() } else { found.text };
+            opened.write_all(body.as_bytes()).map_err(unwritable)
+        }
+        Err(failure) => Err(failure),
+    };
+    if let Err(failure) = written {
+        // Nobody is to take an empty file for the evidence, or half of it.
+        let _ = std::fs::remove_file(&file);
+        return Err(failure);
+    }
     Ok(Answer::good(format!("written to {}\n", file.display()), json!({ "file": file.display().to_string() })))
+}
+
+async fn evidence_of(client: &Client, campaign: &str, is_json: bool) -> Result<Answer, Failure> {
+    if is_json {
+        let path = path(client, campaign, "/devices").await?;
+        let Said { json, .. } = client.list::<wire::BoardEntry>(&path, &wire::BoardQuery::default()).await?;
+        return Ok(Answer::good(String::new(), json));
+    }
+    let path = path(client, campaign, "/evidence.csv").await?;
+    let bytes = whole(client.send(call("GET", &path, &(), None)).await?).await?;
+    Ok(Answer::good(String::from_utf8_lossy(&bytes), json!(null)))
 }
 
 /// The path of a campaign that is named by identifier, the beginning of one, or name.

@@ -3,7 +3,7 @@
 use super::{Desk, device, user, words};
 use crate::client::{Said, encoded};
 use crate::out::{Answer, Failure, card, table};
-use base::{ConflictId, Timestamp};
+use base::{ConflictId, Count, Timestamp};
 use clap::{Subcommand, ValueEnum};
 use protocol::Text;
 use protocol::admin::Nothing;
@@ -151,7 +151,7 @@ fn text(conflict: &wire::Conflict) -> String {
         ("conflict", conflict.conflict.0.to_string()),
         ("kind", conflict.kind.clone()),
         ("status", conflict.status.clone()),
-        ("seen", format!("{}, {} times", time(Some(conflict.seen_at_ms)), conflict.times)),
+        ("seen", format!("{}, {}", time(Some(conflict.seen_at_ms)), Count(conflict.times).counted("time"))),
         ("presented", format!("{} of {} sessions, from {}", conflict.counter_seen, conflict.counter, conflict.source)),
         ("decided by", conflict.resolved_by.clone().unwrap_or_else(|| "-".to_owned())),
         ("undo until", time(conflict.undo_until_ms)),

@@ -35,12 +35,11 @@ pub enum DeskCommand {
 
 impl DeskCommand {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
-        let client = desk.client().await?;
         let all = PageQuery::default();
         let time = |ms: i64| words::time(Timestamp::from_ms(ms));
         match self {
             DeskCommand::Pending => {
-                let Said { value, json } = client.list::<Pending>("/desk/pending", &all).await?;
+                let Said { value, json } = desk.client().await?.list::<Pending>("/desk/pending", &all).await?;
                 let row = |Pending { device, proof, source, asked_at_ms, .. }: Pending| {
                     let id = device.device.0.to_string();
                     vec![id, device.name, device.user, device.about.serial, proof, source, time(asked_at_ms)]
@@ -49,7 +48,7 @@ impl DeskCommand {
                 Ok(Answer::good(table(&["DEVICE", "NAME", "USER", "SERIAL", "PROOF", "FROM", "ASKED"], &rows), json))
             }
             DeskCommand::AppendOnly => {
-                let Said { value, json } = client.list::<WireDevice>("/desk/append-only", &all).await?;
+                let Said { value, json } = desk.client().await?.list::<WireDevice>("/desk/append-only", &all).await?;
                 let row = |device: WireDevice| {
                     let id = device.device.0.to_string();
                     vec![id, device.name, device.user, device.about.serial, time(device.activated_at_ms)]
@@ -58,7 +57,8 @@ impl DeskCommand {
                 Ok(Answer::good(table(&["DEVICE", "NAME", "USER", "SERIAL", "ACTIVATED"], &rows), json))
             }
             DeskCommand::Refused => {
-                let Said { value, json } = client.list::<RefusedActivation>("/desk/refused", &all).await?;
+                let Said { value, json } =
+                    desk.client().await?.list::<RefusedActivation>("/desk/refused", &all).await?;
                 let row = |refused: RefusedActivation| {
                     let RefusedActivation { at_ms, times, code, source, host_name, serial, os_user, .. } = refused;
                     vec![time(at_ms), times.to_string(), code, host_name, serial, os_user, source]
@@ -67,17 +67,9 @@ impl DeskCommand {
                 let names = ["LAST", "TIMES", "WHY", "NAME", "SERIAL", "ACCOUNT", "FROM"];
                 Ok(Answer::good(table(&names, &rows), json))
             }
-            DeskCommand::Approve { device: named } => {
-                let before = device::named(&client, &named).await?.value;
-                let path = format!("/desk/{}/approve", before.device.0);
-                let Said { value, json } = client.post::<WireDevice>(&path, &Nothing {}).await?;
-                Ok(Answer::good(format!("{}: {}, was {}\n", value.name, value.state, before.state), json))
-            }
-            DeskCommand::Refuse { device: named, reason } => {
-                let before = device::named(&client, &named).await?.value;
-                let path = format!("/desk/{}/refuse", before.device.0);
-                let Said { value, json } = client.post::<WireDevice>(&path, &Refuse { reason }).await?;
-                Ok(Answer::good(format!("{}: refused\n", value.name), json))
+            DeskCommand::Approve { device } => device::change(desk, &device, "/desk", "approve", &Nothing {}).await,
+            DeskCommand::Refuse { device, reason } => {
+                device::change(desk, &device, "/desk", "refuse", &Refuse { reason }).await
             }
         }
     }

@@ -109,6 +109,9 @@ pub enum ResetLevel {
     Distrust,
 }
 
+/// Where devices are, below `/api/v1`.
+const DEVICES: &str = "/devices";
+
 impl Device {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
         match self {
@@ -126,16 +129,16 @@ impl Device {
                     ResetLevel::Revoke => WireLevel::Revoke,
                     ResetLevel::Distrust => WireLevel::Distrust,
                 };
-                change(desk, &device, "deactivate", &Deactivate { level }).await
+                change(desk, &device, DEVICES, "deactivate", &Deactivate { level }).await
             }
-            Device::Hold { device, append_days } => change(desk, &device, "hold", &Hold { append_days }).await,
-            Device::Reactivate { device } => change(desk, &device, "reactivate", &Nothing {}).await,
-            Device::Approve { device } => change(desk, &device, "approve", &Nothing {}).await,
-            Device::Suspend { device } => change(desk, &device, "suspend", &Nothing {}).await,
-            Device::Enable { device } => change(desk, &device, "enable", &Nothing {}).await,
-            Device::Decommission { device } => change(desk, &device, "decommission", &Nothing {}).await,
-            Device::Delete { device } => change(desk, &device, "delete", &Nothing {}).await,
-            Device::Undelete { device } => change(desk, &device, "undelete", &Nothing {}).await,
+            Device::Hold { device, append_days } => change(desk, &device, DEVICES, "hold", &Hold { append_days }).await,
+            Device::Reactivate { device } => change(desk, &device, DEVICES, "reactivate", &Nothing {}).await,
+            Device::Approve { device } => change(desk, &device, DEVICES, "approve", &Nothing {}).await,
+            Device::Suspend { device } => change(desk, &device, DEVICES, "suspend", &Nothing {}).await,
+            Device::Enable { device } => change(desk, &device, DEVICES, "enable", &Nothing {}).await,
+            Device::Decommission { device } => change(desk, &device, DEVICES, "decommission", &Nothing {}).await,
+            Device::Delete { device } => change(desk, &device, DEVICES, "delete", &Nothing {}).await,
+            Device::Undelete { device } => change(desk, &device, DEVICES, "undelete", &Nothing {}).await,
             Device::Set { device, values } => set(desk, &device, &values, &[]).await,
             Device::Unset { device, keys } => set(desk, &device, &[], &keys).await,
         }
@@ -178,10 +181,20 @@ async fn list(desk: &Desk, query: DeviceQuery) -> Result<Answer, Failure> {
     Ok(Answer::good(table(&["DEVICE", "NAME", "USER", "STATE", "SEEN"], &rows), json))
 }
 
-async fn change(desk: &Desk, device: &str, event: &str, body: &impl Serialize) -> Result<Answer, Failure> {
+/// Has something happen to a device, at `/devices` or `/desk`, and says what it is then and was before.
+///
+/// # Errors
+/// As `named`.
+pub(super) async fn change(
+    desk: &Desk,
+    device: &str,
+    place: &str,
+    event: &str,
+    body: &impl Serialize,
+) -> Result<Answer, Failure> {
     let client = desk.client().await?;
     let before = named(&client, device).await?.value;
-    let path = format!("/devices/{}/{event}", before.device.0);
+    let path = format!("{place}/{}/{event}", before.device.0);
     let Said { value, json } = client.post::<Wire>(&path, body).await?;
     let (name, id) = (value.name.escape_debug(), words::short(value.device.0));
     let text = format!("{name} ({id}): {}, was {}\n", state(&value), state(&before));

@@ -1,14 +1,13 @@
 //! `device-map import|list|remove`: exit code 1 when rows were rejected.
 
-use super::Desk;
-use crate::client::{Call, Said, call, encoded, whole};
+use super::{Desk, read};
+use crate::client::{Call, Said, call, encoded, said, whole};
 use crate::out::{Answer, Failure, table};
-use bytes::Bytes;
+use base::Count;
 use clap::Subcommand;
 use control::device_map::UPLOAD_BYTES_MAX;
 use protocol::admin::device_map::{MapImported, MapRow};
 use protocol::admin::{Nothing, PageQuery};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// What can be asked about the device map.
@@ -53,39 +52,26 @@ impl DeviceMap {
 
 async fn import(desk: &Desk, file: &Path, rejected: Option<&Path>) -> Result<Answer, Failure> {
     let client = desk.client().await?;
-    let body = read(file)?;
+    let body = read(file, UPLOAD_BYTES_MAX)?.into();
     let call = Call { media: "text/csv", body, ..call("POST", "/device-map/csv", &(), None) };
-    let bytes = whole(client.send(call).await?).await?;
-    let damaged = |_| failure("answer_damaged", "The server's answer cannot be understood.".to_owned());
-    let value: MapImported = serde_json::from_slice(&bytes).map_err(damaged)?;
-    let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+    let Said { value, json } = said::<MapImported>(whole(client.send(call).await?).await?)?;
     if let Some(path) = rejected {
-        let unwritable = |cause| failure("rejected_file", format!("{} cannot be written: {cause}.", path.display()));
+        let unwritable = |cause| Failure {
+            code: "rejected_file".to_owned(),
+            sentence: format!("{} cannot be written: {cause}.", path.display()),
+        };
         std::fs::write(path, &value.rejected_csv).map_err(unwritable)?;
     }
-    let mut text =
-        format!("{} rows stored, {} unchanged, {} rejected\n", value.stored, value.unchanged, value.rejected.len());
+    let (stored, rejected) = (Count(value.stored).counted("row"), value.rejected.len());
+    let mut text = format!("{stored} stored, {} unchanged, {rejected} rejected\n", value.unchanged);
     for row in &value.rejected {
         text.push_str(&format!("row {}: {}\n", row.number, row.error));
     }
     Ok(Answer { text, json, good: value.rejected.is_empty() })
 }
 
-fn read(path: &Path) -> Result<Bytes, Failure> {
-    let unreadable = |cause| failure("csv_file", format!("The file {} cannot be read: {cause}.", path.display()));
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    // One more than is taken, so that a longer file is refused and not cut.
-    file.take(UPLOAD_BYTES_MAX.0 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes.into())
-}
-
 fn row(row: MapRow) -> Vec<String> {
     let replaces = row.replaces.map_or_else(|| "-".to_owned(), |device| device.0.to_string());
     let stands = row.consumed_by.map_or_else(|| "open".to_owned(), |device| format!("used by {}", device.0));
     vec![row.row.0.to_string(), row.email, row.kind, row.value, replaces, row.restore, stands]
-}
-
-fn failure(code: &str, sentence: String) -> Failure {
-    Failure { code: code.to_owned(), sentence }
 }

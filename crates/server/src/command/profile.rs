@@ -5,7 +5,7 @@ mod folder;
 use super::{Desk, user, values, words};
 use crate::client::{Client, Said};
 use crate::out::{Answer, Failure, card, table};
-use base::{ProfileId, Timestamp};
+use base::{Count, ProfileId, Timestamp};
 use clap::Subcommand;
 use protocol::Text;
 use protocol::admin::Nothing;
@@ -206,6 +206,7 @@ async fn assign(client: &Client, profile: &str, users: &[String]) -> Result<Answ
         client.post::<Nothing>(&path, &ProfileAssign { user: Text(user) }).await?;
         given.push(user.to_string());
     }
-    let text = format!("{} users have the profile {}\n", given.len(), profile.escape_debug());
+    let (users, have) = (Count::of(given.len()).counted("user"), if given.len() == 1 { "has" } else { "have" });
+    let text = format!("{users} {have} the profile {}\n", profile.escape_debug());
     Ok(Answer::good(text, json!({ "profile": id.to_string(), "users": given })))
 }

@@ -1,6 +1,6 @@
 //! `template list|show|set|reset|preview`.
 
-use super::{Desk, read, words};
+use super::{Desk, read_text, words};
 use crate::client::{Said, encoded};
 use crate::out::{Answer, Failure, card, table};
 use base::Timestamp;
@@ -95,8 +95,8 @@ impl Template {
 }
 
 fn wanted(subject: String, text_file: &Path, html_file: Option<&Path>) -> Result<TemplateSet, Failure> {
-    let html = html_file.map(read).transpose()?.unwrap_or_default();
-    Ok(TemplateSet { subject, text: read(text_file)?, html })
+    let html = html_file.map(read_text).transpose()?.unwrap_or_default();
+    Ok(TemplateSet { subject, text: read_text(text_file)?, html })
 }
 
 fn row(template: Wire) -> Vec<String> {

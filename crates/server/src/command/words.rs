@@ -1,6 +1,6 @@
 //! How times, identifiers and states are said to a person. Refuses to be read by machines: JSON has numbers.
 
-use base::{DeviceId, Timestamp};
+use base::{Count, DeviceId, Timestamp};
 
 /// A point in time in UTC, to the minute: `2026-11-24 17:30`. Never fails: a time that no calendar has is said so.
 pub(super) fn time(at: Timestamp) -> String {
@@ -22,7 +22,7 @@ pub(super) fn ago(at: Option<Timestamp>, now: Timestamp) -> String {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds @ 60..3_600 => format!("{} min", seconds / 60),
         seconds @ 3_600..86_400 => format!("{} h", seconds / 3_600),
-        seconds => format!("{} days", seconds / 86_400),
+        seconds => Count(seconds / 86_400).counted("day"),
     }
 }
 
@@ -42,6 +42,7 @@ mod tests {
         let now = Timestamp::from_ms(1_000_000_000);
         let said = |ms: i64| ago(Some(Timestamp::from_ms(1_000_000_000 - ms)), now);
         assert_eq!([said(900), said(61_000), said(7_200_000), said(400_000_000)], ["0 s", "1 min", "2 h", "4 days"]);
+        assert_eq!(said(90_000_000), "1 day");
         assert_eq!(ago(None, now), "-");
     }
 }

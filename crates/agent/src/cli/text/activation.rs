@@ -1,6 +1,6 @@
 //! What a person reads of an activation: the question, the waiting, what became of it and what follows from it.
 
-use super::{Count, TimeZone, counted, folders, printable, restored, row, sentence, when, words, wrapped};
+use super::{Count, TimeZone, folders, printable, restored, row, sentence, when, words, wrapped};
 use crate::cli::activate::Finished;
 use crate::folders::path_text;
 use crate::unattended::{Ended, Record};
@@ -63,14 +63,15 @@ fn changes(text: &mut String, changes: &PolicyChanges) {
         return;
     }
     if *kept {
-        let (folders, values) = (counted(folders.len() as u64, "folder"), counted(values.len() as u64, "setting"));
+        let (folders, values) =
+            (Count::of(folders.len()).counted("folder"), Count::of(values.len()).counted("setting"));
         sentence(text, "choices", &format!("your own choices were kept: {folders} taken out, {values}"));
         return;
     }
     if !folders.is_empty() {
         let paths: Vec<String> = folders.iter().map(|folder| printable(&folder.path)).collect();
         let are = if folders.len() == 1 { "is" } else { "are" };
-        let count = counted(folders.len() as u64, "folder");
+        let count = Count::of(folders.len()).counted("folder");
         sentence(text, "changes", &format!("{count} {are} back: {}", paths.join(", ")));
     }
     let mut name = if folders.is_empty() { "changes" } else { "" };
@@ -138,7 +139,7 @@ fn replaceable(text: &mut String, number: usize, device: &Replaceable, zone: &Ti
     let serial = if serial.is_empty() { String::new() } else { format!(", serial {}", short(serial, 24)) };
     let _ = writeln!(text, "      {}{serial}", short(host_name, 40));
     let newest = last_backup_at_ms.map_or("no backup yet".to_owned(), |at| format!("last backup {}", when(at, zone)));
-    let _ = writeln!(text, "      {newest}, {}", counted(*snapshots, "snapshot"));
+    let _ = writeln!(text, "      {newest}, {}", Count(*snapshots).counted("snapshot"));
 }
 
 /// What is typed to choose, with what an empty line stands for.

@@ -1,6 +1,6 @@
 //! What a person reads of where this computer stands: on one screen, with why, and with what to do.
 
-use super::{Bytes, Count, TimeZone, counted, folders, policy, printable, row, sentence, when, words};
+use super::{Bytes, Count, TimeZone, folders, policy, printable, row, sentence, when, words};
 use crate::last::Last;
 use crate::status::{Device, Status};
 use crate::unattended::Record;
@@ -58,7 +58,7 @@ fn unattended(text: &mut String, record: &Record, zone: &TimeZone) {
     }
     let asked = match attempts {
         0 => "not asked yet".to_owned(),
-        count => format!("asked {}", counted(u64::from(*count), "time")),
+        count => format!("asked {}", Count(u64::from(*count)).counted("time")),
     };
     match next_at_ms {
         Some(next) => row(text, "unattended", &format!("{asked}, next try {}", when(*next, zone))),
@@ -124,9 +124,9 @@ fn said(text: &mut String, said: &DeviceReply, zone: &TimeZone) {
 
 fn newest(text: &mut String, snapshot: &SnapshotDetail, zone: &TimeZone) {
     row(text, "newest", &format!("{} of {}", snapshot.snapshot.0, when(snapshot.committed_at_ms, zone)));
-    let problems = counted(snapshot.problems, "problem");
-    let (files, bytes) = (Count(snapshot.totals.files), Bytes(snapshot.totals.bytes));
-    row(text, "", &format!("{files} files, {bytes}, {problems}"));
+    let problems = Count(snapshot.problems).counted("problem");
+    let (files, bytes) = (Count(snapshot.totals.files).counted("file"), Bytes(snapshot.totals.bytes));
+    row(text, "", &format!("{files}, {bytes}, {problems}"));
 }
 
 /// What a person can do about a refusal, where its sentence leaves that to them.

@@ -2,7 +2,7 @@
 
 use crate::command::words;
 use crate::out::{card, table, wrapped};
-use base::{Span, Timestamp};
+use base::{Count, Span, Timestamp};
 use control::campaign::{Class, Place};
 use protocol::admin::campaign as wire;
 
@@ -44,7 +44,7 @@ pub(super) fn card_of(campaign: &wire::Campaign) -> String {
         ("reason", plan.reason.clone()),
         ("level", plan.level.clone()),
         ("status", status(campaign)),
-        ("waves", format!("{} devices every {}", plan.wave_size, Span::ms(plan.wave_ms))),
+        ("waves", waves(plan.wave_size, plan.wave_ms)),
         ("made", format!("{} by {}", time(Some(campaign.created_at_ms)), campaign.created_by)),
         ("started", time(campaign.started_at_ms)),
         ("deadline", time(plan.deadline_ms)),
@@ -58,7 +58,12 @@ pub(super) fn card_of(campaign: &wire::Campaign) -> String {
 
 pub(super) fn dry_run(run: &wire::CampaignDryRun, devices: bool) -> String {
     let total: u64 = run.counts.values().sum();
-    let mut text = format!("{total} devices in {} waves, about {}\n\n", run.waves, Span::ms(run.span_ms));
+    let (all, waves) = (Count(total).counted("device"), Count(run.waves).counted("wave"));
+    let mut text = match (total, run.span_ms) {
+        (0, _) => format!("{all}\n\n"),
+        (_, 0) => format!("{all}, all at once\n\n"),
+        (_, span_ms) => format!("{all} in {waves}, about {}\n\n", Span::ms(span_ms)),
+    };
     for class in Class::ALL {
         let count = run.counts.get(class.word()).copied().unwrap_or_default();
         text.push_str(&bar(class.word(), count, total));
@@ -90,7 +95,8 @@ pub(super) fn board(board: &wire::CampaignBoard) -> String {
         text.push_str(&bar(place.word(), count, total));
     }
     if board.flagged > 0 {
-        text.push_str(&format!("\n{} have sent more than 1 % again: see `evidence`.\n", board.flagged));
+        let (flagged, have) = (Count(board.flagged), if board.flagged == 1 { "has" } else { "have" });
+        text.push_str(&format!("\n{flagged} {have} sent more than 1 % again: see `evidence`.\n"));
     }
     if let Some(deadline) = campaign.plan.deadline_ms {
         text.push_str(&format!("\ndeadline {}\n", words::time(Timestamp::from_ms(deadline))));
@@ -106,6 +112,14 @@ pub(super) fn devices(entries: &[wire::BoardEntry]) -> String {
     };
     let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
     table(&["DEVICE", "USER", "PLACE", "WHY"], &rows)
+}
+
+/// How fast it goes: `500 devices every 10 min 0 s`.
+fn waves(size: u64, ms: u64) -> String {
+    match ms {
+        0 => "all at once".to_owned(),
+        ms => format!("{} every {}", Count(size).counted("device"), Span::ms(ms)),
+    }
 }
 
 /// `done               1234  ##########`, at most 80 columns.
@@ -140,6 +154,28 @@ fn short(campaign: &wire::Campaign) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_said_as_many_and_no_time_at_all_is_at_once() {
+        let run = |devices: u64, waves: u64, span_ms: u64| wire::CampaignDryRun {
+            counts: [(Class::Automatic.word().to_owned(), devices)].into(),
+            waves,
+            span_ms,
+            past_deadline: false,
+            devices: Vec::new(),
+        };
+        for (devices, waves, span_ms, head) in [
+            (0, 0, 0, "no devices"),
+            (1, 1, 600_000, "1 device in 1 wave, about 10 min 0 s"),
+            (1_200, 3, 1_800_000, "1,200 devices in 3 waves, about 30 min 0 s"),
+            (500, 1, 0, "500 devices, all at once"),
+        ] {
+            let text = dry_run(&run(devices, waves, span_ms), false);
+            assert_eq!(text.lines().next(), Some(head));
+        }
+        assert_eq!(waves(500, 0), "all at once");
+        assert_eq!(waves(1, 600_000), "1 device every 10 min 0 s");
+    }
 
     #[test]
     fn a_bar_is_as_long_as_its_part_and_never_too_wide() {

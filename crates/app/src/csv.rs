@@ -1,19 +1,18 @@
 //! Tables as text with commas (RFC 4180), for spreadsheets. Refuses formulas: a cell that a spreadsheet would compute
 //! is marked as text.
 
-/// What a spreadsheet takes for the beginning of a formula.
-const COMPUTED: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+use control::device_map::neutral;
 
 /// One line with these cells and its end. Never fails.
-pub(crate) fn line<C: AsRef<str>>(cells: &[C]) -> String {
+pub fn line<C: AsRef<str>>(cells: &[C]) -> String {
     let cells: Vec<String> = cells.iter().map(|text| cell(text.as_ref())).collect();
     cells.join(",") + "\r\n"
 }
 
 fn cell(text: &str) -> String {
-    let mark = if text.starts_with(COMPUTED) { "'" } else { "" };
-    let quoted = !mark.is_empty() || text.contains(['"', ',', '\n', '\r']) || text != text.trim();
-    if quoted { format!("\"{mark}{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    let safe = neutral(text);
+    let quoted = safe != text || text.contains(['"', ',', '\n', '\r']) || text != text.trim();
+    if quoted { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
 }
 
 #[cfg(test)]
@@ -34,6 +33,11 @@ mod tests {
             ("-3", "\"'-3\""),
             ("+cmd|' /C calc'!A0", "\"'+cmd|' /C calc'!A0\""),
             ("\t=1", "\"'\t=1\""),
+            ("\r=1", "\"'\r=1\""),
+            ("+1", "\"'+1\""),
+            ("=1,2", "\"'=1,2\""),
+            ("say \"x\"\n", "\"say \"\"x\"\"\n\""),
+            ("=cmd|' /C calc'!A0", "\"'=cmd|' /C calc'!A0\""),
         ] {
             assert_eq!(line(&[text]), format!("{written}\r\n"), "{text:?}");
         }
