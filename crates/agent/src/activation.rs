@@ -105,6 +105,9 @@ pub async fn run(around: &Around, dir: &StateDir, ask: &Ask) -> Result<Answer, A
 pub async fn attempt(around: &Around, dir: &StateDir, ask: &Ask) -> Result<Answer, Unanswered> {
     let early = |error| Unanswered { error, wait: None };
     let _lock = dir.lock(LOCK_FILE, "an activation").map_err(early)?;
+    // The counter that is shown with the old key must be the last one until the answer is here: a session of another
+    // command in between would make this computer look like a copy of itself.
+    let _turn = dir.turn(&*around.clock).await.map_err(early)?;
     let before = before(dir, ask).map_err(early)?;
     let connection = Connection::to(&ask.server, around).map_err(early)?;
     let late = |error| Unanswered { error: AgentError::Remote(error), wait: connection.asked_to_wait() };
@@ -195,9 +198,11 @@ fn request(pending: Pending, key: &DeviceKey, ask: &Ask, before: Option<&(State,
     // Neither proof nor signatures are among the signed bytes, so the signatures are put in afterwards.
     let signed = request.signed_bytes();
     request.signature = Hex(key.sign(&signed));
-    request.old_key = before
-        .filter(|(state, _)| is_theirs(ask, state) && wants(&ask.choice, state.device))
-        .map(|(state, old)| OldKey { device: Text(state.device), signature: Hex(old.sign(&signed)) });
+    request.old_key =
+        before.filter(|(state, _)| is_theirs(ask, state) && wants(&ask.choice, state.device)).map(|(state, old)| {
+            let signature = Hex(old.sign(&signed));
+            OldKey { device: Text(state.device), signature, counter: state.counter }
+        });
     request
 }
 

@@ -16,7 +16,7 @@ use crate::state::{Server, State, StateDir};
 use crate::wipe;
 use base::{DeviceId, Kind, Span};
 use engine::RemoteError;
-use plan::Plan;
+use plan::{Plan, Scrub};
 use protocol::Text;
 use protocol::agent::activation::{Choice, Restore};
 pub use record::{Record, look};
@@ -109,8 +109,8 @@ pub struct Ended {
     pub state: State,
     /// What the server said now; `None` when the computer was in service before, and nothing was to be done.
     pub activated: Option<Box<Activated>>,
-    /// The file that a used token was taken out of.
-    pub scrubbed: Option<PathBuf>,
+    /// The files that a used token was taken out of.
+    pub scrubbed: Vec<PathBuf>,
     /// Why the token could not be taken out; the next start tries again.
     pub unscrubbed: Option<AgentError>,
 }
@@ -140,7 +140,7 @@ pub async fn run(
         }
     };
     if let Some(state) = in_service(around, dir, &plan).await? {
-        return Ok(end(dir, plan.scrub.as_deref(), state, None));
+        return Ok(end(dir, &plan.scrub, state, None));
     }
     // Without a token, the key of last time is tried: a rotation asks for no more.
     let has_key = before.is_some_and(|before| plan.servers.contains(&before.server.url));
@@ -150,7 +150,7 @@ pub async fn run(
         return Err(error);
     }
     let done = ask(around, dir, &plan, wish.patience, &mut said).await?;
-    Ok(end(dir, plan.scrub.as_deref(), done.state.clone(), Some(Box::new(done))))
+    Ok(end(dir, &plan.scrub, done.state.clone(), Some(Box::new(done))))
 }
 
 /// The state of last time; one that is damaged is none, for an activation puts it right.
@@ -241,11 +241,15 @@ async fn ask(
 }
 
 /// What was left for the activation is used up. The activation holds whether that can be cleared away or not.
-fn end(dir: &StateDir, legacy_file: Option<&Path>, state: State, activated: Option<Box<Activated>>) -> Ended {
-    let mut ended = Ended { state, activated, scrubbed: None, unscrubbed: None };
-    if let Some(path) = legacy_file {
-        match legacy::scrub(path) {
-            Ok(was_there) => ended.scrubbed = was_there.then(|| path.to_owned()),
+fn end(dir: &StateDir, scrub: &Scrub, state: State, activated: Option<Box<Activated>>) -> Ended {
+    let mut ended = Ended { state, activated, scrubbed: Vec::new(), unscrubbed: None };
+    let of_legacy = |path: &PathBuf| {
+        legacy::scrub(path).map(|was_there| was_there.then(|| path.clone()).into_iter().collect::<Vec<_>>())
+    };
+    let env = scrub.env.as_deref().map(env_file::scrub);
+    for done in [env, scrub.legacy.as_ref().map(of_legacy)].into_iter().flatten() {
+        match done {
+            Ok(files) => ended.scrubbed.extend(files),
             Err(error) => ended.unscrubbed = Some(error),
         }
     }

@@ -82,6 +82,8 @@ pub struct OldKey {
     pub device: DeviceId,
     /// By the old key over `signed`.
     pub signature: [u8; 64],
+    /// What this computer would present at its next session with that key.
+    pub counter: Option<[u8; 56]>,
 }
 
 /// The answer to an activation.

@@ -136,13 +136,18 @@ pub async fn edit(app: &App, actor: &AdminActor, id: CampaignId, plan: Plan) -> 
 /// Starts a draft: now, or when the time comes. Who is meant is settled at that moment.
 ///
 /// # Errors
-/// `campaign_unknown`; `campaign_state`; `campaign_invalid` for a deadline that is past.
+/// `campaign_unknown`; `campaign_state`; `campaign_invalid` for a deadline, or an end of the hold, that is not after
+/// the start.
 pub async fn start(app: &App, actor: &AdminActor, id: CampaignId, at: Option<Timestamp>) -> Result<Campaign, AppError> {
     let now = app.clock.now();
     let change = |row: CampaignRow| {
         let begins = at.unwrap_or(now).max(now);
         if row.deadline.is_some_and(|deadline| deadline <= begins) {
             return Err(invalid("the deadline is not after the start"));
+        }
+        // A hold that is over when it begins would stop every backup at once, which is what `revoke` says.
+        if row.level == Reset::Hold && row.append_until.is_some_and(|until| until <= begins) {
+            return Err(invalid("the devices may append until a date that is not after the start"));
         }
         Ok(CampaignRow { start_at: at.filter(|at| *at > now), ..row })
     };

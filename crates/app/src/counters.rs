@@ -1,9 +1,14 @@
 //! The counters that devices present at their sessions: sealed here, judged by `control::counter`, and what follows
 //! when two machines have one. Refuses to trust bytes that this server has not sealed for this device.
 
+mod copies;
+
+pub(crate) use copies::{Shown, follows, is_copy, look_for_copy};
+
 use crate::audit::{self, Deed};
 use crate::{App, AppError, effects};
 use base::{ConflictId, DeviceId, Timestamp};
+use control::access::{self, Verb};
 use control::counter::{COUNTER_LEN, Counter, Judgement, NONCE_LEN, Presented, Remembered, judge, overtaken};
 use control::{Event, Refusal, lifecycle};
 use db::{ConflictKind, ConflictRow, Tx};
@@ -13,6 +18,8 @@ const BODY_LEN: usize = COUNTER_LEN - 32;
 /// What an opening session brings beside its signature.
 pub(crate) struct Opening<'a> {
     pub(crate) device: DeviceId,
+    /// The binding whose key has signed.
+    pub(crate) epoch: u64,
     /// The bytes as they were presented.
     pub(crate) counter: Option<&'a [u8; COUNTER_LEN]>,
     /// When the challenge that it answers was given out.
@@ -26,7 +33,7 @@ pub(crate) struct Opening<'a> {
 ///
 /// # Errors
 /// `challenge_expired` when a challenge that was given out later was answered before; `signature_invalid` when the
-/// record is gone; the database does not answer.
+/// record is gone, or another key was bound to it since; the refusal of its state; the database does not answer.
 pub(crate) async fn advance(
     app: &App,
     tx: &mut Tx,
@@ -35,14 +42,17 @@ pub(crate) async fn advance(
 ) -> Result<([u8; COUNTER_LEN], bool), AppError> {
     let during = || AppError::db("judging a counter");
     let device = db::device_get(tx, opening.device).await.map_err(during())?.ok_or(Refusal::SignatureInvalid)?;
+    // RACE: a new binding or a reset may have come since the caller has looked: the counter of a key that was replaced
+    // meanwhile would be judged by the line of the new one.
+    access::may(&device.state, now, Verb::OpenSession)?;
+    if device.epoch != opening.epoch {
+        return Err(Refusal::SignatureInvalid.into());
+    }
     let row = db::device_counter_get(tx, opening.device).await.map_err(during())?;
     if overtaken(opening.challenge_at, row.challenge_at, app.config.challenge_span) {
         return Err(Refusal::ChallengeExpired.into());
     }
-    let presented = match opening.counter {
-        None => Presented::Nothing,
-        Some(bytes) => open(app, opening.device, bytes).map_or(Presented::Unsealed, Presented::Sealed),
-    };
+    let presented = presented(app, opening.device, opening.counter);
     let mut nonce = [0; NONCE_LEN];
     app.entropy.fill(&mut nonce);
     let (next, conflict) = match judge(row.remembered.as_ref(), presented, device.epoch, nonce) {
@@ -53,7 +63,8 @@ pub(crate) async fn advance(
     let mut changed = false;
     if conflict {
         let given = row.remembered.map_or(0, |remembered| remembered.current.number);
-        changed = alarm(app, tx, now, opening, &device, given, presented).await?;
+        let seen = Seen { given, shown: number(presented), source: opening.source, how: "at a session" };
+        changed = alarm(app, tx, now, &device, &seen).await?;
     }
     Ok((seal(app, opening.device, &next.current), changed))
 }
@@ -73,40 +84,46 @@ pub(crate) async fn begin(app: &App, tx: &mut Tx, device: DeviceId, epoch: u64) 
     begun.map_err(AppError::db("beginning a device's counter"))
 }
 
+/// What has shown that there are two.
+struct Seen<'a> {
+    /// How many sessions were opened under the binding that counts.
+    given: u64,
+    /// The number that was presented.
+    shown: u64,
+    /// The address that it came from; empty where there is none.
+    source: &'a str,
+    /// At what, for the audit log.
+    how: &'a str,
+}
+
 /// Two machines: the device is quarantined and the desk told. Gives whether the device's state has changed.
 async fn alarm(
     app: &App,
     tx: &mut Tx,
     now: Timestamp,
-    opening: &Opening<'_>,
     device: &db::DeviceRow,
-    given: u64,
-    presented: Presented,
+    seen: &Seen<'_>,
 ) -> Result<bool, AppError> {
     let during = || AppError::db("keeping a conflict");
-    let shown = match presented {
-        Presented::Sealed(counter) => counter.number,
-        Presented::Nothing | Presented::Unsealed => 0,
-    };
+    let Seen { given, shown, source, how } = *seen;
     if let Some(open) = db::conflict_get_open(tx, device.id).await.map_err(during())? {
-        db::conflict_seen_update(tx, open.id, opening.source, shown, now).await.map_err(during())?;
+        db::conflict_seen_update(tx, open.id, source, shown, now).await.map_err(during())?;
         if open.kind == ConflictKind::Clone {
             return Ok(false);
         }
     } else {
         let (id, host_name) = (ConflictId::mint(app.entropy.as_ref()), device.about.host_name.clone());
         let opened = ConflictRow::open(id, device.id, ConflictKind::Clone, host_name, now);
-        let source = opening.source.to_owned();
-        let row = ConflictRow { counter: given, counter_seen: shown, source, ..opened };
+        let row = ConflictRow { counter: given, counter_seen: shown, source: source.to_owned(), ..opened };
         db::conflict_insert(tx, &row).await.map_err(during())?;
     }
     // Where the lifecycle refuses (the device is on its way out), there is nothing to protect: it reads nothing.
     let Ok((state, effects)) = lifecycle::step(now, &device.state, &Event::Conflict) else { return Ok(false) };
     effects::carry_out(app, tx, now, device, &state, &effects, None).await?;
     db::device_state_update(tx, device.id, &state).await.map_err(during())?;
-    let detail = format!("{} to {state}: presented number {shown} of {given} from {}", device.state, opening.source);
+    let detail = format!("{} to {state}: presented number {shown} of {given} {how} from {source}", device.state);
     let (actor, subject) = (format!("device {}", device.id), device.id.to_string());
-    let source = opening.source.to_owned();
+    let source = source.to_owned();
     let deed = Deed { actor, action: "device_conflict", subject, detail, source, ..Deed::default() };
     audit::write(tx, now, deed).await?;
     tracing::warn!(device.id = %device.id, "two computers present themselves as device {}", device.id);
@@ -120,6 +137,20 @@ fn first_counter(app: &App, device: DeviceId, epoch: u64) -> Counter {
     );
     let nonce = *digest.as_bytes().first_chunk::<NONCE_LEN>().expect("32 bytes hold 8");
     Counter { epoch, number: 0, nonce }
+}
+
+fn presented(app: &App, device: DeviceId, counter: Option<&[u8; COUNTER_LEN]>) -> Presented {
+    match counter {
+        None => Presented::Nothing,
+        Some(bytes) => open(app, device, bytes).map_or(Presented::Unsealed, Presented::Sealed),
+    }
+}
+
+fn number(presented: Presented) -> u64 {
+    match presented {
+        Presented::Sealed(counter) => counter.number,
+        Presented::Nothing | Presented::Unsealed => 0,
+    }
 }
 
 fn seal(app: &App, device: DeviceId, counter: &Counter) -> [u8; COUNTER_LEN] {

@@ -8,12 +8,14 @@ use base::{Entropy, Span};
 use control::Refusal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 
 /// How many computations may wait for each that runs; the next ones are told to come again.
 const WAITING_PER_TURN: usize = 64;
 /// When they are told to come again.
 const COME_AGAIN: Span = Span::seconds(5);
+/// Addresses share so many places; those at one place take turns.
+const ADDRESS_PLACES: usize = 256;
 const SALT_LEN: usize = 16;
 const HASH_LEN: usize = 32;
 
@@ -30,6 +32,8 @@ pub struct Passwords {
     dummy: String,
     /// How many computations there were.
     computed: AtomicU64,
+    /// Whose turn it is, of the addresses that share a place.
+    of_address: [Mutex<()>; ADDRESS_PLACES],
 }
 
 impl Password {
@@ -67,7 +71,14 @@ impl Passwords {
             encode(&noise[SALT_LEN..])
         );
         let places = Semaphore::new(turns * (1 + WAITING_PER_TURN));
-        Self { turns: Semaphore::new(turns), places, params, dummy, computed: AtomicU64::new(0) }
+        Self {
+            turns: Semaphore::new(turns),
+            places,
+            params,
+            dummy,
+            computed: AtomicU64::new(0),
+            of_address: std::array::from_fn(|_| Mutex::new(())),
+        }
     }
 
     /// The price of a computation. Never fails.
@@ -78,6 +89,11 @@ impl Passwords {
     /// How many computations there were since the start. Never fails.
     pub fn computed(&self) -> u64 {
         self.computed.load(Ordering::Relaxed)
+    }
+
+    /// The turn of whoever signs in with this address, of which this is the digest. Never fails.
+    pub(crate) async fn turn_of(&self, address: &[u8; 32]) -> MutexGuard<'_, ()> {
+        self.of_address[usize::from(address[0]) % ADDRESS_PLACES].lock().await
     }
 
     async fn turn(&self) -> Result<[SemaphorePermit<'_>; 2], AppError> {
@@ -116,6 +132,17 @@ pub async fn verify(app: &App, hash: Option<&str>, password: &Password) -> Resul
     .await;
     let damaged = || AppError::damaged("password_hash_damaged", "The stored password is damaged: set a new one.");
     Ok(matches.ok_or_else(damaged)? && known)
+}
+
+/// Another hash of the same password, where this one is not of the configured price; `None` where it is, or where too
+/// many wait already. Never fails.
+pub(crate) async fn hash_renewed(app: &App, text: &str, password: &Password) -> Option<String> {
+    let price = PasswordHash::new(text).ok().and_then(|hash| Params::try_from(&hash).ok())?;
+    let now = &app.passwords.params;
+    if (price.m_cost(), price.t_cost(), price.p_cost()) == (now.m_cost(), now.t_cost(), now.p_cost()) {
+        return None;
+    }
+    hash(app, password).await.ok()
 }
 
 /// The hash of a password at this price with this salt. Takes tens of milliseconds on purpose.

@@ -230,7 +230,8 @@ pub(crate) async fn replace(
     db::password_old_remove(tx, user.id, kept).await.map_err(during())?;
     db::user_password_update(tx, user.id, password_hash, now).await.map_err(during())?;
     db::password_link_used_update_by_user(tx, user.id, now).await.map_err(during())?;
-    db::sign_in_failure_remove(tx, &address_digest(&user.email)).await.map_err(during())
+    db::sign_in_failure_remove(tx, &address_digest(&user.email), None).await.map_err(during())?;
+    Ok(())
 }
 
 /// The user of a link that is good now.

@@ -1,4 +1,4 @@
-//! What users' backups take beside what they may: asked when a run begins and when it commits, in the transaction.
+//! What users' backups take beside what they may: asked when a run begins, sends and commits.
 //! Refuses by `control::quota` alone. Rules: docs/control.md, "Quota".
 
 use crate::page::{Page, PageAsk, part};
@@ -7,7 +7,7 @@ use crate::{AdminActor, App, AppError, DeviceActor};
 use base::{Bytes, DeviceId, UserId};
 use control::Permit;
 use control::policy::{Key, PolicyLevel, effective};
-use control::quota::{Usage, may_begin, may_commit};
+use control::quota::{Usage, may_begin, may_commit, may_send};
 use db::Tx;
 
 /// What a user takes, and may take.
@@ -85,6 +85,19 @@ pub(crate) async fn commit_or_refuse(
         db::user_lock(tx, actor.user).await.map_err(AppError::db("holding a user's quota"))?;
     }
     Ok(may_commit(Some(limit), &usage(tx, actor.user, actor.device).await?, new)?)
+}
+
+/// Fails unless this device may send a pack of this many bytes. Packs that are sent side by side are not added up: what
+/// is too much is at most what a run may send at once.
+///
+/// # Errors
+/// `quota_exceeded`; the database does not answer.
+pub(crate) async fn send_or_refuse(app: &App, actor: &DeviceActor, more: Bytes) -> Result<(), AppError> {
+    let during = || AppError::db("reading what a user has sent");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let Some(limit) = limit(&mut tx, actor.user).await? else { return Ok(()) };
+    let unfinished = db::usage_unfinished_get(&mut tx, actor.user).await.map_err(during())?;
+    Ok(may_send(Some(limit), unfinished, more)?)
 }
 
 async fn limit(tx: &mut Tx, user: UserId) -> Result<Option<Bytes>, AppError> {

@@ -2,7 +2,7 @@
 //! Rules: docs/control.md, "Attempts".
 
 use crate::{App, AppError};
-use base::Timestamp;
+use base::{Count, Timestamp};
 use control::Refusal;
 use control::attempts::{Attempt, Limit, TICKETS_ALARM, TICKETS_ALARMED};
 use db::Tx;
@@ -26,6 +26,17 @@ pub async fn count(tx: &mut Tx, now: Timestamp, subject: &[u8; 32], limit: Limit
     db::tally_update(tx, subject, limit.began(now)).await.map_err(during())
 }
 
+/// The text that stands for a source, for people: an address, or a network of 64 bits. Never fails.
+pub(crate) fn source_text(source: IpAddr) -> String {
+    match source.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{}/64", std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
 /// The bytes that stand for a source: an IPv6 network of 64 bits is one, for whoever has an address there has them
 /// all. Never fails.
 pub(crate) fn source_bytes(source: IpAddr) -> Vec<u8> {
@@ -45,6 +56,32 @@ pub(crate) async fn may_try(tx: &mut Tx, now: Timestamp, attempt: Attempt, sourc
     let of_source = subject(attempt.word(), &source_bytes(source));
     let count = db::tally_get(tx, &of_source, limit.began(now)).await.map_err(during())?;
     Ok(limit.admits(now, count)?)
+}
+
+/// How many of this kind this source has got wrong in this span.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) async fn wrong_now(
+    tx: &mut Tx,
+    now: Timestamp,
+    attempt: Attempt,
+    source: IpAddr,
+) -> Result<Count, AppError> {
+    let of_source = subject(attempt.word(), &source_bytes(source));
+    let count = db::tally_get(tx, &of_source, attempt.limit().began(now)).await;
+    count.map_err(AppError::db("counting attempts"))
+}
+
+/// Counts a wrong password; the answer is how many this source has got wrong in this span.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) async fn wrong_password(tx: &mut Tx, now: Timestamp, source: IpAddr) -> Result<Count, AppError> {
+    let of_source = subject(Attempt::Password.word(), &source_bytes(source));
+    let counted = db::tally_update(tx, &of_source, Attempt::Password.limit().began(now)).await;
+    counted.map_err(AppError::db("counting attempts"))?;
+    wrong_now(tx, now, Attempt::Password, source).await
 }
 
 /// Counts one that was found wrong; the answer is whether this source may go on.
@@ -107,6 +144,11 @@ mod tests {
         assert_eq!(bytes("2001:db8::1"), bytes("2001:db8::ffff:1"));
         assert_ne!(bytes("2001:db8::1"), bytes("2001:db8:0:1::1"));
         assert_eq!(bytes("::ffff:192.0.2.1"), bytes("192.0.2.1"));
+        let text = |text: &str| source_text(text.parse().expect("an address"));
+        assert_eq!(
+            (text("2001:db8::7"), text("::ffff:192.0.2.1")),
+            ("2001:db8::/64".to_owned(), "192.0.2.1".to_owned())
+        );
         assert_ne!(bytes("192.0.2.1"), bytes("192.0.2.2"));
     }
 }

@@ -243,7 +243,7 @@ fn begun(
         Purpose::Restore { .. } => None,
     };
     let snapshot = snapshot.map(|row| {
-        let shown = snapshots::root_shown(actor, &row);
+        let shown = snapshots::root_shown(actor, app.clock.now(), &row);
         snapshots::view(app, row, shown)
     });
     Ok(Begun {

@@ -84,7 +84,13 @@ pub async fn open(app: &App, opening: &Opening<'_>) -> Result<Session, AppError>
     let credential = db::credential_get_newest(&mut tx, device).await.map_err(during())?;
     drop(tx);
     let credential = credential.ok_or(Refusal::SignatureInvalid)?;
-    signature_verify(&credential.public_key, opening.signed, opening.signature)?;
+    let challenge_at = expires_at - app.config.challenge_span;
+    if let Err(refusal) = signature_verify(&credential.public_key, opening.signed, opening.signature) {
+        let Opening { signed, signature, counter, source, .. } = *opening;
+        let shown = counters::Shown { device, signed, signature, counter, asked_at: challenge_at, source };
+        counters::look_for_copy(app, now, &shown).await?;
+        return Err(refusal);
+    }
     if credential.revoked_at.is_some() {
         // What is remembered may be older than the revocation: who was cut off must be told so.
         app.states.changed(device);
@@ -103,8 +109,8 @@ pub async fn open(app: &App, opening: &Opening<'_>) -> Result<Session, AppError>
         return Err(Refusal::ChallengeUsed.into());
     }
     db::device_seen_update(&mut tx, device, now).await.map_err(during())?;
-    let challenge_at = expires_at - app.config.challenge_span;
-    let judged = counters::Opening { device, counter: opening.counter, challenge_at, source: opening.source };
+    let Opening { counter, source, .. } = *opening;
+    let judged = counters::Opening { device, epoch: actor.epoch, counter, challenge_at, source };
     let (counter, changed) = counters::advance(app, &mut tx, now, &judged).await?;
     tx.commit().await.map_err(during())?;
     if changed {

@@ -6,7 +6,7 @@ use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError, DeviceActor, runs};
 use base::{Count, DeviceId, SnapshotId, Timestamp};
 use control::access::Verb;
-use control::{Permit, Refusal, Rights};
+use control::{Permit, Refusal};
 use db::{SnapshotRow, Tx};
 use format::{ChunkRef, ListedProblem, Manifest, ObjectName, StoredPath, Totals};
 
@@ -73,7 +73,7 @@ pub async fn list(app: &App, actor: &DeviceActor, after: Option<&str>, limit: Co
     };
     let rows = rows.map_err(during())?;
     drop(tx);
-    page(app, rows, limit, |row| root_shown(actor, row))
+    page(app, rows, limit, |row| root_shown(actor, now, row))
 }
 
 /// One snapshot of the device.
@@ -82,7 +82,7 @@ pub async fn list(app: &App, actor: &DeviceActor, after: Option<&str>, limit: Co
 /// `snapshot_not_yours`; the refusal of the device's state.
 pub async fn get(app: &App, actor: &DeviceActor, snapshot: SnapshotId) -> Result<SnapshotView, AppError> {
     let row = own(app, actor, snapshot).await?;
-    let shown = root_shown(actor, &row);
+    let shown = root_shown(actor, app.clock.now(), &row);
     view(app, row, shown)
 }
 
@@ -106,7 +106,7 @@ pub async fn standing(app: &App, actor: &DeviceActor) -> Result<(Option<Snapshot
     let row = db::snapshot_get_newest(&mut tx, actor.device).await.map_err(during())?;
     drop(tx);
     let shown = row.map(|row| {
-        let shown = root_shown(actor, &row);
+        let shown = root_shown(actor, app.clock.now(), &row);
         view(app, row, shown)
     });
     Ok((shown.transpose()?, count))
@@ -165,11 +165,11 @@ pub async fn admin_get(app: &App, actor: &AdminActor, snapshot: SnapshotId) -> R
     view(app, row.ok_or_else(unknown)?, false)
 }
 
-/// Whether the credential of this actor could read the snapshot, if the state of the device let it read at all.
-/// Whoever knows the ref of a root can name it in a snapshot of its own and read it there: so a credential that only
-/// appends is shown the roots that it appended itself, and no other.
-pub(crate) fn root_shown(actor: &DeviceActor, row: &SnapshotRow) -> bool {
-    actor.state.rights() == Some(Rights::Full) || (row.new.device == actor.device && row.new.epoch == actor.epoch)
+/// Whether this actor may read the snapshot now, and so is shown its root. Whoever knows the ref of a root can name it
+/// in a snapshot of its own and read it there, or under another account: so who may not read is shown none, whether it
+/// appends only, is held, is one of two machines with one key, or is being erased.
+pub(crate) fn root_shown(actor: &DeviceActor, now: Timestamp, row: &SnapshotRow) -> bool {
+    actor.may(now, runs::read_verb(actor, row, Verb::ReadOwnTrees)).is_ok()
 }
 
 /// A row as it is shown.

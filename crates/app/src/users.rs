@@ -1,16 +1,19 @@
 //! Users: added, listed, given passwords, and recognised by them. Refuses to say whether an address has an account
 //! to who has not proved to be its user.
 
+mod sign_in;
+
+pub use sign_in::Lockout;
+pub(crate) use sign_in::sign_in;
+
 use crate::audit::{self, Deed};
 use crate::page::{Page, PageAsk, part};
 use crate::password::{self, Password};
-use crate::{AdminActor, App, AppError, passwords, rates};
+use crate::{AdminActor, App, AppError, passwords};
 use base::{ProfileId, Timestamp, UserId};
-use control::attempts::Attempt;
 use control::password::PasswordPolicy;
-use control::{Permit, Proof, Refusal, UserEvent, UserState, user};
+use control::{Permit, Refusal, UserEvent, UserState, user};
 use db::{Tx, UserListRow, UserRow};
-use std::net::IpAddr;
 
 pub use db::UserFilter;
 
@@ -34,16 +37,8 @@ pub struct UserView {
     pub profile: Option<ProfileId>,
     /// When a deleted user may be purged.
     pub purge_after: Option<Timestamp>,
-}
-
-/// A user who has given the right password.
-#[derive(Clone, Debug)]
-pub(crate) struct SignedIn {
-    pub(crate) user: UserId,
-    /// `Password`, or `Directory` when that has vouched for it.
-    pub(crate) proof: Proof,
-    /// The hash that was compared with: who binds something looks whether it is still the one.
-    pub(crate) password_hash: String,
+    /// Where wrong passwords have locked the user's address; empty in a list.
+    pub lockouts: Vec<Lockout>,
 }
 
 /// Adds a user. Without a password, only links, tickets and tokens work for the user.
@@ -110,10 +105,14 @@ pub async fn page(
 /// `user_unknown`; `not_permitted`.
 pub async fn get(app: &App, actor: &AdminActor, id: UserId) -> Result<UserView, AppError> {
     actor.need(Permit::UserRead)?;
-    listed(&mut app.db.read().await.map_err(AppError::db("reading a user"))?, id).await
+    let mut tx = app.db.read().await.map_err(AppError::db("reading a user"))?;
+    let user = listed(&mut tx, id).await?;
+    let lockouts = sign_in::lockouts(&mut tx, app.clock.now(), &user.email).await?;
+    Ok(UserView { lockouts, ..user })
 }
 
-/// Puts an admin's event to a user. What it means for the user's devices holds at once, for requests under way too.
+/// Puts an admin's event to a user; `unlock` ends what wrong passwords have locked, too. What it means for the user's
+/// devices holds at once, for requests under way too.
 ///
 /// # Errors
 /// `user_unknown`; `user_state_same`, `user_wrong_state`; `not_permitted`.
@@ -124,13 +123,18 @@ pub async fn change(app: &App, actor: &AdminActor, id: UserId, event: UserEvent)
     let mut tx = app.db.write().await.map_err(during())?;
     let row = db::user_listed_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(id))?;
     let before = row.user.state;
-    let state = user::step(before, row.was, event)?;
+    let lifted = event == UserEvent::Unlock && sign_in::lift(&mut tx, now, &row.user.email).await?;
+    let state = match user::step(before, row.was, event) {
+        Err(Refusal::UserStateSame { .. }) if lifted => before,
+        stepped => stepped?,
+    };
     let deleted = state == UserState::Deleted;
     let purge_after = deleted.then(|| now + app.config.device_undelete);
     db::user_state_update(&mut tx, id, state, deleted.then_some(before), purge_after).await.map_err(during())?;
     let devices = db::device_list_by_user(&mut tx, id).await.map_err(during())?;
     let changed = listed(&mut tx, id).await?;
-    let (action, detail) = (format!("user_{}", event.word()), format!("{before} to {state}"));
+    let lifted = if lifted { ", and its wrong passwords are forgotten" } else { "" };
+    let (action, detail) = (format!("user_{}", event.word()), format!("{before} to {state}{lifted}"));
     let deed = Deed { action: &action, subject: changed.email.clone(), detail, ..Deed::by(actor) };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
@@ -167,51 +171,6 @@ pub async fn password_set(
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     Ok(changed)
-}
-
-/// Recognises a user by the password. The answer and the work are the same for an address without an account.
-///
-/// # Errors
-/// `wrong_credentials`, `account_locked`, `too_many_requests`; `password_expired` to who knows it; `server_busy`.
-pub(crate) async fn sign_in(app: &App, source: IpAddr, email: &str, password: &Password) -> Result<SignedIn, AppError> {
-    let policy = policy(app).await?;
-    let email = normal(email);
-    if email.len() > EMAIL_BYTES_MAX || policy.length_max.0 < password.expose().len() as u64 {
-        return Err(Refusal::WrongCredentials.into());
-    }
-    attempt_count(app, &policy, source, &email).await?;
-    let during = || AppError::db("reading a user");
-    let mut tx = app.db.read().await.map_err(during())?;
-    let user = db::user_get_by_email(&mut tx, &email).await.map_err(during())?;
-    let set_at = match &user {
-        Some(user) => db::user_password_set_get(&mut tx, user.id).await.map_err(during())?,
-        None => None,
-    };
-    drop(tx);
-    let hash = user.as_ref().map(|user| user.password_hash.as_str()).filter(|hash| !hash.is_empty());
-    let local = password::verify(app, hash, password).await?;
-    // Asked for every address that has no password here, known or not: the same work.
-    let vouched = match &app.identity.directory {
-        Some(directory) if hash.is_none() => directory.verify_password(&email, password).await?,
-        Some(_) | None => false,
-    };
-    match user {
-        Some(user) if local || vouched => {
-            let proof = if local { Proof::Password } else { Proof::Directory };
-            if local && let Err(refusal) = policy.holds(app.clock.now(), set_at) {
-                // It was right, so it is no failure.
-                let mut tx = app.db.write().await.map_err(during())?;
-                db::sign_in_failure_remove(&mut tx, &address_digest(&email)).await.map_err(during())?;
-                tx.commit().await.map_err(during())?;
-                return Err(refusal.into());
-            }
-            Ok(SignedIn { user: user.id, proof, password_hash: user.password_hash })
-        }
-        Some(_) | None => {
-            tracing::warn!("a password was wrong, or its user is unknown");
-            rates::wrong_said(app, Attempt::Password, source, Refusal::WrongCredentials).await
-        }
-    }
 }
 
 /// A new user of the only repository there is. Never fails.
@@ -276,23 +235,9 @@ async fn listed(tx: &mut Tx, id: UserId) -> Result<UserView, AppError> {
 
 fn view(row: UserListRow) -> UserView {
     let UserListRow { user: UserRow { id, email, state, created_at, .. }, profile, was: _, purge_after, devices } = row;
-    UserView { id, email, state, devices, created_at, profile, purge_after }
+    UserView { id, email, state, devices, created_at, profile, purge_after, lockouts: Vec::new() }
 }
 
 fn normal(email: &str) -> String {
     email.trim().to_lowercase()
-}
-
-/// Counts an attempt as wrong before the password is compared; whoever finds it right takes that back.
-async fn attempt_count(app: &App, policy: &PasswordPolicy, source: IpAddr, email: &str) -> Result<(), AppError> {
-    let (now, address) = (app.clock.now(), address_digest(email));
-    let during = || AppError::db("counting a sign-in");
-    // RACE: counted first and compared later, so that a thousand guesses side by side are a thousand and not one.
-    let mut tx = app.db.write().await.map_err(during())?;
-    rates::may_try(&mut tx, now, Attempt::Password, source).await?;
-    let failures = db::sign_in_failure_get(&mut tx, &address).await.map_err(during())?;
-    policy.may_try(now, &failures)?;
-    let counted = policy.after_failure(now, &failures);
-    db::sign_in_failure_update(&mut tx, &address, counted.count, now).await.map_err(during())?;
-    tx.commit().await.map_err(during())
 }

@@ -18,6 +18,19 @@ pub enum Attempt {
     Token,
 }
 
+/// Wrong passwords of one source in one span beyond which nobody there may try. Between `Attempt::Password.limit` and
+/// this, who has got none wrong there may try once: one pupil must not lock a school out.
+pub const PASSWORDS_CLOSED: Limit = Limit { max: Count(3_000), span: Span::minutes(10) };
+
+/// May a password be tried, when this source has got so many wrong in this span, and so many for this very address?
+/// Fails with `too_many_requests`.
+pub fn may_try_password(now: Timestamp, of_source: Count, of_address: Count) -> Result<(), Refusal> {
+    match of_address {
+        Count(0) => PASSWORDS_CLOSED.admits(now, of_source),
+        Count(_) => Attempt::Password.limit().admits(now, of_source),
+    }
+}
+
 /// So many in a span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -29,6 +42,9 @@ pub struct Limit {
 
 /// Wrong tickets from everywhere together in one span: beyond it, each source has `TICKETS_ALARMED` left.
 pub const TICKETS_ALARM: Limit = Limit { max: Count(1_000), span: Span::minutes(10) };
+/// Unknown tokens from everywhere together that are listed one by one: whoever sends them has no secret, and must not
+/// push out what an admin has to see.
+pub const UNKNOWN_TOKENS_LISTED: Limit = Limit { max: Count(100), span: Span::hours(1) };
 /// What one source may try while tickets are being guessed from many.
 pub const TICKETS_ALARMED: Limit = Limit { max: Count(3), span: Span::minutes(10) };
 
@@ -93,6 +109,14 @@ mod tests {
         let rows: Vec<Vec<String>> =
             rows.iter().map(|row| row[..2].iter().map(|&cell| cell.to_owned()).collect()).collect();
         assert_eq!(rows, expected);
+    }
+
+    #[test]
+    fn a_source_with_many_wrong_passwords_leaves_one_attempt_to_who_has_got_none_wrong() {
+        let now = Timestamp::from_ms(1_234_567);
+        let may = |source, address| may_try_password(now, Count(source), Count(address)).is_ok();
+        assert!(may(299, 0) && may(299, 9) && may(300, 0) && may(2_999, 0));
+        assert!(!may(300, 1) && !may(3_000, 0));
     }
 
     #[test]

@@ -82,6 +82,20 @@ pub fn overtaken(issued_at: Timestamp, newest_answered: Option<Timestamp>, lifet
     newest_answered.is_some_and(|newest| newest > issued_at && newest.since(issued_at) <= lifetime)
 }
 
+/// Does a signature by a key that another has replaced show that two machines have it? `own_word`: every binding since
+/// rests on the word of the key before it alone, so that whoever had the key could make it. `used`: a session was
+/// opened under the newest one; until then the answer that gave it may have been lost. Never fails.
+pub const fn outlived(own_word: bool, used: bool) -> bool {
+    own_word && used
+}
+
+impl Remembered {
+    /// Was a session opened in this line? Never fails.
+    pub const fn used(&self) -> bool {
+        self.current.number > 0 || self.before.is_some()
+    }
+}
+
 impl Counter {
     /// The bytes that the server seals: all but the MAC. Never fails.
     pub fn to_bytes(&self) -> [u8; COUNTER_LEN - 32] {

@@ -93,7 +93,7 @@ impl PasswordSetting {
     }
 }
 
-/// Wrong passwords in a row for one address, whether or not it has an account.
+/// Wrong passwords in a row for one address, whether or not it has an account; from one source, or from everywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Failures {
     /// How many since the last right one.
@@ -152,15 +152,27 @@ impl PasswordPolicy {
         }
     }
 
-    /// May a password be tried now? Asked before it is compared. Fails with `account_locked` and the time left.
-    pub fn may_try(&self, now: Timestamp, failures: &Failures) -> Result<(), Refusal> {
-        let failures = self.remembered(now, failures);
-        match failures.last {
-            Some(last) if failures.count >= self.failures_max => {
-                Err(Refusal::AccountLocked { left: (last + self.lock_span).since(now) })
-            }
-            Some(_) | None => Ok(()),
+    /// May a password be tried now? Asked before it is compared, with those of this address from this source, and with
+    /// those from everywhere, of which ten times as many may be. Fails with `account_locked` and the time left.
+    pub fn may_try(&self, now: Timestamp, here: &Failures, everywhere: &Failures) -> Result<(), Refusal> {
+        let until = [(here, self.failures_max), (everywhere, self.failures_max_everywhere())]
+            .into_iter()
+            .filter_map(|(failures, max)| self.locked_until(now, failures, max));
+        match until.max() {
+            Some(until) => Err(Refusal::AccountLocked { left: until.since(now) }),
+            None => Ok(()),
         }
+    }
+
+    /// Until when so many failures lock; `None` when they do not. Never fails.
+    pub fn locked_until(&self, now: Timestamp, failures: &Failures, max: Count) -> Option<Timestamp> {
+        let failures = self.remembered(now, failures);
+        failures.last.filter(|_| failures.count >= max).map(|last| last + self.lock_span)
+    }
+
+    /// How many wrong ones from everywhere lock an address for every source. Never fails.
+    pub const fn failures_max_everywhere(&self) -> Count {
+        Count(self.failures_max.0.saturating_mul(10))
     }
 
     /// What to store after a wrong password at `now`; after a right one, store `Failures::default()`. Never fails.
@@ -212,10 +224,10 @@ mod tests {
         let start = Timestamp::from_ms(1_000_000);
         let mut failures = Failures::default();
         for n in 0..10 {
-            assert_eq!(POLICY.may_try(start, &failures), Ok(()), "attempt {n}");
+            assert_eq!(POLICY.may_try(start, &failures, &failures), Ok(()), "attempt {n}");
             failures = POLICY.after_failure(start, &failures);
         }
-        let locked = |after| POLICY.may_try(start + after, &failures);
+        let locked = |after| POLICY.may_try(start + after, &failures, &failures);
         assert_eq!(locked(Span::ZERO), Err(Refusal::AccountLocked { left: Span::hours(1) }));
         assert_eq!(locked(Span::minutes(59)), Err(Refusal::AccountLocked { left: Span::minutes(1) }));
         assert_eq!(locked(Span::hours(1)), Ok(()));
@@ -265,6 +277,17 @@ mod tests {
     fn a_clock_that_jumps_back_does_not_unlock() {
         let start = Timestamp::from_ms(1_000_000);
         let failures = Failures { count: Count(10), last: Some(start) };
-        assert!(POLICY.may_try(start - Span::days(1), &failures).is_err());
+        assert!(POLICY.may_try(start - Span::days(1), &failures, &failures).is_err());
+    }
+
+    #[test]
+    fn what_another_source_gets_wrong_locks_this_one_only_when_it_is_ten_times_as_much() {
+        let now = Timestamp::from_ms(1_000_000);
+        let many = |count| Failures { count: Count(count), last: Some(now) };
+        assert_eq!(POLICY.may_try(now, &Failures::default(), &many(99)), Ok(()));
+        assert_eq!(POLICY.may_try(now, &many(9), &many(99)), Ok(()));
+        let locked = Err(Refusal::AccountLocked { left: Span::hours(1) });
+        assert_eq!(POLICY.may_try(now, &many(10), &many(10)), locked);
+        assert_eq!(POLICY.may_try(now, &Failures::default(), &many(100)), locked);
     }
 }

@@ -14,8 +14,8 @@ pub use key::Key;
 pub use reactivation::{FolderChange, PolicyChanges, ValueChange, reactivation};
 pub use value::{Rate, VALUE_BYTES_MAX, Value};
 
-use crate::Refusal;
 use crate::activation::Rules;
+use crate::{Proof, Refusal};
 use base::{Bytes, Count};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -176,6 +176,22 @@ impl EffectivePolicy {
             Value::Line(line) if !line.is_empty() => Some(line),
             _ => None,
         }
+    }
+
+    /// May a user prove by this who they are? Tickets, tokens and keys are no sign-in, and always may. Never fails.
+    pub fn lets_sign_in(&self, proof: Proof) -> bool {
+        let way = match proof {
+            Proof::Password => "password",
+            Proof::Directory => "directory",
+            Proof::SingleSignOn => "single_sign_on",
+            Proof::OldKey
+            | Proof::OldKeyAndToken
+            | Proof::Ticket
+            | Proof::Token
+            | Proof::TokenAndMap
+            | Proof::Admin => return true,
+        };
+        matches!(self.value(Key::Login), Value::Words(words) if words.contains(&way))
     }
 
     /// What the policy says about activation. Never fails.

@@ -1,4 +1,4 @@
-//! How much a user's backups may take: asked when a run begins and when it commits. Refuses growth past the limit,
+//! How much a user's backups may take: asked when a run begins, sends and commits. Refuses growth past the limit,
 //! never a backup that makes it less: who is over must be able to come back. Rules: docs/control.md, "Quota".
 
 use crate::Refusal;
@@ -43,10 +43,34 @@ pub fn may_commit(limit: Option<Bytes>, usage: &Usage, new: Bytes) -> Result<(),
     }
 }
 
+/// What packs and trees take beside the content, and what every user may send at least.
+pub const UNFINISHED_MIN: Bytes = Bytes::mib(16);
+
+/// May a user's devices send this many bytes more, when they have sent `unfinished` since each one's newest snapshot?
+/// Twice the limit: files change while a backup that broke off is made anew. Fails with `quota_exceeded`.
+pub fn may_send(limit: Option<Bytes>, unfinished: Bytes, more: Bytes) -> Result<(), Refusal> {
+    let (total, twice) = (unfinished + more, |limit: Bytes| limit + limit + UNFINISHED_MIN);
+    match limit {
+        Some(limit) if total > twice(limit) => Err(Refusal::QuotaExceeded { used: total, limit }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::document::Table;
+
+    #[test]
+    fn what_is_sent_and_never_committed_is_bounded_by_the_limit() {
+        let (limit, mib) = (Some(Bytes::mib(100)), Bytes::mib);
+        assert_eq!(may_send(limit, mib(150), mib(66)), Ok(()));
+        let refused = Err(Refusal::QuotaExceeded { used: mib(217), limit: mib(100) });
+        assert_eq!(may_send(limit, mib(151), mib(66)), refused);
+        assert_eq!(may_send(None, Bytes(u64::MAX), mib(1)), Ok(()), "no limit is no limit");
+        assert!(may_send(limit, Bytes(u64::MAX), mib(1)).is_err(), "sums do not wrap");
+        assert_eq!(may_send(Some(Bytes(u64::MAX)), mib(1), mib(1)), Ok(()));
+    }
 
     #[test]
     fn the_document_says_what_is_decided() {

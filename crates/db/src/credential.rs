@@ -1,5 +1,9 @@
 //! Device keys bound to devices. Refuses a second live binding: the schema's index stands against it.
 
+mod chain;
+
+pub use chain::{CredentialSince, credential_follows_update, credential_since_get};
+
 use crate::error::failed;
 use crate::row::Columns as _;
 use crate::sql::{Row, query};

@@ -76,8 +76,8 @@ pub use conflict::{
     conflict_list_kept, conflict_seen_update, conflict_update,
 };
 pub use credential::{
-    CredentialRow, credential_get_live, credential_get_newest, credential_insert, credential_key_get,
-    credential_revoke_update,
+    CredentialRow, CredentialSince, credential_follows_update, credential_get_live, credential_get_newest,
+    credential_insert, credential_key_get, credential_revoke_update, credential_since_get,
 };
 pub use device::{
     DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, DeviceStandingRow, device_append_only_list,
@@ -141,7 +141,10 @@ pub use run::{
     run_lease_update, run_superseded_update,
 };
 pub use setting::{SettingRow, setting_get, setting_list, setting_remove, setting_update};
-pub use sign_in::{sign_in_failure_get, sign_in_failure_remove, sign_in_failure_remove_old, sign_in_failure_update};
+pub use sign_in::{
+    sign_in_failure_get, sign_in_failure_list, sign_in_failure_remove, sign_in_failure_remove_old,
+    sign_in_failure_sum_get, sign_in_failure_update,
+};
 pub use snapshot::{
     SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_insert, snapshot_list,
     snapshot_list_by_device, snapshot_list_with_merged, snapshot_remove,
@@ -160,10 +163,10 @@ pub use unlinked::{
     unlinked_insert, unlinked_list, unlinked_remove, unlinked_remove_by_device, unlinked_remove_by_folder,
     unlinked_remove_by_subject,
 };
-pub use usage::{usage_list, usage_list_by_user, user_lock};
+pub use usage::{usage_list, usage_list_by_user, usage_unfinished_get, user_lock};
 pub use user::{
     UserFilter, UserListRow, UserRow, user_get, user_get_by_email, user_insert, user_list, user_listed_get,
-    user_page_list, user_password_set_get, user_password_update, user_state_update,
+    user_page_list, user_password_rehash_update, user_password_set_get, user_password_update, user_state_update,
 };
 pub use waiting::{
     WaitingRow, waiting_get, waiting_get_by_key, waiting_insert, waiting_list, waiting_refused_update, waiting_remove,

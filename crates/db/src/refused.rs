@@ -99,14 +99,15 @@ pub async fn refused_count_get(tx: &mut Tx) -> Result<Count, DbError> {
     Ok(Count(row.number("count")?))
 }
 
-/// Removes the oldest one.
+/// Removes the oldest one of those whose token nobody knows, else the oldest of all.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn refused_remove_oldest(tx: &mut Tx) -> Result<(), DbError> {
     query(
         "delete from refused_activation \
-         where id = (select id from refused_activation order by at, id limit 1)",
+         where id = (select id from refused_activation \
+         order by case when token_id is null then 0 else 1 end, at, id limit 1)",
     )
     .execute(tx.conn())
     .await

@@ -50,6 +50,24 @@ pub async fn usage_list_by_user(
         .collect()
 }
 
+/// What a user's devices have sent in backups since the newest snapshot of each, and not committed.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn usage_unfinished_get(tx: &mut Tx, user: UserId) -> Result<Bytes, DbError> {
+    let row = query(
+        "select cast(coalesce(sum(r.bytes_received), 0) as bigint) as bytes \
+         from device d join run r on r.device_id = d.id left join snapshot s on s.id = d.last_snapshot \
+         where d.user_id = $1 and r.purpose = 'backup' and r.status <> 'committed' \
+         and r.began_at >= coalesce(s.committed_at, 0)",
+    )
+    .bind(&user.as_bytes()[..])
+    .fetch_one(tx.conn())
+    .await
+    .map_err(failed("add up what a user's devices have sent"))?;
+    Ok(Bytes(row.number("bytes")?))
+}
+
 /// Holds a user's row until the end of the transaction, so that what the user's devices take is judged one commit
 /// after the other; `false` when there is no such user.
 ///

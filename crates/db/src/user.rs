@@ -124,6 +124,26 @@ pub async fn user_password_update(tx: &mut Tx, id: UserId, password_hash: &str, 
     Ok(())
 }
 
+/// Sets another hash of the same password, which was set when it was; whether the one before was still there.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn user_password_rehash_update(
+    tx: &mut Tx,
+    id: UserId,
+    before: &str,
+    password_hash: &str,
+) -> Result<bool, DbError> {
+    let done = query("update \"user\" set password_hash = $3 where id = $1 and password_hash = $2")
+        .bind(&id.as_bytes()[..])
+        .bind(before)
+        .bind(password_hash)
+        .execute(tx.conn())
+        .await
+        .map_err(failed("update the hash of a password"))?;
+    Ok(done.rows_affected() == 1)
+}
+
 fn read(row: &Row) -> Result<UserRow, DbError> {
     Ok(UserRow {
         id: UserId::from_bytes(row.bytes("id")?),

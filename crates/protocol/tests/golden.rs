@@ -83,7 +83,7 @@ fn a_request_with_a_field_that_nobody_knows_is_refused_and_an_answer_is_not() {
 
 fn activation(files: &mut Golden) {
     files.json("activation-request-password", &activation_request(password()));
-    let old_key = Some(OldKey { device: DEVICE, signature: Hex([0x0d; 64]) });
+    let old_key = Some(OldKey { device: DEVICE, signature: Hex([0x0d; 64]), counter: Some(Hex([0x0e; 56])) });
     files.json("activation-request-old-key", &ActivationRequest { old_key, ..activation_request(Proof::OldKey) });
     let ticket = Proof::Ticket { code: "HT-0123-4567-89AB-CDEF".to_owned() };
     files.json("activation-request-ticket", &activation_request(ticket));

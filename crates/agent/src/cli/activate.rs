@@ -43,8 +43,8 @@ pub(super) struct Finished {
     pub chosen: Vec<Chosen>,
     /// What was brought back, or why it was not.
     pub restored: Option<Result<Restored, AgentError>>,
-    /// The file that a used token was taken out of.
-    pub scrubbed: Option<PathBuf>,
+    /// The files that a used token was taken out of.
+    pub scrubbed: Vec<PathBuf>,
     /// Why it could not be taken out.
     pub unscrubbed: Option<AgentError>,
 }
@@ -132,7 +132,7 @@ async fn finish(
         }
         None => None,
     };
-    Ok(Finished { activated, chosen, restored, scrubbed: None, unscrubbed: None })
+    Ok(Finished { activated, chosen, restored, scrubbed: Vec::new(), unscrubbed: None })
 }
 
 /// Lets a person choose the device, and what to bring back from it.

@@ -44,6 +44,47 @@ pub fn read(path: &Path) -> Result<Option<Found>, AgentError> {
     Ok(Some(found))
 }
 
+/// Takes the token out of the file, after it was used: whoever steals the computer must not find it there. Of a token
+/// in a file of its own the line becomes a comment, and the file is emptied where it lies beside this one, and so was
+/// left by the same installer. Gives the files that it was taken out of.
+///
+/// # Errors
+/// A file cannot be written, or the token lies elsewhere and stays there.
+pub fn scrub(path: &Path) -> Result<Vec<PathBuf>, AgentError> {
+    let Some(file) = Trusted::read(path)? else { return Ok(Vec::new()) };
+    let (mut kept, mut files) = (String::new(), Vec::new());
+    for line in file.text.expose().split_inclusive('\n') {
+        let (name, value) = line.trim().split_once('=').unwrap_or_default();
+        match (name.trim(), unquoted(value.trim())) {
+            ("HOLDFAST_TOKEN", _) => kept.push_str("# HOLDFAST_TOKEN was used, and taken out.\n"),
+            ("HOLDFAST_TOKEN_FILE", Some(value)) => {
+                kept.push_str("# The token was used: HOLDFAST_TOKEN_FILE=");
+                kept.push_str(value);
+                kept.push('\n');
+                files.push(PathBuf::from(value));
+            }
+            _ => kept.push_str(line),
+        }
+    }
+    if kept == file.text.expose() {
+        return Ok(Vec::new());
+    }
+    file.rewrite(&kept)?;
+    let mut scrubbed = vec![path.to_owned()];
+    for token_file in files {
+        if token_file.parent() != path.parent() {
+            let shown = token_file.display();
+            let sentence = format!("{shown} lies elsewhere and may serve other computers: remove it if it does not");
+            return Err(AgentError::state("token_left", sentence));
+        }
+        if let Some(file) = Trusted::read(&token_file)? {
+            file.rewrite("")?;
+            scrubbed.push(token_file);
+        }
+    }
+    Ok(scrubbed)
+}
+
 fn token_of(path: &str) -> Result<Hidden, AgentError> {
     token_file(Path::new(path))
 }

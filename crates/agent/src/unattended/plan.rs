@@ -24,8 +24,15 @@ pub(super) struct Plan {
     pub restore: Option<Restore>,
     /// The place that the token is from, for people.
     pub found_in: String,
-    /// The legacy file out of which the token is to be taken.
-    pub scrub: Option<PathBuf>,
+    /// The files out of which the token is to be taken.
+    pub scrub: Scrub,
+}
+
+/// Files that hold a token, which is taken out once it was used.
+#[derive(Debug)]
+pub(super) struct Scrub {
+    pub env: Option<PathBuf>,
+    pub legacy: Option<PathBuf>,
 }
 
 /// Looks everywhere.
@@ -50,6 +57,9 @@ pub(super) fn find(wish: &Wish, before: Option<&State>) -> Result<Plan, AgentErr
     let with_token = places.iter().find(|found| found.token.is_some());
     let email = places.iter().find_map(|found| found.email.clone()).unwrap_or_default();
     let proof = with_token.and_then(|found| Some((email, found.token.clone()?)));
+    let with_one = |found: &Option<Found>| {
+        found.as_ref().filter(|found| found.token.is_some()).and_then(|found| found.path.clone())
+    };
     Ok(Plan {
         servers,
         pin,
@@ -57,7 +67,7 @@ pub(super) fn find(wish: &Wish, before: Option<&State>) -> Result<Plan, AgentErr
         choice: places.iter().find_map(|found| found.choice.clone()).unwrap_or(Choice::Auto),
         restore: places.iter().find_map(|found| found.restore),
         found_in: with_token.map(ToString::to_string).unwrap_or_default(),
-        scrub: old.as_ref().filter(|found| found.token.is_some()).and_then(|found| found.path.clone()),
+        scrub: Scrub { env: with_one(&env), legacy: with_one(&old) },
     })
 }
 

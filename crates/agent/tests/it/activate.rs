@@ -88,7 +88,7 @@ async fn a_password_makes_a_device_and_an_old_key_brings_it_back() {
     assert_eq!(first.device_key.0, key.public());
     assert_eq!((&second.proof, second.email.as_str(), &first.old_key), (&Proof::OldKey, "", &None));
     let old = second.old_key.as_ref().expect("the old key");
-    assert_eq!(old.device.0, device());
+    assert_eq!((old.device.0, old.counter), (device(), kept.counter), "as the next session would present it");
     verify(&key.public(), &second, &old.signature.0);
     verify(&new_key.public(), &second, &second.signature.0);
     assert!(!first.evidence.host_name.is_empty());

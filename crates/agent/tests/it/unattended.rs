@@ -61,7 +61,37 @@ fn an_environment_file_is_enough_and_a_second_start_does_nothing() {
     let again = holdfast(&state, &["--json", "unattended", "--env-file", &env_file]);
     assert_eq!((again.exit, again.json()["outcome"].clone()), (0, json!("in_service")));
     assert_eq!(requests(&play).len(), 1, "a device in service is left as it is");
-    assert_eq!(fs::read_to_string(&env_file).expect("a file"), text, "and so is the file");
+}
+
+#[test]
+fn a_token_that_was_used_is_not_left_for_who_steals_the_computer() {
+    let rest = |play: &Play, ca: &str| {
+        format!("# left by an installer\nHOLDFAST_SERVER=\"{}\"\nHOLDFAST_CA={ca}\nPATH=/bin\n", play.url())
+    };
+    let (dir, state, _) = place();
+    let play = Play::start(taker);
+    let ca = private(&dir.path().join("ca.pem"), &play.ca_pem);
+    let token_file = private(&dir.path().join("token"), TOKEN);
+    let text = format!("{}HOLDFAST_TOKEN_FILE='{token_file}'\nHOLDFAST_TOKEN={TOKEN}\n", rest(&play, &ca));
+    let env_file = private(&dir.path().join("activate.env"), &text);
+    let ran = holdfast(&state, &["--json", "unattended", "--env-file", &env_file]);
+    assert_eq!((ran.exit, &ran.json()["token_left"]), (0, &json!(null)), "{} {}", ran.stdout, ran.stderr);
+    assert_eq!(ran.json()["token_taken_out_of"], json!([env_file, token_file]));
+    let left = fs::read_to_string(&env_file).expect("a file");
+    assert!(left.starts_with(&rest(&play, &ca)) && !left.contains(TOKEN), "{left}");
+    assert_eq!(fs::read_to_string(&token_file).expect("a file"), "");
+    let again = holdfast(&state, &["--json", "unattended", "--env-file", &env_file]);
+    assert_eq!((again.exit, again.json()["outcome"].clone()), (0, json!("in_service")), "it needs no token");
+
+    let (dir, state, _) = place();
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    let shared = private(&elsewhere.path().join("token"), TOKEN);
+    let text = format!("{}HOLDFAST_TOKEN_FILE={shared}\n", rest(&play, &ca));
+    let env_file = private(&dir.path().join("activate.env"), &text);
+    let ran = holdfast(&state, &["--json", "unattended", "--env-file", &env_file]);
+    let left = ran.json()["token_left"]["code"].clone();
+    assert_eq!((ran.exit, left), (0, json!("token_left")), "{} {}", ran.stdout, ran.stderr);
+    assert_eq!(fs::read_to_string(&shared).expect("a file"), TOKEN, "other computers may need it");
 }
 
 #[test]

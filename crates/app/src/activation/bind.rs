@@ -6,7 +6,7 @@ use super::prove::Proved;
 use super::standing::{self, Standing};
 use super::{Activation, Outcome, evidence};
 use crate::audit::{self, Deed};
-use crate::{App, AppError, campaigns, conflicts, effects, policy, rates};
+use crate::{App, AppError, campaigns, conflicts, counters, effects, policy, rates};
 use base::{Count, DeviceId, Span, Timestamp};
 use control::activation::{Basis, Candidate, Decision, Question, Request, Restore, decide};
 use control::attempts::Limit;
@@ -49,9 +49,6 @@ pub(super) async fn bind(
     }
     let standing = standing::now(app, &mut tx, now, activation, proved).await?;
     let work = Work { app, now, activation, digest, standing: &standing };
-    if let Some(address) = &standing.spent.address {
-        db::sign_in_failure_remove(&mut tx, address).await.map_err(during())?;
-    }
     let decision = match work.decide(&mut tx).await? {
         Ok(decision) => decision,
         // What a token is refused is remembered by `tokens::refused`, and nothing of this stays.
@@ -89,6 +86,9 @@ pub(super) async fn bind(
         }
         Decision::Attach { device, basis, event, .. } => {
             let record = db::device_get(&mut tx, device).await.map_err(during())?.ok_or(Refusal::DeviceNotYours)?;
+            if let Some(refusal) = work.copied(&mut tx, &record, &event).await? {
+                return work.refuse_copy(tx, device, refusal).await;
+            }
             let way = Way { event, basis: Some(basis), resembles: None };
             (Kept::Bound(work.carry_out(&mut tx, record, way).await?), device)
         }
@@ -142,6 +142,28 @@ impl Work<'_> {
         Ok(decide(self.now, &request, &rules, &candidates))
     }
 
+    /// Why this is not bound, where the old key that has signed is on two machines; the desk is told then.
+    async fn copied(&self, tx: &mut Tx, record: &DeviceRow, event: &Event) -> Result<Option<Refusal>, AppError> {
+        let Work { app, now, activation, .. } = *self;
+        let counter = activation.old_key.as_ref().and_then(|old| old.counter.as_ref());
+        let source = activation.source_text();
+        let refusal = counters::is_copy(app, tx, now, record, event, counter, &source).await?;
+        if let Some(refusal) = &refusal {
+            campaigns::came_refused(tx, now, record.id, refusal.code()).await?;
+            let proof = event.proof().unwrap_or(self.standing.proof);
+            self.write(tx, proof, record.id.to_string(), format!("refused: {}", refusal.code())).await?;
+        }
+        Ok(refusal)
+    }
+
+    /// Ends with the refusal of a copy, whose alarm stays.
+    async fn refuse_copy(&self, tx: Tx, device: DeviceId, refusal: Refusal) -> Result<Done, AppError> {
+        tx.commit().await.map_err(AppError::db("keeping a conflict"))?;
+        // ORDER: said after the commit, or a request in between would remember the old state.
+        self.app.states.changed(device);
+        Err(refusal.into())
+    }
+
     /// Puts the event to the record, binds the key, and keeps the answer.
     async fn carry_out(&self, tx: &mut Tx, record: DeviceRow, way: Way) -> Result<ActivationRow, AppError> {
         let during = || AppError::db("binding a device key");
@@ -154,6 +176,9 @@ impl Work<'_> {
         db::device_state_update(tx, record.id, &state).await.map_err(during())?;
         db::device_binding_update(tx, record.id, epoch, &activation.about, now).await.map_err(during())?;
         assert!(epoch > record.epoch, "every way into service that a device asks for issues a credential");
+        if counters::follows(&event, &record.state) {
+            db::credential_follows_update(tx, record.id, epoch).await.map_err(during())?;
+        }
         if let Event::Reactivate { proof } | Event::Replace { proof } = event {
             campaigns::came_back(tx, now, record.id, proof).await?;
         }

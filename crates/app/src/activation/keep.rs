@@ -112,7 +112,8 @@ pub(super) fn digest(app: &App, activation: &Activation) -> [u8; 32] {
         }
         Claim::OldKey => {}
     }
-    if let Some(OldKey { device, signature }) = &activation.old_key {
+    // The counter is left out: the same request may show a later one, after a session of another program.
+    if let Some(OldKey { device, signature, counter: _ }) = &activation.old_key {
         field(device.as_bytes());
         field(signature);
     }

@@ -2,10 +2,12 @@
 //! Refuses to be the last word: what was found is looked at again in the transaction that binds (`standing`).
 
 use super::{Activation, Claim, OldKey};
+use crate::counters::{self, Shown};
 use crate::secret_text::SecretText;
 use crate::tokens::{self, refused, whose};
-use crate::{App, AppError, session, tickets, users};
+use crate::{App, AppError, policy, session, tickets, users};
 use base::{DeviceId, TicketId, TokenId, UserId};
+use control::policy::effective;
 use control::{Proof, Refusal};
 
 /// What shows who asks.
@@ -21,7 +23,7 @@ pub(super) struct Proved {
 /// By what it was shown who asks.
 pub(super) enum By {
     /// A password: the hash that it was compared with, which is empty when the directory has vouched for it.
-    Password { user: UserId, hash: String, address: [u8; 32] },
+    Password { user: UserId, hash: String },
     /// Single sign-on.
     SignOn { user: UserId },
     /// A ticket.
@@ -62,8 +64,7 @@ pub(super) async fn prove(app: &App, activation: &Activation) -> Result<Proved, 
     let (proof, by) = match &activation.proof {
         Claim::Password(password) => {
             let signed_in = users::sign_in(app, activation.source, &activation.email, password).await?;
-            let address = users::address_digest(&activation.email);
-            let by = By::Password { user: signed_in.user, hash: signed_in.password_hash, address };
+            let by = By::Password { user: signed_in.user, hash: signed_in.password_hash };
             (signed_in.proof, by)
         }
         Claim::Ticket(code) => {
@@ -89,6 +90,18 @@ async fn old_key_now(app: &App, activation: &Activation, old: &OldKey) -> Result
     let (Some(record), Some(credential)) = (record, credential) else { return Ok(None) };
     let key = credential.public_key;
     let signed = session::signature_verify(&key, &activation.signed, &old.signature).is_ok();
+    if !signed && matches!(activation.proof, Claim::OldKey | Claim::Token(_)) {
+        let source = activation.source_text();
+        let shown = Shown {
+            device: old.device,
+            signed: &activation.signed,
+            signature: &old.signature,
+            counter: old.counter.as_ref(),
+            asked_at: app.clock.now(),
+            source: &source,
+        };
+        counters::look_for_copy(app, app.clock.now(), &shown).await?;
+    }
     Ok(signed.then_some(BoundKey { device: old.device, user: record.user, key }))
 }
 
@@ -110,5 +123,10 @@ async fn by_sign_on(app: &App, code: &SecretText) -> Result<By, AppError> {
     let during = || AppError::db("looking for a user");
     let mut tx = app.db.read().await.map_err(during())?;
     let user = db::user_get_by_email(&mut tx, &email).await.map_err(during())?;
-    Ok(By::SignOn { user: user.ok_or(Refusal::WrongCredentials)?.id })
+    let user = user.ok_or(Refusal::WrongCredentials)?.id;
+    let ways = effective(&policy::levels(&mut tx, user, None).await?.levels);
+    match ways.lets_sign_in(Proof::SingleSignOn) {
+        true => Ok(By::SignOn { user }),
+        false => Err(Refusal::WrongCredentials.into()),
+    }
 }

@@ -32,8 +32,6 @@ pub(super) struct Spent {
     pub token: Option<TokenRow>,
     pub ticket: Option<TicketId>,
     pub map_row: Option<MapRowId>,
-    /// The address whose wrong passwords are taken back.
-    pub address: Option<[u8; 32]>,
 }
 
 /// What the proof is worth now.
@@ -59,10 +57,9 @@ pub(super) async fn now(
         spent,
     };
     match &proved.by {
-        By::Password { user, hash, address } => {
+        By::Password { user, hash } => {
             let user = by_id(tx, *user).await?.filter(|user| user.password_hash == *hash);
-            let spent = Spent { address: Some(*address), ..Spent::default() };
-            Ok(plain(user.ok_or(Refusal::WrongCredentials)?, spent))
+            Ok(plain(user.ok_or(Refusal::WrongCredentials)?, Spent::default()))
         }
         By::SignOn { user } => Ok(plain(by_id(tx, *user).await?.ok_or(Refusal::WrongCredentials)?, Spent::default())),
         By::OldKey => {

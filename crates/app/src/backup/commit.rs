@@ -238,7 +238,7 @@ fn snapshot(
 }
 
 fn answer(app: &App, actor: &DeviceActor, snapshot: SnapshotRow, counters: RunCounters) -> Result<Committed, AppError> {
-    let shown = root_shown(actor, &snapshot);
+    let shown = root_shown(actor, app.clock.now(), &snapshot);
     let RunCounters { bytes_received, chunks_new, packs } = counters;
     Ok(Committed { snapshot: snapshots::view(app, snapshot, shown)?, bytes_received, chunks_new, packs })
 }

@@ -3,7 +3,7 @@
 
 use super::{body, contents};
 use crate::snapshots::store_name;
-use crate::{App, AppError, DeviceActor, runs};
+use crate::{App, AppError, DeviceActor, quota, runs};
 use base::{Bytes as Size, Count, RunId};
 use body::Body;
 use bytes::Bytes;
@@ -27,8 +27,8 @@ pub struct Uploaded {
 /// Takes in a pack of a run. `len` is how long the body says it is. A pack that is known gets the same answer again.
 ///
 /// # Errors
-/// As `runs::admit` and `body::receive`; `pack_name_mismatch`, `pack_not_of_run`, `pack_damaged`,
-/// `chunk_name_mismatch`, `tree_damaged`; `store_full`; a store or a database that does not answer.
+/// As `runs::admit`, `quota::send_or_refuse` and `body::receive`; `pack_name_mismatch`, `pack_not_of_run`,
+/// `pack_damaged`, `chunk_name_mismatch`, `tree_damaged`; `store_full`; a store or a database that does not answer.
 pub async fn upload<S>(
     app: &Arc<App>,
     actor: &DeviceActor,
@@ -41,6 +41,7 @@ where
     S: Stream<Item = io::Result<Bytes>> + Send,
 {
     let row = runs::admit(app, actor, run, Some(RunPurpose::Backup), Verb::Append).await?;
+    quota::send_or_refuse(app, actor, Size(len.unwrap_or_default())).await?;
     // The body is read even when the pack is known: a connection with an unread body would have to be closed.
     let body = body::receive(app, run, len, body).await?;
     if body.pack != pack {

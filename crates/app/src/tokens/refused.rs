@@ -5,7 +5,7 @@ use crate::activation::Activation;
 use crate::audit::{self, Deed};
 use crate::{App, AppError, rates};
 use base::{Count, Timestamp, TokenId};
-use control::attempts::Attempt;
+use control::attempts::{Attempt, UNKNOWN_TOKENS_LISTED};
 use control::desk::REFUSED_MAX;
 use control::{Proof, Refusal};
 use db::{RefusedRow, Tx};
@@ -32,7 +32,10 @@ pub(crate) async fn remember(
             None => Refusal::TooManyRequests { left: Attempt::Token.limit().left(now) },
         });
     }
-    let row = row(activation, token, &refusal, now);
+    let row = match token.is_some() || listed_one_by_one(&mut tx, now).await? {
+        true => row(activation, token, &refusal, now),
+        false => row_of_the_others(&refusal, now),
+    };
     let is_new = db::refused_get(&mut tx, &row.id).await.map_err(during())?.is_none();
     if is_new {
         make_room(&mut tx).await?;
@@ -43,13 +46,25 @@ pub(crate) async fn remember(
     }
     if is_new {
         let actor = token.map_or_else(|| "unknown token".to_owned(), |token| format!("token {token}"));
-        let subject = activation.about.host_name.clone();
+        let subject = row.host_name.clone();
         let (detail, source) = (format!("refused: {}", refusal.code()), row.source.clone());
         let deed = Deed { actor, action: "device_activate", subject, detail, source, ..Deed::default() };
         audit::write(&mut tx, now, Deed { proof: Proof::Token.word().to_owned(), ..deed }).await?;
     }
     tx.commit().await.map_err(during())?;
     Ok(refusal)
+}
+
+/// Whether an unknown token is listed with what its computer says of itself; so many are, in an hour.
+async fn listed_one_by_one(tx: &mut Tx, now: Timestamp) -> Result<bool, AppError> {
+    let during = || AppError::db("counting unknown tokens");
+    let (limit, subject) = (UNKNOWN_TOKENS_LISTED, rates::subject("token", b"unknown"));
+    let count = db::tally_get(tx, &subject, limit.began(now)).await.map_err(during())?;
+    if limit.admits(now, count).is_err() {
+        return Ok(false);
+    }
+    db::tally_update(tx, &subject, limit.began(now)).await.map_err(during())?;
+    Ok(true)
 }
 
 /// Removes the oldest row when there are as many as there may be.
@@ -59,6 +74,23 @@ async fn make_room(tx: &mut Tx) -> Result<(), AppError> {
         db::refused_remove_oldest(tx).await.map_err(during())?;
     }
     Ok(())
+}
+
+/// The one row of all the others, that are only counted: without a name, and without a source.
+fn row_of_the_others(refusal: &Refusal, now: Timestamp) -> RefusedRow {
+    let digest = blake3::derive_key("holdfast 2026 v1 refused activations without a name", refusal.code().as_bytes());
+    RefusedRow {
+        id: *digest.first_chunk().expect("32 bytes hold 16"),
+        at: now,
+        token: None,
+        source: String::new(),
+        code: refusal.code().to_owned(),
+        email: String::new(),
+        host_name: String::new(),
+        serial: String::new(),
+        os_user: String::new(),
+        times: Count(1),
+    }
 }
 
 fn row(activation: &Activation, token: Option<TokenId>, refusal: &Refusal, now: Timestamp) -> RefusedRow {

@@ -285,6 +285,22 @@ async fn conflict(world: &World) -> Option<conflicts::Conflict> {
 }
 
 #[tokio::test]
+async fn a_hold_that_is_over_before_it_begins_is_refused() {
+    let world = World::new().await;
+    let now = world.clock_now();
+    let until = |append_until| Plan { append_until: Some(append_until), ..plan(Reset::Hold) };
+    let starts = async |plan: Plan, at| {
+        let made = campaigns::make(&world.app, &ADMIN, plan).await.expect("a good plan");
+        campaigns::start(&world.app, &ADMIN, made.id, at).await.map(|_| ()).map_err(|error| error.code())
+    };
+    assert_eq!(starts(until(now), None).await, Err("campaign_invalid"));
+    assert_eq!(starts(until(now + MINUTE), Some(now + MINUTE)).await, Err("campaign_invalid"));
+    assert_eq!(starts(until(now + MINUTE), None).await, Ok(()));
+    let revoke = Plan { append_until: Some(now), ..plan(Reset::Revoke) };
+    assert_eq!(starts(revoke, None).await, Ok(()), "there, nothing is appended anyway");
+}
+
+#[tokio::test]
 async fn a_copy_is_found_a_lost_answer_is_not_and_a_late_request_changes_nothing() {
     let world = World::new().await;
     let device = world.device(1).await;

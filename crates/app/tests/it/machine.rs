@@ -54,6 +54,28 @@ impl Machine {
         self
     }
 
+    /// Opens a session as this record, with this counter; gives the next one.
+    pub async fn open(
+        &self,
+        world: &World,
+        device: DeviceId,
+        counter: Option<[u8; 56]>,
+    ) -> Result<[u8; 56], &'static str> {
+        // A challenge that was given out in the very moment of a binding shows nothing.
+        world.clock.advance(base::Span::ms(1));
+        let challenge = app::session::challenge(&world.app, device).bytes;
+        let signature = signature(&self.key, &challenge);
+        let opening = app::session::Opening {
+            device,
+            challenge: &challenge,
+            signed: &challenge,
+            signature: &signature,
+            counter: counter.as_ref(),
+            source: SOURCE,
+        };
+        app::session::open(&world.app, &opening).await.map(|session| session.counter).map_err(|error| error.code())
+    }
+
     pub fn public(&self) -> [u8; 32] {
         self.key.public_key().as_ref().try_into().expect("32 bytes")
     }
@@ -129,9 +151,15 @@ impl Asking<'_> {
         self
     }
 
-    /// Beside the proof, the key that the record was bound to.
-    pub fn old_key(mut self, device: DeviceId, old: &Machine) -> Self {
-        self.activation.old_key = Some(OldKey { device, signature: signature(&old.key, &self.activation.signed) });
+    /// Beside the proof, the key that the record was bound to, from a state that has no counter.
+    pub fn old_key(self, device: DeviceId, old: &Machine) -> Self {
+        self.old_key_with(device, old, None)
+    }
+
+    /// The same, from a state with this counter.
+    pub fn old_key_with(mut self, device: DeviceId, old: &Machine, counter: Option<[u8; 56]>) -> Self {
+        let signature = signature(&old.key, &self.activation.signed);
+        self.activation.old_key = Some(OldKey { device, signature, counter });
         self
     }
 

@@ -4,6 +4,7 @@
 
 mod audit;
 mod backup;
+mod copies;
 mod credentials;
 mod desk;
 mod device_map;

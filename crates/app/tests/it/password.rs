@@ -3,6 +3,7 @@
 use crate::machine::{ADMIN, Machine};
 use crate::world::{World, code};
 use app::SecretText;
+use app::page::PageAsk;
 use app::password::Password;
 use app::passwords::{Link, Purpose, link_make, link_use, policy, policy_set};
 use base::{Span, UserId};
@@ -149,7 +150,7 @@ async fn an_unknown_address_a_wrong_password_and_none_at_all_cost_and_say_the_sa
 }
 
 #[tokio::test]
-async fn wrong_passwords_lock_the_address_and_many_lock_the_source_but_not_the_school_next_door() {
+async fn wrong_passwords_lock_the_address_where_they_come_from_and_no_school_behind_one_address() {
     let world = World::quick().await;
     world.person(ANNA, Some(GOOD)).await;
     let machine = Machine::new(&world, "laptop");
@@ -158,6 +159,9 @@ async fn wrong_passwords_lock_the_address_and_many_lock_the_source_but_not_the_s
         assert_eq!(machine.by_password(&world, ANNA, "wrong").refused().await, "wrong_credentials");
     }
     assert_eq!(machine.by_password(&world, ANNA, GOOD).refused().await, "account_locked");
+    let at_home = machine.again(&world);
+    at_home.by_password(&world, ANNA, GOOD).from("198.51.100.1").bound().await;
+    assert_eq!(machine.by_password(&world, ANNA, GOOD).refused().await, "account_locked", "there, and still");
     world.clock.advance(Span::hours(1));
     machine.by_password(&world, ANNA, GOOD).bound().await;
     for n in 0..300 {
@@ -165,8 +169,53 @@ async fn wrong_passwords_lock_the_address_and_many_lock_the_source_but_not_the_s
         assert_eq!(guess.refused().await, "wrong_credentials");
     }
     let again = machine.again(&world);
-    assert_eq!(again.by_password(&world, ANNA, GOOD).from("203.0.113.5").refused().await, "too_many_requests");
-    again.by_password(&world, ANNA, GOOD).from("203.0.113.6").bound().await;
+    assert_eq!(
+        again.by_password(&world, "p7@example.org", "s").from("203.0.113.5").refused().await,
+        "too_many_requests"
+    );
+    again.by_password(&world, ANNA, GOOD).from("203.0.113.5").bound().await;
+    assert_eq!(audited(&world, "sign_in_locked").await, [ANNA]);
+    assert_eq!(audited(&world, "sign_in_source_limited").await, ["203.0.113.5"]);
+}
+
+/// The subjects of what was written down of this kind.
+async fn audited(world: &World, action: &str) -> Vec<String> {
+    let page = app::audit::page(&world.app, &ADMIN, &app::audit::AuditFilter::default(), &PageAsk::first()).await;
+    let rows = page.expect("readable").items;
+    rows.into_iter().filter(|row| row.action == action).map(|row| row.subject).collect()
+}
+
+#[tokio::test]
+async fn an_admin_sees_where_an_address_is_locked_and_unlocks_it() {
+    let world = World::quick().await;
+    let id = world.person(ANNA, Some(GOOD)).await;
+    let machine = Machine::new(&world, "laptop");
+    policy_set(&world.app, &ADMIN, PasswordSetting::Attempts, Some(3)).await.expect("in range");
+    for n in 0..30 {
+        let guess = machine.by_password(&world, ANNA, "wrong").from(&format!("192.0.2.{}", n / 3));
+        assert_eq!(guess.refused().await, "wrong_credentials");
+    }
+    assert_eq!(machine.by_password(&world, ANNA, GOOD).from("198.51.100.1").refused().await, "account_locked");
+    let lockouts = app::users::get(&world.app, &ADMIN, id).await.expect("a user").lockouts;
+    assert_eq!((lockouts.len(), lockouts[0].source.as_str(), lockouts[0].wrong.0), (11, "", 30));
+    assert_eq!((lockouts[1].source.as_str(), lockouts[1].wrong.0), ("192.0.2.0", 3));
+    let unlocked = app::users::change(&world.app, &ADMIN, id, control::UserEvent::Unlock).await.expect("it was locked");
+    assert_eq!(unlocked.state, control::UserState::Active);
+    machine.by_password(&world, ANNA, GOOD).from("192.0.2.0").bound().await;
+    let again = app::users::change(&world.app, &ADMIN, id, control::UserEvent::Unlock).await;
+    assert_eq!(code(again), "user_state_same", "nothing is locked any more");
+}
+
+#[tokio::test]
+async fn many_right_sign_ins_at_once_lock_nothing() {
+    let world = World::quick().await;
+    world.person(ANNA, Some(GOOD)).await;
+    policy_set(&world.app, &ADMIN, PasswordSetting::Attempts, Some(3)).await.expect("in range");
+    let machines: Vec<Machine> = (0..8).map(|n| Machine::new(&world, &format!("n{n}"))).collect();
+    let asked = machines.iter().map(|machine| machine.by_password(&world, ANNA, GOOD)).collect::<Vec<_>>();
+    for answer in futures::future::join_all(asked.iter().map(|asked| asked.answer())).await {
+        answer.expect("it is the right password");
+    }
 }
 
 #[tokio::test]
@@ -180,4 +229,42 @@ async fn a_setting_out_of_its_range_is_refused_and_a_default_comes_back() {
     assert_eq!(code(short), "password_too_short");
     policy_set(app, &ADMIN, PasswordSetting::LengthMin, None).await.expect("the default");
     assert_eq!(policy(app, &ADMIN).await.expect("readable").setting(PasswordSetting::LengthMin), 8);
+}
+
+#[tokio::test]
+async fn a_way_to_sign_in_that_the_profile_does_not_take_is_answered_as_a_wrong_password_after_the_same_work() {
+    let world = World::quick().await;
+    world.person(ANNA, Some(GOOD)).await;
+    let machine = Machine::new(&world, "laptop");
+    for login in ["single_sign_on", "directory"] {
+        world.policy("login", login).await;
+        let before = world.app.passwords.computed();
+        assert_eq!(machine.by_password(&world, ANNA, GOOD).refused().await, "wrong_credentials");
+        assert_eq!(world.app.passwords.computed(), before + 1, "one hash, as for every answer");
+    }
+    world.policy("login", "directory,password").await;
+    machine.by_password(&world, ANNA, GOOD).bound().await;
+}
+
+#[tokio::test]
+async fn a_hash_of_another_price_becomes_one_of_todays_at_the_next_sign_in() {
+    let mut world = World::quick().await;
+    world.person(ANNA, Some(GOOD)).await;
+    let hash = async |world: &World| {
+        let mut tx = world.app.db.read().await.expect("readable");
+        db::user_get_by_email(&mut tx, ANNA).await.expect("readable").expect("she is there").password_hash
+    };
+    let before = hash(&world).await;
+    let machine = Machine::new(&world, "laptop");
+    machine.by_password(&world, ANNA, GOOD).bound().await;
+    assert_eq!(hash(&world).await, before, "nothing has changed");
+    let config = app::Config::parse("password.memory_mib = 2\npassword.passes = 1").expect("good text");
+    let passwords = app::password::Passwords::new(&config, world.entropy.as_ref());
+    std::sync::Arc::get_mut(&mut world.app).expect("nobody else has it").passwords = passwords;
+    let other = machine.again(&world);
+    assert_eq!(other.by_password(&world, ANNA, "wrong").refused().await, "wrong_credentials");
+    assert_eq!(hash(&world).await, before, "who does not know it changes nothing");
+    other.by_password(&world, ANNA, GOOD).bound().await;
+    assert!(hash(&world).await.contains("m=2048,"), "of the new price");
+    machine.again(&world).by_password(&world, ANNA, GOOD).bound().await;
 }

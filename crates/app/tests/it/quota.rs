@@ -70,6 +70,28 @@ async fn a_refused_commit_loses_nothing_and_the_same_run_commits_once_there_is_r
 }
 
 #[tokio::test]
+async fn what_is_sent_and_never_committed_is_bounded_for_all_devices_of_a_user_together() {
+    let world = World::new().await;
+    let (one, two) = (world.device(1).await, world.device(2).await);
+    limit(&world, "1kB").await;
+    let send = async |device: &Device, seed: u64| {
+        let run = world.begin(device).await;
+        let mut draft = Draft::new(&run.naming);
+        draft.file("file", &[&noise(seed, 6_000_000)]);
+        run.upload(&run.pack(&draft)).await.map(|_| ())
+    };
+    send(&one, 1).await.expect("16 MiB and twice the limit");
+    send(&two, 2).await.expect("of both together");
+    assert_eq!(code(send(&one, 3).await), "quota_exceeded", "a new run is no way around it");
+    assert_eq!(code(send(&two, 4).await), "quota_exceeded");
+    limit(&world, "100MB").await;
+    world.clock.advance(base::Span::ms(1));
+    backup(&world, &one, 50_000).await.expect("there is room");
+    limit(&world, "1kB").await;
+    send(&one, 5).await.expect("what was sent before a commit is in it, or is the collector's");
+}
+
+#[tokio::test]
 async fn a_new_device_does_not_begin_over_quota_and_one_with_a_snapshot_does() {
     let world = World::new().await;
     let (one, new) = (world.device(1).await, world.device(2).await);

@@ -271,6 +271,7 @@ impl app::identity::Directory for OnePerson {
 async fn a_directory_names_the_user_of_an_account_and_vouches_for_who_has_no_password_here() {
     let mut world = world().await;
     world.person("dora@example.org", None).await;
+    world.policy("login", "password,directory").await;
     let app = Arc::get_mut(&mut world.app).expect("nobody else has it");
     app.identity.directory = Some(Arc::new(OnePerson));
     let text = token(&world, Wish { domains: Vec::new(), ..wish() }).await.text;
@@ -282,4 +283,30 @@ async fn a_directory_names_the_user_of_an_account_and_vouches_for_who_has_no_pas
     let again = other.again(&world);
     assert_eq!(again.by_password(&world, "dora@example.org", "wrong").refused().await, "wrong_credentials");
     assert_eq!(again.by_password(&world, ANNA, "of the directory").refused().await, "wrong_credentials");
+}
+
+#[tokio::test]
+async fn unknown_tokens_push_nothing_out_and_fill_neither_the_desk_nor_the_log() {
+    let world = world().await;
+    let known = token(&world, wish()).await;
+    revoke(&world.app, &ADMIN, known.token.id).await.expect("it is there");
+    let machine = Machine::new(&world, "ours");
+    assert_eq!(machine.by_token(&world, &known.text).refused().await, "token_revoked");
+    let unknown = SecretText::new(format!("hft2_{}", "A".repeat(43)));
+    for n in 0..130 {
+        let machine = Machine::new(&world, &format!("n{n}"));
+        let asked = machine.by_token(&world, &unknown).from(&format!("198.51.100.{n}"));
+        assert_eq!(asked.refused().await, "token_invalid");
+    }
+    let mut tx = world.app.db.write().await.expect("nobody else writes");
+    let listed = db::refused_list(&mut tx, db::PageKey::LAST, Count(1_000)).await.expect("readable");
+    let (ours, others): (Vec<_>, Vec<_>) = listed.iter().partition(|row| row.token.is_some());
+    assert_eq!((ours.len(), others.len()), (1, 101), "a hundred in an hour, and one row for all the others");
+    let counted = others.iter().find(|row| row.host_name.is_empty()).expect("without a name");
+    assert_eq!((counted.times.0, counted.source.as_str()), (30, ""));
+    for _ in 0..101 {
+        db::refused_remove_oldest(&mut tx).await.expect("writable");
+    }
+    let left = db::refused_list(&mut tx, db::PageKey::LAST, Count(1_000)).await.expect("readable");
+    assert_eq!(left.iter().map(|row| row.code.as_str()).collect::<Vec<_>>(), ["token_revoked"], "they make room first");
 }

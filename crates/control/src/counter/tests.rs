@@ -58,6 +58,32 @@ fn every_row_of_counters_is_as_the_document_says() {
 }
 
 #[test]
+fn every_row_of_replaced_keys_is_as_the_document_says() {
+    let yes = |cell: &str| match cell {
+        "yes" => true,
+        "no" => false,
+        other => panic!("no test understands \"{other}\""),
+    };
+    let table = Table::read("replaced keys");
+    assert_eq!(table.rows.len(), 4);
+    for row in &table.rows {
+        let word = if outlived(yes(row[0]), yes(row[1])) { "conflict" } else { "`signature_invalid`" };
+        assert_eq!(word, row[2], "{row:?}");
+    }
+}
+
+#[test]
+fn a_line_is_used_once_a_session_was_opened_in_it() {
+    let fresh = Remembered { current: counter(EPOCH, 0, 1), before: None };
+    assert!(!fresh.used(), "the first counter is handed out with the binding");
+    let shown = [Presented::Sealed(fresh.current), Presented::Nothing, Presented::Unsealed];
+    for presented in shown {
+        let (Judgement::Next(next) | Judgement::Conflict(next)) = judge(Some(&fresh), presented, EPOCH, [2; NONCE_LEN]);
+        assert!(next.used(), "{presented:?}");
+    }
+}
+
+#[test]
 fn a_counter_reads_back_from_its_bytes() {
     let counter = Counter { epoch: 7, number: u64::MAX, nonce: *b"fourtwos" };
     assert_eq!(Counter::from_bytes(&counter.to_bytes()), counter);

@@ -83,10 +83,15 @@ pub(super) fn conflict(now: Timestamp, state: &State) -> Result<Step, Refusal> {
             vec![CancelRestores, NotifyUser(Notice::Conflict), NotifyAdmins(Notice::Conflict)],
         )),
         State::Quarantined { .. } => nothing_to_change(state),
+        // It may not append, and must not get that right because two machines ask for it; but its key counts no more.
+        State::Deactivated { level: Level::Rotate | Level::Revoke, .. } => {
+            let (state, mut effects) = deactivate(now, state, Level::Distrust)?;
+            effects.push(NotifyAdmins(Notice::Conflict));
+            Ok((state, effects))
+        }
+        State::Deactivated { level: Level::Distrust, .. } => nothing_to_change(state),
         State::Suspended { .. } => beneath(now, state, Event::Conflict),
-        // A device that may not append must not get that right because two machines ask for it.
         State::Pending
-        | State::Deactivated { .. }
         | State::Decommissioning { .. }
         | State::Decommissioned
         | State::Deleted { .. }

@@ -156,6 +156,10 @@ fn what_an_admin_does_and_takes_back_leaves_the_very_state() {
             (Event::Conflict, Event::Resolve { verdict: Verdict::OneMachine }),
         ] {
             let Ok((gone, _)) = step(NOW, &state, &there) else { continue };
+            // What was cut off stays so when two machines have its key, and that is not taken back.
+            if there == Event::Conflict && state.level().is_some() {
+                continue;
+            }
             assert_eq!(step(NOW, &gone, &back).map(|(state, _)| state), Ok(state.clone()), "{state} {there:?}");
         }
     }

@@ -147,8 +147,8 @@ keys! {
     /// Whether users may change the proxy.
     UserMayChangeProxy, "user_may_change_proxy", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false;
     /// With whom a user's devices share chunks.
-    Deduplication, "deduplication", Shape::Word(&["organisation", "user"]), "organisation",
-        "organisation or user", TO_PROFILE, None, false;
+    Deduplication, "deduplication", Shape::Word(&["organisation"]), "organisation",
+        "organisation: all users share one repository", TO_PROFILE, None, false;
     /// How users may prove who they are.
     Login, "login", Shape::Words(&["password", "directory", "single_sign_on"]), "password",
         "one or more of password, directory and single_sign_on, separated by commas", TO_PROFILE, None, false;

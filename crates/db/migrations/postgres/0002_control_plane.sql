@@ -206,6 +206,18 @@ CREATE TABLE password_old (
 );
 
 -- How often something was done in one span of time: attempts by a source, uses of a token. `span_at` is its beginning.
+-- Wrong passwords in a row, by the digest of an address and the source that they came from. What the table of before
+-- remembered is forgotten: it is an hour old at most.
+DROP TABLE sign_in_failure;
+CREATE TABLE sign_in_failure (
+    address BYTEA NOT NULL,
+    source  TEXT COLLATE "C" NOT NULL,
+    count   BIGINT NOT NULL,
+    last_at BIGINT NOT NULL,
+    PRIMARY KEY (address, source)
+);
+CREATE INDEX sign_in_failure_by_time ON sign_in_failure (last_at);
+
 CREATE TABLE tally (
     subject BYTEA NOT NULL,
     span_at BIGINT NOT NULL,
@@ -215,6 +227,9 @@ CREATE TABLE tally (
 CREATE INDEX tally_by_time ON tally (span_at);
 
 -- ---------------------------------------------------------------------------------------------------- devices
+
+-- 1 for a key whose binding rests on nothing but the word of the key before it.
+ALTER TABLE credential ADD COLUMN follows BIGINT NOT NULL DEFAULT 0;
 
 -- The slot in which missed backups are caught up.
 ALTER TABLE device ADD COLUMN catch_up_at BIGINT;

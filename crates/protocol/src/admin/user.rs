@@ -47,6 +47,20 @@ pub struct User {
     pub created_at_ms: i64,
     /// When a deleted user may be purged; `null` for the others.
     pub purge_after_ms: Option<i64>,
+    /// Where wrong passwords have locked the address; in the answer for one user only.
+    #[serde(default)]
+    pub lockouts: Vec<UserLockout>,
+}
+
+/// Where wrong passwords have locked a user's address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UserLockout {
+    /// The address or network that they came from; `null` for everywhere.
+    pub source: Option<String>,
+    /// How many.
+    pub wrong: u64,
+    /// Until when.
+    pub until_ms: i64,
 }
 
 /// A user to be added.

@@ -46,6 +46,9 @@ pub struct OldKey {
     pub device: Text<DeviceId>,
     /// Ed25519 by the old key over `signed_bytes`.
     pub signature: Hex<64>,
+    /// What this computer would present at its next session with that key; absent in a state that has none. Not
+    /// signed: it carries the server's own code.
+    pub counter: Option<Hex<56>>,
 }
 
 /// What is to be brought back to the computer after its activation. `none` is the default when a device comes back to

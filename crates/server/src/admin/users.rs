@@ -5,12 +5,12 @@ use crate::admin::{Entry, get, post};
 use crate::reply::{Reply, Yes};
 use crate::routes::SIGN_IN_SPAN;
 use app::password::Password;
-use app::users::{self, UserFilter, UserView};
+use app::users::{self, Lockout, UserFilter, UserView};
 use base::{Timestamp, UserId};
 use control::{Permit, UserEvent, UserState};
 use protocol::Text;
 use protocol::admin::Page;
-use protocol::admin::user::{PasswordSet, User, UserAdd, UserQuery};
+use protocol::admin::user::{PasswordSet, User, UserAdd, UserLockout, UserQuery};
 
 #[rustfmt::skip]
 pub(super) fn routes() -> Vec<Entry> {
@@ -24,7 +24,8 @@ pub(super) fn routes() -> Vec<Entry> {
             "Give a user another password, and end a lock-out.", password_set).span(SIGN_IN_SPAN),
         post("user_lock", "/api/v1/users/{user}/lock", UserManage,
             "Lock a user out, with every device of the user, at once; everything is kept.", lock),
-        post("user_unlock", "/api/v1/users/{user}/unlock", UserManage, "End a lock.", unlock),
+        post("user_unlock", "/api/v1/users/{user}/unlock", UserManage, 
+            "End a lock, and what wrong passwords have locked.", unlock),
         post("user_preserve", "/api/v1/users/{user}/preserve", UserManage,
             "The user has left: stop the service, keep the data.", preserve),
         post("user_activate", "/api/v1/users/{user}/activate", UserManage,
@@ -87,7 +88,12 @@ async fn change(at: AtAdmin, id: UserId, event: UserEvent) -> Reply<User> {
 }
 
 fn user(view: UserView) -> User {
-    let UserView { id, email, state, devices, created_at, profile, purge_after } = view;
+    let UserView { id, email, state, devices, created_at, profile, purge_after, lockouts } = view;
+    let lockout = |Lockout { source, wrong, until }: Lockout| UserLockout {
+        source: Some(source).filter(|source| !source.is_empty()),
+        wrong: wrong.0,
+        until_ms: until.as_ms(),
+    };
     User {
         user: Text(id),
         email,
@@ -96,5 +102,6 @@ fn user(view: UserView) -> User {
         profile: profile.map(Text),
         created_at_ms: created_at.as_ms(),
         purge_after_ms: purge_after.map(Timestamp::as_ms),
+        lockouts: lockouts.into_iter().map(lockout).collect(),
     }
 }

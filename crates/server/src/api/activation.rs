@@ -45,7 +45,10 @@ fn from_wire(request: wire::ActivationRequest, source: IpAddr) -> Activation {
         wire::Proof::Token { token } => Claim::Token(SecretText::new(token)),
         wire::Proof::OldKey => Claim::OldKey,
     };
-    let old_key = old_key.map(|old| OldKey { device: old.device.0, signature: old.signature.0 });
+    let old_key = old_key.map(|old| {
+        let counter = old.counter.map(|counter| counter.0);
+        OldKey { device: old.device.0, signature: old.signature.0, counter }
+    });
     let choice = match choice {
         wire::Choice::Auto => Choice::Auto,
         wire::Choice::Add => Choice::AddNew,

@@ -34,7 +34,7 @@ pub enum Device {
         /// Its identifier, the beginning of one, or its name.
         device: String,
         /// What the device's old key is still worth when it comes back.
-        #[arg(long, value_enum, default_value_t = ResetLevel::Revoke)]
+        #[arg(long, value_enum, default_value_t = ResetLevel::Distrust)]
         level: ResetLevel,
     },
     /// Make the device activate again: until then it may append, for some days, and not read.
@@ -103,9 +103,9 @@ pub enum Device {
 pub enum ResetLevel {
     /// It alone proves the device, which gets a new key.
     Rotate,
-    /// It proves nothing alone: the user signs in.
+    /// It proves nothing alone: the user signs in, or an installer's token comes with it.
     Revoke,
-    /// Somebody else has it too: it proves nothing, whatever comes with it.
+    /// Somebody else has it: it proves nothing, so that only the user, a ticket or an admin lets the device read again.
     Distrust,
 }
 

@@ -7,7 +7,7 @@ use base::{Timestamp, UserId};
 use clap::Subcommand;
 use protocol::admin::Nothing;
 use protocol::admin::password::{LinkMade, LinkMake, LinkPurpose};
-use protocol::admin::user::{PasswordSet, User as Wire, UserAdd, UserQuery};
+use protocol::admin::user::{PasswordSet, User as Wire, UserAdd, UserLockout, UserQuery};
 use std::path::PathBuf;
 
 /// What can be asked about users. USER is an e-mail address or an identifier.
@@ -58,7 +58,7 @@ pub enum User {
         /// The user's e-mail address or identifier.
         user: String,
     },
-    /// End a lock.
+    /// End a lock, and what wrong passwords have locked.
     Unlock {
         /// The user's e-mail address or identifier.
         user: String,
@@ -210,6 +210,11 @@ async fn set(desk: &Desk, user: &str, set: &[String], unset: &[String]) -> Resul
 
 fn text(user: &Wire) -> String {
     let time = |ms: Option<i64>| words::time_maybe(ms.map(Timestamp::from_ms));
+    let locked = |lockout: &UserLockout| {
+        let from = lockout.source.as_deref().map_or_else(|| "everywhere".to_owned(), |source| format!("from {source}"));
+        format!("{from} until {}", time(Some(lockout.until_ms)))
+    };
+    let lockouts: Vec<String> = user.lockouts.iter().map(locked).collect();
     card(&[
         ("user", user.user.0.to_string()),
         ("email", user.email.clone()),
@@ -218,5 +223,6 @@ fn text(user: &Wire) -> String {
         ("profile", user.profile.map_or_else(|| "-".to_owned(), |profile| profile.0.to_string())),
         ("added", time(Some(user.created_at_ms))),
         ("purged after", time(user.purge_after_ms)),
+        ("passwords locked", if lockouts.is_empty() { "-".to_owned() } else { lockouts.join("; ") }),
     ])
 }

@@ -10,6 +10,7 @@ use protocol::Text;
 use protocol::agent::activation::ActivationReply;
 use protocol::agent::run::{BeginReply, Purpose, SnapshotListReply};
 use protocol::agent::session::SessionReply;
+use server::routes::{Audience, list};
 use std::sync::Arc;
 
 const ACTIVATIONS: &str = "/v1/activations";
@@ -170,6 +171,50 @@ async fn a_held_device_appends_until_the_date_and_reads_nothing() {
     let (_, request) = device.return_with_old_key();
     let reply: ActivationReply = world.post(ACTIVATIONS, &request).await.json();
     assert_eq!((reply.device, reply.epoch), (Text(device.id), 2));
+}
+
+#[tokio::test]
+async fn who_may_not_read_is_shown_no_root_on_any_route() {
+    for (word, event) in
+        [("held", None), ("quarantined", Some(Event::Conflict)), ("decommissioning", Some(Event::Decommission))]
+    {
+        let world = World::start().await;
+        let device = Device::activated(&world, "laptop").await;
+        let snapshot = Backup::begin(&world, &device).await.commit_small(&world, &device).await;
+        let restore = begin_request(Purpose::Restore { snapshot: Text(snapshot) });
+        let open: BeginReply = device.post(&world, "/v1/runs", &restore).await.json();
+        let root = open.snapshot.and_then(|snapshot| snapshot.root).expect("full rights show it");
+        let hidden: String = root.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hold = Event::Hold { append_until: world.clock.now() + Span::days(3) };
+        world.admin(device.id, event.unwrap_or(hold)).await;
+        let mut walked = 0;
+        for route in list().into_iter().filter(|route| matches!(route.audience, Audience::Device(_))) {
+            // What the order to erase is answered with is the end of the device.
+            if route.path == "/v1/device/wiped" {
+                continue;
+            }
+            let path = route.path.replace("{run}", &open.run.0.to_string());
+            let path = path.replace("{snapshot}", &snapshot.to_string()).replace("{pack}", &"ab".repeat(32));
+            let path = path.replace("{folder}", &base::FolderId::from_bytes([1; 16]).to_string());
+            let bodies = match route.path {
+                "/v1/runs" => [Purpose::Backup, Purpose::Restore { snapshot: Text(snapshot) }]
+                    .map(|purpose| serde_json::to_vec(&begin_request(purpose)).expect("plain values"))
+                    .to_vec(),
+                _ if route.body_max.0 == 0 => vec![Vec::new()],
+                _ => vec![root.0.to_vec()],
+            };
+            for body in bodies {
+                let answer = device.ask(&world, route.method.as_str(), &path, body).await;
+                let text = String::from_utf8_lossy(&answer.body).to_lowercase();
+                assert!(!text.contains(&hidden), "{word}, {} {path}: {text}", route.method);
+                assert!(!answer.body.windows(32).any(|part| part == root.0), "{word}, {} {path}", route.method);
+                walked += 1;
+            }
+        }
+        assert!(walked >= 12, "{walked} requests");
+        let status = device.ask(&world, "GET", "/v1/device", "").await;
+        assert!(String::from_utf8_lossy(&status.body).contains(word), "the status is read all the same");
+    }
 }
 
 #[tokio::test]

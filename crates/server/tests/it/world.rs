@@ -341,7 +341,7 @@ impl Device {
         let next = Device::new(&self.host_name);
         let mut asked = next.activation("", Proof::OldKey);
         let signature = Hex(sign(&self.key, &asked.signed_bytes()));
-        asked.old_key = Some(OldKey { device: Text(self.id), signature });
+        asked.old_key = Some(OldKey { device: Text(self.id), signature, counter: None });
         (next, asked)
     }
 

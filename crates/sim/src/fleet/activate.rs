@@ -114,7 +114,7 @@ impl Life<'_> {
         request.signature = Hex(sign(&made.key, &signed));
         request.old_key = device.record.map(|Text(record)| {
             let signature = Hex(sign(&device.made(device.generation).key, &signed));
-            OldKey { device: Text(record), signature }
+            OldKey { device: Text(record), signature, counter: device.counter }
         });
         match (by, &request.old_key) {
             (By::OldKey, None) => Err(SimError::NoProof),
@@ -129,8 +129,7 @@ impl Life<'_> {
         device.epoch = reply.epoch;
         device.catch_up_at_ms = reply.catch_up_at_ms;
         device.bearer = None;
-        // A fresh binding has not been given a counter yet: what was given for the key before is of no use.
-        device.counter = None;
+        device.counter = Some(reply.counter);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::unattended::{Ended, Record};
 use protocol::agent::activation::{ActivationQuestion, ActivationWaiting, Choice, Replaceable, Restore};
 use protocol::agent::policy::PolicyChanges;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 /// What append-only rights mean, and how they become full.
 const APPEND_ONLY: &str = "append only: this computer backs up, and reads nothing that was backed up before; \
@@ -43,7 +44,7 @@ pub(super) fn activated(done: &Finished, zone: &TimeZone) -> String {
     changes(&mut text, &reply.changes);
     refused_folders(&mut text, done);
     brought_back(&mut text, done);
-    used_token(&mut text, done.scrubbed.as_deref(), done.unscrubbed.as_ref());
+    used_token(&mut text, &done.scrubbed, done.unscrubbed.as_ref());
     text
 }
 
@@ -53,7 +54,7 @@ pub(super) fn in_service(ended: &Ended) -> String {
     row(&mut text, "server", &printable(&ended.state.server.url));
     row(&mut text, "device", &ended.state.device.to_string());
     row(&mut text, "user", &printable(&ended.state.user));
-    used_token(&mut text, ended.scrubbed.as_deref(), ended.unscrubbed.as_ref());
+    used_token(&mut text, &ended.scrubbed, ended.unscrubbed.as_ref());
     text
 }
 
@@ -110,8 +111,8 @@ fn brought_back(text: &mut String, done: &Finished) {
     }
 }
 
-fn used_token(text: &mut String, scrubbed: Option<&std::path::Path>, unscrubbed: Option<&crate::error::AgentError>) {
-    if let Some(path) = scrubbed {
+fn used_token(text: &mut String, scrubbed: &[PathBuf], unscrubbed: Option<&crate::error::AgentError>) {
+    for path in scrubbed {
         sentence(text, "token", &format!("taken out of {}", printable(&path.to_string_lossy())));
     }
     if let Some(error) = unscrubbed {

@@ -199,7 +199,7 @@ fn an_activation_says_what_it_changed_and_what_the_rights_mean() {
             activated: Activated { state: state.clone(), reply },
             chosen: vec![],
             restored: None,
-            scrubbed: None,
+            scrubbed: Vec::new(),
             unscrubbed: None,
         }))
     };

@@ -103,6 +103,8 @@ impl Play {
             _ => Choice::Auto,
         };
         let (request, can_ask) = (self.dice.bytes(), self.dice.once_in(4));
+        let counters = &self.machines[machine].counters;
+        let counter = if self.dice.once_in(8) { counters.first() } else { counters.last() }.copied();
         let signed = [&request[..], email.as_bytes(), format!("{choice:?} {can_ask}").as_bytes()].concat();
         let network = if inside { "192.0.2" } else { "198.51.100" };
         let source = format!("{network}.{}", self.dice.below(250)).parse().expect("an address");
@@ -110,7 +112,7 @@ impl Play {
             request,
             email,
             proof,
-            old_key: old.map(|(key, device)| OldKey { device, signature: key.sign(&signed) }),
+            old_key: old.map(|(key, device)| OldKey { device, signature: key.sign(&signed), counter }),
             device_key: key.public(),
             signature: key.sign(&signed),
             signed,
@@ -170,6 +172,9 @@ impl Play {
         let Asked { machine, by, old, activation, .. } = &self.asked[which];
         let (choice, old) = (activation.choice, old.map(|(device, _)| device));
         self.say(format!("request {which} of machine {machine} by {by:?}, key of {old:?}, {choice:?}: {answer:?}"));
+        if let Some(old) = old {
+            self.alarmed(old).await;
+        }
         if let Some(before) = self.asked[which].answer.clone() {
             let purged = self.book.records[&before.device].state == State::Purged;
             match answer {

@@ -68,6 +68,16 @@ impl Play {
         touched
     }
 
+    /// Takes over what an alarm of two machines has made of this record, if there was one.
+    pub async fn alarmed(&mut self, device: DeviceId) {
+        let Some(record) = self.book.records.get(&device) else { return };
+        let row = self.row(device).await;
+        let Ok((state, effects)) = lifecycle::step(self.now(), &record.state, &Event::Conflict) else { return };
+        if (&row.state, row.epoch) == (&state, record.epoch) {
+            self.take_over(device, state, &effects, &Event::Conflict);
+        }
+    }
+
     fn take_over(&mut self, device: DeviceId, state: State, effects: &[Effect], event: &Event) {
         let record = self.book.records.get_mut(&device).expect("it is in the book");
         record.state = state;

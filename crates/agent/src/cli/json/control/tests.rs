@@ -78,7 +78,7 @@ fn an_activation_has_these_fields() {
         activated: Activated { state: state(), reply },
         chosen: vec![Chosen { folder: path(b"etc"), refused: Some(refused()) }],
         restored: Some(Err(AgentError::Remote(refused()))),
-        scrubbed: Some("/a/legacy.cfg".into()),
+        scrubbed: vec!["/a/legacy.cfg".into()],
         unscrubbed: None,
     };
     let expected = json!({
@@ -92,13 +92,13 @@ fn an_activation_has_these_fields() {
             "values": [{ "key": "interval", "was": "1h", "now": "4h" }],
         },
         "restored": { "error": refused_json() },
-        "token_taken_out_of": "/a/legacy.cfg", "token_left": null,
+        "token_taken_out_of": ["/a/legacy.cfg"], "token_left": null,
     });
     check(&Report::Activated(Box::new(done)), &expected);
-    let ended = Ended { state: state(), activated: None, scrubbed: None, unscrubbed: None };
+    let ended = Ended { state: state(), activated: None, scrubbed: Vec::new(), unscrubbed: None };
     let expected = json!({
         "server": "https://backup.example.com", "device": state().device.to_string(), "epoch": 3,
-        "user": "anna@example.com", "outcome": "in_service", "token_taken_out_of": null, "token_left": null,
+        "user": "anna@example.com", "outcome": "in_service", "token_taken_out_of": [], "token_left": null,
     });
     check(&Report::InService(Box::new(ended)), &expected);
 }

@@ -1,0 +1,186 @@
+//! Recognises a user by a password, and locks out who guesses: by address and source, so that who guesses elsewhere
+//! locks nobody out here. Refuses to tell an unknown address from a wrong password: one answer, and the same work.
+
+use super::{EMAIL_BYTES_MAX, address_digest, normal, policy};
+use crate::audit::{self, Deed};
+use crate::password::{self, Password};
+use crate::{App, AppError, rates};
+use base::{Count, Timestamp, UserId};
+use control::attempts::{Attempt, may_try_password};
+use control::password::PasswordPolicy;
+use control::policy::effective;
+use control::{Proof, Refusal};
+use db::{Tx, UserRow};
+use std::net::IpAddr;
+
+/// A user who has given the right password.
+#[derive(Clone, Debug)]
+pub(crate) struct SignedIn {
+    pub(crate) user: UserId,
+    /// `Password`, or `Directory` when that has vouched for it.
+    pub(crate) proof: Proof,
+    /// The hash that was compared with: who binds something looks whether it is still the one.
+    pub(crate) password_hash: String,
+}
+
+/// Where wrong passwords have locked an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lockout {
+    /// The source; empty for everywhere.
+    pub source: String,
+    /// How many wrong ones.
+    pub wrong: Count,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// Recognises a user by the password. The answer and the work are the same for an address without an account, and for
+/// a way to sign in that the user's profile does not take.
+///
+/// # Errors
+/// `wrong_credentials`, `account_locked`, `too_many_requests`; `password_expired` to who knows it; `server_busy`.
+pub(crate) async fn sign_in(app: &App, source: IpAddr, email: &str, password: &Password) -> Result<SignedIn, AppError> {
+    let policy = policy(app).await?;
+    let email = normal(email);
+    if email.len() > EMAIL_BYTES_MAX || policy.length_max.0 < password.expose().len() as u64 {
+        return Err(Refusal::WrongCredentials.into());
+    }
+    let address = address_digest(&email);
+    // One after the other for one address: people whose password is right are not locked out for being many at once.
+    let _turn = app.passwords.turn_of(&address).await;
+    let counted = attempt_count(app, &policy, source, &address).await?;
+    let during = || AppError::db("reading a user");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let user = db::user_get_by_email(&mut tx, &email).await.map_err(during())?;
+    let (set_at, ways) = match &user {
+        Some(user) => {
+            let set_at = db::user_password_set_get(&mut tx, user.id).await.map_err(during())?;
+            (set_at, Some(effective(&crate::policy::levels(&mut tx, user.id, None).await?.levels)))
+        }
+        None => (None, None),
+    };
+    drop(tx);
+    let may = |proof| ways.as_ref().is_some_and(|ways| ways.lets_sign_in(proof));
+    // A password that the profile does not take is none: the same work, and the same answer as for a wrong one.
+    let hash = user.as_ref().map(|user| user.password_hash.as_str());
+    let hash = hash.filter(|hash| !hash.is_empty() && may(Proof::Password));
+    let local = password::verify(app, hash, password).await?;
+    // Asked for every address that has no password here, known or not: the same work.
+    let vouched = match &app.identity.directory {
+        Some(directory) if hash.is_none() => directory.verify_password(&email, password).await?,
+        Some(_) | None => false,
+    };
+    match user {
+        Some(user) if local || (vouched && may(Proof::Directory)) => {
+            let renewed = match local {
+                // Or known and unknown addresses would differ in time, once the price is another.
+                true => password::hash_renewed(app, &user.password_hash, password).await,
+                false => None,
+            };
+            let mut password_hash = user.password_hash;
+            // It was right, so it is no failure, whatever comes of it.
+            let mut tx = app.db.write().await.map_err(during())?;
+            let from = rates::source_text(source);
+            db::sign_in_failure_remove(&mut tx, &address, Some(&from)).await.map_err(during())?;
+            if let Some(renewed) = renewed
+                && db::user_password_rehash_update(&mut tx, user.id, &password_hash, &renewed).await.map_err(during())?
+            {
+                password_hash = renewed;
+            }
+            tx.commit().await.map_err(during())?;
+            if local {
+                policy.holds(app.clock.now(), set_at)?;
+            }
+            let proof = if local { Proof::Password } else { Proof::Directory };
+            Ok(SignedIn { user: user.id, proof, password_hash })
+        }
+        user => {
+            tracing::warn!("a password was wrong, or its user is unknown");
+            wrong(app, &policy, source, counted, user.as_ref()).await?;
+            Err(Refusal::WrongCredentials.into())
+        }
+    }
+}
+
+/// Where wrong passwords have locked this address.
+///
+/// # Errors
+/// The database does not answer.
+pub(super) async fn lockouts(tx: &mut Tx, now: Timestamp, email: &str) -> Result<Vec<Lockout>, AppError> {
+    let policy = crate::passwords::policy_now(tx).await?;
+    let during = || AppError::db("reading wrong passwords");
+    let (address, since) = (address_digest(email), now - policy.lock_span);
+    let all = db::sign_in_failure_sum_get(tx, &address, since).await.map_err(during())?;
+    let here = db::sign_in_failure_list(tx, &address, since).await.map_err(during())?;
+    let everywhere = (String::new(), all, policy.failures_max_everywhere());
+    let each = here.into_iter().map(|(source, failures)| (source, failures, policy.failures_max));
+    let locked = std::iter::once(everywhere).chain(each).filter_map(|(source, failures, max)| {
+        let until = policy.locked_until(now, &failures, max)?;
+        Some(Lockout { source, wrong: failures.count, until })
+    });
+    Ok(locked.collect())
+}
+
+/// Forgets the wrong passwords of this address; the answer is whether they had locked it anywhere.
+///
+/// # Errors
+/// The database does not answer.
+pub(super) async fn lift(tx: &mut Tx, now: Timestamp, email: &str) -> Result<bool, AppError> {
+    let locked = !lockouts(tx, now, email).await?.is_empty();
+    let forgotten = db::sign_in_failure_remove(tx, &address_digest(email), None).await;
+    forgotten.map_err(AppError::db("forgetting wrong passwords"))?;
+    Ok(locked)
+}
+
+/// Counts an attempt as wrong before the password is compared; whoever finds it right takes that back. The answer is
+/// how many there are then, for this address from this source.
+async fn attempt_count(
+    app: &App,
+    policy: &PasswordPolicy,
+    source: IpAddr,
+    address: &[u8; 32],
+) -> Result<Count, AppError> {
+    let (now, from) = (app.clock.now(), rates::source_text(source));
+    let during = || AppError::db("counting a sign-in");
+    // RACE: counted first and compared later, so that a thousand guesses side by side are a thousand and not one.
+    let mut tx = app.db.write().await.map_err(during())?;
+    let since = now - policy.lock_span;
+    let here = db::sign_in_failure_get(&mut tx, address, &from).await.map_err(during())?;
+    let everywhere = db::sign_in_failure_sum_get(&mut tx, address, since).await.map_err(during())?;
+    let of_source = rates::wrong_now(&mut tx, now, Attempt::Password, source).await?;
+    may_try_password(now, of_source, here.count)?;
+    policy.may_try(now, &here, &everywhere)?;
+    let counted = policy.after_failure(now, &here);
+    db::sign_in_failure_update(&mut tx, address, &from, counted.count, now).await.map_err(during())?;
+    tx.commit().await.map_err(during())?;
+    Ok(counted.count)
+}
+
+/// Counts a wrong one for its source, and writes down what it has locked: once for each, and not every guess.
+async fn wrong(
+    app: &App,
+    policy: &PasswordPolicy,
+    source: IpAddr,
+    counted: Count,
+    user: Option<&UserRow>,
+) -> Result<(), AppError> {
+    let (now, during) = (app.clock.now(), || AppError::db("counting a wrong password"));
+    let mut tx = app.db.write().await.map_err(during())?;
+    let of_source = rates::wrong_password(&mut tx, now, source).await?;
+    let from = rates::source_text(source);
+    let deed = |action, subject: String, detail: String| {
+        let (actor, source) = ("unknown".to_owned(), from.clone());
+        Deed { actor, action, subject, detail, source, proof: Proof::Password.word().to_owned(), mark: None }
+    };
+    if counted == policy.failures_max {
+        // An address without an account is not written down: people type passwords there.
+        let subject = user.map_or_else(|| "an address without an account".to_owned(), |user| user.email.clone());
+        let detail = format!("{counted} wrong passwords from {from}, which is locked for {} there", policy.lock_span);
+        audit::write(&mut tx, now, deed("sign_in_locked", subject, detail)).await?;
+    }
+    if of_source == Attempt::Password.limit().max {
+        let detail = format!("{of_source} wrong passwords in {}", Attempt::Password.limit().span);
+        audit::write(&mut tx, now, deed("sign_in_source_limited", from.clone(), detail)).await?;
+    }
+    tx.commit().await.map_err(during())
+}
