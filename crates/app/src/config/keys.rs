@@ -265,23 +265,23 @@ const PUBLIC_URL: &str = "https:// and a name or an address, with or without a p
 fn is_public_url(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("https://") else { return false };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
-    let (host, port) = match authority.rsplit_once(':') {
+    let (name, port) = match authority.rsplit_once(':') {
         // The last colon of an address of IPv6 without a port is one of its own.
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
         Some(_) | None => (authority, None),
     };
-    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let is_host = match bracketed {
+    let bracketed = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_named = match bracketed {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         None => {
             let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '.';
-            host.starts_with(|letter: char| letter.is_ascii_alphanumeric())
-                && host.len() <= 253
-                && host.chars().all(fits)
+            name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+                && name.len() <= 253
+                && name.chars().all(fits)
         }
     };
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse().is_ok_and(|n: u16| n > 0);
-    is_host && port.is_none_or(is_port)
+    is_named && port.is_none_or(is_port)
 }
 
 fn is_line(text: &str) -> bool {
@@ -301,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_public_address_is_https_and_a_host_and_nothing_more() {
+    fn a_public_address_is_https_and_a_name_and_nothing_more() {
         for good in [
             "https://backup.example.org",
             "https://backup.example.org/",

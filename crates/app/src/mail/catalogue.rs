@@ -110,7 +110,8 @@ Questions, or you did not expect this message? Ask {{ support }}.
 Questions, or you did not expect this message? Ask whoever looks after the computers of {{ organisation }}.
 {% endif %}
 
-{{ organisation }} backs up its computers with Holdfast{% if server %} ({{ server }}){% endif %}, which has sent this message by itself. \
+{{ organisation }} backs up its computers with Holdfast{% if server %} ({{ server }}){% endif %}, \
+which has sent this message by itself. \
 Holdfast never asks for a password by mail: do not answer this message with one.
 ";
 

@@ -31,7 +31,7 @@ pub(super) fn short(id: DeviceId) -> String {
     id.to_string().chars().take(DeviceId::PREFIX.len() + 1 + 8).collect()
 }
 
-/// Why a link or a code was not mailed, as a sentence with a space after it; nothing where the admin has asked for that.
+/// Why a link or a code was not mailed, as a sentence with a space after it; nothing where the admin has asked for it.
 /// Never fails.
 pub(super) fn unmailed(why: Option<&str>) -> &'static str {
     match why {

@@ -1,5 +1,5 @@
-//! Links, tickets and campaigns as an admin commands them with mail on: what is mailed is not shown, and the page that a
-//! link leads to.
+//! Links, tickets and campaigns as an admin commands them with mail on: what is mailed is not shown; and the page that
+//! a link leads to.
 
 use crate::cli::{Desk, said};
 use crate::world::World;
