@@ -8,6 +8,7 @@ mod copies;
 mod credentials;
 mod desk;
 mod device_map;
+mod fake_mailer;
 mod fake_smtp;
 mod fleet;
 mod hostile;
@@ -24,6 +25,8 @@ mod scrub;
 mod smtp;
 mod ticket;
 mod token;
+mod told;
+mod told_campaign;
 mod world;
 
 /// Which database a world is on; `on_postgres` has the other.
