@@ -41,7 +41,8 @@ where
     S: Stream<Item = io::Result<Bytes>> + Send,
 {
     let row = runs::admit(app, actor, run, Some(RunPurpose::Backup), Verb::Append).await?;
-    quota::send_or_refuse(app, actor, Size(len.unwrap_or_default())).await?;
+    let answer = quota::send_or_refuse(app, actor, Size(len.unwrap_or_default())).await;
+    quota::told(app, actor, answer).await?;
     // The body is read even when the pack is known: a connection with an unread body would have to be closed.
     let body = body::receive(app, run, len, body).await?;
     if body.pack != pack {

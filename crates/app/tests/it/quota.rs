@@ -8,6 +8,7 @@ use app::{AppError, PolicySubject, quota};
 use base::Bytes;
 use control::policy::PolicyLevel;
 use control::{Level, Refusal, Rights, State};
+use db::RunCounters;
 use format::Manifest;
 
 async fn limit(world: &World, text: &str) {
@@ -74,21 +75,27 @@ async fn what_is_sent_and_never_committed_is_bounded_for_all_devices_of_a_user_t
     let world = World::new().await;
     let (one, two) = (world.device(1).await, world.device(2).await);
     limit(&world, "1kB").await;
-    let send = async |device: &Device, seed: u64| {
+    // A run that has sent so much before; then it sends one small pack more.
+    let send = async |device: &Device, before: Bytes| {
         let run = world.begin(device).await;
+        let mut tx = world.app.db.write().await.expect("nobody else writes");
+        let sent = RunCounters { bytes_received: before, ..RunCounters::default() };
+        db::run_counters_update(&mut tx, run.begun.run, sent).await.expect("the run is there");
+        tx.commit().await.expect("nothing stands against it");
         let mut draft = Draft::new(&run.naming);
-        draft.file("file", &[&noise(seed, 6_000_000)]);
+        draft.file("file", &[&noise(before.0, 10_000)]);
         run.upload(&run.pack(&draft)).await.map(|_| ())
     };
-    send(&one, 1).await.expect("16 MiB and twice the limit");
-    send(&two, 2).await.expect("of both together");
-    assert_eq!(code(send(&one, 3).await), "quota_exceeded", "a new run is no way around it");
-    assert_eq!(code(send(&two, 4).await), "quota_exceeded");
-    limit(&world, "100MB").await;
+    send(&one, Bytes::mib(10)).await.expect("less than 16 MiB and twice the limit");
+    assert_eq!(code(send(&two, Bytes::mib(6)).await), "quota_exceeded", "of both together");
+    assert_eq!(code(send(&one, Bytes(0)).await), "quota_exceeded", "a new run is no way around it");
+    limit(&world, "1MB").await;
+    send(&one, Bytes(0)).await.expect("twice the limit and 16 MiB");
     world.clock.advance(base::Span::ms(1));
     backup(&world, &one, 50_000).await.expect("there is room");
-    limit(&world, "1kB").await;
-    send(&one, 5).await.expect("what was sent before a commit is in it, or is the collector's");
+    limit(&world, "60kB").await;
+    send(&one, Bytes::mib(9)).await.expect("what was sent before a commit is in it, or is the collector's");
+    assert_eq!(code(send(&two, Bytes::mib(2)).await), "quota_exceeded", "since the commit, and of the other");
 }
 
 #[tokio::test]

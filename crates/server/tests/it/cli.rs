@@ -395,7 +395,7 @@ async fn every_command_asks_a_server_far_away_as_it_asks_a_data_directory() {
     }
     let cut = remote(&["device", "deactivate", "laptop", "--json"]);
     let cut: Value = serde_json::from_slice(&cut.stdout).expect("JSON");
-    assert_eq!((&cut["state"], &cut["level"]), (&"deactivated".into(), &"revoke".into()));
+    assert_eq!((&cut["state"], &cut["level"]), (&"deactivated".into(), &"distrust".into()));
     assert_eq!(device.ask(&world, "GET", "/v1/device", "").await.refused().1, "device_deactivated");
     let again = remote(&["device", "suspend", "nobody", "--json"]);
     assert!(said(&again).contains("device_unknown") && again.status.code() == Some(1), "{}", said(&again));
