@@ -59,7 +59,7 @@ pub async fn link_make(app: &App, actor: &AdminActor, id: UserId, purpose: Purpo
     let mut tx = app.db.write().await.map_err(during())?;
     let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(id))?;
     let email = user.email.clone();
-    if user.state == UserState::Deleted {
+    if matches!(user.state, UserState::Deleted | UserState::Purged) {
         return Err(Refusal::UserNotActive.into());
     }
     let expires_at = now
@@ -79,8 +79,12 @@ pub async fn link_make(app: &App, actor: &AdminActor, id: UserId, purpose: Purpo
     };
     db::password_link_used_update_by_user(&mut tx, user.id, now).await.map_err(during())?;
     db::password_link_insert(&mut tx, &hash, &row).await.map_err(during())?;
-    let deed =
-        Deed { action: "user_link_make", subject: email.clone(), detail: purpose.word().to_owned(), ..Deed::by(actor) };
+    let deed = Deed {
+        action: "user_link_make",
+        subject: user.id.to_string(),
+        detail: purpose.word().to_owned(),
+        ..Deed::by(actor)
+    };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     Ok(Link { email, text, expires_at })
@@ -119,7 +123,7 @@ pub async fn link_use(app: &App, source: IpAddr, link: &SecretText, password: &P
     };
     replace(&mut tx, now, &policy, &user, &password_hash).await?;
     let (actor, source) = (format!("user {}", user.id), source.to_canonical().to_string());
-    let (subject, proof) = (user.email.clone(), "link".to_owned());
+    let (subject, proof) = (user.id.to_string(), "link".to_owned());
     let deed = Deed { actor, action: "user_password_set", subject, source, proof, ..Deed::default() };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
@@ -241,5 +245,5 @@ async fn link_user(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<Optio
     // The user is looked up for a wrong link too: the same work.
     let user = db::user_get(tx, user).await.map_err(during())?;
     let good = link.is_some_and(|link| link.used_at.is_none() && now < link.expires_at);
-    Ok(user.filter(|user| good && user.state != UserState::Deleted))
+    Ok(user.filter(|user| good && !matches!(user.state, UserState::Deleted | UserState::Purged)))
 }

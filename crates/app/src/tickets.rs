@@ -74,7 +74,7 @@ pub async fn make(app: &App, actor: &AdminActor, wish: &Wish) -> Result<Made, Ap
         created_by: actor.to_string(),
     };
     db::ticket_insert(&mut tx, &ticket, &hash(app, &code)).await.map_err(during())?;
-    let detail = format!("for {email}, until {}", ticket.expires_at.as_ms());
+    let detail = format!("for {}, until {}", user.id, ticket.expires_at.as_ms());
     audit::write(
         &mut tx,
         now,

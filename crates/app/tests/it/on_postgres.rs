@@ -4,22 +4,30 @@
 mod audit;
 #[path = "backup.rs"]
 mod backup;
+#[path = "campaign_end.rs"]
+mod campaign_end;
 #[path = "credentials.rs"]
 mod credentials;
 #[path = "hostile.rs"]
 mod hostile;
 #[path = "idempotency.rs"]
 mod idempotency;
+#[path = "merged.rs"]
+mod merged;
 #[path = "model/mod.rs"]
 mod model;
 #[path = "policy.rs"]
 mod policy;
+#[path = "purge.rs"]
+mod purge;
 #[path = "quota.rs"]
 mod quota;
 #[path = "restore.rs"]
 mod restore;
 #[path = "scrub.rs"]
 mod scrub;
+#[path = "support.rs"]
+mod support;
 #[allow(dead_code, reason = "not every test runs here")]
 #[path = "world.rs"]
 mod world;
