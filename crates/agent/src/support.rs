@@ -1,5 +1,5 @@
-//! `holdfast support-bundle`, and the order of an admin to send one: one text for whoever helps, with what is known here
-//! and nothing that opens anything. Refuses keys, tokens, counters, passwords, and names of files in backups.
+//! `holdfast support-bundle`, and the order of an admin to send one: one text for whoever helps, with what is known
+//! here and nothing that opens anything. Refuses keys, tokens, counters, passwords, and names of files in backups.
 
 use crate::error::AgentError;
 use crate::evidence;

@@ -1,5 +1,5 @@
-//! Support bundles: an admin asks a device for one, the device sends it, an admin reads it. Refuses what was not asked for,
-//! and to look into it: it is a text that a person reads. Rules: docs/control.md, "Support bundles".
+//! Support bundles: an admin asks a device for one, the device sends it, an admin reads it. Refuses what was not
+//! asked for, and to look into it: it is a text that a person reads. Rules: docs/control.md, "Support bundles".
 
 use crate::audit::{self, Deed};
 use crate::{AdminActor, App, AppError, DeviceActor};

@@ -128,8 +128,8 @@ pub async fn snapshot_list_by_device(
     rows.fetch_all(tx.conn()).await.map_err(failed("list the snapshots of a device"))?.iter().map(read).collect()
 }
 
-/// The snapshots of a device and of the records that were merged into it and are not deleted, with numbers below `before`, newest first,
-/// at most `limit`.
+/// The snapshots of a device and of the records that were merged into it and are not deleted, with numbers below
+/// `before`, newest first, at most `limit`.
 ///
 /// # Errors
 /// As the database says.

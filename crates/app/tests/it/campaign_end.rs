@@ -1,4 +1,4 @@
-//! When a campaign closes, and what becomes of devices in conflict, merged and suspended in it: as its dry run has said.
+//! When a campaign closes, and what becomes of devices in conflict, merged and suspended in it: as its dry run said.
 
 use crate::world::{Device, World};
 use app::campaigns::{self, Plan};

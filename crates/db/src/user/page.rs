@@ -36,7 +36,8 @@ pub struct UserListRow {
     pub devices: u64,
 }
 
-/// At most `limit` users that fit, by address (purged ones only when they are asked for), after the one with the address `after`.
+/// At most `limit` users that fit, by address, after the one with the address `after`; purged ones only when they are
+/// asked for.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.

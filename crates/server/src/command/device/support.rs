@@ -1,5 +1,5 @@
-//! `device support-bundle`: asks a device for one, writes what it has sent to a file, takes the order back. Refuses a file
-//! that is there, and one for nothing.
+//! `device support-bundle`: asks a device for one, writes what it has sent to a file, takes the order back. Refuses a
+//! file that is there, and one for nothing.
 
 use super::super::{named, words};
 use crate::client::{Client, Said};
