@@ -70,9 +70,7 @@ pub async fn make(app: &App, actor: &AdminActor, new: CredentialNew) -> Result<(
     if permits == Permits::NONE {
         return Err(AppError::invalid("credential_permits_missing", "A credential needs at least one permit."));
     }
-    if let Some(permit) = permits.iter().find(|permit| !actor.permits().contains(*permit)) {
-        return Err(Refusal::PermitBeyondOwn { permit: permit.word() }.into());
-    }
+    control::admin::may_give(actor.permits(), permits)?;
     if expires_at.is_some_and(|at| at <= now) {
         return Err(AppError::invalid("credential_expiry_past", "The credential would have expired already."));
     }
@@ -184,7 +182,7 @@ pub async fn authenticate(app: &App, bearer: Option<&str>, source: Option<IpAddr
             tracing::warn!(credential.id = %row.id, "the use of a credential was not noted: {error}");
         }
     }
-    let permits = permits_from_text(&row.permits)?;
+    let permits = permits_read(&row)?;
     Ok(AdminActor::Credential(Box::new(CredentialActor { id: row.id, name: row.name, permits, source, mark: None })))
 }
 
@@ -242,23 +240,29 @@ fn name_parse(text: &str) -> Result<String, AppError> {
     good.then(|| name.to_owned()).ok_or_else(wrong)
 }
 
-fn permits_to_text(permits: Permits) -> String {
+/// As rows keep permits. Never fails.
+pub(crate) fn permits_to_text(permits: Permits) -> String {
     if permits == Permits::all() {
         return ALL.to_owned();
     }
     permits.iter().map(Permit::word).collect::<Vec<_>>().join("\n")
 }
 
-fn permits_from_text(text: &str) -> Result<Permits, AppError> {
+/// The permits that a row keeps; `None` for a text that says none.
+pub(crate) fn permits_from_text(text: &str) -> Option<Permits> {
     if text == ALL {
-        return Ok(Permits::all());
+        return Some(Permits::all());
     }
+    text.lines().map(Permit::from_word).collect()
+}
+
+fn permits_read(row: &ApiCredentialRow) -> Result<Permits, AppError> {
     let damaged = || AppError::damaged("credential_damaged", "The permits of a stored credential cannot be read.");
-    text.lines().map(|word| Permit::from_word(word).ok_or_else(damaged)).collect()
+    permits_from_text(&row.permits).ok_or_else(damaged)
 }
 
 fn view(row: ApiCredentialRow) -> Result<CredentialView, AppError> {
-    let permits = permits_from_text(&row.permits)?;
+    let permits = permits_read(&row)?;
     let ApiCredentialRow {
         id,
         name,

@@ -4,6 +4,7 @@
 
 mod audit;
 mod backup;
+mod campaign_end;
 mod credentials;
 mod desk;
 mod device_map;
@@ -14,14 +15,17 @@ mod hostile;
 mod idempotency;
 mod machine;
 mod mail;
+mod merged;
 mod model;
 mod on_postgres;
 mod password;
 mod policy;
+mod purge;
 mod quota;
 mod restore;
 mod scrub;
 mod smtp;
+mod support;
 mod ticket;
 mod token;
 mod told;
