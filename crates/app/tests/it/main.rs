@@ -4,13 +4,16 @@
 
 mod audit;
 mod backup;
+mod between;
 mod credentials;
 mod desk;
 mod device_map;
 mod fake_smtp;
 mod fleet;
+mod full;
 mod hostile;
 mod idempotency;
+mod lost;
 mod machine;
 mod mail;
 mod model;
@@ -23,6 +26,7 @@ mod scrub;
 mod smtp;
 mod ticket;
 mod token;
+mod work;
 mod world;
 
 /// Which database a world is on; `on_postgres` has the other.
