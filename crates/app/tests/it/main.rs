@@ -16,6 +16,7 @@ mod idempotency;
 mod lost;
 mod machine;
 mod mail;
+mod meanwhile;
 mod model;
 mod on_postgres;
 mod password;
