@@ -161,8 +161,8 @@ pub async fn revoke(app: &App, actor: &AdminActor, id: CredentialId) -> Result<C
 /// Who a request of the admin API comes from.
 ///
 /// # Errors
-/// `wrong_audience` for a device's session; `credential_invalid`, and `too_many_requests` instead of it once this source
-/// has come with too many; `credential_revoked`, `credential_expired`.
+/// `wrong_audience` for a device's session; `credential_invalid`, and `too_many_requests` instead of it once this
+/// source has come with too many; `credential_revoked`, `credential_expired`.
 pub async fn authenticate(app: &App, bearer: Option<&str>, source: Option<IpAddr>) -> Result<AdminActor, AppError> {
     let text = bearer.ok_or(Refusal::CredentialInvalid)?;
     if text.starts_with(session::TOKEN_PREFIX) {

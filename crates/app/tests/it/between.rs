@@ -44,8 +44,8 @@ impl Between {
     /// A line to the database at this address, which names the directory of a socket.
     pub fn to(url: &str) -> Self {
         let (before, rest) = url.split_once("host=").expect("a database of the tests is on a local socket");
-        let (host, after) = rest.split_once('&').expect("and says more");
-        let target = std::path::Path::new(host).join(SOCKET);
+        let (folder, after) = rest.split_once('&').expect("and says more");
+        let target = std::path::Path::new(folder).join(SOCKET);
         let dir = tempfile::tempdir_in("/tmp").expect("/tmp can be written");
         let listener = UnixListener::bind(dir.path().join(SOCKET)).expect("nobody else is there");
         let url = format!("{before}host={}&{after}", dir.path().display());

@@ -1,15 +1,15 @@
-//! What was proved and is taken back while the request waits for its turn: a password, a ticket, a token, a key, a user.
+//! What was proved and is taken back while the request waits for its turn: a password, a ticket, a token, a user.
 //! Refuses a binding by what was true a moment ago.
 
 use crate::machine::{ADMIN, Asking, Machine};
 use crate::world::World;
-use app::activation::{Answer, Claim};
+use app::activation::Answer;
 use app::password::Password;
 use app::tokens::{Wish, make};
-use app::{AppError, Config, devices, tickets, users};
+use app::{AppError, Config, tickets, users};
 use base::{Clock, ManualClock, Span, Timestamp, UserId};
+use control::UserEvent;
 use control::activation::{Choice, Restore};
-use control::{Event, Level, UserEvent};
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -131,28 +131,4 @@ async fn a_token_that_was_revoked_meanwhile_lets_nobody_in() {
     };
     assert_eq!(crate::world::code(queue.after(&asking, revoked).await), "token_revoked");
     queue.nothing_was_bound().await;
-}
-
-#[tokio::test]
-async fn an_old_key_that_was_replaced_meanwhile_proves_nothing() {
-    let queue = Queue::new().await;
-    let world = &queue.world;
-    let laptop = Machine::new(world, "laptop");
-    let first = laptop.by_password(world, ANNA, GOOD).bound().await;
-    let rotate = Event::Deactivate { level: Level::Rotate };
-    devices::change(&world.app, &ADMIN, first.device, rotate).await.expect("granted");
-    let (one, other) = (laptop.again(world), laptop.again(world));
-    let by_key = |machine: &Machine| machine.ask(world, "", Claim::OldKey).old_key(first.device, &laptop);
-    // An admin brings the record back, and then another key is bound to it.
-    let replaced = async {
-        devices::change(&world.app, &ADMIN, first.device, Event::Reactivate { proof: control::Proof::Admin })
-            .await
-            .expect("granted");
-        let mut tx = world.app.db.write().await.expect("nobody else writes");
-        let now = base::Clock::now(world.app.clock.as_ref());
-        db::credential_insert(&mut tx, first.device, 9, &other.public(), now).await.expect("a new key");
-        tx.commit().await.expect("nothing stands against it");
-    };
-    let answer = queue.after(&by_key(&one), replaced).await;
-    assert_eq!(crate::world::code(answer), "signature_invalid");
 }
