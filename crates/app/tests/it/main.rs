@@ -8,6 +8,7 @@ mod between;
 mod credentials;
 mod desk;
 mod device_map;
+mod fake_mailer;
 mod fake_smtp;
 mod fleet;
 mod full;
@@ -27,6 +28,8 @@ mod scrub;
 mod smtp;
 mod ticket;
 mod token;
+mod told;
+mod told_campaign;
 mod work;
 mod world;
 

@@ -9,6 +9,7 @@ mod backup;
 #[path = "../../../app/tests/it/between.rs"]
 mod between;
 mod cli;
+mod cli_mail;
 mod cli_policy;
 mod cut;
 mod device_map;
