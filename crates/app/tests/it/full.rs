@@ -7,7 +7,7 @@ use app::device_map::import_csv;
 use app::tokens::{Wish, get, make};
 use app::{AppError, campaigns};
 use base::{Count, Kind, Span};
-use control::campaign::{Reset, Scope};
+use control::campaign::{Reminders, Reset, Scope, Tell};
 use db::testing::execute;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -121,6 +121,8 @@ async fn a_wave_on_a_full_disk_goes_on_when_there_is_room_and_each_device_has_it
         wave_span: Span::minutes(10),
         watch_span: None,
         template: String::new(),
+        tell: Tell::All,
+        reminders: Reminders::USUAL,
     };
     let campaign = campaigns::make(&world.app, &ADMIN, plan).await.expect("a good plan");
     campaigns::start(&world.app, &ADMIN, campaign.id, None).await.expect("a draft starts");

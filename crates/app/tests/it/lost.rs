@@ -9,7 +9,7 @@ use app::tokens::{Wish, get, make};
 use app::{AppError, SecretText, campaigns, devices, tickets};
 use base::{Clock as _, Count, DeviceId, Kind, ManualClock, Span, SystemClock, Timestamp, TokenId, UserId};
 use control::activation::{Choice, Restore};
-use control::campaign::{Reset, Scope};
+use control::campaign::{Reminders, Reset, Scope, Tell};
 use control::{Event, Level};
 use db::Db;
 use db::testing::{OwnServer, TempDb, execute};
@@ -209,6 +209,8 @@ async fn a_snapshot_and_a_wave_whose_commit_or_its_answer_is_lost_are_there_once
         wave_span: Span::minutes(1),
         watch_span: None,
         template: String::new(),
+        tell: Tell::All,
+        reminders: Reminders::USUAL,
     };
     for seed in 3..=20 {
         world.device(seed).await;
