@@ -91,7 +91,7 @@ fn talk(stream: TcpStream, taken: &Mutex<Vec<String>>, resets: &AtomicUsize) -> 
 }
 
 fn is_reset(text: &str) -> bool {
-    text.contains("have stopped") || text.contains("has deactivated")
+    ["have stopped", "has deactivated", "to be activated again"].iter().any(|words| text.contains(words))
 }
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
