@@ -185,10 +185,9 @@ pub(crate) async fn sign_in(app: &App, source: IpAddr, email: &str, password: &P
     let during = || AppError::db("reading a user");
     let mut tx = app.db.read().await.map_err(during())?;
     let user = db::user_get_by_email(&mut tx, &email).await.map_err(during())?;
-    let set_at = match &user {
-        Some(user) => db::user_password_set_get(&mut tx, user.id).await.map_err(during())?,
-        None => None,
-    };
+    // Looked up for an address without an account too: the same work.
+    let id = user.as_ref().map_or(UserId::from_bytes([0; 16]), |user| user.id);
+    let set_at = db::user_password_set_get(&mut tx, id).await.map_err(during())?;
     drop(tx);
     let hash = user.as_ref().map(|user| user.password_hash.as_str()).filter(|hash| !hash.is_empty());
     let local = password::verify(app, hash, password).await?;

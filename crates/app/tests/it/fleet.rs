@@ -142,8 +142,9 @@ async fn a_wave_comes_in_its_time_and_a_clock_that_jumps_brings_no_second_one() 
 #[tokio::test]
 async fn a_pause_moves_what_comes_later_and_an_abort_leaves_the_rest_alone() {
     let world = World::new().await;
+    let mut devices = Vec::new();
     for seed in 1..=20 {
-        world.device(seed).await;
+        devices.push(world.device(seed).await);
     }
     let id = started(&world, plan(Reset::Revoke)).await;
     tick(&world).await;
@@ -167,6 +168,9 @@ async fn a_pause_moves_what_comes_later_and_an_abort_leaves_the_rest_alone() {
     assert_eq!(campaigns::bring_back(&world.app, &ADMIN, id).await.expect("aborted"), 3);
     assert_eq!(places(&world, id).await, BTreeMap::from([(Place::Done, 3), (Place::Waiting, 17)]));
     assert_eq!(campaigns::bring_back(&world.app, &ADMIN, id).await.expect("again"), 0);
+    for device in &devices {
+        open(&world, device, None).await.expect("whoever was brought back goes on with the key that it has");
+    }
     let error = campaigns::resume(&world.app, &ADMIN, id).await.expect_err("it has ended");
     assert_eq!(error.code(), "campaign_state");
 }

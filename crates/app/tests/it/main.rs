@@ -4,6 +4,7 @@
 
 mod audit;
 mod backup;
+mod between;
 mod campaign_end;
 mod credentials;
 mod desk;
@@ -11,10 +12,13 @@ mod device_map;
 mod fake_mailer;
 mod fake_smtp;
 mod fleet;
+mod full;
 mod hostile;
 mod idempotency;
+mod lost;
 mod machine;
 mod mail;
+mod meanwhile;
 mod merged;
 mod model;
 mod on_postgres;
@@ -30,6 +34,7 @@ mod ticket;
 mod token;
 mod told;
 mod told_campaign;
+mod work;
 mod world;
 
 /// Which database a world is on; `on_postgres` has the other.

@@ -84,13 +84,22 @@ impl World {
 
     /// The same with these lines in the configuration.
     pub async fn start_with(config: &str) -> World {
+        World::start_on("", config).await
+    }
+
+    /// The same on the database that these lines of the configuration name.
+    pub async fn start_on(database: &str, config: &str) -> World {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let data = dir.path().join("data");
         let clock = Arc::new(ShiftedClock::default());
         let password = Password::new("the admin's password".to_owned());
         let asked = Init { data_dir: &data, admin_email: "admin@example.org", admin_password: &password, names: &[] };
+        if !database.is_empty() {
+            std::fs::create_dir(&data).expect("the directory is ours");
+            std::fs::write(data.join("holdfast.toml"), database).expect("own file");
+        }
         init(&asked, clock.as_ref(), &OsEntropy).await.expect("an empty directory");
-        let cheap = format!("[password]\nmemory_mib = 1\npasses = 1\n{config}\n");
+        let cheap = format!("{database}\n[password]\nmemory_mib = 1\npasses = 1\n{config}\n");
         std::fs::write(data.join("holdfast.toml"), cheap).expect("own file");
         let app = Arc::new(App::open(&data, clock.clone(), Arc::new(OsEntropy)).await.expect("what init has made"));
         let password = Password::new(PASSWORD.to_owned());
