@@ -4,6 +4,7 @@ mod activation;
 mod admin;
 mod audit;
 mod backup;
+mod burst;
 mod cli;
 mod cli_policy;
 mod cut;
