@@ -1,10 +1,10 @@
 //! The job of the campaigns: starts those whose time has come, gives devices their turns, ends what is settled.
 //! Refuses to do a turn twice: what a turn changes, and that it was, are stored in one transaction.
 
-use super::{board, deed, dry_run, known};
+use super::{board, deed, dry_run, known, messages};
 use crate::audit::{self, Deed};
 use crate::{AdminActor, App, AppError, devices, effects};
-use base::{CampaignId, DeviceId, Span, Timestamp};
+use base::{CampaignId, Count, DeviceId, Span, Timestamp};
 use control::campaign::{Status, Verb, next};
 use control::{Event, Proof, Refusal, State, lifecycle, slots};
 use db::{CampaignDeviceRow, CampaignRow, DeviceRow, TurnStatus, Tx};
@@ -85,6 +85,8 @@ pub(super) async fn begin(app: &App, id: CampaignId) -> Result<(), AppError> {
             bytes_covered: None,
             first_good: None,
             first_good_at: None,
+            reminders: Count(0),
+            reminded_at: None,
         };
         db::campaign_device_insert(&mut tx, &waiting).await.map_err(during())?;
     }
@@ -151,7 +153,11 @@ async fn take_turn(
     let taken = CampaignDeviceRow { reset_at: Some(now), epoch_before: device.epoch, ..turn.clone() };
     let (taken, detail) = match lifecycle::step(now, &device.state, &event) {
         Ok((state, effects)) => {
+            let (effects, told) = messages::without_notice(&effects);
             let detail = apply(app, tx, now, &device, &state, &effects).await?;
+            if told {
+                messages::reset_queue(app, tx, now, campaign, turn, &device).await?;
+            }
             (CampaignDeviceRow { status: TurnStatus::Reset, ..taken }, detail)
         }
         Err(refusal) => (passed_over(taken, &device.state, &refusal, now), format!("refused: {}", refusal.code())),

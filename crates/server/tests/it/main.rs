@@ -6,6 +6,7 @@ mod audit;
 mod backup;
 mod burst;
 mod cli;
+mod cli_mail;
 mod cli_policy;
 mod cut;
 mod documents;
