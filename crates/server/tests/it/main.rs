@@ -8,6 +8,7 @@ mod backup;
 #[allow(dead_code, reason = "not every test here uses all of it")]
 #[path = "../../../app/tests/it/between.rs"]
 mod between;
+mod burst;
 mod cli;
 mod cli_mail;
 mod cli_policy;

@@ -35,6 +35,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// The user that every world has.
 pub const EMAIL: &str = "anna@example.org";
@@ -209,9 +210,7 @@ impl World {
         headers: &[(&str, &str)],
         body: Body,
     ) -> (Response<Incoming>, AbortHandle) {
-        let stream = TcpStream::connect(address).await.expect("the server listens");
-        let name = ServerName::try_from("localhost").expect("a name");
-        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await.expect("the pinned authority");
+        let stream = self.connect_to(address).await;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
         let driver = tokio::spawn(connection).abort_handle();
@@ -221,6 +220,17 @@ impl World {
         }
         let response = sender.send_request(request.body(body).expect("a request")).await.expect("an answer");
         (response, driver)
+    }
+
+    /// A connection on which nothing has been said.
+    pub async fn connect(&self) -> TlsStream<TcpStream> {
+        self.connect_to(self.address).await
+    }
+
+    async fn connect_to(&self, address: SocketAddr) -> TlsStream<TcpStream> {
+        let stream = TcpStream::connect(address).await.expect("the server listens");
+        let name = ServerName::try_from("localhost").expect("a name");
+        TlsConnector::from(self.tls.clone()).connect(name, stream).await.expect("the pinned authority")
     }
 
     /// How many connections the server has open, but for the one that asks.
