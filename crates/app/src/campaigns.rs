@@ -171,7 +171,7 @@ pub async fn start(app: &App, actor: &AdminActor, id: CampaignId, at: Option<Tim
     if campaign.start_at.is_none() {
         turns::begin(app, id).await?;
     }
-    get(app, actor, id).await
+    shown(app, id).await
 }
 
 /// Resets no further device for now. Those that were reset can come back all the same.
@@ -196,7 +196,10 @@ pub async fn resume(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Cam
         // The campaign's clock goes on from now: the pause is no part of it.
         Ok(CampaignRow { paused_at: None, paused, ticked_at: row.started_at.map(|_| now), ..row })
     };
-    steer(app, actor, id, Verb::Resume, String::new(), change).await
+    steer(app, actor, id, Verb::Resume, String::new(), change).await?;
+    // The last device may have come back in the pause.
+    turns::settle(app, id).await?;
+    shown(app, id).await
 }
 
 /// Ends a campaign before every device was reset. Those that were stay so.
@@ -239,6 +242,7 @@ pub async fn excuse(
         return Err(AppError::not_found("campaign_device_unknown", sentence));
     }
     deed(&mut tx, now, Deed::by(actor), "campaign_excuse", id, format!("{device}: {reason}")).await?;
+    turns::close_settled(&mut tx, now, id).await?;
     tx.commit().await.map_err(during())
 }
 
@@ -258,8 +262,7 @@ pub async fn bring_back(app: &App, actor: &AdminActor, id: CampaignId) -> Result
 /// `campaign_unknown`; `not_permitted`.
 pub async fn get(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Campaign, AppError> {
     actor.need(Permit::CampaignRead)?;
-    let mut tx = app.db.read().await.map_err(AppError::db("reading a campaign"))?;
-    view(known(&mut tx, id).await?)
+    shown(app, id).await
 }
 
 /// A page of campaigns, the newest first.
@@ -306,6 +309,12 @@ async fn steer(
     tx.commit().await.map_err(during())?;
     tracing::info!(campaign.id = %id, "campaign {id} is {} now, by {actor}", status.word());
     view(row)
+}
+
+/// A campaign for somebody who may see it, or has just changed it.
+async fn shown(app: &App, id: CampaignId) -> Result<Campaign, AppError> {
+    let mut tx = app.db.read().await.map_err(AppError::db("reading a campaign"))?;
+    view(known(&mut tx, id).await?)
 }
 
 async fn known(tx: &mut Tx, id: CampaignId) -> Result<CampaignRow, AppError> {

@@ -74,6 +74,8 @@ pub struct Config {
     pub store_reserve: Bytes,
     pub device_hold: Span,
     pub device_undelete: Span,
+    /// How long a support bundle is kept, and an order for one that nobody answers.
+    pub support_bundle: Span,
     pub device_catch_up: Span,
     pub device_watch: Span,
     pub metrics_remote: bool,
@@ -120,6 +122,7 @@ impl Default for Config {
             store_reserve: Bytes::mib(256),
             device_hold: Span::days(14),
             device_undelete: Span::days(7),
+            support_bundle: Span::days(14),
             device_catch_up: Span::minutes(60),
             device_watch: Span::days(7),
             metrics_remote: false,

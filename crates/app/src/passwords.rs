@@ -113,7 +113,7 @@ pub async fn link_make(
     let mut tx = app.db.write().await.map_err(during())?;
     let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(id))?;
     let email = user.email.clone();
-    if user.state == UserState::Deleted {
+    if matches!(user.state, UserState::Deleted | UserState::Purged) {
         return Err(Refusal::UserNotActive.into());
     }
     let expires_at = now
@@ -154,8 +154,8 @@ pub async fn link_make(
         LinkWay::Mailed => format!("{}, mailed", purpose.word()),
         LinkWay::Shown { .. } => format!("{}, shown", purpose.word()),
     };
-    audit::write(&mut tx, now, Deed { action: "user_link_make", subject: email.clone(), detail, ..Deed::by(actor) })
-        .await?;
+    let deed = Deed { action: "user_link_make", subject: user.id.to_string(), detail, ..Deed::by(actor) };
+    audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     Ok(Link { email, way, expires_at })
 }
@@ -198,7 +198,7 @@ pub async fn link_use(app: &App, source: IpAddr, link: &SecretText, password: &P
     };
     replace(&mut tx, now, &policy, &user, &password_hash).await?;
     let (actor, source) = (format!("user {}", user.id), source.to_canonical().to_string());
-    let (subject, proof) = (user.email.clone(), "link".to_owned());
+    let (subject, proof) = (user.id.to_string(), "link".to_owned());
     let deed = Deed { actor, action: "user_password_set", subject, source, proof, ..Deed::default() };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
@@ -321,5 +321,5 @@ async fn link_user(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<Optio
     // The user is looked up for a wrong link too: the same work.
     let user = db::user_get(tx, user).await.map_err(during())?;
     let good = link.is_some_and(|link| link.used_at.is_none() && now < link.expires_at);
-    Ok(user.filter(|user| good && user.state != UserState::Deleted))
+    Ok(user.filter(|user| good && !matches!(user.state, UserState::Deleted | UserState::Purged)))
 }

@@ -105,7 +105,7 @@ pub async fn make(app: &App, actor: &AdminActor, wish: &Wish) -> Result<Made, Ap
         (false, false) => TicketWay::Shown { code, why: Unmailed::MailOff },
     };
     let word = if matches!(way, TicketWay::Mailed) { "mailed" } else { "shown" };
-    let detail = format!("for {email}, until {}, {word}", ticket.expires_at.as_ms());
+    let detail = format!("for {}, until {}, {word}", user.id, ticket.expires_at.as_ms());
     audit::write(
         &mut tx,
         now,

@@ -73,7 +73,8 @@ pub async fn add(
         db::user_password_update(&mut tx, id, &user.password_hash, now).await.map_err(during())?;
     }
     let added = listed(&mut tx, id).await?;
-    audit::write(&mut tx, now, Deed { action: "user_add", subject: email, ..Deed::by(actor) }).await?;
+    let deed = Deed { action: "user_add", subject: id.to_string(), ..Deed::by(actor) };
+    audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     Ok(added)
 }
@@ -123,8 +124,9 @@ pub async fn change(app: &App, actor: &AdminActor, id: UserId, event: UserEvent)
     let mut tx = app.db.write().await.map_err(during())?;
     let row = db::user_listed_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(id))?;
     let before = row.user.state;
+    let standing = user::Standing { state: before, was: row.was, purge_after: row.purge_after };
     let lifted = event == UserEvent::Unlock && sign_in::lift(&mut tx, now, &row.user.email).await?;
-    let state = match user::step(before, row.was, event) {
+    let state = match user::step(now, standing, event) {
         Err(Refusal::UserStateSame { .. }) if lifted => before,
         stepped => stepped?,
     };
@@ -135,7 +137,7 @@ pub async fn change(app: &App, actor: &AdminActor, id: UserId, event: UserEvent)
     let changed = listed(&mut tx, id).await?;
     let lifted = if lifted { ", and its wrong passwords are forgotten" } else { "" };
     let (action, detail) = (format!("user_{}", event.word()), format!("{before} to {state}{lifted}"));
-    let deed = Deed { action: &action, subject: changed.email.clone(), detail, ..Deed::by(actor) };
+    let deed = Deed { action: &action, subject: id.to_string(), detail, ..Deed::by(actor) };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     // ORDER: said after the commit, or a request in between would remember the old state.
@@ -167,7 +169,7 @@ pub async fn password_set(
     let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(id))?;
     passwords::replace(&mut tx, now, &policy, &user, &password_hash).await?;
     let changed = listed(&mut tx, id).await?;
-    let deed = Deed { action: "user_password_set", subject: user.email, ..Deed::by(actor) };
+    let deed = Deed { action: "user_password_set", subject: id.to_string(), ..Deed::by(actor) };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     Ok(changed)

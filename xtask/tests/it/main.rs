@@ -13,4 +13,5 @@ mod folders;
 mod kills;
 mod lifecycle;
 mod local;
+mod restarts;
 mod world;

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Rows read at a time.
 const PAGE: u32 = 1_000;
+/// Rows read at a time to find one of which something is expected, which is mostly the first.
+const EXPECTED_PAGE: u32 = 50;
 /// About how many points a burn-down has.
 const POINTS: u64 = 60;
 /// One part in this many of what is protected may be sent again before it is flagged.
@@ -99,7 +101,7 @@ pub async fn board(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Boar
     let (mut by_class, mut flagged, mut total) = (BTreeMap::new(), 0, 0);
     let mut after = None;
     loop {
-        let rows = page(&mut tx, id, after, PAGE).await?;
+        let rows = page(&mut tx, id, false, after, PAGE).await?;
         after = rows.last().map(|row| row.turn.device);
         let full = rows.len() == PAGE as usize;
         for board_row in rows {
@@ -141,7 +143,7 @@ pub async fn board_page(
     let mut entries = Vec::new();
     let wanted = ask.rows() as usize;
     loop {
-        let rows = page(&mut tx, id, after, PAGE).await?;
+        let rows = page(&mut tx, id, false, after, PAGE).await?;
         after = rows.last().map(|row| row.turn.device);
         let full = rows.len() == PAGE as usize;
         let fitting = rows.into_iter().map(|board_row| entry(now, &row, board_row));
@@ -157,9 +159,9 @@ pub async fn board_page(
 pub(super) async fn is_settled(tx: &mut Tx, now: Timestamp, row: &CampaignRow) -> Result<bool, AppError> {
     let mut after = None;
     loop {
-        let rows = page(tx, row.id, after, PAGE).await?;
+        let rows = page(tx, row.id, true, after, EXPECTED_PAGE).await?;
         after = rows.last().map(|row| row.turn.device);
-        let full = rows.len() == PAGE as usize;
+        let full = rows.len() == EXPECTED_PAGE as usize;
         if !rows.into_iter().all(|board_row| entry(now, row, board_row).place.is_settled()) {
             return Ok(false);
         }
@@ -169,8 +171,14 @@ pub(super) async fn is_settled(tx: &mut Tx, now: Timestamp, row: &CampaignRow) -
     }
 }
 
-async fn page(tx: &mut Tx, id: CampaignId, after: Option<DeviceId>, limit: u32) -> Result<Vec<BoardRow>, AppError> {
-    db::campaign_device_list_board(tx, id, after, limit).await.map_err(AppError::db("reading a board"))
+async fn page(
+    tx: &mut Tx,
+    id: CampaignId,
+    expected_only: bool,
+    after: Option<DeviceId>,
+    limit: u32,
+) -> Result<Vec<BoardRow>, AppError> {
+    db::campaign_device_list_board(tx, id, expected_only, after, limit).await.map_err(AppError::db("reading a board"))
 }
 
 pub(super) fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> BoardEntry {
@@ -187,6 +195,7 @@ pub(super) fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> Bo
         state: &row.state,
         user: row.user_state,
         conflict: row.conflict,
+        merged: row.merged,
         seen_at: row.seen_at,
         refused: turn.status == TurnStatus::Refused || turn.refused_code.is_some(),
     };

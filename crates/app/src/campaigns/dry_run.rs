@@ -101,6 +101,7 @@ pub(super) async fn foretell(
             state: &device.state,
             user: device.user_state,
             seen_at: device.seen_at,
+            merged: device.merged_into.is_some(),
             duplicate: device.conflict || duplicates.contains(&device.id),
             token_good: device.token_good,
         };

@@ -171,6 +171,11 @@ pub const KEYS: &[Key] = &[
         field: Field::Span(|c| &mut c.device_undelete, DAY, 1, 365),
     },
     Key {
+        name: "support.bundle_days",
+        meaning: "How long a support bundle of a device is kept, and an order for one that is not answered.",
+        field: Field::Span(|c| &mut c.support_bundle, DAY, 1, 365),
+    },
+    Key {
         name: "device.catch_up_minutes",
         meaning: "Over how long the catch-up backups of devices that come back at once are spread.",
         field: Field::Span(|c| &mut c.device_catch_up, MINUTE, 0, 10_080),

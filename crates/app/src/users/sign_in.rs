@@ -52,14 +52,15 @@ pub(crate) async fn sign_in(app: &App, source: IpAddr, email: &str, password: &P
     let during = || AppError::db("reading a user");
     let mut tx = app.db.read().await.map_err(during())?;
     let user = db::user_get_by_email(&mut tx, &email).await.map_err(during())?;
-    let (set_at, ways) = match &user {
-        Some(user) => {
-            let set_at = db::user_password_set_get(&mut tx, user.id).await.map_err(during())?;
-            (set_at, Some(effective(&crate::policy::levels(&mut tx, user.id, None).await?.levels)))
-        }
-        None => (None, None),
-    };
+    // Looked up for an address without an account too: the same work.
+    let id = user.as_ref().map_or(UserId::from_bytes([0; 16]), |user| user.id);
+    let set_at = db::user_password_set_get(&mut tx, id).await.map_err(during())?;
+    let levels = crate::policy::levels(&mut tx, id, None).await;
     drop(tx);
+    let ways = match &user {
+        Some(_) => Some(effective(&levels?.levels)),
+        None => None,
+    };
     let may = |proof| ways.as_ref().is_some_and(|ways| ways.lets_sign_in(proof));
     // A password that the profile does not take is none: the same work, and the same answer as for a wrong one.
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
@@ -174,7 +175,7 @@ async fn wrong(
     };
     if counted == policy.failures_max {
         // An address without an account is not written down: people type passwords there.
-        let subject = user.map_or_else(|| "an address without an account".to_owned(), |user| user.email.clone());
+        let subject = user.map_or_else(|| "an address without an account".to_owned(), |user| user.id.to_string());
         let detail = format!("{counted} wrong passwords from {from}, which is locked for {} there", policy.lock_span);
         audit::write(&mut tx, now, deed("sign_in_locked", subject, detail)).await?;
     }

@@ -249,8 +249,10 @@ async fn every_change_of_a_device_tells_its_user_and_some_tell_the_admins() {
             email: email.to_owned(),
             password_hash: String::new(),
             permits: "all".to_owned(),
+            created_at: Timestamp::from_ms(0),
+            disabled_at: None,
         };
-        db::admin_insert(&mut tx, &admin, Timestamp::from_ms(0)).await.expect("the admin is new");
+        db::admin_insert(&mut tx, &admin).await.expect("the admin is new");
     }
     tx.commit().await.expect("nothing stands against it");
     world.policy("support", "call 4711").await;

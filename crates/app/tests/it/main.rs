@@ -4,6 +4,8 @@
 
 mod audit;
 mod backup;
+mod between;
+mod campaign_end;
 mod copies;
 mod credentials;
 mod desk;
@@ -11,22 +13,29 @@ mod device_map;
 mod fake_mailer;
 mod fake_smtp;
 mod fleet;
+mod full;
 mod hostile;
 mod idempotency;
+mod lost;
 mod machine;
 mod mail;
+mod meanwhile;
+mod merged;
 mod model;
 mod on_postgres;
 mod password;
 mod policy;
+mod purge;
 mod quota;
 mod restore;
 mod scrub;
 mod smtp;
+mod support;
 mod ticket;
 mod token;
 mod told;
 mod told_campaign;
+mod work;
 mod world;
 
 /// Which database a world is on; `on_postgres` has the other.

@@ -185,7 +185,7 @@ async fn wrong_passwords_lock_the_address_where_they_come_from_and_no_school_beh
         "too_many_requests"
     );
     again.by_password(&world, ANNA, GOOD).from("203.0.113.5").bound().await;
-    assert_eq!(audited(&world, "sign_in_locked").await, [ANNA]);
+    assert_eq!(audited(&world, "sign_in_locked").await, [anna(&world).await.to_string()]);
     assert_eq!(audited(&world, "sign_in_source_limited").await, ["203.0.113.5"]);
 }
 

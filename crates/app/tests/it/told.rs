@@ -216,9 +216,16 @@ async fn a_device_that_may_not_begin_tells_too_and_with_mail_off_nothing_is_kept
 
 async fn admin(world: &World, seed: u8, email: &str) {
     let id = AdminId::from_bytes([seed; 16]);
-    let row = AdminRow { id, email: email.to_owned(), password_hash: String::new(), permits: "all".to_owned() };
+    let row = AdminRow {
+        id,
+        email: email.to_owned(),
+        password_hash: String::new(),
+        permits: "all".to_owned(),
+        created_at: Timestamp::from_ms(0),
+        disabled_at: None,
+    };
     let mut tx = world.app.db.write().await.expect("nobody else writes");
-    db::admin_insert(&mut tx, &row, Timestamp::from_ms(0)).await.expect("the admin is new");
+    db::admin_insert(&mut tx, &row).await.expect("the admin is new");
     tx.commit().await.expect("nothing stands against it");
 }
 

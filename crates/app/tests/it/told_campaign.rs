@@ -311,7 +311,7 @@ async fn killed_after(world: &World, polls: usize) {
 /// A device that was reset has its message, and another none; so with reminders.
 async fn agree(world: &World, id: CampaignId) {
     let mut tx = world.app.db.read().await.expect("readable");
-    let turns = db::campaign_device_list_board(&mut tx, id, None, 100).await.expect("readable");
+    let turns = db::campaign_device_list_board(&mut tx, id, false, None, 100).await.expect("readable");
     let rows = db::mail_list(&mut tx, None, PageKey::LAST, 1_000).await.expect("readable");
     let occasions: BTreeSet<&str> = rows.iter().map(|row| row.occasion.as_str()).collect();
     assert_eq!(occasions.len(), rows.len());

@@ -114,6 +114,7 @@ const fn helps(reason: Reason) -> bool {
         | Reason::Decommissioning
         | Reason::Decommissioned
         | Reason::Deleted
+        | Reason::Merged
         | Reason::UserLeft => false,
     }
 }

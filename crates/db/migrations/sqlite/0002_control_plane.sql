@@ -254,6 +254,15 @@ CREATE INDEX device_by_token ON device (token_id);
 CREATE INDEX device_by_state ON device (state);
 CREATE INDEX device_by_name ON device (name, id);
 
+-- A support bundle that an admin has asked a device for, and what the device has sent; one for each device.
+CREATE TABLE support_bundle (
+    device_id BLOB PRIMARY KEY REFERENCES device (id),
+    asked_at  BIGINT NOT NULL,
+    asked_by  TEXT NOT NULL,
+    sent_at   BIGINT,
+    body      BLOB
+);
+
 -- What the endpoint says it opened and read in a run; NULL until it has said so.
 ALTER TABLE run ADD COLUMN files_opened BIGINT;
 ALTER TABLE run ADD COLUMN bytes_read BIGINT;
@@ -276,7 +285,8 @@ CREATE TABLE conflict (
     undo_until   BIGINT,
     -- The other record: merged into the device, or made by the split.
     other_device BLOB,
-    -- What an undo has to know: the epoch that a split ended, or 1 when a merge has suspended the other record.
+    -- What an undo has to know: the epoch that a split ended, 1 when a merge has suspended the other record, or 1 when
+    -- finding one machine has ended a quarantine.
     before       BIGINT,
     -- The state that a split ended, as app::conflicts writes it.
     state_before TEXT
@@ -409,6 +419,7 @@ CREATE INDEX quota_notice_by_refusal ON quota_notice (refused_at);
 
 -- ---------------------------------------------------------------------------------------------------- admin API
 
+ALTER TABLE admin ADD COLUMN disabled_at BIGINT;
 ALTER TABLE admin ADD COLUMN permits TEXT NOT NULL DEFAULT 'all';
 
 -- A credential of a program that administers. Shown once, kept as a hash.

@@ -283,7 +283,7 @@ pub struct WatchEntry {
     pub name: String,
     /// Its user's address.
     pub user: String,
-    /// `well`, `first_pending`, `first_missing`, `missed`, `overdue`.
+    /// `well`, `unplanned`, `first_pending`, `first_missing`, `missed`, `overdue`.
     pub finding: String,
     /// Should an admin look?
     pub alarm: bool,

@@ -1,11 +1,12 @@
 //! `ticket make|list|revoke`.
 
-use super::{Desk, words};
-use crate::client::{Said, encoded};
+use super::{Desk, named, words};
+use crate::client::Said;
 use crate::out::{Answer, Failure, table};
-use base::{DeviceId, Span, Timestamp};
+use base::{Span, Timestamp};
 use clap::Subcommand;
 use protocol::Text;
+use protocol::admin::device::Device;
 use protocol::admin::ticket::{Ticket as Wire, TicketMade, TicketMake};
 use protocol::admin::{Nothing, PageQuery};
 
@@ -19,9 +20,9 @@ pub enum Ticket {
         /// Add a new device, whatever matches.
         #[arg(long, conflicts_with = "replace")]
         add: bool,
-        /// Replace this device of the user: an identifier.
+        /// Replace this device of the user.
         #[arg(long, value_name = "DEVICE")]
-        replace: Option<DeviceId>,
+        replace: Option<String>,
         /// What is to be brought back: none, data, settings, all.
         #[arg(long, value_name = "WHAT")]
         restore: Option<String>,
@@ -36,7 +37,7 @@ pub enum Ticket {
     List,
     /// Withdraw a ticket that was not used.
     Revoke {
-        /// Its identifier.
+        /// Its identifier, or the beginning of its code.
         ticket: String,
     },
 }
@@ -48,7 +49,11 @@ impl Ticket {
             Ticket::Make { email, add, replace, restore, days, show } => {
                 let choice = add.then(|| "add".to_owned());
                 let span_ms = days.map(|days| Span::days(days).as_ms());
-                let body = TicketMake { email, choice, replaces: replace.map(Text), restore, span_ms, show };
+                let replaces = match &replace {
+                    Some(device) => Some(Text(named::id::<Device>(&client, device).await?)),
+                    None => None,
+                };
+                let body = TicketMake { email, choice, replaces, restore, span_ms, show };
                 let Said { value, json } = client.post::<TicketMade>("/tickets", &body).await?;
                 let until = words::time(Timestamp::from_ms(value.ticket.expires_at_ms));
                 let email = value.ticket.email;
@@ -73,7 +78,7 @@ impl Ticket {
                 Ok(Answer::good(table(&names, &rows), json))
             }
             Ticket::Revoke { ticket } => {
-                let path = format!("/tickets/{}/revoke", encoded(&ticket));
+                let path = format!("/tickets/{}/revoke", named::id::<Wire>(&client, &ticket).await?);
                 let Said { value, json } = client.post::<Wire>(&path, &Nothing {}).await?;
                 Ok(Answer::good(format!("the ticket {} of {} is withdrawn\n", value.prefix, value.email), json))
             }

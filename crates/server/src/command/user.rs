@@ -1,6 +1,6 @@
 //! `user add|invite|reset-password|list|show|set-password|lock|unlock|preserve|activate|delete|undelete|set|unset`.
 
-use super::{Desk, secret, values, words};
+use super::{Desk, named, secret, values, words};
 use crate::client::{Client, Said};
 use crate::out::{Answer, Failure, card, table};
 use base::{Timestamp, UserId};
@@ -42,7 +42,7 @@ pub enum User {
         /// Only those whose address has this in it.
         #[arg(long, value_name = "TEXT")]
         part: Option<String>,
-        /// Only those who stand so: active, locked, preserved, deleted.
+        /// Only those who stand so: active, locked, preserved, deleted, purged.
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
     },
@@ -119,7 +119,7 @@ impl User {
             }
             User::Invite { email, show } => {
                 let client = desk.client().await?;
-                let id = match id(&client, &email).await {
+                let id = match named::id::<Wire>(&client, &email).await {
                     Err(failure) if failure.code == "user_unknown" => {
                         let body = UserAdd { email, password: None };
                         client.post::<Wire>("/users", &body).await?.value.user.0
@@ -130,17 +130,17 @@ impl User {
             }
             User::ResetPassword { user, show } => {
                 let client = desk.client().await?;
-                let id = id(&client, &user).await?;
+                let id = named::id::<Wire>(&client, &user).await?;
                 link(&client, id, LinkMake { purpose: LinkPurpose::Reset, show }).await
             }
             User::List { part, state } => list(desk, UserQuery { part, state, ..Default::default() }).await,
             User::Show { user } => {
-                let Said { value, json } = named(&desk.client().await?, &user).await?;
+                let Said { value, json } = named::find::<Wire>(&desk.client().await?, &user).await?;
                 Ok(Answer::good(text(&value), json))
             }
             User::SetPassword { user, password_file } => {
                 let client = desk.client().await?;
-                let id = id(&client, &user).await?;
+                let id = named::id::<Wire>(&client, &user).await?;
                 let password = secret::password(password_file.as_deref(), "New password")?;
                 let body = PasswordSet { password: password.expose().to_owned() };
                 let Said { value, json } = client.post::<Wire>(&format!("/users/{id}/password"), &body).await?;
@@ -155,17 +155,6 @@ impl User {
             User::Set { user, values } => set(desk, &user, &values, &[]).await,
             User::Unset { user, keys } => set(desk, &user, &[], &keys).await,
         }
-    }
-}
-
-/// The identifier of the user that is named by address or identifier.
-///
-/// # Errors
-/// `user_unknown`; the server's refusal.
-pub(super) async fn id(client: &Client, user: &str) -> Result<UserId, Failure> {
-    match user.parse() {
-        Ok(id) => Ok(id),
-        Err(_) => Ok(named(client, user).await?.value.user.0),
     }
 }
 
@@ -185,20 +174,6 @@ async fn link(client: &Client, id: UserId, body: LinkMake) -> Result<Answer, Fai
     Ok(Answer::good(text, json))
 }
 
-async fn named(client: &Client, user: &str) -> Result<Said<Wire>, Failure> {
-    if let Ok(id) = user.parse::<UserId>() {
-        return client.get(&format!("/users/{id}"), &()).await;
-    }
-    let query = UserQuery { email: Some(user.to_owned()), ..Default::default() };
-    let Said { mut value, json } = client.list::<Wire>("/users", &query).await?;
-    let unknown = || Failure {
-        code: "user_unknown".to_owned(),
-        sentence: format!("There is no user \"{}\".", user.escape_debug()),
-    };
-    let value = value.pop().ok_or_else(unknown)?;
-    Ok(Said { value, json: json["items"][0].clone() })
-}
-
 async fn list(desk: &Desk, query: UserQuery) -> Result<Answer, Failure> {
     let Said { value, json } = desk.client().await?.list::<Wire>("/users", &query).await?;
     let row = |user: Wire| {
@@ -210,7 +185,7 @@ async fn list(desk: &Desk, query: UserQuery) -> Result<Answer, Failure> {
 
 async fn change(desk: &Desk, user: &str, event: &str) -> Result<Answer, Failure> {
     let client = desk.client().await?;
-    let before = named(&client, user).await?.value;
+    let before = named::find::<Wire>(&client, user).await?.value;
     let path = format!("/users/{}/{event}", before.user.0);
     let Said { value, json } = client.post::<Wire>(&path, &Nothing {}).await?;
     Ok(Answer::good(format!("{}: {}, was {}\n", value.email, value.state, before.state), json))
@@ -218,7 +193,7 @@ async fn change(desk: &Desk, user: &str, event: &str) -> Result<Answer, Failure>
 
 async fn set(desk: &Desk, user: &str, set: &[String], unset: &[String]) -> Result<Answer, Failure> {
     let client = desk.client().await?;
-    let path = format!("/users/{}", id(&client, user).await?);
+    let path = format!("/users/{}", named::id::<Wire>(&client, user).await?);
     values::change(&client, &path, set, unset).await
 }
 

@@ -42,6 +42,11 @@ impl Play {
                 (DeviceOrder::Delete, Event::Delete { purge_after })
             }
         };
+        self.order_as(device, order, event).await;
+    }
+
+    /// This order, which puts this event to the device.
+    pub async fn order_as(&mut self, device: DeviceId, order: DeviceOrder, event: Event) {
         let audited = self.audited().await;
         let ordered = devices::order(&self.world.app, &ADMIN, device, order).await;
         let code = ordered.map(|view| view.state).map_err(|error| error.code());

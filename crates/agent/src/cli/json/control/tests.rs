@@ -4,7 +4,7 @@ use super::*;
 use crate::activation::Activated;
 use crate::cli::Report;
 use crate::cli::json::tests::{check, detail, detail_json, path, state};
-use crate::last::{Last, LastBackup, LastError};
+use crate::last::{Last, LastBackup, LastBundle, LastError};
 use crate::policy::Chosen;
 use crate::unattended::Record;
 use crate::wipe::Wiped;
@@ -153,7 +153,7 @@ fn status_of(device: Option<Device>) -> Status {
         device,
         unattended: Some(record),
         wiped: Some(Wiped { server: "https://a".to_owned(), device: "dev_x".to_owned(), at_ms: 9 }),
-        last: Last { backup: Some(backup), error: Some(error) },
+        last: Last { backup: Some(backup), error: Some(error), bundle: Some(LastBundle { sent_at_ms: 4, bytes: 5 }) },
     }
 }
 
@@ -167,6 +167,7 @@ fn around_status(fields: &Value) -> Value {
         "last": {
             "backup": { "snapshot": "snp_x", "at_ms": 1, "problem_count": 2 },
             "error": { "command": "backup", "at_ms": 1, "code": "c", "sentence": "s" },
+            "bundle": { "sent_at_ms": 4, "bytes": 5 },
         },
     });
     whole.as_object_mut().expect("an object").extend(fields.as_object().cloned().expect("an object"));
