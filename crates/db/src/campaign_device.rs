@@ -10,6 +10,22 @@ use base::{Bytes, CampaignId, Count, DeviceId, SnapshotId, Span, Timestamp, User
 use control::campaign::Class;
 use control::{State, UserState};
 
+/// A statement that gives what `board_read` reads, with the rest of it.
+macro_rules! board {
+    ($rest:literal) => {
+        concat!(
+            "select c.*, d.name, d.user_id, d.state, d.state_was, d.state_rights, d.state_level, d.append_until, \
+             d.purge_after, d.last_seen_at, d.merged_into, u.email, u.state as user_state, \
+             (select count(*) from conflict k where k.device_id = d.id and k.status = 'open' and k.kind = 'clone') \
+             as conflicts \
+             from campaign_device c join device d on d.id = c.device_id join \"user\" u on u.id = d.user_id",
+            $rest
+        )
+    };
+}
+
+pub(crate) use board;
+
 /// What has happened to a device of a campaign. The words are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TurnStatus {
@@ -66,6 +82,10 @@ pub struct CampaignDeviceRow {
     pub first_good: Option<SnapshotId>,
     /// When it was committed.
     pub first_good_at: Option<Timestamp>,
+    /// How often the user was reminded of it.
+    pub reminders: Count,
+    /// When that was last.
+    pub reminded_at: Option<Timestamp>,
 }
 
 /// A device of a campaign beside what is known of it now.
@@ -87,6 +107,8 @@ pub struct BoardRow {
     pub seen_at: Option<Timestamp>,
     /// Is a conflict about it open?
     pub conflict: bool,
+    /// Was the record merged into another?
+    pub merged: bool,
 }
 
 /// What a first backup has shown.
@@ -316,34 +338,29 @@ pub async fn campaign_device_list_board(
     after: Option<DeviceId>,
     limit: u32,
 ) -> Result<Vec<BoardRow>, DbError> {
-    let rows = query(
-        "select c.*, d.name, d.user_id, d.state, d.state_was, d.state_rights, d.state_level, d.append_until, \
-         d.purge_after, d.last_seen_at, u.email, u.state as user_state, \
-         (select count(*) from conflict k where k.device_id = d.id and k.status = 'open' and k.kind = 'clone') \
-         as conflicts \
-         from campaign_device c join device d on d.id = c.device_id join \"user\" u on u.id = d.user_id \
-         where c.campaign_id = $1 and c.device_id > $2 order by c.device_id limit $3",
-    )
-    .bind(&campaign.as_bytes()[..])
-    .bind(after.map_or(Vec::new(), |device| device.as_bytes().to_vec()))
-    .bind(i64::from(limit))
-    .fetch_all(tx.conn())
-    .await
-    .map_err(failed("list the board of a campaign"))?;
-    let mut list = Vec::with_capacity(rows.len());
-    for row in &rows {
-        list.push(BoardRow {
-            turn: read(row)?,
-            name: row.text("name")?,
-            user: UserId::from_bytes(row.bytes("user_id")?),
-            email: row.text("email")?,
-            user_state: user_state(&row.text("user_state")?)?,
-            state: device::state(row)?,
-            seen_at: row.time_maybe("last_seen_at")?,
-            conflict: row.int("conflicts")? > 0,
-        });
-    }
-    Ok(list)
+    let rows = query(board!(" where c.campaign_id = $1 and c.device_id > $2 order by c.device_id limit $3"))
+        .bind(&campaign.as_bytes()[..])
+        .bind(after.map_or(Vec::new(), |device| device.as_bytes().to_vec()))
+        .bind(i64::from(limit))
+        .fetch_all(tx.conn())
+        .await
+        .map_err(failed("list the board of a campaign"))?;
+    rows.iter().map(board_read).collect()
+}
+
+/// A row of the board.
+pub(crate) fn board_read(row: &Row) -> Result<BoardRow, DbError> {
+    Ok(BoardRow {
+        turn: read(row)?,
+        name: row.text("name")?,
+        user: UserId::from_bytes(row.bytes("user_id")?),
+        email: row.text("email")?,
+        user_state: user_state(&row.text("user_state")?)?,
+        state: device::state(row)?,
+        seen_at: row.time_maybe("last_seen_at")?,
+        conflict: row.int("conflicts")? > 0,
+        merged: row.bytes_maybe::<16>("merged_into")?.is_some(),
+    })
 }
 
 /// How many devices have come back in each stretch of `step` since 1970 in which any did: its beginning and the count.
@@ -449,6 +466,8 @@ fn read(row: &Row) -> Result<CampaignDeviceRow, DbError> {
         bytes_covered: bytes("bytes_covered")?,
         first_good: row.bytes_maybe("first_good")?.map(SnapshotId::from_bytes),
         first_good_at: row.time_maybe("first_good_at")?,
+        reminders: Count(row.number("reminders")?),
+        reminded_at: row.time_maybe("reminded_at")?,
     })
 }
 

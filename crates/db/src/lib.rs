@@ -8,6 +8,7 @@ mod audit;
 mod batch;
 mod campaign;
 mod campaign_device;
+mod campaign_reminder;
 mod challenge;
 mod chunk;
 mod conflict;
@@ -28,6 +29,7 @@ mod policy;
 mod postgres;
 mod profile;
 mod purge;
+mod quota_notice;
 mod refused;
 mod repository;
 mod row;
@@ -65,6 +67,7 @@ pub use campaign_device::{
     campaign_device_insert, campaign_device_list_board, campaign_device_list_due, campaign_device_list_reset,
     campaign_device_refused_update, campaign_device_turn_update, campaign_device_watch_get,
 };
+pub use campaign_reminder::{campaign_device_list_unreminded, campaign_device_reminded_update};
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
     ChunkRow, ClosedRow, Place, Shape, chunk_count_list, chunk_insert, chunk_list, chunk_missing_list,
@@ -102,8 +105,9 @@ pub use idempotency::{
 };
 pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_update};
 pub use mail::{
-    MailRow, mail_claim_update, mail_expired_update, mail_get, mail_insert, mail_list, mail_list_due, mail_over_remove,
-    mail_overdue_get, mail_queued_update, mail_stale_update, mail_step_update, mail_tried_get, mail_waiting_update,
+    MailRow, mail_claim_update, mail_count_list, mail_expired_update, mail_get, mail_insert, mail_list, mail_list_due,
+    mail_over_remove, mail_overdue_get, mail_queued_update, mail_stale_update, mail_step_update, mail_tried_get,
+    mail_waiting_update,
 };
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
@@ -125,6 +129,7 @@ pub use profile::{
     profile_user_count_get, user_list_by_profile, user_policy_revision_update, user_profile_update,
 };
 pub use purge::{device_list_purged_rest, device_rest_remove, run_reported_update};
+pub use quota_notice::{quota_notice_get, quota_notice_list_refused, quota_notice_update};
 pub use refused::{
     RefusedRow, refused_count_get, refused_get, refused_list, refused_remove_old, refused_remove_oldest, refused_update,
 };

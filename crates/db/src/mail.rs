@@ -300,6 +300,29 @@ pub async fn mail_overdue_get(tx: &mut Tx, now: Timestamp) -> Result<Count, DbEr
     row.number("overdue").map(Count)
 }
 
+/// How many messages of each status there are whose occasion begins so; a status without any is left out.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub async fn mail_count_list(tx: &mut Tx, begins: &str) -> Result<Vec<(MailStatus, Count)>, DbError> {
+    // Past every occasion that begins so: the greatest character that there is, in the order of either database.
+    let rows = query(
+        "select status, count(*) as messages from mail where occasion >= $1 and occasion < $2 \
+         group by status order by status",
+    )
+    .bind(begins)
+    .bind(format!("{begins}\u{10ffff}"))
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("count messages"))?;
+    let read = |row: &Row| {
+        let status = MailStatus::from_word(&row.text("status")?);
+        let status = status.ok_or(DbError::Column { column: "status", what: "the words of a message's status" })?;
+        Ok((status, Count(row.number("messages")?)))
+    };
+    rows.iter().map(read).collect()
+}
+
 /// Removes the messages that were over long enough ago.
 ///
 /// # Errors

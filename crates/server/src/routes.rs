@@ -9,6 +9,7 @@ use crate::metrics::Metrics;
 use crate::reply::{No, SaidCode};
 use crate::run::Line;
 use app::lanes::{Lane, Lanes};
+use app::passwords::LINK_PAGE;
 use app::{AdminActor, App, AppError, DeviceActor, credentials};
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -124,6 +125,8 @@ fn table() -> Vec<(Route, MethodRouter<Shared>)> {
         get("/metrics",                          Operator, probe::metrics),
         get("/v1/hello",                         Anyone, session::hello),
         post("/v1/activations",                  Anyone, JSON_BYTES_MAX, SIGN_IN_SPAN, activation::activate),
+        get(LINK_PAGE,                           Anyone, password::page),
+        get("/password.js",                      Anyone, password::script),
         post("/v1/password-links",               Anyone, JSON_BYTES_MAX, SIGN_IN_SPAN, password::link_use),
         post("/v1/sessions/challenge",           Anyone, JSON_BYTES_MAX, QUICK_SPAN, session::challenge),
         post("/v1/sessions",                     Anyone, JSON_BYTES_MAX, QUICK_SPAN, session::open),

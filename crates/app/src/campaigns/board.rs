@@ -1,7 +1,7 @@
 //! The live board of a campaign: where each device stands and why, and how it went. Refuses to store a place: what is
 //! shown follows from the rows at the moment of asking.
 
-use super::{Campaign, known, view};
+use super::{Campaign, MessageCounts, known, messages, view};
 use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError};
 use base::{Bytes, CampaignId, DeviceId, SnapshotId, Span, Timestamp};
@@ -32,6 +32,8 @@ pub struct Board {
     pub flagged: u64,
     /// How many were still to come back, over time.
     pub burn_down: Vec<BurnPoint>,
+    /// How many messages to users stand where, as long as their rows are kept.
+    pub messages: MessageCounts,
 }
 
 /// One point of a burn-down.
@@ -112,8 +114,9 @@ pub async fn board(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Boar
         }
     }
     let burn_down = burn_down(&mut tx, now, &row, total).await?;
+    let messages = messages::counts(&mut tx, id).await?;
     drop(tx);
-    Ok(Board { campaign: view(row)?, counts, by_class, flagged, burn_down })
+    Ok(Board { campaign: view(row)?, counts, by_class, flagged, burn_down, messages })
 }
 
 /// A page of the devices that stand at `only`, or of all, in the order of their ids.
@@ -170,7 +173,7 @@ async fn page(tx: &mut Tx, id: CampaignId, after: Option<DeviceId>, limit: u32) 
     db::campaign_device_list_board(tx, id, after, limit).await.map_err(AppError::db("reading a board"))
 }
 
-fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> BoardEntry {
+pub(super) fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> BoardEntry {
     let turn = row.turn;
     let seen = Seen {
         level: campaign.level,

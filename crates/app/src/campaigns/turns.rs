@@ -1,10 +1,10 @@
 //! The job of the campaigns: starts those whose time has come, gives devices their turns, ends what is settled.
 //! Refuses to do a turn twice: what a turn changes, and that it was, are stored in one transaction.
 
-use super::{board, deed, dry_run, known};
+use super::{board, deed, dry_run, known, messages};
 use crate::audit::{self, Deed};
 use crate::{AdminActor, App, AppError, devices, effects};
-use base::{CampaignId, DeviceId, Span, Timestamp};
+use base::{CampaignId, Count, DeviceId, Span, Timestamp};
 use control::campaign::{Status, Verb, next};
 use control::{Event, Proof, Refusal, State, lifecycle, slots};
 use db::{CampaignDeviceRow, CampaignRow, TurnStatus, Tx};
@@ -85,6 +85,8 @@ pub(super) async fn begin(app: &App, id: CampaignId) -> Result<(), AppError> {
             bytes_covered: None,
             first_good: None,
             first_good_at: None,
+            reminders: Count(0),
+            reminded_at: None,
         };
         db::campaign_device_insert(&mut tx, &waiting).await.map_err(during())?;
     }
@@ -150,8 +152,12 @@ async fn take_turn(
     let event = campaign.level.event(campaign.append_until.unwrap_or(now));
     let taken = CampaignDeviceRow { reset_at: Some(now), epoch_before: device.epoch, ..turn.clone() };
     let (taken, detail) = match lifecycle::step(now, &device.state, &event) {
-        Ok(step) => {
-            let changed = effects::carry_out(app, tx, now, device, step, None).await?;
+        Ok((state, effects)) => {
+            let (effects, told) = messages::without_notice(&effects);
+            let changed = effects::carry_out(app, tx, now, device, (state, effects), None).await?;
+            if told {
+                messages::reset_queue(app, tx, now, campaign, turn, &changed.device).await?;
+            }
             (CampaignDeviceRow { status: TurnStatus::Reset, ..taken }, changed.detail())
         }
         Err(refusal) => (passed_over(taken, &device.state, &refusal, now), format!("refused: {}", refusal.code())),

@@ -7,7 +7,7 @@ use app::page::PageAsk;
 use app::session::{self, Opening};
 use app::{AdminActor, ConflictStatus, devices, jobs, watch};
 use base::{CampaignId, DeviceId, Span, Timestamp};
-use control::campaign::{Class, Place, Reason, Reset, Scope, Status};
+use control::campaign::{Class, Place, Reason, Reminders, Reset, Scope, Status, Tell};
 use control::watch::Finding;
 use control::{Event, Level, Proof, Rights, State};
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ fn plan(level: Reset) -> Plan {
         wave_span: MINUTE,
         watch_span: None,
         template: String::new(),
+        tell: Tell::All,
+        reminders: Reminders::USUAL,
     }
 }
 

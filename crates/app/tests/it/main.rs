@@ -7,6 +7,7 @@ mod backup;
 mod credentials;
 mod desk;
 mod device_map;
+mod fake_mailer;
 mod fake_smtp;
 mod fleet;
 mod hostile;
@@ -23,6 +24,8 @@ mod scrub;
 mod smtp;
 mod ticket;
 mod token;
+mod told;
+mod told_campaign;
 mod world;
 
 /// Which database a world is on; `on_postgres` has the other.

@@ -6,6 +6,9 @@ mod audit;
 mod backup;
 #[path = "credentials.rs"]
 mod credentials;
+#[allow(dead_code, reason = "not every test runs here")]
+#[path = "fake_mailer.rs"]
+mod fake_mailer;
 #[path = "hostile.rs"]
 mod hostile;
 #[path = "idempotency.rs"]
@@ -20,6 +23,10 @@ mod quota;
 mod restore;
 #[path = "scrub.rs"]
 mod scrub;
+#[path = "told.rs"]
+mod told;
+#[path = "told_campaign.rs"]
+mod told_campaign;
 #[allow(dead_code, reason = "not every test runs here")]
 #[path = "world.rs"]
 mod world;

@@ -11,7 +11,7 @@ use crate::{
 };
 use base::ConflictId;
 use control::Rights;
-use control::campaign::{Reset, Status};
+use control::campaign::{Reset, Status, Tell};
 
 const CAMPAIGN: CampaignId = CampaignId::from_bytes([0xca; 16]);
 const OTHER: DeviceId = DeviceId::from_bytes([0xd2; 16]);
@@ -34,7 +34,10 @@ fn campaign() -> CampaignRow {
         wave_size: 5,
         wave_span: Span::ms(7),
         watch_span: Span::days(2),
-        template: String::new(),
+        template: "campaign".to_owned(),
+        tell: Tell::Needed,
+        remind_span: Span::days(3),
+        remind_max: Count(2),
         created_at: at(1),
         created_by: "admin command".to_owned(),
         started_at: Some(at(2)),
@@ -67,6 +70,8 @@ fn turn(device: DeviceId, due: u64) -> CampaignDeviceRow {
         bytes_covered: None,
         first_good: None,
         first_good_at: None,
+        reminders: Count(0),
+        reminded_at: None,
     }
 }
 

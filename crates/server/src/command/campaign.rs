@@ -5,7 +5,7 @@ mod text;
 use super::{Desk, device, user};
 use crate::client::{Client, Said, call, encoded, whole};
 use crate::out::{Answer, Failure};
-use base::{CampaignId, Count, Timestamp};
+use base::{CampaignId, Count, Span, Timestamp};
 use clap::{Args, Subcommand, ValueEnum};
 use protocol::Text;
 use protocol::admin::campaign as wire;
@@ -160,6 +160,29 @@ pub struct Make {
     /// Until when held devices may append, in days from now.
     #[arg(long, value_name = "DAYS")]
     append_days: Option<u32>,
+    /// The template of the message to users: one of your own, whose name begins with campaign_.
+    #[arg(long, default_value = "campaign")]
+    template: String,
+    /// Who gets it.
+    #[arg(long, value_enum, default_value_t = Tell::All)]
+    tell: Tell,
+    /// After how many days the user of a device that is not back is reminded, each time; 0 is never.
+    #[arg(long, default_value_t = 3, value_name = "DAYS")]
+    remind_days: u32,
+    /// How often at most.
+    #[arg(long, default_value_t = 3, value_name = "TIMES")]
+    reminders: u64,
+}
+
+/// Who gets a campaign's message.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Tell {
+    /// The user of every device that is reset.
+    All,
+    /// The users of devices that do not come back by themselves.
+    Needed,
+    /// No user, and none is reminded.
+    Nobody,
 }
 
 /// How hard a campaign cuts.
@@ -315,6 +338,11 @@ async fn plan(client: &Client, now: Timestamp, make: Make) -> Result<wire::Campa
         Level::Hold => "hold",
         Level::Revoke => "revoke",
     };
+    let tell = match make.tell {
+        Tell::All => "all",
+        Tell::Needed => "needed",
+        Tell::Nobody => "nobody",
+    };
     let scope = wire::CampaignScope {
         everyone: make.everyone,
         profiles: make.profile.into_iter().map(Text).collect(),
@@ -337,7 +365,10 @@ async fn plan(client: &Client, now: Timestamp, make: Make) -> Result<wire::Campa
         wave_size: make.wave_size,
         wave_ms: make.wave_minutes.saturating_mul(MINUTE_MS),
         watch_ms: None,
-        template: String::new(),
+        template: make.template,
+        tell: Some(tell.to_owned()),
+        remind_ms: Some(Span::days(u64::from(make.remind_days)).as_ms()),
+        reminders_max: Some(make.reminders),
     })
 }
 

@@ -12,7 +12,7 @@ use protocol::admin::{Nothing, PageQuery};
 /// What can be asked about tickets.
 #[derive(Debug, Subcommand)]
 pub enum Ticket {
-    /// Make a one-time code for one user; it is shown once.
+    /// Mail a user a one-time code for one activation.
     Make {
         /// The user's e-mail address.
         email: String,
@@ -28,6 +28,9 @@ pub enum Ticket {
         /// For how many days it is good; 7 when it is not given.
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=30))]
         days: Option<u64>,
+        /// Show the code, to be handed over in another way, and do not mail it.
+        #[arg(long)]
+        show: bool,
     },
     /// List tickets.
     List,
@@ -42,14 +45,25 @@ impl Ticket {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
         let client = desk.client().await?;
         match self {
-            Ticket::Make { email, add, replace, restore, days } => {
+            Ticket::Make { email, add, replace, restore, days, show } => {
                 let choice = add.then(|| "add".to_owned());
                 let span_ms = days.map(|days| Span::days(days).as_ms());
-                let body = TicketMake { email, choice, replaces: replace.map(Text), restore, span_ms };
+                let body = TicketMake { email, choice, replaces: replace.map(Text), restore, span_ms, show };
                 let Said { value, json } = client.post::<TicketMade>("/tickets", &body).await?;
                 let until = words::time(Timestamp::from_ms(value.ticket.expires_at_ms));
-                let (code, email) = (value.code, value.ticket.email);
-                let text = format!("{code}\nThis ticket is for {email}, once, until {until}. It is not shown again.\n");
+                let email = value.ticket.email;
+                let text = match value.code {
+                    None => format!(
+                        "A ticket is on its way to {email} by mail: once, until {until}. `mail list` shows whether it \
+                         was sent.\n"
+                    ),
+                    Some(code) => {
+                        let why = words::unmailed(value.unmailed.as_deref());
+                        format!(
+                            "{code}\nThis ticket is for {email}, once, until {until}. {why}It is not shown again.\n"
+                        )
+                    }
+                };
                 Ok(Answer::good(text, json))
             }
             Ticket::List => {

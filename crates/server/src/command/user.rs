@@ -21,15 +21,21 @@ pub enum User {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// Make a link by which a user sets a first password, good for 72 hours; a user who is not there is added.
+    /// Mail a user a link to set a first password by, good for 72 hours; a user who is not there is added.
     Invite {
         /// The user's e-mail address.
         email: String,
+        /// Show the link, to be handed over in another way, and do not mail it.
+        #[arg(long)]
+        show: bool,
     },
-    /// Make a link by which a user sets another password, good for 24 hours.
+    /// Mail a user a link to set another password by, good for 24 hours.
     ResetPassword {
         /// The user's e-mail address or identifier.
         user: String,
+        /// Show the link, to be handed over in another way, and do not mail it.
+        #[arg(long)]
+        show: bool,
     },
     /// List users.
     List {
@@ -111,7 +117,7 @@ impl User {
                 let Said { value, json } = client.post::<Wire>("/users", &body).await?;
                 Ok(Answer::good(format!("added {} ({})\n", value.email, value.user.0), json))
             }
-            User::Invite { email } => {
+            User::Invite { email, show } => {
                 let client = desk.client().await?;
                 let id = match id(&client, &email).await {
                     Err(failure) if failure.code == "user_unknown" => {
@@ -120,12 +126,12 @@ impl User {
                     }
                     found => found?,
                 };
-                link(&client, id, LinkPurpose::Set).await
+                link(&client, id, LinkMake { purpose: LinkPurpose::Set, show }).await
             }
-            User::ResetPassword { user } => {
+            User::ResetPassword { user, show } => {
                 let client = desk.client().await?;
                 let id = id(&client, &user).await?;
-                link(&client, id, LinkPurpose::Reset).await
+                link(&client, id, LinkMake { purpose: LinkPurpose::Reset, show }).await
             }
             User::List { part, state } => list(desk, UserQuery { part, state, ..Default::default() }).await,
             User::Show { user } => {
@@ -163,11 +169,19 @@ pub(super) async fn id(client: &Client, user: &str) -> Result<UserId, Failure> {
     }
 }
 
-async fn link(client: &Client, id: UserId, purpose: LinkPurpose) -> Result<Answer, Failure> {
-    let Said { value, json } = client.post::<LinkMade>(&format!("/users/{id}/links"), &LinkMake { purpose }).await?;
+async fn link(client: &Client, id: UserId, body: LinkMake) -> Result<Answer, Failure> {
+    let Said { value, json } = client.post::<LinkMade>(&format!("/users/{id}/links"), &body).await?;
     let until = words::time(Timestamp::from_ms(value.expires_at_ms));
-    let (link, email) = (value.link, value.email);
-    let text = format!("{link}\nThis link is for {email}, once, until {until}. It is not shown again.\n");
+    let LinkMade { email, link, unmailed, .. } = value;
+    let text = match link {
+        None => format!(
+            "A link is on its way to {email} by mail: once, until {until}. `mail list` shows whether it was sent.\n"
+        ),
+        Some(link) => {
+            let why = words::unmailed(unmailed.as_deref());
+            format!("{link}\nThis link is for {email}, once, until {until}. {why}It is not shown again.\n")
+        }
+    };
     Ok(Answer::good(text, json))
 }
 

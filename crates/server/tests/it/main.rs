@@ -5,6 +5,7 @@ mod admin;
 mod audit;
 mod backup;
 mod cli;
+mod cli_mail;
 mod cli_policy;
 mod cut;
 mod documents;

@@ -9,10 +9,12 @@ use server::routes::{Audience, NO_BODY, Route, admin_list, list};
 use std::collections::BTreeSet;
 
 /// The routes that ask for no credential. Another one is a decision, made here.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 9] = [
     "GET /healthz",
     "GET /v1/hello",
     "POST /v1/activations",
+    "GET /password",
+    "GET /password.js",
     "POST /v1/password-links",
     "POST /v1/sessions/challenge",
     "POST /v1/sessions",
