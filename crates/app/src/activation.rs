@@ -17,7 +17,7 @@ use crate::snapshots::{self, SnapshotView};
 use crate::tokens::refused;
 use crate::{App, AppError, counters, session};
 use base::{DeviceId, Span, Timestamp};
-use bind::Done;
+use bind::{Bound, Done};
 use control::access::Verb;
 use control::activation::Basis;
 use control::activation::{Choice, Evidence, Restore};
@@ -25,7 +25,7 @@ use control::desk::WAITING_POLL;
 use control::policy::PolicyChanges;
 use control::{Event, Refusal, Rights, access};
 use db::{ActivationRow, DeviceAbout};
-use keep::Kept;
+use keep::{Earlier, Kept};
 use std::net::IpAddr;
 
 /// The longest text that a computer may say of itself in one field.
@@ -154,14 +154,12 @@ pub async fn activate(app: &App, activation: &Activation) -> Result<Answer, AppE
     well_formed(activation)?;
     session::signature_verify(&activation.device_key, &activation.signed, &activation.signature)?;
     let digest = keep::digest(app, activation);
-    let during = || AppError::db("looking for an earlier activation");
-    let mut tx = app.db.read().await.map_err(during())?;
-    let earlier = keep::earlier(&mut tx, activation, &digest).await?;
-    drop(tx);
-    let done = match earlier {
-        Some(kept) => Done::Kept(kept),
-        None => {
-            let proved = prove::prove(app, activation).await?;
+    // Whatever is found here is looked at again in the transaction that binds.
+    let mut look = app.db.read_each().await.map_err(AppError::db("looking for an earlier activation"))?;
+    let done = match keep::earlier(&mut look, activation, &digest).await? {
+        Earlier::Kept(kept) => Done::Kept(kept),
+        Earlier::Unknown | Earlier::Bound => {
+            let proved = prove::prove(app, activation, look).await?;
             // After the proof: those who wait for the hash of a password hold nobody up who has a token or a key.
             let _turn = app.lanes.activation.turn().await?;
             match bind::bind(app, activation, &digest, &proved).await {
@@ -173,7 +171,8 @@ pub async fn activate(app: &App, activation: &Activation) -> Result<Answer, AppE
         }
     };
     match done {
-        Done::Kept(Kept::Bound(row)) => Ok(Answer::Activated(Box::new(activated(app, row).await?))),
+        Done::Bound(bound) => Ok(Answer::Activated(Box::new(activated(app, *bound).await?))),
+        Done::Kept(Kept::Bound(row)) => Ok(Answer::Activated(Box::new(activated(app, reread(app, row).await?).await?))),
         Done::Kept(Kept::Waits(device)) => Ok(Answer::Waiting(Waiting { device, left: WAITING_POLL })),
         Done::Asks(question) => Ok(Answer::Question(question::detail(app, question).await?)),
     }
@@ -229,26 +228,35 @@ impl Outcome {
     }
 }
 
-async fn activated(app: &App, row: ActivationRow) -> Result<Activated, AppError> {
-    let damaged = || AppError::damaged("activation_damaged", "A stored activation cannot be read.");
-    let rights = Rights::from_word(&row.rights).ok_or_else(damaged)?;
-    let outcome = Outcome::from_word(&row.outcome).ok_or_else(damaged)?;
-    let restore = Restore::from_word(&row.restore).ok_or_else(damaged)?;
-    let changes = PolicyChanges::from_text(&row.changes).ok_or_else(damaged)?;
+/// What an answer that is kept is of now.
+async fn reread(app: &App, row: ActivationRow) -> Result<Bound, AppError> {
     let during = || AppError::db("reading an activated device");
     let mut tx = app.db.read().await.map_err(during())?;
     let device = db::device_get(&mut tx, row.device).await.map_err(during())?.ok_or_else(damaged)?;
     let user = db::user_get(&mut tx, device.user).await.map_err(during())?.ok_or_else(damaged)?;
-    let ends = db::device_fleet_ends_get(&mut tx, row.device).await.map_err(during())?;
-    drop(tx);
+    Ok(Bound { row, device, user })
+}
+
+async fn activated(app: &App, bound: Bound) -> Result<Activated, AppError> {
+    let Bound { row, device, user } = bound;
+    let rights = Rights::from_word(&row.rights).ok_or_else(damaged)?;
+    let outcome = Outcome::from_word(&row.outcome).ok_or_else(damaged)?;
+    let restore = Restore::from_word(&row.restore).ok_or_else(damaged)?;
+    let changes = PolicyChanges::from_text(&row.changes).ok_or_else(damaged)?;
     // A repeated request must not be a way to read after the binding has ended.
     let reads = device.epoch == row.epoch
         && access::may_of_user(user.state, &device.state, app.clock.now(), Verb::ReadOwnTrees).is_ok();
-    let snapshot = snapshots::newest(app, row.device, reads).await?;
-    let (device, epoch) = (row.device, row.epoch);
-    let (user, catch_up_at) = (user.email, ends.catch_up_at);
-    let counter = counters::first(app, device, epoch);
+    let snapshot = match device.last_snapshot {
+        Some(_) => snapshots::newest(app, row.device, reads).await?,
+        None => None,
+    };
+    let (device, epoch, catch_up_at) = (row.device, row.epoch, device.catch_up_at);
+    let (user, counter) = (user.email, counters::first(app, device, epoch));
     Ok(Activated { device, epoch, rights, outcome, user, snapshot, restore, changes, counter, catch_up_at })
+}
+
+fn damaged() -> AppError {
+    AppError::damaged("activation_damaged", "A stored activation cannot be read.")
 }
 
 /// What a computer has said of itself, as the rules take it. Never fails.

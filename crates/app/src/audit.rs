@@ -72,7 +72,6 @@ pub async fn write(tx: &mut Tx, now: Timestamp, deed: Deed<'_>) -> Result<(), Ap
     };
     row.hash = hash(&before, &row);
     db::audit_insert(tx, &row).await.map_err(during())?;
-    db::audit_head_update(tx, row.seq, &row.hash).await.map_err(during())?;
     match mark {
         Some(mark) => db::idempotency_done_update(tx, mark.id()).await.map_err(during()),
         None => Ok(()),

@@ -9,8 +9,8 @@ use crate::audit::{self, Deed};
 use crate::page::{self, Page, PageAsk};
 use crate::{AdminActor, App, AppError, effects};
 use base::{ConflictId, DeviceId, Span, Timestamp, UserId};
-use control::{Effect, Event, Permit, State, Verdict, lifecycle};
-use db::{ConflictKind, ConflictRow, ConflictStatus, DeviceAbout, DeviceRow, PageKey, Tx};
+use control::{Event, Permit, State, Verdict, lifecycle};
+use db::{ConflictKind, ConflictRow, ConflictStatus, DeviceAbout, DeviceCounterRow, DeviceRow, PageKey, Tx};
 
 /// For how long a decision can be undone.
 pub const UNDO_SPAN: Span = Span::days(30);
@@ -189,8 +189,7 @@ pub(crate) async fn resembles(
     twin: DeviceId,
 ) -> Result<(), AppError> {
     let during = || AppError::db("keeping a conflict");
-    let kept = db::conflict_list_kept(tx).await.map_err(during())?;
-    let silenced = kept.into_iter().any(|pair| pair == (device, twin) || pair == (twin, device));
+    let silenced = db::conflict_kept_get(tx, device, twin).await.map_err(during())?;
     if silenced || db::conflict_get_open(tx, twin).await.map_err(during())?.is_some() {
         return Ok(());
     }
@@ -211,11 +210,14 @@ async fn one_machine(
     // A reset may have cut it off in the meantime, or a new key was bound: then it stays so, and the decision is only
     // recorded.
     let is_quarantined = device.state.is_quarantined();
-    if is_quarantined {
-        apply(app, tx, now, device, &Event::Resolve { verdict: Verdict::OneMachine }).await?;
-    }
     // Whichever counter the machine has now is the one to go on from.
-    db::device_counter_remove(tx, device.id).await.map_err(AppError::db("beginning a counter anew"))?;
+    let counter = DeviceCounterRow { remembered: None, ..device.counter };
+    let device = DeviceRow { counter, ..device.clone() };
+    if is_quarantined {
+        effects::put(app, tx, now, device, &Event::Resolve { verdict: Verdict::OneMachine }).await?;
+    } else {
+        db::device_update(tx, &device).await.map_err(AppError::db("beginning a counter anew"))?;
+    }
     Ok(ConflictRow { status: ConflictStatus::Merged, before: Some(u64::from(is_quarantined)), ..row })
 }
 
@@ -231,25 +233,15 @@ async fn two_machines(
     // A reset may have cut it off in the meantime, as this decision would, and a new key may be bound since: then
     // nothing is left but to record it.
     if device.state.is_quarantined() {
-        apply(app, tx, now, device, &Event::Resolve { verdict: Verdict::TwoMachines }).await?;
+        effects::put(app, tx, now, device.clone(), &Event::Resolve { verdict: Verdict::TwoMachines }).await?;
     }
     let mut other = None;
     if let Some(user) = other_user {
         let known = db::user_get(tx, user).await.map_err(during())?;
         let user = known.ok_or_else(|| AppError::user_unknown(user))?;
         let id = DeviceId::mint(app.entropy.as_ref());
-        let prepared = DeviceRow {
-            id,
-            user: user.id,
-            name: device.name.clone(),
-            state: State::Pending,
-            epoch: 0,
-            about: DeviceAbout { host_name: device.about.host_name.clone(), ..DeviceAbout::default() },
-            created_at: now,
-            activated_at: now,
-            last_seen_at: None,
-            last_snapshot: None,
-        };
+        let about = DeviceAbout { host_name: device.about.host_name.clone(), ..DeviceAbout::default() };
+        let prepared = DeviceRow::new(id, user.id, device.name.clone(), about, now);
         db::device_insert(tx, &prepared).await.map_err(during())?;
         other = Some(id);
     }
@@ -287,28 +279,9 @@ async fn merge_into(
     }
     db::device_merged_update(tx, other.id, Some(device.id)).await.map_err(during())?;
     // A record that is not in service anyway stays as it is.
-    let Ok((state, effects)) = lifecycle::step(now, &other.state, &Event::Suspend) else { return Ok(false) };
-    carry_out(app, tx, now, &other, state, &effects).await?;
+    let Ok(step) = lifecycle::step(now, &other.state, &Event::Suspend) else { return Ok(false) };
+    effects::carry_out(app, tx, now, other, step, None).await?;
     Ok(true)
-}
-
-async fn apply(app: &App, tx: &mut Tx, now: Timestamp, device: &DeviceRow, event: &Event) -> Result<(), AppError> {
-    let (state, effects) = lifecycle::step(now, &device.state, event)?;
-    carry_out(app, tx, now, device, state, &effects).await
-}
-
-async fn carry_out(
-    app: &App,
-    tx: &mut Tx,
-    now: Timestamp,
-    device: &DeviceRow,
-    state: State,
-    effects: &[Effect],
-) -> Result<(), AppError> {
-    let during = || AppError::db("deciding a conflict");
-    let epoch = effects::carry_out(app, tx, now, device, &state, effects, None).await?.epoch;
-    db::device_state_update(tx, device.id, &state).await.map_err(during())?;
-    db::device_epoch_update(tx, device.id, epoch).await.map_err(during())
 }
 
 /// The audit row, the commit, and what has to be said after it.

@@ -11,7 +11,7 @@ use base::{ConflictId, DeviceId, Timestamp};
 use control::access::{self, Verb};
 use control::counter::{COUNTER_LEN, Counter, Judgement, NONCE_LEN, Presented, Remembered, judge, overtaken};
 use control::{Event, Refusal, lifecycle};
-use db::{ConflictKind, ConflictRow, Tx};
+use db::{ConflictKind, ConflictRow, DeviceCounterRow, DeviceRow, Tx};
 
 const BODY_LEN: usize = COUNTER_LEN - 32;
 
@@ -48,23 +48,24 @@ pub(crate) async fn advance(
     if device.epoch != opening.epoch {
         return Err(Refusal::SignatureInvalid.into());
     }
-    let row = db::device_counter_get(tx, opening.device).await.map_err(during())?;
-    if overtaken(opening.challenge_at, row.challenge_at, app.config.challenge_span) {
+    if overtaken(opening.challenge_at, device.counter.challenge_at, app.config.challenge_span) {
         return Err(Refusal::ChallengeExpired.into());
     }
     let presented = presented(app, opening.device, opening.counter);
     let mut nonce = [0; NONCE_LEN];
     app.entropy.fill(&mut nonce);
-    let (next, conflict) = match judge(row.remembered.as_ref(), presented, device.epoch, nonce) {
+    let (next, conflict) = match judge(device.counter.remembered.as_ref(), presented, device.epoch, nonce) {
         Judgement::Next(next) => (next, false),
         Judgement::Conflict(next) => (next, true),
     };
     db::device_counter_update(tx, opening.device, &next, Some(opening.challenge_at)).await.map_err(during())?;
     let mut changed = false;
     if conflict {
-        let given = row.remembered.map_or(0, |remembered| remembered.current.number);
+        let given = device.counter.remembered.map_or(0, |remembered| remembered.current.number);
+        // What is stored with the alarm is what the line goes on with.
+        let counter = DeviceCounterRow { remembered: Some(next), challenge_at: Some(opening.challenge_at) };
         let seen = Seen { given, shown: number(presented), source: opening.source, how: "at a session" };
-        changed = alarm(app, tx, now, &device, &seen).await?;
+        changed = alarm(app, tx, now, DeviceRow { counter, ..device }, &seen).await?;
     }
     Ok((seal(app, opening.device, &next.current), changed))
 }
@@ -74,14 +75,10 @@ pub(crate) fn first(app: &App, device: DeviceId, epoch: u64) -> [u8; COUNTER_LEN
     seal(app, device, &first_counter(app, device, epoch))
 }
 
-/// Begins a new line for a new binding.
-///
-/// # Errors
-/// The database does not answer.
-pub(crate) async fn begin(app: &App, tx: &mut Tx, device: DeviceId, epoch: u64) -> Result<(), AppError> {
+/// The line that begins with a new binding. Never fails.
+pub(crate) fn begun(app: &App, device: DeviceId, epoch: u64) -> DeviceCounterRow {
     let remembered = Remembered { current: first_counter(app, device, epoch), before: None };
-    let begun = db::device_counter_update(tx, device, &remembered, None).await;
-    begun.map_err(AppError::db("beginning a device's counter"))
+    DeviceCounterRow { remembered: Some(remembered), challenge_at: None }
 }
 
 /// What has shown that there are two.
@@ -97,13 +94,7 @@ struct Seen<'a> {
 }
 
 /// Two machines: the device is quarantined and the desk told. Gives whether the device's state has changed.
-async fn alarm(
-    app: &App,
-    tx: &mut Tx,
-    now: Timestamp,
-    device: &db::DeviceRow,
-    seen: &Seen<'_>,
-) -> Result<bool, AppError> {
+async fn alarm(app: &App, tx: &mut Tx, now: Timestamp, device: DeviceRow, seen: &Seen<'_>) -> Result<bool, AppError> {
     let during = || AppError::db("keeping a conflict");
     let Seen { given, shown, source, how } = *seen;
     if let Some(open) = db::conflict_get_open(tx, device.id).await.map_err(during())? {
@@ -118,15 +109,15 @@ async fn alarm(
         db::conflict_insert(tx, &row).await.map_err(during())?;
     }
     // Where the lifecycle refuses (the device is on its way out), there is nothing to protect: it reads nothing.
-    let Ok((state, effects)) = lifecycle::step(now, &device.state, &Event::Conflict) else { return Ok(false) };
-    effects::carry_out(app, tx, now, device, &state, &effects, None).await?;
-    db::device_state_update(tx, device.id, &state).await.map_err(during())?;
-    let detail = format!("{} to {state}: presented number {shown} of {given} {how} from {source}", device.state);
-    let (actor, subject) = (format!("device {}", device.id), device.id.to_string());
+    let Ok(step) = lifecycle::step(now, &device.state, &Event::Conflict) else { return Ok(false) };
+    let id = device.id;
+    let changed = effects::carry_out(app, tx, now, device, step, None).await?;
+    let detail = format!("{}: presented number {shown} of {given} {how} from {source}", changed.states());
+    let (actor, subject) = (format!("device {id}"), id.to_string());
     let source = source.to_owned();
     let deed = Deed { actor, action: "device_conflict", subject, detail, source, ..Deed::default() };
     audit::write(tx, now, deed).await?;
-    tracing::warn!(device.id = %device.id, "two computers present themselves as device {}", device.id);
+    tracing::warn!(device.id = %id, "two computers present themselves as device {id}");
     Ok(true)
 }
 

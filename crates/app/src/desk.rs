@@ -4,11 +4,12 @@
 use crate::activation::{Binding, Outcome, binding_keep};
 use crate::audit::{self, Deed};
 use crate::devices::{self, DeviceView};
+use crate::effects::{self, KeyToBind};
 use crate::page::{self, Page, PageAsk};
-use crate::{AdminActor, App, AppError, effects};
+use crate::{AdminActor, App, AppError};
 use base::{Count, DeviceId, Timestamp};
 use control::policy::PolicyChanges;
-use control::{Event, Permit, State, desk, lifecycle};
+use control::{Event, Permit, State, desk};
 use db::{DeviceRow, PageKey, Tx, UserRow, WaitingRow};
 
 pub use db::RefusedRow;
@@ -80,7 +81,7 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
     let (device, user) = named(&mut tx, id).await?;
     let waiting = db::waiting_get(&mut tx, id).await.map_err(during())?;
     let waiting = waiting.filter(|waiting| device.state == State::Pending && waiting.refused_at.is_none());
-    let (state, effects) = match devices::step(&mut tx, now, &device, &Event::Approve).await? {
+    let step = match devices::step(&mut tx, now, &device, &Event::Approve).await? {
         Ok(granted) => granted,
         Err(refusal) => {
             let detail = format!("refused: {}", refusal.code());
@@ -97,20 +98,21 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
     if device.state == State::Pending && waiting.is_none() {
         return Err(AppError::conflict("nobody_waits", "No computer has asked for this record yet."));
     }
-    let key = waiting.as_ref().map(|waiting| &waiting.device_key);
-    let epoch = effects::carry_out(app, &mut tx, now, &device, &state, &effects, key).await?.epoch;
-    db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
-    db::device_epoch_update(&mut tx, id, epoch).await.map_err(during())?;
+    let key = waiting.as_ref().map(|waiting| KeyToBind { key: &waiting.device_key, record_new: false });
+    let activated_at = if waiting.is_some() { now } else { device.activated_at };
+    let device = DeviceRow { activated_at, ..device };
+    let changed = effects::carry_out(app, &mut tx, now, device, step, key).await?;
+    let detail = changed.states();
+    let device = changed.device;
     if let Some(waiting) = &waiting {
-        bound(&mut tx, now, &device, &state, epoch, waiting).await?;
+        bound(&mut tx, now, &device, waiting).await?;
     }
-    let detail = format!("{} to {state}", device.state);
     audit::write(&mut tx, now, Deed { action: "device_approve", subject: id.to_string(), detail, ..Deed::by(actor) })
         .await?;
     tx.commit().await.map_err(during())?;
     // ORDER: said after the commit, or a request in between would remember the old state.
     app.states.changed(id);
-    Ok(devices::view(DeviceRow { state, epoch, ..device }, user.email))
+    Ok(devices::view(device, user.email))
 }
 
 /// Says no to a record that waits: it is deleted, and its computer is told the reason.
@@ -131,9 +133,7 @@ pub async fn refuse(app: &App, actor: &AdminActor, id: DeviceId, reason: &str) -
         return Err(AppError::conflict("nobody_waits", "This record does not wait for an admin."));
     }
     let event = Event::Delete { purge_after: now + app.config.device_undelete };
-    let (state, effects) = lifecycle::step(now, &device.state, &event)?;
-    let epoch = effects::carry_out(app, &mut tx, now, &device, &state, &effects, None).await?.epoch;
-    db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
+    let device = effects::put(app, &mut tx, now, device, &event).await?.device;
     db::waiting_refused_update(&mut tx, id, &reason, now).await.map_err(during())?;
     audit::write(
         &mut tx,
@@ -143,22 +143,14 @@ pub async fn refuse(app: &App, actor: &AdminActor, id: DeviceId, reason: &str) -
     .await?;
     tx.commit().await.map_err(during())?;
     app.states.changed(id);
-    Ok(devices::view(DeviceRow { state, epoch, ..device }, user.email))
+    Ok(devices::view(device, user.email))
 }
 
 /// The key is bound: the same request gets its answer from now on.
-async fn bound(
-    tx: &mut Tx,
-    now: Timestamp,
-    device: &DeviceRow,
-    state: &State,
-    epoch: u64,
-    waiting: &WaitingRow,
-) -> Result<(), AppError> {
+async fn bound(tx: &mut Tx, now: Timestamp, device: &DeviceRow, waiting: &WaitingRow) -> Result<(), AppError> {
     let during = || AppError::db("binding the key of a record that waited");
-    db::device_binding_update(tx, device.id, epoch, &device.about, now).await.map_err(during())?;
-    let rights = state.rights().expect("an approval leads to an active device, which has rights");
-    let (device, outcome, restore) = (device.id, Outcome::New, waiting.restore);
+    let rights = device.state.rights().expect("an approval leads to an active device, which has rights");
+    let (device, epoch, outcome, restore) = (device.id, device.epoch, Outcome::New, waiting.restore);
     let binding = Binding { device, epoch, rights, outcome, restore, changes: PolicyChanges::default() };
     binding_keep(tx, now, &waiting.request, &waiting.device_key, &waiting.digest, &binding).await?;
     db::waiting_remove(tx, device).await.map_err(during())

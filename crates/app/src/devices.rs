@@ -167,7 +167,6 @@ pub async fn own(app: &App, actor: &DeviceActor) -> Result<OwnView, AppError> {
     let user = db::user_get(&mut tx, actor.user).await.map_err(during())?;
     let support = policy::support(&mut tx).await?;
     let bundle = db::support_bundle_asked_get(&mut tx, actor.device).await.map_err(during())?;
-    let ends = db::device_fleet_ends_get(&mut tx, actor.device).await.map_err(during())?;
     drop(tx);
     let policy_revision = policy::revision(app, actor.device).await?;
     let (Some(row), Some(user)) = (row, user) else { return Err(Refusal::SessionInvalid.into()) };
@@ -186,7 +185,7 @@ pub async fn own(app: &App, actor: &DeviceActor) -> Result<OwnView, AppError> {
         now,
         wipe,
         bundle,
-        catch_up_at: ends.catch_up_at,
+        catch_up_at: row.catch_up_at,
         policy_revision,
         support,
     })
@@ -206,15 +205,13 @@ pub async fn wiped(app: &App, actor: &DeviceActor) -> Result<(), AppError> {
     if device.epoch != actor.epoch {
         return Err(Refusal::SessionInvalid.into());
     }
-    let (state, effects) = lifecycle::step(now, &device.state, &Event::ConfirmWipe)?;
-    effects::carry_out(app, &mut tx, now, &device, &state, &effects, None).await?;
-    db::device_state_update(&mut tx, device.id, &state).await.map_err(during())?;
-    let detail = format!("{} to {state}", device.state);
-    let subject = device.id.to_string();
+    let id = device.id;
+    let detail = effects::put(app, &mut tx, now, device, &Event::ConfirmWipe).await?.states();
+    let subject = id.to_string();
     audit::write(&mut tx, now, Deed { action: "device_confirm_wipe", subject, detail, ..Deed::by(actor) }).await?;
     tx.commit().await.map_err(during())?;
-    app.states.changed(device.id);
-    tracing::info!(device.id = %device.id, "device {} has erased its local data", device.id);
+    app.states.changed(id);
+    tracing::info!(device.id = %id, "device {id} has erased its local data");
     Ok(())
 }
 
@@ -281,29 +278,25 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
     let mut tx = app.db.write().await.map_err(during())?;
     let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::device_unknown(id))?;
     match step(&mut tx, now, &device, &event).await? {
-        Ok((state, effects)) => {
-            let carried = effects::carry_out(app, &mut tx, now, &device, &state, &effects, None).await?;
-            let epoch = carried.epoch;
-            db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
-            db::device_epoch_update(&mut tx, id, epoch).await.map_err(during())?;
+        Ok(step) => {
+            let changed = effects::carry_out(app, &mut tx, now, device, step, None).await?;
             if let Event::Reactivate { proof } = event {
                 campaigns::came_back(&mut tx, now, id, proof).await?;
             }
-            let followers = merged::follow(app, &mut tx, now, actor, &device, &event).await?;
-            let effects: Vec<String> = effects.iter().map(ToString::to_string).collect();
-            let mut detail = format!("{} to {state}: {}", device.state, effects.join(" "));
-            if !carried.changes.is_empty() {
-                detail.push_str(&format!("; {}", carried.changes));
+            let followers = merged::follow(app, &mut tx, now, actor, &changed, &event).await?;
+            let mut detail = changed.detail();
+            if !changed.changes.is_empty() {
+                detail.push_str(&format!("; {}", changed.changes));
             }
             event_audit(&mut tx, now, actor, id, &event, detail).await?;
-            let changed = DeviceRow { state, epoch, ..device };
-            let user = db::user_get(&mut tx, changed.user).await.map_err(during())?;
+            let device = changed.device;
+            let user = db::user_get(&mut tx, device.user).await.map_err(during())?;
             tx.commit().await.map_err(during())?;
             // ORDER: said after the commit, or a request in between would remember the old state.
             app.states.changed(id);
             followers.into_iter().for_each(|follower| app.states.changed(follower));
-            tracing::info!(device.id = %id, "device {id} is {} now, by {actor}", changed.state);
-            Ok(view(changed, user.map(|user| user.email).unwrap_or_default()))
+            tracing::info!(device.id = %id, "device {id} is {} now, by {actor}", device.state);
+            Ok(view(device, user.map(|user| user.email).unwrap_or_default()))
         }
         Err(refusal) => {
             event_audit(&mut tx, now, actor, id, &event, format!("refused: {}", refusal.code())).await?;
@@ -356,7 +349,6 @@ async fn event_audit(
 
 /// A row as an admin sees it. Never fails.
 pub(crate) fn view(row: DeviceRow, user: String) -> DeviceView {
-    let DeviceRow { id, name, state, epoch, about, created_at, activated_at, last_seen_at, last_snapshot, user: _ } =
-        row;
+    let DeviceRow { id, name, state, epoch, about, created_at, activated_at, last_seen_at, last_snapshot, .. } = row;
     DeviceView { id, name, user, state, epoch, about, created_at, activated_at, last_seen_at, last_snapshot }
 }

@@ -92,7 +92,9 @@ pub async fn revision(app: &App, device: DeviceId) -> Result<u64, AppError> {
 /// # Errors
 /// The database does not answer, or a stored value is damaged.
 pub async fn activation_rules(tx: &mut Tx, user: UserId) -> Result<Rules, AppError> {
-    Ok(effective(&levels(tx, user, None).await?.levels).activation_rules())
+    let rows = db::policy_value_list_by_user(tx, user).await;
+    let rows = rows.map_err(AppError::db("reading what a profile says about activation"))?;
+    Ok(effective(&levels_of(rows)?).activation_rules())
 }
 
 /// Whom the users of the organisation may ask for help, where an admin has said so.

@@ -34,7 +34,7 @@ pub async fn standing(app: &App, device: DeviceId) -> Result<Option<Standing>, A
         Lookup::Fresh(standing) => return Ok(Some(standing)),
         Lookup::Unknown { generation } => generation,
     };
-    let mut tx = app.db.read().await.map_err(AppError::db("reading a device's state"))?;
+    let mut tx = app.db.read_each().await.map_err(AppError::db("reading a device's state"))?;
     let row = db::device_standing_get(&mut tx, device).await.map_err(AppError::db("reading a device's state"))?;
     let standing = row.map(|row| Standing {
         user: row.user,

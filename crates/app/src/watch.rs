@@ -7,7 +7,7 @@ use base::{DeviceId, Timestamp};
 use control::policy::{Rhythm, effective};
 use control::watch::{Finding, Watched, finding};
 use control::{Permit, slots};
-use db::{DeviceWatchRow, PolicySubject, PolicyValueRow, Tx};
+use db::{DeviceRow, DeviceWatchRow, PolicySubject, PolicyValueRow, Tx};
 use std::collections::HashMap;
 
 /// Rows read at a time.
@@ -72,22 +72,17 @@ pub async fn page(
     }
 }
 
-/// A device has come back, or goes on: it gets its slot for what it has missed, and is watched from now on.
+/// A device has come back, or goes on: it gets its slot for what it has missed, and is watched from now on. Its row is
+/// not stored here.
 ///
 /// # Errors
 /// The database does not answer.
-pub(crate) async fn begin(
-    app: &App,
-    tx: &mut Tx,
-    now: Timestamp,
-    device: DeviceId,
-    epoch: u64,
-) -> Result<(), AppError> {
-    let during = || AppError::db("watching a device");
-    let slot = now + slots::slot(device, epoch, app.config.device_catch_up);
-    db::device_catch_up_update(tx, device, Some(slot)).await.map_err(during())?;
-    let span = db::campaign_device_watch_get(tx, device).await.map_err(during())?.unwrap_or(app.config.device_watch);
-    db::device_watch_update(tx, device, now, now + span).await.map_err(during())
+pub(crate) async fn begin(app: &App, tx: &mut Tx, now: Timestamp, device: &mut DeviceRow) -> Result<(), AppError> {
+    let span = db::campaign_device_watch_get(tx, device.id).await.map_err(AppError::db("watching a device"))?;
+    device.catch_up_at = Some(now + slots::slot(device.id, device.epoch, app.config.device_catch_up));
+    device.watch_since = Some(now);
+    device.watch_until = Some(now + span.unwrap_or(app.config.device_watch));
+    Ok(())
 }
 
 /// What every level says of when the watched devices back up.

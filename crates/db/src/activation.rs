@@ -25,6 +25,33 @@ pub struct ActivationRow {
     pub restore: String,
 }
 
+/// What a key is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceKeyRow {
+    /// A request with it was answered, or waits.
+    pub asked: bool,
+    /// It is bound to a record, or was.
+    pub bound: bool,
+}
+
+/// What is known of a key before anything else is looked at; mostly nothing.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn device_key_get(tx: &mut Tx, request: &[u8; 16], device_key: &[u8; 32]) -> Result<DeviceKeyRow, DbError> {
+    let row = query(
+        "select (select count(*) from activation where request = $1 and device_key = $2) \
+         + (select count(*) from waiting where device_key = $2) as asked, \
+         (select count(*) from credential where public_key = $2) as bound",
+    )
+    .bind(&request[..])
+    .bind(&device_key[..])
+    .fetch_one(tx.conn())
+    .await
+    .map_err(failed("look for a device key"))?;
+    Ok(DeviceKeyRow { asked: row.int("asked")? > 0, bound: row.int("bound")? > 0 })
+}
+
 /// The answer kept for this request with this key.
 ///
 /// # Errors

@@ -181,6 +181,23 @@ pub async fn conflict_list_kept(tx: &mut Tx) -> Result<Vec<(DeviceId, DeviceId)>
     rows.iter().map(|row| Ok((id(row, "device_id")?, id(row, "other_device")?))).collect()
 }
 
+/// Has an admin decided to keep these two records, whichever was named first?
+///
+/// # Errors
+/// The database does not answer.
+pub async fn conflict_kept_get(tx: &mut Tx, one: DeviceId, other: DeviceId) -> Result<bool, DbError> {
+    let row = query(
+        "select 1 as kept from conflict where status = 'kept' and device_id in ($1, $2) and other_device in ($1, $2) \
+         and device_id <> other_device limit 1",
+    )
+    .bind(&one.as_bytes()[..])
+    .bind(&other.as_bytes()[..])
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(failed("look for records that are kept"))?;
+    Ok(row.is_some())
+}
+
 /// Keeps that a conflict was seen once more.
 ///
 /// # Errors

@@ -70,19 +70,6 @@ pub async fn credential_get_live(tx: &mut Tx, device: DeviceId) -> Result<Option
     row.as_ref().map(read).transpose()
 }
 
-/// The device that a key is or was bound to.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn credential_key_get(tx: &mut Tx, public_key: &[u8; 32]) -> Result<Option<DeviceId>, DbError> {
-    let row = query("select device_id from credential where public_key = $1 limit 1")
-        .bind(&public_key[..])
-        .fetch_optional(tx.conn())
-        .await
-        .map_err(failed("get the device of a key"))?;
-    row.map(|row| Ok(DeviceId::from_bytes(row.bytes("device_id")?))).transpose()
-}
-
 /// Revokes the live binding of a device; nothing happens when there is none.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::error::failed;
 use crate::row::{Columns as _, int};
-use crate::sql::query;
+use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{DeviceId, Timestamp};
 use control::counter::{Counter, Remembered};
@@ -14,26 +14,6 @@ pub struct DeviceCounterRow {
     pub remembered: Option<Remembered>,
     /// When the newest challenge that was answered had been given out.
     pub challenge_at: Option<Timestamp>,
-}
-
-/// What is remembered of a device's sessions; nothing for one that there is not.
-///
-/// # Errors
-/// The database does not answer, or the row is damaged.
-pub async fn device_counter_get(tx: &mut Tx, device: DeviceId) -> Result<DeviceCounterRow, DbError> {
-    let row = query(
-        "select counter, counter_nonce, counter_nonce_before, counter_epoch, challenge_at from device where id = $1",
-    )
-    .bind(&device.as_bytes()[..])
-    .fetch_optional(tx.conn())
-    .await
-    .map_err(failed("get a device's counter"))?;
-    let Some(row) = row else { return Ok(DeviceCounterRow::default()) };
-    let (epoch, number) = (row.number("counter_epoch")?, row.number("counter")?);
-    let before = row.bytes_maybe("counter_nonce_before")?;
-    let current = row.bytes_maybe("counter_nonce")?.map(|nonce| Counter { epoch, number, nonce });
-    let remembered = current.map(|current| Remembered { current, before });
-    Ok(DeviceCounterRow { remembered, challenge_at: row.time_maybe("challenge_at")? })
 }
 
 /// Remembers what was handed out.
@@ -63,41 +43,38 @@ pub async fn device_counter_update(
     Ok(())
 }
 
-/// Begins a new line: whatever is presented next is taken.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn device_counter_remove(tx: &mut Tx, device: DeviceId) -> Result<(), DbError> {
-    query("update device set counter = 0, counter_nonce = null, counter_nonce_before = null where id = $1")
-        .bind(&device.as_bytes()[..])
-        .execute(tx.conn())
-        .await
-        .map_err(failed("begin a device's counter anew"))?;
-    Ok(())
+/// The columns of a row of `device`. Fails as damage when one holds what none makes.
+pub(crate) fn read(row: &Row) -> Result<DeviceCounterRow, DbError> {
+    let (epoch, number) = (row.number("counter_epoch")?, row.number("counter")?);
+    let before = row.bytes_maybe("counter_nonce_before")?;
+    let current = row.bytes_maybe("counter_nonce")?.map(|nonce| Counter { epoch, number, nonce });
+    let remembered = current.map(|current| Remembered { current, before });
+    Ok(DeviceCounterRow { remembered, challenge_at: row.time_maybe("challenge_at")? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing;
+    use crate::{device_get, testing};
 
     #[tokio::test]
     async fn a_counter_comes_back_as_it_was_stored_and_a_new_line_has_none() {
         for temp in testing::fixtures().await {
             let mut tx = temp.db.write().await.expect("nobody else writes");
-            let none = device_counter_get(&mut tx, testing::DEVICE).await.expect("readable");
+            let none = device_get(&mut tx, testing::DEVICE).await.expect("readable").expect("there").counter;
             assert_eq!(none, DeviceCounterRow::default());
             let current = Counter { epoch: 3, number: 7, nonce: [9; 8] };
             for before in [None, Some([8; 8])] {
                 let remembered = Remembered { current, before };
                 let at = Some(Timestamp::from_ms(5));
                 device_counter_update(&mut tx, testing::DEVICE, &remembered, at).await.expect("writable");
-                let row = device_counter_get(&mut tx, testing::DEVICE).await.expect("readable");
+                let row = device_get(&mut tx, testing::DEVICE).await.expect("readable").expect("there").counter;
                 assert_eq!(row, DeviceCounterRow { remembered: Some(remembered), challenge_at: at });
             }
-            device_counter_remove(&mut tx, testing::DEVICE).await.expect("writable");
-            let row = device_counter_get(&mut tx, testing::DEVICE).await.expect("readable");
-            assert_eq!((row.remembered, row.challenge_at), (None, Some(Timestamp::from_ms(5))));
+            let anew = DeviceCounterRow { remembered: None, challenge_at: Some(Timestamp::from_ms(5)) };
+            testing::device_put(&mut tx, testing::DEVICE, |row| row.counter.remembered = None).await;
+            let row = device_get(&mut tx, testing::DEVICE).await.expect("readable").expect("there").counter;
+            assert_eq!(row, anew);
         }
     }
 }

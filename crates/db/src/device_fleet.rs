@@ -66,15 +66,6 @@ pub struct DeviceWatchRow {
     pub last_good_at: Option<Timestamp>,
 }
 
-/// What stands with a device for a while after it came back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FleetEnds {
-    /// The slot in which it catches up.
-    pub catch_up_at: Option<Timestamp>,
-    /// Until when it is watched.
-    pub watch_until: Option<Timestamp>,
-}
-
 /// At most `limit` records that are not purged, with ids after `after`, in the order of their ids.
 ///
 /// # Errors
@@ -101,54 +92,6 @@ pub async fn device_fleet_list(
     .await
     .map_err(failed("list the fleet"))?;
     rows.iter().map(read).collect()
-}
-
-/// The slot in which a device catches up, and until when it is watched; nothing for one that there is not.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn device_fleet_ends_get(tx: &mut Tx, device: DeviceId) -> Result<FleetEnds, DbError> {
-    let row = query("select catch_up_at, watch_until from device where id = $1")
-        .bind(&device.as_bytes()[..])
-        .fetch_optional(tx.conn())
-        .await
-        .map_err(failed("get a device's slot"))?;
-    let Some(row) = row else { return Ok(FleetEnds::default()) };
-    Ok(FleetEnds { catch_up_at: row.time_maybe("catch_up_at")?, watch_until: row.time_maybe("watch_until")? })
-}
-
-/// Gives a device the slot in which it catches up, or takes it away.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn device_catch_up_update(tx: &mut Tx, device: DeviceId, at: Option<Timestamp>) -> Result<(), DbError> {
-    query("update device set catch_up_at = $2 where id = $1")
-        .bind(&device.as_bytes()[..])
-        .bind(at.map(Timestamp::as_ms))
-        .execute(tx.conn())
-        .await
-        .map_err(failed("update a device's slot"))?;
-    Ok(())
-}
-
-/// Has a device's backups watched from `since` until `until`.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn device_watch_update(
-    tx: &mut Tx,
-    device: DeviceId,
-    since: Timestamp,
-    until: Timestamp,
-) -> Result<(), DbError> {
-    query("update device set watch_since = $2, watch_until = $3 where id = $1")
-        .bind(&device.as_bytes()[..])
-        .bind(since.as_ms())
-        .bind(until.as_ms())
-        .execute(tx.conn())
-        .await
-        .map_err(failed("watch a device"))?;
-    Ok(())
 }
 
 /// Keeps when a device was heard of that was refused, at most once a minute.

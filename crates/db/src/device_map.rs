@@ -7,7 +7,8 @@ use crate::sql::{Row, query};
 use crate::ticket::restore;
 use crate::{DbError, PageKey, Tx};
 use base::{Count, DeviceId, MapRowId, Timestamp, UserId};
-use control::activation::Restore;
+use control::activation::{Match, Restore};
+use control::device_map::Key;
 
 /// One row: the machine with this number is this user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,17 +63,23 @@ pub async fn device_map_update(tx: &mut Tx, row: &MapRow) -> Result<(), DbError>
     Ok(())
 }
 
-/// The open row for a number.
+/// The open row for a machine: the one for the strongest of its numbers that has one.
 ///
 /// # Errors
 /// The database does not answer, or the row is damaged.
-pub async fn device_map_get_open(tx: &mut Tx, kind: &str, value: &str) -> Result<Option<MapRow>, DbError> {
-    let row = query("select * from device_map where kind = $1 and value = $2 and consumed_at is null")
-        .bind(kind)
-        .bind(value)
-        .fetch_optional(tx.conn())
-        .await
-        .map_err(failed("get a row of the device map"))?;
+pub async fn device_map_open_get(tx: &mut Tx, keys: &[Key]) -> Result<Option<MapRow>, DbError> {
+    let value = |kind| keys.iter().find(|key| key.kind == kind).map(|key| key.value.clone());
+    let row = query(
+        "select * from device_map where consumed_at is null and ((kind = 'serial' and value = $1) \
+         or (kind = 'uuid' and value = $2) or (kind = 'host_name' and value = $3)) \
+         order by case kind when 'serial' then 0 when 'uuid' then 1 else 2 end limit 1",
+    )
+    .bind(value(Match::Serial))
+    .bind(value(Match::HardwareUuid))
+    .bind(value(Match::HostName))
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(failed("get a row of the device map"))?;
     row.as_ref().map(read).transpose()
 }
 

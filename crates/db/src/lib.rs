@@ -52,15 +52,14 @@ mod usage;
 mod user;
 mod waiting;
 
-pub use activation::{ActivationRow, activation_get, activation_insert};
+pub use activation::{ActivationRow, DeviceKeyRow, activation_get, activation_insert, device_key_get};
 pub use admin::{AdminRow, admin_get, admin_insert, admin_list, admin_page_list, admin_remove, admin_update};
 pub use api_credential::{
     ApiCredentialRow, api_credential_get, api_credential_get_by_hash, api_credential_insert, api_credential_list,
     api_credential_revoke_update, api_credential_used_update,
 };
 pub use audit::{
-    AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_head_update, audit_insert, audit_list,
-    audit_list_by, audit_list_newest,
+    AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_insert, audit_list, audit_list_by, audit_list_newest,
 };
 pub use campaign::{CampaignRow, campaign_get, campaign_insert, campaign_list, campaign_list_open, campaign_update};
 pub use campaign_device::{
@@ -77,27 +76,25 @@ pub use chunk::{
     chunk_unfit_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
 };
 pub use conflict::{
-    ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_list,
-    conflict_list_kept, conflict_seen_update, conflict_update,
+    ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_kept_get,
+    conflict_list, conflict_list_kept, conflict_seen_update, conflict_update,
 };
 pub use credential::{
     CredentialRow, CredentialSince, credential_follows_update, credential_get_live, credential_get_newest,
-    credential_insert, credential_key_get, credential_revoke_update, credential_since_get,
+    credential_insert, credential_revoke_update, credential_since_get,
 };
 pub use device::{
     DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, DeviceStandingRow, device_append_only_list,
-    device_binding_update, device_epoch_update, device_get, device_insert, device_last_snapshot_update, device_list,
-    device_list_by_user, device_page_list, device_policy_revision_update, device_proof_update, device_seen_update,
-    device_source_update, device_standing_get, device_state_update,
+    device_candidate_list, device_get, device_insert, device_last_snapshot_update, device_list, device_list_by_user,
+    device_page_list, device_policy_revision_update, device_seen_update, device_standing_get, device_update,
 };
-pub use device_counter::{DeviceCounterRow, device_counter_get, device_counter_remove, device_counter_update};
+pub use device_counter::{DeviceCounterRow, device_counter_update};
 pub use device_fleet::{
-    DeviceFleetRow, DeviceWatchRow, FleetEnds, device_catch_up_update, device_contact_update, device_fleet_ends_get,
-    device_fleet_list, device_good_update, device_list_over, device_list_watched, device_merged_get,
-    device_merged_list, device_merged_update, device_watch_update,
+    DeviceFleetRow, DeviceWatchRow, device_contact_update, device_fleet_list, device_good_update, device_list_over,
+    device_list_watched, device_merged_get, device_merged_list, device_merged_update,
 };
 pub use device_map::{
-    MapRow, device_map_consumed_update, device_map_get_newest, device_map_get_open, device_map_list, device_map_remove,
+    MapRow, device_map_consumed_update, device_map_get_newest, device_map_list, device_map_open_get, device_map_remove,
     device_map_update,
 };
 pub use error::DbError;
@@ -127,7 +124,8 @@ pub use password::{
 };
 pub use policy::{
     PolicySubject, PolicyValueRow, policy_value_list, policy_value_list_below_profile, policy_value_list_by_levels,
-    policy_value_list_watched, policy_value_remove, policy_value_remove_by_subject, policy_value_update,
+    policy_value_list_by_user, policy_value_list_watched, policy_value_remove, policy_value_remove_by_subject,
+    policy_value_update,
 };
 pub use profile::{
     ProfileRow, profile_get, profile_get_by_name, profile_get_by_user, profile_get_default, profile_insert,

@@ -166,6 +166,24 @@ pub async fn policy_value_list_by_levels(
     rows.iter().map(read).collect()
 }
 
+/// What the organisation, the user's profile and the user have set.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub async fn policy_value_list_by_user(tx: &mut Tx, user: UserId) -> Result<Vec<PolicyValueRow>, DbError> {
+    let rows = query(
+        "select level, key, value, by_user from policy_value where (level = 'organisation' and subject = $1) \
+         or (level = 'profile' and subject = coalesce((select u.profile_id from \"user\" u where u.id = $2), \
+         (select p.id from profile p where p.is_default = 1))) or (level = 'user' and subject = $2)",
+    )
+    .bind(PolicySubject::Organisation.bytes())
+    .bind(&user.as_bytes()[..])
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list the values of a user's levels"))?;
+    rows.iter().map(read).collect()
+}
+
 /// What the users of a profile and their devices have set for themselves, each with whose it is.
 ///
 /// # Errors

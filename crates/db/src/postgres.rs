@@ -5,6 +5,7 @@
 use crate::DbError;
 use crate::error::failed;
 use crate::sqlite::TURN_SPAN;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgPool, Transaction};
 use std::str::FromStr as _;
@@ -55,7 +56,9 @@ impl Postgres {
         fit_or_refuse(&writers).await?;
         let migrated = sqlx::migrate!("./migrations/postgres").run(&writers).await;
         migrated.map_err(|cause| DbError::Migrate { cause })?;
-        Ok(Self { writers, readers: pool(READERS_MAX).connect_lazy_with(options) })
+        // Without a transaction, too, a reader only reads.
+        let reads = options.options([("default_transaction_read_only", "on")]);
+        Ok(Self { writers, readers: pool(READERS_MAX).connect_lazy_with(reads) })
     }
 
     /// A transaction that writes. It sees everything that was committed before, and no other writes until it ends.
@@ -72,6 +75,11 @@ impl Postgres {
     pub(crate) async fn read(&self) -> Result<Transaction<'static, sqlx::Postgres>, DbError> {
         let begun = self.readers.begin_with("begin isolation level repeatable read read only").await;
         begun.map_err(failed("begin to read"))
+    }
+
+    /// A connection that reads.
+    pub(crate) async fn read_each(&self) -> Result<PoolConnection<sqlx::Postgres>, DbError> {
+        self.readers.acquire().await.map_err(failed("begin to read"))
     }
 
     /// Ends every connection.

@@ -8,6 +8,7 @@ use crate::error::failed;
 use base::Span;
 pub(crate) use group::Lent;
 use group::Writer;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqlitePool, Transaction};
 use std::path::Path;
@@ -18,6 +19,8 @@ const BUSY_SPAN: Span = Span::seconds(10);
 pub(crate) const TURN_SPAN: Span = Span::seconds(30);
 /// Connections that read side by side.
 const READERS_MAX: u32 = 6;
+/// Prepared statements that a connection keeps: more than there are in this crate, so that none is prepared twice.
+const STATEMENTS_MAX: usize = 512;
 
 /// An open database file.
 #[derive(Clone, Debug)]
@@ -37,6 +40,8 @@ impl Sqlite {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(TURN_SPAN.as_duration())
+            // A file does not go away, and to ask costs as much as a statement.
+            .test_before_acquire(false)
             .connect_with(options.clone().pragma("query_only", "on"))
             .await
             .map_err(failed(op))?;
@@ -51,6 +56,11 @@ impl Sqlite {
     /// A transaction that reads one state.
     pub(crate) async fn read(&self) -> Result<Transaction<'static, sqlx::Sqlite>, DbError> {
         self.readers.begin().await.map_err(failed("begin to read"))
+    }
+
+    /// A connection that reads.
+    pub(crate) async fn read_each(&self) -> Result<PoolConnection<sqlx::Sqlite>, DbError> {
+        self.readers.acquire().await.map_err(failed("begin to read"))
     }
 
     /// Ends every connection.
@@ -68,6 +78,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_SPAN.as_duration())
+        .statement_cache_capacity(STATEMENTS_MAX)
         .pragma("cache_size", "-8192")
         .pragma("temp_store", "memory")
         .pragma("journal_size_limit", "67108864")

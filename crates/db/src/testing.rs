@@ -8,7 +8,8 @@
 
 mod server;
 
-use crate::{Db, Tx};
+use crate::{Db, DeviceRow, Tx};
+use base::DeviceId;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -89,6 +90,13 @@ pub async fn postgres_alone() -> (OwnServer, TempDb) {
 /// Runs a statement of the test's own and gives how many rows it changed: for states that no function makes.
 pub async fn execute(tx: &mut Tx, statement: &'static str) -> u64 {
     crate::sql::query(statement).execute(tx.conn()).await.expect("the test's statement is right").rows_affected()
+}
+
+/// Puts a device into a state and an epoch that no step of its lifecycle has made.
+pub async fn device_put(tx: &mut Tx, id: DeviceId, change: impl FnOnce(&mut DeviceRow)) {
+    let mut row = crate::device_get(tx, id).await.expect("readable").expect("the device is there");
+    change(&mut row);
+    crate::device_update(tx, &row).await.expect("writable");
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::error::failed;
 use crate::postgres::Postgres;
 use crate::sql::Conn;
 use crate::sqlite::{Lent, Sqlite};
+use sqlx::pool::PoolConnection;
 use std::path::Path;
 
 /// An open database. Cheap to clone; all clones share the same connections.
@@ -35,6 +36,8 @@ pub struct Tx {
 enum Inner {
     SqliteWrite(Lent),
     SqliteRead(sqlx::Transaction<'static, sqlx::Sqlite>),
+    SqliteEach(PoolConnection<sqlx::Sqlite>),
+    PostgresEach(PoolConnection<sqlx::Postgres>),
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
 
@@ -83,6 +86,19 @@ impl Db {
         Ok(Tx { inner })
     }
 
+    /// Reads without a transaction: each statement sees the state that there is then. For a single statement, and for
+    /// what is looked at again in the transaction that writes; it saves the beginning and the end of one.
+    ///
+    /// # Errors
+    /// Unavailable when no connection becomes free in time.
+    pub async fn read_each(&self) -> Result<Tx, DbError> {
+        let inner = match &self.inner {
+            Either::Sqlite(db) => Inner::SqliteEach(db.read_each().await?),
+            Either::Postgres(db) => Inner::PostgresEach(db.read_each().await?),
+        };
+        Ok(Tx { inner })
+    }
+
     /// Ends every connection, after the transactions that are under way. Never fails.
     pub async fn close(&self) {
         match &self.inner {
@@ -103,6 +119,8 @@ impl Tx {
         match self.inner {
             Inner::SqliteWrite(lent) => lent.commit().await,
             Inner::SqliteRead(inner) => inner.commit().await.map_err(failed(op)),
+            // Nothing was begun.
+            Inner::SqliteEach(_) | Inner::PostgresEach(_) => Ok(()),
             Inner::Postgres(inner) => inner.commit().await.map_err(failed(op)),
         }
     }
@@ -112,6 +130,8 @@ impl Tx {
         match &mut self.inner {
             Inner::SqliteWrite(lent) => Conn::Sqlite(lent.conn()),
             Inner::SqliteRead(inner) => Conn::Sqlite(inner),
+            Inner::SqliteEach(inner) => Conn::Sqlite(inner),
+            Inner::PostgresEach(inner) => Conn::Postgres(inner),
             Inner::Postgres(inner) => Conn::Postgres(inner),
         }
     }

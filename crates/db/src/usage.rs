@@ -90,7 +90,7 @@ pub async fn user_lock(tx: &mut Tx, user: UserId) -> Result<bool, DbError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{device_last_snapshot_update, device_merged_update, device_state_update, testing};
+    use crate::{device_last_snapshot_update, device_merged_update, testing};
     use base::{SnapshotId, Timestamp};
     use control::{Level, Rights, State};
 
@@ -141,7 +141,7 @@ mod tests {
                 State::Purged,
             ];
             for state in states {
-                device_state_update(&mut tx, other, &state).await.expect("a statement");
+                testing::device_put(&mut tx, other, |row| row.state = state.clone()).await;
                 let list = usage_list(&mut tx, testing::USER).await.expect("readable");
                 let sum: u64 = list.iter().map(|(_, bytes)| bytes.0).sum();
                 assert_eq!(sum, if state.counts() { 107 } else { 100 }, "{state}");
@@ -176,7 +176,7 @@ mod tests {
             assert_eq!(usage(&mut tx).await, [(testing::DEVICE, Bytes(60))]);
             let was = Box::new(State::Active { rights: Rights::Full });
             let deleted = State::Deleted { was, purge_after: Timestamp::from_ms(0) };
-            device_state_update(&mut tx, other, &deleted).await.expect("a statement");
+            testing::device_put(&mut tx, other, |device| device.state = deleted).await;
             assert_eq!(usage(&mut tx).await, [(testing::DEVICE, Bytes(50))], "what is deleted counts no more");
         }
     }

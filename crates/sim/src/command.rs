@@ -52,6 +52,9 @@ pub struct Fleet {
     /// How many users share the devices.
     #[arg(long, default_value_t = 1)]
     users: u32,
+    /// The number of the first device's user; the users after it have the next ones.
+    #[arg(long, default_value_t = 0)]
+    user_from: u32,
     /// A file with the deployment token.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -193,6 +196,7 @@ impl Fleet {
             steps: steps.collect(),
             email: self.email.clone(),
             users: self.users,
+            user_from: self.user_from,
             token: secret(&self.token_file)?.map(|text| text.trim().to_owned()),
             password: secret(&self.password_file)?.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()),
             rate: self.rate.filter(|rate| *rate > 0.0),

@@ -37,6 +37,8 @@ pub struct Plan {
     pub email: String,
     /// How many users share the devices.
     pub users: u32,
+    /// The number of the first device's user.
+    pub user_from: u32,
     /// A deployment token, where one is to be used.
     pub token: Option<String>,
     /// The password of every user, where one is to be used.

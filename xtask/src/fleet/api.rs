@@ -48,6 +48,13 @@ impl Api {
         Ok(Self { port, tls: Arc::new(tls), credential, keys: Cell::new(0), stream: RefCell::new(None) })
     }
 
+    /// Another client with the same credential, for another thread: its idempotency keys are its own. Never fails.
+    pub fn another(&self, number: u32) -> Self {
+        let Self { port, tls, credential, .. } = self;
+        let keys = Cell::new((u64::from(number) + 1) << 32);
+        Self { port: *port, tls: Arc::clone(tls), credential: credential.clone(), keys, stream: RefCell::default() }
+    }
+
     /// Asks for something. `path` comes after `/api/v1`.
     ///
     /// # Errors

@@ -1,28 +1,38 @@
 //! The transaction of an activation: what was proved is looked at again, the record is decided, the key bound, what
 //! is used up is used up, the answer kept, the audit row written. Refuses to do half of it.
 
-use super::keep::{self, Binding, Kept, binding_keep};
+use super::keep::{self, Binding, Earlier, Kept, binding_keep};
 use super::prove::Proved;
 use super::standing::{self, Standing};
-use super::{Activation, Outcome, evidence};
+use super::{Activation, Outcome};
 use crate::audit::{self, Deed};
-use crate::{App, AppError, campaigns, conflicts, counters, effects, policy, rates};
+use crate::effects::{self, KeyToBind};
+use crate::{App, AppError, campaigns, conflicts, counters, policy, rates};
 use base::{Count, DeviceId, Span, Timestamp};
-use control::activation::{Basis, Candidate, Decision, Question, Request, Restore, decide};
+use control::activation::{Basis, Decision, Question, Request, Restore, decide};
 use control::attempts::Limit;
 use control::token::RATE_SPAN;
 use control::{Event, Proof, Refusal, State, lifecycle};
-use db::{ActivationRow, DeviceRow, Tx, WaitingRow};
+use db::{ActivationRow, DeviceRow, Tx, UserRow, WaitingRow};
 
 /// When an activation comes again whose row of the device map another one has just used.
 const COME_AGAIN: Span = Span::seconds(5);
 
 /// What has come of it.
 pub(super) enum Done {
+    /// The key is bound.
+    Bound(Box<Bound>),
     /// What is kept with the request.
     Kept(Kept),
     /// Nothing; a person is asked.
     Asks(Question),
+}
+
+/// A key that is bound: the answer that is kept, the record as it is then, and whose it is.
+pub(super) struct Bound {
+    pub row: ActivationRow,
+    pub device: DeviceRow,
+    pub user: UserRow,
 }
 
 /// Decides, and carries it out.
@@ -39,13 +49,14 @@ pub(super) async fn bind(
     let during = || AppError::db("binding a device key");
     let mut tx = app.db.write().await.map_err(during())?;
     // RACE: the same request may have been carried out since `activate` looked.
-    if let Some(kept) = keep::earlier(&mut tx, activation, digest).await? {
-        // ORDER: committed before it is answered: the other may share this commit, and not be durable yet.
-        tx.commit().await.map_err(during())?;
-        return Ok(Done::Kept(kept));
-    }
-    if db::credential_key_get(&mut tx, &activation.device_key).await.map_err(during())?.is_some() {
-        return Err(Refusal::KeyInUse.into());
+    match keep::earlier(&mut tx, activation, digest).await? {
+        Earlier::Kept(kept) => {
+            // ORDER: committed before it is answered: the other may share this commit, and not be durable yet.
+            tx.commit().await.map_err(during())?;
+            return Ok(Done::Kept(kept));
+        }
+        Earlier::Bound => return Err(Refusal::KeyInUse.into()),
+        Earlier::Unknown => {}
     }
     let standing = standing::now(app, &mut tx, now, activation, proved).await?;
     let work = Work { app, now, activation, digest, standing: &standing };
@@ -64,25 +75,19 @@ pub(super) async fn bind(
             return Err(refusal.into());
         }
     };
-    let (kept, device) = match decision {
-        Decision::Ask(question) => {
-            tx.commit().await.map_err(during())?;
-            return Ok(Done::Asks(question));
-        }
+    let done = match decision {
+        Decision::Ask(question) => Done::Asks(question),
         Decision::Add { event: None, resembles } => {
             let device = work.wait(&mut tx).await?;
             if let Some(twin) = resembles {
                 conflicts::resembles(app, &mut tx, now, device, twin).await?;
             }
-            (Kept::Waits(device), device)
+            Done::Kept(Kept::Waits(device))
         }
         Decision::Add { event: Some(event), resembles } => {
-            let record = work.record_new();
-            db::device_insert(&mut tx, &record).await.map_err(during())?;
             let way = Way { event, basis: None, resembles };
-            let row = work.carry_out(&mut tx, record, way).await?;
-            let device = row.device;
-            (Kept::Bound(row), device)
+            let (row, device) = work.carry_out(&mut tx, work.record_new(), way).await?;
+            Done::Bound(Box::new(Bound { row, device, user: standing.user }))
         }
         Decision::Attach { device, basis, event, .. } => {
             let record = db::device_get(&mut tx, device).await.map_err(during())?.ok_or(Refusal::DeviceNotYours)?;
@@ -90,13 +95,18 @@ pub(super) async fn bind(
                 return work.refuse_copy(tx, device, refusal).await;
             }
             let way = Way { event, basis: Some(basis), resembles: None };
-            (Kept::Bound(work.carry_out(&mut tx, record, way).await?), device)
+            let (row, device) = work.carry_out(&mut tx, record, way).await?;
+            Done::Bound(Box::new(Bound { row, device, user: standing.user }))
         }
     };
     tx.commit().await.map_err(during())?;
     // ORDER: said after the commit, or a request in between would remember the old state.
-    app.states.changed(device);
-    Ok(Done::Kept(kept))
+    match &done {
+        Done::Bound(bound) => app.states.changed(bound.device.id),
+        Done::Kept(Kept::Waits(device)) => app.states.changed(*device),
+        Done::Kept(Kept::Bound(_)) | Done::Asks(_) => {}
+    }
+    Ok(done)
 }
 
 /// What every step of it needs.
@@ -120,14 +130,8 @@ struct Way {
 impl Work<'_> {
     async fn decide(&self, tx: &mut Tx) -> Result<Result<Decision, Refusal>, AppError> {
         let user = &self.standing.user;
-        let records = db::device_list_by_user(tx, user.id).await.map_err(AppError::db("listing a user's devices"))?;
-        let candidate = |record: DeviceRow| Candidate {
-            device: record.id,
-            owner: record.user,
-            state: record.state,
-            evidence: evidence(&record.about),
-        };
-        let candidates: Vec<Candidate> = records.into_iter().map(candidate).collect();
+        let candidates = db::device_candidate_list(tx, user.id).await;
+        let candidates = candidates.map_err(AppError::db("listing a user's devices"))?;
         let request = Request {
             user: user.id,
             user_state: user.state,
@@ -165,32 +169,39 @@ impl Work<'_> {
     }
 
     /// Puts the event to the record, binds the key, and keeps the answer.
-    async fn carry_out(&self, tx: &mut Tx, record: DeviceRow, way: Way) -> Result<ActivationRow, AppError> {
+    async fn carry_out(
+        &self,
+        tx: &mut Tx,
+        record: DeviceRow,
+        way: Way,
+    ) -> Result<(ActivationRow, DeviceRow), AppError> {
         let during = || AppError::db("binding a device key");
-        let Work { now, activation, standing, .. } = *self;
+        let Work { app, now, activation, standing, .. } = *self;
         let Way { event, basis, resembles } = way;
-        let (state, effects) = lifecycle::step(now, &record.state, &event)?;
-        let key = Some(&activation.device_key);
-        let effects::CarriedOut { epoch, changes } =
-            effects::carry_out(self.app, tx, now, &record, &state, &effects, key).await?;
-        db::device_state_update(tx, record.id, &state).await.map_err(during())?;
-        db::device_binding_update(tx, record.id, epoch, &activation.about, now).await.map_err(during())?;
-        assert!(epoch > record.epoch, "every way into service that a device asks for issues a credential");
-        if counters::follows(&event, &record.state) {
-            db::credential_follows_update(tx, record.id, epoch).await.map_err(during())?;
+        let epoch_before = record.epoch;
+        let follows = counters::follows(&event, &record.state);
+        let step = lifecycle::step(now, &record.state, &event)?;
+        let key = KeyToBind { key: &activation.device_key, record_new: basis.is_none() };
+        let record = DeviceRow { about: activation.about.clone(), activated_at: now, ..self.traced(record) };
+        let effects::Changed { device, was, changes, .. } =
+            effects::carry_out(app, tx, now, record, step, Some(key)).await?;
+        let (id, epoch) = (device.id, device.epoch);
+        assert!(epoch > epoch_before, "every way into service that a device asks for issues a credential");
+        if follows {
+            db::credential_follows_update(tx, id, epoch).await.map_err(during())?;
         }
         if let Event::Reactivate { proof } | Event::Replace { proof } = event {
-            campaigns::came_back(tx, now, record.id, proof).await?;
+            campaigns::came_back(tx, now, id, proof).await?;
         }
         if let Some(twin) = resembles {
-            conflicts::resembles(self.app, tx, now, record.id, twin).await?;
+            conflicts::resembles(app, tx, now, id, twin).await?;
         }
-        let rights = state.rights().expect("an activation leads to an active device, which has rights");
+        let rights = device.state.rights().expect("an activation leads to an active device, which has rights");
         let outcome = Outcome::of(&event, basis);
-        let binding = Binding { device: record.id, epoch, rights, outcome, restore: self.restore(), changes };
-        self.spend(tx, record.id).await?;
-        if record.state == State::Pending {
-            db::waiting_remove(tx, record.id).await.map_err(during())?;
+        let binding = Binding { device: id, epoch, rights, outcome, restore: self.restore(), changes };
+        self.spend(tx, id).await?;
+        if was == State::Pending && basis.is_some() {
+            db::waiting_remove(tx, id).await.map_err(during())?;
         }
         let (request, key) = (&activation.request, &activation.device_key);
         let row = binding_keep(tx, now, request, key, self.digest, &binding).await?;
@@ -202,17 +213,27 @@ impl Work<'_> {
             false => format!("; {}", binding.changes),
         };
         let detail = format!("{} by {proof}, epoch {epoch}{twin}{changes}", outcome.word());
-        let (device, user) = (record.id, standing.user.id);
-        tracing::info!(device.id = %device, user.id = %user, "device {device} is activated: {detail}");
-        self.write(tx, proof, record.id.to_string(), detail).await?;
-        Ok(row)
+        let user = standing.user.id;
+        tracing::info!(device.id = %id, user.id = %user, "device {id} is activated: {detail}");
+        self.write(tx, proof, id.to_string(), detail).await?;
+        Ok((row, device))
+    }
+
+    /// The record with where the request comes from, and by which token.
+    fn traced(&self, record: DeviceRow) -> DeviceRow {
+        // By its key alone it is the installation that it was: the token that it came by stays known.
+        let token = match self.standing.proof == Proof::OldKey {
+            true => record.token,
+            false => self.standing.spent.token.as_ref().map(|token| token.id),
+        };
+        DeviceRow { token, source: Some(self.activation.source_text()), ..record }
     }
 
     /// The record is made, and waits with the key of the request.
     async fn wait(&self, tx: &mut Tx) -> Result<DeviceId, AppError> {
         let during = || AppError::db("letting a record wait");
         let Work { now, activation, standing, .. } = *self;
-        let record = self.record_new();
+        let record = self.traced(self.record_new());
         db::device_insert(tx, &record).await.map_err(during())?;
         let waiting = WaitingRow {
             device: record.id,
@@ -263,12 +284,7 @@ impl Work<'_> {
             let subject = rates::subject("activation", &rates::source_bytes(self.activation.source));
             rates::count(tx, now, &subject, Limit { max: Count(rate), span: RATE_SPAN }).await?;
         }
-        // By its key alone it is the installation that it was: the token that it came by stays known.
-        if self.standing.proof == Proof::OldKey {
-            return db::device_source_update(tx, device, &self.activation.source_text()).await.map_err(during());
-        }
-        let token = spent.token.as_ref().map(|token| token.id);
-        db::device_proof_update(tx, device, token, &self.activation.source_text()).await.map_err(during())
+        Ok(())
     }
 
     async fn write(&self, tx: &mut Tx, proof: Proof, subject: String, detail: String) -> Result<(), AppError> {
@@ -285,18 +301,7 @@ impl Work<'_> {
         let (about, id) = (&self.activation.about, DeviceId::mint(self.app.entropy.as_ref()));
         let given = [self.standing.device_name.trim(), about.host_name.trim()];
         let name = given.into_iter().find(|name| !name.is_empty()).map_or_else(|| id.to_string(), str::to_owned);
-        DeviceRow {
-            id,
-            user: self.standing.user.id,
-            name,
-            state: State::Pending,
-            epoch: 0,
-            about: about.clone(),
-            created_at: self.now,
-            activated_at: self.now,
-            last_seen_at: None,
-            last_snapshot: None,
-        }
+        DeviceRow::new(id, self.standing.user.id, name, about.clone(), self.now)
     }
 
     /// The user's wish, else the admin's.

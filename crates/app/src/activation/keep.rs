@@ -9,6 +9,16 @@ use control::policy::PolicyChanges;
 use control::{Refusal, Rights, State};
 use db::{ActivationRow, DeviceAbout, Tx, WaitingRow};
 
+/// What is known of a request and its key.
+pub(super) enum Earlier {
+    /// Nothing.
+    Unknown,
+    /// The key was bound by another request.
+    Bound,
+    /// This very request was carried out.
+    Kept(Kept),
+}
+
 /// What an earlier request has come to.
 pub(super) enum Kept {
     /// Its key was bound.
@@ -17,26 +27,31 @@ pub(super) enum Kept {
     Waits(DeviceId),
 }
 
-/// What this very request has come to before.
+/// What this very request has come to before. For a key that nobody knows, one look.
 ///
 /// # Errors
 /// `key_in_use` for another request with this key; `activation_refused`; the refusal of the record's state when it
 /// waits no longer.
-pub(super) async fn earlier(tx: &mut Tx, activation: &Activation, digest: &[u8; 32]) -> Result<Option<Kept>, AppError> {
+pub(super) async fn earlier(tx: &mut Tx, activation: &Activation, digest: &[u8; 32]) -> Result<Earlier, AppError> {
     let during = || AppError::db("looking for an earlier activation");
-    let row = db::activation_get(tx, &activation.request, &activation.device_key).await;
-    match row.map_err(during())? {
-        Some(row) if row.digest == *digest => return Ok(Some(Kept::Bound(row))),
+    let Activation { request, device_key, .. } = activation;
+    let known = db::device_key_get(tx, request, device_key).await.map_err(during())?;
+    if !known.asked {
+        return Ok(if known.bound { Earlier::Bound } else { Earlier::Unknown });
+    }
+    match db::activation_get(tx, request, device_key).await.map_err(during())? {
+        Some(row) if row.digest == *digest => return Ok(Earlier::Kept(Kept::Bound(row))),
         Some(_) => return Err(Refusal::KeyInUse.into()),
         None => {}
     }
-    let Some(waiting) = db::waiting_get_by_key(tx, &activation.device_key).await.map_err(during())? else {
-        return Ok(None);
+    let Some(waiting) = db::waiting_get_by_key(tx, device_key).await.map_err(during())? else {
+        // Between two looks outside of a transaction: the one that binds looks again.
+        return Ok(Earlier::Unknown);
     };
-    if waiting.request != activation.request || waiting.digest != *digest {
+    if waiting.request != *request || waiting.digest != *digest {
         return Err(Refusal::KeyInUse.into());
     }
-    waits_now(tx, waiting).await.map(Some)
+    waits_now(tx, waiting).await.map(Earlier::Kept)
 }
 
 /// A record that waits waits as long as it is pending and nobody has refused it.

@@ -9,6 +9,7 @@ use crate::{App, AppError, policy, session, tickets, users};
 use base::{DeviceId, TicketId, TokenId, UserId};
 use control::policy::effective;
 use control::{Proof, Refusal};
+use db::{TokenRow, Tx};
 
 /// What shows who asks.
 pub(super) struct Proved {
@@ -52,15 +53,23 @@ impl Proved {
     }
 }
 
-/// Who asks, and what shows it.
+/// Who asks, and what shows it. `look` is given back before anything that takes its time.
 ///
 /// # Errors
 /// As `activate`.
-pub(super) async fn prove(app: &App, activation: &Activation) -> Result<Proved, AppError> {
+pub(super) async fn prove(app: &App, activation: &Activation, mut look: Tx) -> Result<Proved, AppError> {
     let old_key = match &activation.old_key {
-        Some(old_key) => old_key_now(app, activation, old_key).await?,
+        Some(old_key) => old_key_now(&mut look, activation, old_key).await?,
         None => None,
     };
+    let token = match &activation.proof {
+        Claim::Token(text) => tokens::find(&mut look, text).await?,
+        Claim::Password(_) | Claim::Ticket(_) | Claim::SignOn(_) | Claim::OldKey => None,
+    };
+    drop(look);
+    if let (None, Some(old)) = (old_key, &activation.old_key) {
+        old_key_looked_at(app, activation, old).await?;
+    }
     let (proof, by) = match &activation.proof {
         Claim::Password(password) => {
             let signed_in = users::sign_in(app, activation.source, &activation.email, password).await?;
@@ -71,7 +80,7 @@ pub(super) async fn prove(app: &App, activation: &Activation) -> Result<Proved, 
             let ticket = tickets::find(app, activation.source, &activation.email, code.expose()).await?;
             (Proof::Ticket, By::Ticket { ticket: ticket.id })
         }
-        Claim::Token(text) => (Proof::Token, by_token(app, activation, text).await?),
+        Claim::Token(_) => (Proof::Token, by_token(app, activation, token).await?),
         Claim::SignOn(code) => (Proof::SingleSignOn, by_sign_on(app, code).await?),
         Claim::OldKey if old_key.is_some() => (Proof::OldKey, By::OldKey),
         Claim::OldKey => return Err(Refusal::SignatureInvalid.into()),
@@ -81,34 +90,35 @@ pub(super) async fn prove(app: &App, activation: &Activation) -> Result<Proved, 
 
 /// The record whose newest key has signed. `None` for an unknown record and a key that is not its newest alike: beside
 /// another proof such a key is of no use, and no more.
-async fn old_key_now(app: &App, activation: &Activation, old: &OldKey) -> Result<Option<BoundKey>, AppError> {
+async fn old_key_now(look: &mut Tx, activation: &Activation, old: &OldKey) -> Result<Option<BoundKey>, AppError> {
     let during = || AppError::db("looking for an old key");
-    let mut tx = app.db.read().await.map_err(during())?;
-    let record = db::device_get(&mut tx, old.device).await.map_err(during())?;
-    let credential = db::credential_get_newest(&mut tx, old.device).await.map_err(during())?;
-    drop(tx);
+    let record = db::device_get(look, old.device).await.map_err(during())?;
+    let credential = db::credential_get_newest(look, old.device).await.map_err(during())?;
     let (Some(record), Some(credential)) = (record, credential) else { return Ok(None) };
     let key = credential.public_key;
     let signed = session::signature_verify(&key, &activation.signed, &old.signature).is_ok();
-    if !signed && matches!(activation.proof, Claim::OldKey | Claim::Token(_)) {
-        let source = activation.source_text();
-        let shown = Shown {
-            device: old.device,
-            signed: &activation.signed,
-            signature: &old.signature,
-            counter: old.counter.as_ref(),
-            asked_at: app.clock.now(),
-            source: &source,
-        };
-        counters::look_for_copy(app, app.clock.now(), &shown).await?;
-    }
     Ok(signed.then_some(BoundKey { device: old.device, user: record.user, key }))
 }
 
-async fn by_token(app: &App, activation: &Activation, text: &SecretText) -> Result<By, AppError> {
-    let mut tx = app.db.read().await.map_err(AppError::db("looking for a token"))?;
-    let token = tokens::find(&mut tx, text).await?;
-    drop(tx);
+/// A key that is not the newest of its record may show that there is a copy. Who proves to be a person is worth more.
+async fn old_key_looked_at(app: &App, activation: &Activation, old: &OldKey) -> Result<(), AppError> {
+    match activation.proof {
+        Claim::OldKey | Claim::Token(_) => {}
+        Claim::Password(_) | Claim::Ticket(_) | Claim::SignOn(_) => return Ok(()),
+    }
+    let (now, source) = (app.clock.now(), activation.source_text());
+    let shown = Shown {
+        device: old.device,
+        signed: &activation.signed,
+        signature: &old.signature,
+        counter: old.counter.as_ref(),
+        asked_at: now,
+        source: &source,
+    };
+    counters::look_for_copy(app, now, &shown).await
+}
+
+async fn by_token(app: &App, activation: &Activation, token: Option<TokenRow>) -> Result<By, AppError> {
     let Some(token) = token else {
         return Err(refused::remember(app, activation, None, Refusal::TokenInvalid).await?.into());
     };

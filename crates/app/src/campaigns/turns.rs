@@ -7,7 +7,7 @@ use crate::{AdminActor, App, AppError, devices, effects};
 use base::{CampaignId, Count, DeviceId, Span, Timestamp};
 use control::campaign::{Status, Verb, next};
 use control::{Event, Proof, Refusal, State, lifecycle, slots};
-use db::{CampaignDeviceRow, CampaignRow, DeviceRow, TurnStatus, Tx};
+use db::{CampaignDeviceRow, CampaignRow, TurnStatus, Tx};
 
 /// Turns in one transaction.
 const BATCH: u32 = 200;
@@ -149,35 +149,19 @@ async fn take_turn(
     let (taken, detail) = match lifecycle::step(now, &device.state, &event) {
         Ok((state, effects)) => {
             let (effects, told) = messages::without_notice(&effects);
-            let detail = apply(app, tx, now, &device, &state, &effects).await?;
+            let changed = effects::carry_out(app, tx, now, device, (state, effects), None).await?;
             if told {
-                messages::reset_queue(app, tx, now, campaign, turn, &device).await?;
+                messages::reset_queue(app, tx, now, campaign, turn, &changed.device).await?;
             }
-            (CampaignDeviceRow { status: TurnStatus::Reset, ..taken }, detail)
+            (CampaignDeviceRow { status: TurnStatus::Reset, ..taken }, changed.detail())
         }
         Err(refusal) => (passed_over(taken, &device.state, &refusal, now), format!("refused: {}", refusal.code())),
     };
     db::campaign_device_turn_update(tx, &taken).await.map_err(during())?;
     let action = format!("device_{}", event.word());
     let deed =
-        Deed { actor: by(campaign.id), action: &action, subject: device.id.to_string(), detail, ..Deed::default() };
+        Deed { actor: by(campaign.id), action: &action, subject: turn.device.to_string(), detail, ..Deed::default() };
     audit::write(tx, now, deed).await
-}
-
-async fn apply(
-    app: &App,
-    tx: &mut Tx,
-    now: Timestamp,
-    device: &DeviceRow,
-    state: &State,
-    effects: &[control::Effect],
-) -> Result<String, AppError> {
-    let during = || AppError::db("resetting a device");
-    let epoch = effects::carry_out(app, tx, now, device, state, effects, None).await?.epoch;
-    db::device_state_update(tx, device.id, state).await.map_err(during())?;
-    db::device_epoch_update(tx, device.id, epoch).await.map_err(during())?;
-    let words: Vec<String> = effects.iter().map(ToString::to_string).collect();
-    Ok(format!("{} to {state}: {}", device.state, words.join(" ")))
 }
 
 /// What becomes of a turn that the lifecycle refuses.
@@ -268,10 +252,10 @@ async fn bring_one_back(
     let during = || AppError::db("bringing a device back");
     let Some(device) = db::device_get(tx, turn.device).await.map_err(during())? else { return Ok(false) };
     let event = Event::Reactivate { proof: Proof::Admin };
-    let Ok((state, effects)) = devices::step(tx, now, &device, &event).await? else { return Ok(false) };
-    let detail = apply(app, tx, now, &device, &state, &effects).await?;
-    super::came_back(tx, now, device.id, Proof::Admin).await?;
-    let subject = device.id.to_string();
+    let Ok(step) = devices::step(tx, now, &device, &event).await? else { return Ok(false) };
+    let detail = effects::carry_out(app, tx, now, device, step, None).await?.detail();
+    super::came_back(tx, now, turn.device, Proof::Admin).await?;
+    let subject = turn.device.to_string();
     audit::write(tx, now, Deed { action: "device_reactivate", subject, detail, ..Deed::by(actor) }).await?;
     Ok(true)
 }

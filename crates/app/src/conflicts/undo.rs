@@ -1,8 +1,8 @@
 //! Takes a decision of the conflict desk back, with everything as it was. Refuses once its time is over, and where the
 //! device has gone on since.
 
-use super::{Conflict, apply, carry_out, finish, known, record};
-use crate::{AdminActor, App, AppError};
+use super::{Conflict, finish, known, record};
+use crate::{AdminActor, App, AppError, effects};
 use base::{ConflictId, Timestamp};
 use control::{Effect, Event, FlatState, Level, Permit, Refusal, State};
 use db::{ConflictKind, ConflictRow, ConflictStatus, DeviceRow, Tx};
@@ -31,7 +31,7 @@ pub async fn undo(app: &App, actor: &AdminActor, id: ConflictId) -> Result<Confl
         (ConflictKind::Clone, ConflictStatus::Merged) if row.before == Some(0) => {}
         (ConflictKind::Clone, ConflictStatus::Merged) => {
             let device = record(&mut tx, row.device).await?;
-            apply(app, &mut tx, now, &device, &Event::Conflict)
+            effects::put(app, &mut tx, now, device, &Event::Conflict)
                 .await
                 .map_err(|_| AppError::from(Refusal::UndoTooLate))?;
         }
@@ -57,7 +57,7 @@ async fn unmerge(app: &App, tx: &mut Tx, now: Timestamp, row: &ConflictRow) -> R
     db::device_merged_update(tx, other.id, None).await.map_err(AppError::db("undoing a merge"))?;
     // It was suspended for the merge, and stays so if something has happened to it since.
     if row.before == Some(1) && matches!(other.state, State::Suspended { .. }) {
-        apply(app, tx, now, &other, &Event::Enable).await?;
+        effects::put(app, tx, now, other, &Event::Enable).await?;
     }
     Ok(())
 }
@@ -71,13 +71,13 @@ async fn unsplit(app: &App, tx: &mut Tx, now: Timestamp, row: &ConflictRow) -> R
     let Some(state) = state else { return Err(Refusal::UndoTooLate.into()) };
     // What was cut off before the decision stays so: there is no key to be taken back.
     let cut_off = state.level() == Some(Level::Distrust);
-    let effects: &[Effect] = if cut_off { &[] } else { &[Effect::RenewCredential] };
-    carry_out(app, tx, now, &device, state, effects).await?;
+    let effects = if cut_off { Vec::new() } else { vec![Effect::RenewCredential] };
+    effects::carry_out(app, tx, now, device, (state, effects), None).await?;
     // The record that was prepared for the other machine goes, if nobody has taken it.
     if let Some(other) = row.other {
         let other: DeviceRow = record(tx, other).await?;
         if other.state == State::Pending {
-            apply(app, tx, now, &other, &Event::Delete { purge_after: now }).await?;
+            effects::put(app, tx, now, other, &Event::Delete { purge_after: now }).await?;
         }
     }
     Ok(())

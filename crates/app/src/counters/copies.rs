@@ -40,16 +40,16 @@ pub(crate) async fn is_copy(
     if !follows(event, &device.state) {
         return Ok(None);
     }
-    let row = db::device_counter_get(tx, device.id).await.map_err(AppError::db("judging a counter"))?;
+    let remembered = device.counter.remembered;
     let presented = presented(app, device.id, counter);
     // Nothing is handed out here: the line goes on as it is, or ends with the binding.
-    match judge(row.remembered.as_ref(), presented, device.epoch, [0; NONCE_LEN]) {
+    match judge(remembered.as_ref(), presented, device.epoch, [0; NONCE_LEN]) {
         Judgement::Next(_) => return Ok(None),
         Judgement::Conflict(_) => {}
     }
-    let given = row.remembered.map_or(0, |remembered| remembered.current.number);
+    let given = remembered.map_or(0, |remembered| remembered.current.number);
     let seen = Seen { given, shown: number(presented), source, how: "at an activation" };
-    alarm(app, tx, now, device, &seen).await?;
+    alarm(app, tx, now, device.clone(), &seen).await?;
     Ok(Some(match device.state.level() {
         None => Refusal::DeviceQuarantined,
         Some(_) => Refusal::SignInNeeded,
@@ -85,17 +85,16 @@ pub(crate) async fn look_for_copy(app: &App, now: Timestamp, shown: &Shown<'_>) 
     let mut tx = app.db.write().await.map_err(during())?;
     // RACE: somebody may have signed in since, and then it is that person's word that counts.
     let since = db::credential_since_get(&mut tx, shown.device, counter.epoch).await.map_err(during())?;
-    let remembered = db::device_counter_get(&mut tx, shown.device).await.map_err(during())?.remembered;
     let device = db::device_get(&mut tx, shown.device).await.map_err(during())?;
     let (Some(since), Some(device)) = (since, device) else { return Ok(()) };
-    let used = remembered.filter(|line| line.current.epoch == device.epoch && line.used());
+    let used = device.counter.remembered.filter(|line| line.current.epoch == device.epoch && line.used());
     if !outlived(since.own_word, used.is_some()) {
         return Ok(());
     }
     let given = used.map_or(0, |line| line.current.number);
     let how = "with a key that it has replaced";
     let seen = Seen { given, shown: counter.number, source: shown.source, how };
-    alarm(app, &mut tx, now, &device, &seen).await?;
+    alarm(app, &mut tx, now, device, &seen).await?;
     tx.commit().await.map_err(during())?;
     app.states.changed(shown.device);
     Ok(())

@@ -2,13 +2,14 @@
 //! and come with it. Refuses to bring back one that was deleted by itself. Rules: docs/control.md, "Merged records".
 
 use super::{event_audit, step};
-use crate::{AdminActor, App, AppError, effects};
+use crate::effects::{self, Changed};
+use crate::{AdminActor, App, AppError};
 use base::{DeviceId, Timestamp};
 use control::{Effect, Event, State};
-use db::{DeviceRow, Tx};
+use db::Tx;
 
-/// Puts a deletion, or its undoing, to the records that were merged into `device`, whose state before is in it. Gives
-/// those that it has changed.
+/// Puts a deletion, or its undoing, to the records that were merged into the one that `done` has changed. Gives those
+/// that it has changed.
 ///
 /// # Errors
 /// The database does not answer.
@@ -17,7 +18,7 @@ pub(super) async fn follow(
     tx: &mut Tx,
     now: Timestamp,
     actor: &AdminActor,
-    device: &DeviceRow,
+    done: &Changed,
     event: &Event,
 ) -> Result<Vec<DeviceId>, AppError> {
     let during = || AppError::db("changing merged records");
@@ -25,18 +26,17 @@ pub(super) async fn follow(
         return Ok(Vec::new());
     }
     let mut changed = Vec::new();
-    for id in db::device_merged_list(tx, device.id).await.map_err(during())? {
+    for id in db::device_merged_list(tx, done.device.id).await.map_err(during())? {
         let Some(merged) = db::device_get(tx, id).await.map_err(during())? else { continue };
         // What was deleted at another time was so by itself.
-        if *event == Event::Undelete && deleted_until(&merged.state) != deleted_until(&device.state) {
+        if *event == Event::Undelete && deleted_until(&merged.state) != deleted_until(&done.was) {
             continue;
         }
         let Ok((state, mut effects)) = step(tx, now, &merged, event).await? else { continue };
         // The user hears of the computer once, and a merged record has nothing to catch up on.
         effects.retain(|effect| !matches!(effect, Effect::NotifyUser(_) | Effect::ScheduleCatchUp));
-        effects::carry_out(app, tx, now, &merged, &state, &effects, None).await?;
-        db::device_state_update(tx, id, &state).await.map_err(during())?;
-        let detail = format!("{} to {state}: merged into {}", merged.state, device.id);
+        let carried = effects::carry_out(app, tx, now, merged, (state, effects), None).await?;
+        let detail = format!("{}: merged into {}", carried.states(), done.device.id);
         event_audit(tx, now, actor, id, event, detail).await?;
         changed.push(id);
     }

@@ -46,12 +46,10 @@ async fn purge(app: &App, id: DeviceId) -> Result<(), AppError> {
     let Some(device) = db::device_get(&mut tx, id).await.map_err(during())? else {
         return tx.commit().await.map_err(during());
     };
-    let Ok((state, effects)) = lifecycle::step(now, &device.state, &Event::Purge) else {
+    let Ok(step) = lifecycle::step(now, &device.state, &Event::Purge) else {
         return tx.commit().await.map_err(during());
     };
-    effects::carry_out(app, &mut tx, now, &device, &state, &effects, None).await?;
-    db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
-    let detail = format!("{} to {state}", device.state);
+    let detail = effects::carry_out(app, &mut tx, now, device, step, None).await?.states();
     let deed =
         Deed { actor: "server".to_owned(), action: "device_purge", subject: id.to_string(), detail, ..Deed::default() };
     audit::write(&mut tx, now, deed).await?;

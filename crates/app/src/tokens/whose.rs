@@ -67,13 +67,8 @@ pub(crate) async fn find(
 
 /// The open row for this machine, by its strongest number.
 async fn map_row(tx: &mut Tx, activation: &Activation) -> Result<Option<MapRow>, AppError> {
-    for key in Key::of(&activation.evidence()) {
-        let row = db::device_map_get_open(tx, key.word(), &key.value).await;
-        if let Some(row) = row.map_err(AppError::db("looking into the device map"))? {
-            return Ok(Some(row));
-        }
-    }
-    Ok(None)
+    let row = db::device_map_open_get(tx, &Key::of(&activation.evidence())).await;
+    row.map_err(AppError::db("looking into the device map"))
 }
 
 async fn by_account(

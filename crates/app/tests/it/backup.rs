@@ -347,7 +347,7 @@ fn deactivate(app: &App, actor: &DeviceActor) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let state = State::Deactivated { rights: Rights::Full, level: Level::Revoke };
         let mut tx = db.write().await.expect("its turn comes");
-        db::device_state_update(&mut tx, device, &state).await.expect("there");
+        db::testing::device_put(&mut tx, device, |row| row.state = state).await;
         tx.commit().await.expect("nothing stands against it");
     })
 }
@@ -514,9 +514,8 @@ async fn a_credential_that_only_appends_is_shown_the_roots_that_it_appended() {
     world.backup(&full).await;
     let mut only = full;
     let mut tx = world.app.db.write().await.expect("nobody else writes");
-    db::device_state_update(&mut tx, only.actor.device, &State::Active { rights: Rights::AppendOnly })
-        .await
-        .expect("there");
+    let append_only = State::Active { rights: Rights::AppendOnly };
+    db::testing::device_put(&mut tx, only.actor.device, |row| row.state = append_only).await;
     tx.commit().await.expect("nothing stands against it");
     only.actor.state = State::Active { rights: Rights::AppendOnly };
     let begun = world.begin(&only).await.begun;
@@ -526,7 +525,7 @@ async fn a_credential_that_only_appends_is_shown_the_roots_that_it_appended() {
 
     // Another key was bound since: the snapshot is another credential's.
     let mut tx = world.app.db.write().await.expect("nobody else writes");
-    db::device_epoch_update(&mut tx, only.actor.device, 2).await.expect("there");
+    db::testing::device_put(&mut tx, only.actor.device, |row| row.epoch = 2).await;
     tx.commit().await.expect("nothing stands against it");
     only.actor.epoch = 2;
     let begun = world.begin(&only).await.begun;

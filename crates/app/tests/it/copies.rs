@@ -179,14 +179,13 @@ async fn what_came_between_the_look_and_the_session_is_looked_at_again() {
     let last = counters.last().copied();
     // Another server has bound another key: what this one remembers is older.
     let mut tx = world.app.db.write().await.expect("nobody else writes");
-    db::device_epoch_update(&mut tx, device, 2).await.expect("the device is there");
+    db::testing::device_put(&mut tx, device, |row| row.epoch = 2).await;
     tx.commit().await.expect("nothing stands against it");
     assert_eq!(machine.open(&world, device, last).await, Err("signature_invalid"));
     assert!(open_conflicts(&world).await.is_empty(), "its counter is not judged by the line of another key");
     let mut tx = world.app.db.write().await.expect("nobody else writes");
-    db::device_epoch_update(&mut tx, device, 1).await.expect("the device is there");
     let suspended = State::Suspended { was: Box::new(State::Active { rights: Rights::Full }) };
-    db::device_state_update(&mut tx, device, &suspended).await.expect("the device is there");
+    db::testing::device_put(&mut tx, device, |row| (row.epoch, row.state) = (1, suspended)).await;
     tx.commit().await.expect("nothing stands against it");
     assert_eq!(machine.open(&world, device, last).await, Err("device_suspended"));
 }

@@ -75,7 +75,7 @@ async fn a_use_case_asks_for_its_permit_itself_whatever_let_the_request_in() {
         code(app::users::add(app, actor, "x@example.org", None).await),
         code(app::users::change(app, actor, user, UserEvent::Lock).await),
         code(app::users::password_set(app, actor, user, &password).await),
-        code(app::passwords::link_make(app, actor, user, app::passwords::Purpose::Reset).await),
+        code(app::passwords::link_make(app, actor, user, app::passwords::Purpose::Reset, false).await),
         code(app::tokens::make(app, actor, &wish).await),
         code(app::tokens::revoke(app, actor, token).await),
         code(app::tokens::legacy_make(app, actor).await),

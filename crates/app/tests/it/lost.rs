@@ -2,7 +2,7 @@
 //! terminated, the server crashes. Refuses a request that was lost, done twice, or told to be anything but repeated.
 
 use crate::between::{Between, Cut};
-use crate::machine::{ADMIN, Asking, Machine};
+use crate::machine::{ADMIN, Asking, Machine, ticket_code};
 use crate::world::{World, sample};
 use app::activation::{Activated, Answer};
 use app::tokens::{Wish, get, make};
@@ -130,12 +130,13 @@ async fn an_activation_whose_commit_or_its_answer_is_lost_is_done_once_by_the_sa
         },
     );
     cuts.push(by_password.await);
-    let wish = tickets::Wish { email: ANNA.to_owned(), choice: Choice::AddNew, restore: Restore::None, span: None };
+    let (choice, restore) = (Choice::AddNew, Restore::None);
+    let wish = tickets::Wish { email: ANNA.to_owned(), choice, restore, span: None, show: true };
     let by_ticket = every_cut(
         &line,
         async || {
-            let code = tickets::make(&world.app, &ADMIN, &wish).await.expect("a user").code.to_text();
-            fresh(&mut made).by_ticket(world, &code)
+            let ticket = tickets::make(&world.app, &ADMIN, &wish).await.expect("a user");
+            fresh(&mut made).by_ticket(world, &ticket_code(&ticket))
         },
         async |answer, _| {
             expected += 1;

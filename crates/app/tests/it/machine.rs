@@ -4,6 +4,7 @@ use crate::world::World;
 use app::activation::{Activated, Activation, Answer, Claim, OldKey, activate};
 use app::page::PageAsk;
 use app::password::Password;
+use app::tickets::{Made, TicketWay};
 use app::{AdminActor, AppError, DeviceAbout, SecretText};
 use base::{DeviceId, Entropy as _, UserId};
 use control::activation::{Choice, Restore};
@@ -25,6 +26,12 @@ pub struct Machine {
 pub struct Asking<'a> {
     world: &'a World,
     pub activation: Activation,
+}
+
+/// The code of a ticket that was shown, as a person types it.
+pub fn ticket_code(made: &Made) -> String {
+    let TicketWay::Shown { code, .. } = &made.way else { panic!("there is no mail server") };
+    code.to_text()
 }
 
 impl Machine {

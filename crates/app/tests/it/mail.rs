@@ -1,11 +1,13 @@
 //! The outbox: queued with what it tells of, sent once, and never again when nobody knows whether it was sent.
 
 use crate::fake_mailer::world;
+use crate::machine::Machine;
 use crate::world::{USER, World, code};
 use app::mail::{Answer, Draft, MailView, Queued, Template, Values};
 use app::page::PageAsk;
 use app::{AdminActor, App};
 use base::{AdminId, Clock as _, DeviceId, MailId, Span, Timestamp};
+use control::activation::Choice;
 use control::mail::{MailOutcome, MailStatus};
 use control::{Event, Level, Rights, State};
 use db::{AdminRow, DeviceAbout, DeviceRow, MailRow};
@@ -297,21 +299,30 @@ async fn every_change_of_a_device_tells_its_user_and_some_tell_the_admins() {
 }
 
 #[tokio::test]
+async fn whoever_is_replaced_hears_of_the_computer_that_has_the_record_now() {
+    let (world, fake) = world().await;
+    let (email, password) = ("anna@example.org", "correct horse battery staple");
+    world.person(email, Some(password)).await;
+    let (old, new) = (Machine::new(&world, "old-laptop"), Machine::new(&world, "new-laptop"));
+    let device = old.by_password(&world, email, password).bound().await.device;
+    world.clock.advance(Span::ms(1));
+    let choice = Choice::Replace(device);
+    assert_eq!(new.by_password(&world, email, password).choice(&new, choice).bound().await.device, device);
+    tick(&world).await;
+    let names = ["(computer name old-laptop)", "(computer name now new-laptop)"];
+    let heard = fake.heard();
+    let told = names.map(|name| heard.iter().filter(|letter| letter.text.contains(name)).count());
+    assert_eq!((told, heard.len()), ([1, 1], 2), "{heard:?}");
+}
+
+#[tokio::test]
 async fn the_name_of_a_device_adds_neither_a_header_nor_a_line_nor_a_tag() {
     let (world, fake) = world().await;
     let mut tx = world.app.db.write().await.expect("nobody else writes");
-    let device = DeviceRow {
-        id: DeviceId::from_bytes([3; 16]),
-        user: USER,
-        name: "x\r\nBcc: all@example.org\n\n<b>{{ 7*7 }}</b>".to_owned(),
-        state: State::Active { rights: Rights::Full },
-        epoch: 1,
-        about: DeviceAbout::default(),
-        created_at: Timestamp::from_ms(0),
-        activated_at: Timestamp::from_ms(0),
-        last_seen_at: None,
-        last_snapshot: None,
-    };
+    let name = "x\r\nBcc: all@example.org\n\n<b>{{ 7*7 }}</b>".to_owned();
+    let (id, at) = (DeviceId::from_bytes([3; 16]), Timestamp::from_ms(0));
+    let made = DeviceRow::new(id, USER, name, DeviceAbout::default(), at);
+    let device = DeviceRow { state: State::Active { rights: Rights::Full }, epoch: 1, ..made };
     db::device_insert(&mut tx, &device).await.expect("the device is new");
     tx.commit().await.expect("nothing stands against it");
     app::devices::change(&world.app, &ADMIN, device.id, Event::Suspend).await.expect("allowed");

@@ -145,7 +145,7 @@ async fn a_credential_that_only_appends_reads_what_it_appended_and_nothing_else(
 
     // Another key was bound to the record since.
     let mut tx = world.app.db.write().await.expect("nobody else writes");
-    db::device_epoch_update(&mut tx, device.actor.device, 2).await.expect("there");
+    db::testing::device_put(&mut tx, device.actor.device, |row| row.epoch = 2).await;
     tx.commit().await.expect("nothing stands against it");
     device.actor.epoch = 2;
     world.clock.advance(CACHE_SPAN);

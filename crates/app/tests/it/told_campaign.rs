@@ -48,18 +48,10 @@ async fn fleet(world: &World) -> Vec<DeviceId> {
 
 async fn device(world: &World, seed: u8, user: UserId, name: &str) -> DeviceId {
     let now = world.clock_now();
-    let row = DeviceRow {
-        id: DeviceId::from_bytes([seed; 16]),
-        user,
-        name: name.to_owned(),
-        state: State::Active { rights: control::Rights::Full },
-        epoch: 1,
-        about: DeviceAbout { host_name: "HOST\r\nBcc: x@example.org".to_owned(), ..DeviceAbout::default() },
-        created_at: now,
-        activated_at: now,
-        last_seen_at: Some(now),
-        last_snapshot: None,
-    };
+    let about = DeviceAbout { host_name: "HOST\r\nBcc: x@example.org".to_owned(), ..DeviceAbout::default() };
+    let made = DeviceRow::new(DeviceId::from_bytes([seed; 16]), user, name.to_owned(), about, now);
+    let state = State::Active { rights: control::Rights::Full };
+    let row = DeviceRow { state, epoch: 1, last_seen_at: Some(now), ..made };
     let mut tx = world.app.db.write().await.expect("nobody else writes");
     db::device_insert(&mut tx, &row).await.expect("the device is new");
     db::credential_insert(&mut tx, row.id, 1, &[seed; 32], now).await.expect("the key is new");

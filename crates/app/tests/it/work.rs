@@ -2,10 +2,10 @@
 //! is compared is how many hashes were computed and how many statements went to the database.
 
 use crate::between::Between;
-use crate::machine::{ADMIN, Machine};
+use crate::machine::{ADMIN, Machine, ticket_code};
 use crate::world::World;
 use app::password::Password;
-use app::passwords::{Purpose, link_make, link_use};
+use app::passwords::{LinkWay, Purpose, link_make, link_use};
 use app::{AppError, SecretText, tickets};
 use base::{ManualClock, Span, Timestamp, UserId};
 use control::UserEvent;
@@ -87,7 +87,8 @@ async fn a_wrong_password_is_the_same_work_whoever_it_is_for() {
 async fn a_ticket_that_does_not_work_is_the_same_work_whatever_is_wrong_with_it() {
     let counted = Counted::new().await;
     let world = &counted.world;
-    let wish = tickets::Wish { email: ANNA.to_owned(), choice: Choice::Auto, restore: Restore::None, span: None };
+    let (choice, restore) = (Choice::Auto, Restore::None);
+    let wish = tickets::Wish { email: ANNA.to_owned(), choice, restore, span: None, show: true };
     let made = async || tickets::make(&world.app, &ADMIN, &wish).await.expect("a user");
     let (revoked, expired) = (made().await, made().await);
     tickets::revoke(&world.app, &ADMIN, revoked.ticket.id).await.expect("good until now");
@@ -95,12 +96,11 @@ async fn a_ticket_that_does_not_work_is_the_same_work_whatever_is_wrong_with_it(
     let good = made().await;
     let machine = Machine::new(world, "laptop");
     let mut seen = Vec::new();
-    for code in [revoked.code.to_text(), expired.code.to_text(), "HT-0000-0000-0000-0000".to_owned(), "none".to_owned()]
-    {
+    for code in [ticket_code(&revoked), ticket_code(&expired), "HT-0000-0000-0000-0000".to_owned(), "none".to_owned()] {
         seen.push(counted.refused(machine.by_ticket(world, &code).answer()).await);
     }
     for email in [BEN, NOBODY] {
-        let mut asking = machine.by_ticket(world, &good.code.to_text());
+        let mut asking = machine.by_ticket(world, &ticket_code(&good));
         asking.activation.email = email.to_owned();
         seen.push(counted.refused(asking.answer()).await);
     }
@@ -111,7 +111,11 @@ async fn a_ticket_that_does_not_work_is_the_same_work_whatever_is_wrong_with_it(
 async fn a_link_that_does_not_work_is_the_same_work_whatever_is_wrong_with_it() {
     let counted = Counted::new().await;
     let app = &counted.world.app;
-    let made = async || link_make(app, &ADMIN, counted.anna, Purpose::Reset).await.expect("a user").text;
+    let made = async || {
+        let link = link_make(app, &ADMIN, counted.anna, Purpose::Reset, true).await.expect("a user");
+        let LinkWay::Shown { link, .. } = link.way else { panic!("it was asked for") };
+        link
+    };
     let replaced = made().await;
     let expired = made().await;
     counted.world.clock.advance(Span::hours(25));

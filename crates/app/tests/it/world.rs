@@ -219,18 +219,8 @@ impl World {
         let key = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("32 bytes are a seed");
         let state = State::Active { rights };
         let now = self.app.clock.now();
-        let row = DeviceRow {
-            id,
-            user: USER,
-            name: format!("device {seed}"),
-            state: state.clone(),
-            epoch: 1,
-            about: DeviceAbout::default(),
-            created_at: now,
-            activated_at: now,
-            last_seen_at: None,
-            last_snapshot: None,
-        };
+        let made = DeviceRow::new(id, USER, format!("device {seed}"), DeviceAbout::default(), now);
+        let row = DeviceRow { state: state.clone(), epoch: 1, ..made };
         let mut tx = self.app.db.write().await.expect("nobody else writes");
         db::device_insert(&mut tx, &row).await.expect("the device is new");
         let public = key.public_key().as_ref().try_into().expect("a public key has 32 bytes");
@@ -244,7 +234,7 @@ impl World {
     /// Puts a device into another state, as an admin's command in another process would.
     pub async fn state_set(&self, device: &mut Device, state: State) {
         let mut tx = self.app.db.write().await.expect("nobody else writes");
-        db::device_state_update(&mut tx, device.actor.device, &state).await.expect("the device is there");
+        db::testing::device_put(&mut tx, device.actor.device, |row| row.state = state.clone()).await;
         tx.commit().await.expect("nothing stands against it");
         device.actor.state = state;
     }

@@ -293,6 +293,8 @@ CREATE TABLE conflict (
 );
 CREATE UNIQUE INDEX conflict_open ON conflict (device_id) WHERE status = 'open';
 CREATE INDEX conflict_by_time ON conflict (seen_at);
+-- What an admin has decided to keep is looked for at every activation that resembles another record.
+CREATE INDEX conflict_kept ON conflict (device_id, other_device) WHERE status = 'kept';
 
 -- ---------------------------------------------------------------------------------------------------- campaigns
 

@@ -3,12 +3,11 @@
 use super::*;
 use crate::{
     CampaignRow, ConflictKind, ConflictRow, ConflictStatus, PageKey, campaign_get, campaign_insert, campaign_list,
-    campaign_list_open, campaign_update, conflict_get, conflict_get_open, conflict_insert, conflict_list,
-    conflict_list_kept, conflict_seen_update, conflict_update, device_catch_up_update, device_contact_update,
-    device_fleet_ends_get, device_fleet_list, device_good_update, device_list_over, device_list_purged_rest,
-    device_list_watched, device_merged_get, device_merged_list, device_merged_update, device_rest_remove,
-    device_state_update, device_watch_update, password_link_remove_old, refused_remove_old, snapshot_list_with_merged,
-    tally_remove_old, testing,
+    campaign_list_open, campaign_update, conflict_get, conflict_get_open, conflict_insert, conflict_kept_get,
+    conflict_list, conflict_list_kept, conflict_seen_update, conflict_update, device_contact_update, device_fleet_list,
+    device_good_update, device_list_over, device_list_purged_rest, device_list_watched, device_merged_get,
+    device_merged_list, device_merged_update, device_rest_remove, password_link_remove_old, refused_remove_old,
+    snapshot_list_with_merged, tally_remove_old, testing,
 };
 use base::ConflictId;
 use control::Rights;
@@ -144,7 +143,7 @@ async fn a_campaign_and_its_turns_come_back_as_they_were_stored() {
         query("update campaign_device set status = 'refused'").execute(tx.conn()).await.expect("sql");
         let was = Box::new(State::Active { rights: Rights::Full });
         let quarantined = State::Suspended { was: Box::new(State::Quarantined { was }) };
-        device_state_update(&mut tx, OTHER, &quarantined).await.expect("writable");
+        testing::device_put(&mut tx, OTHER, |device| device.state = quarantined).await;
         campaign_device_waiting_update(&mut tx, CAMPAIGN).await.expect("writable");
         let still = campaign_device_get(&mut tx, CAMPAIGN, OTHER).await.expect("readable").expect("there");
         assert_eq!(still.status, TurnStatus::Refused);
@@ -188,15 +187,20 @@ async fn conflicts_merges_the_watch_and_the_purge_are_stored_on_either_database(
             []
         );
         assert_eq!(conflict_list_kept(&mut tx).await.expect("readable"), [(testing::DEVICE, OTHER)]);
+        for (one, other, kept) in
+            [(testing::DEVICE, OTHER, true), (OTHER, testing::DEVICE, true), (OTHER, OTHER, false)]
+        {
+            assert_eq!(conflict_kept_get(&mut tx, one, other).await.expect("readable"), kept);
+        }
 
         device_merged_update(&mut tx, OTHER, Some(testing::DEVICE)).await.expect("writable");
         assert_eq!(device_merged_get(&mut tx, OTHER).await.expect("readable"), Some(testing::DEVICE));
         assert_eq!(device_merged_list(&mut tx, testing::DEVICE).await.expect("readable"), [OTHER]);
         assert!(snapshot_list_with_merged(&mut tx, testing::DEVICE, None, 9).await.expect("readable").is_empty());
-        device_catch_up_update(&mut tx, testing::DEVICE, Some(at(5))).await.expect("writable");
-        device_watch_update(&mut tx, testing::DEVICE, at(1), at(9)).await.expect("writable");
-        let ends = device_fleet_ends_get(&mut tx, testing::DEVICE).await.expect("readable");
-        assert_eq!((ends.catch_up_at, ends.watch_until), (Some(at(5)), Some(at(9))));
+        testing::device_put(&mut tx, testing::DEVICE, |row| {
+            (row.catch_up_at, row.watch_since, row.watch_until) = (Some(at(5)), Some(at(1)), Some(at(9)));
+        })
+        .await;
         assert_eq!(device_list_watched(&mut tx, at(8), None, 9).await.expect("readable").len(), 1);
         assert_eq!(device_list_watched(&mut tx, at(9), None, 9).await.expect("readable").len(), 0);
         device_good_update(&mut tx, testing::DEVICE, at(6)).await.expect("writable");
@@ -207,9 +211,9 @@ async fn conflicts_merges_the_watch_and_the_purge_are_stored_on_either_database(
 
         let was = Box::new(State::Active { rights: Rights::Full });
         let deleted = State::Deleted { was, purge_after: at(50) };
-        device_state_update(&mut tx, OTHER, &deleted).await.expect("writable");
+        testing::device_put(&mut tx, OTHER, |row| row.state = deleted).await;
         assert_eq!(device_list_over(&mut tx, at(50), 9).await.expect("readable"), [OTHER]);
-        device_state_update(&mut tx, OTHER, &State::Purged).await.expect("writable");
+        testing::device_put(&mut tx, OTHER, |row| row.state = State::Purged).await;
         crate::credential_insert(&mut tx, OTHER, 1, &[1; 32], at(1)).await.expect("writable");
         assert_eq!(device_list_purged_rest(&mut tx, 9).await.expect("readable"), [OTHER]);
         for device in [testing::DEVICE, OTHER] {

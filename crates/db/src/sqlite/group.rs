@@ -262,7 +262,8 @@ async fn member(
 }
 
 async fn run(conn: &mut SqliteConnection, statement: &'static str) -> Result<(), DbError> {
-    sqlx::raw_sql(statement).execute(conn).await.map_err(failed(COMMIT))?;
+    // As a query, for its statement is kept prepared.
+    sqlx::query(statement).execute(conn).await.map_err(failed(COMMIT))?;
     Ok(())
 }
 

@@ -46,17 +46,8 @@ pub(crate) async fn repository(tx: &mut Tx, seq: i64) {
 
 /// One more device of `USER`.
 pub(crate) async fn device(tx: &mut Tx, device: DeviceId) {
-    let device = DeviceRow {
-        id: device,
-        user: USER,
-        name: "d".to_owned(),
-        state: State::Active { rights: Rights::Full },
-        epoch: 1,
-        about: DeviceAbout::default(),
-        created_at: Timestamp::from_ms(0),
-        activated_at: Timestamp::from_ms(0),
-        last_seen_at: None,
-        last_snapshot: None,
-    };
+    let about = DeviceAbout::default();
+    let made = DeviceRow::new(device, USER, "d".to_owned(), about, Timestamp::from_ms(0));
+    let device = DeviceRow { state: State::Active { rights: Rights::Full }, epoch: 1, ..made };
     device_insert(tx, &device).await.expect("the device is new");
 }

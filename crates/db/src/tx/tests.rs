@@ -28,14 +28,16 @@ async fn a_transaction_that_is_dropped_leaves_no_trace_and_a_committed_one_survi
 }
 
 #[tokio::test]
-async fn a_reader_sees_one_state_while_another_connection_writes() {
+async fn a_reading_transaction_sees_one_state_while_another_connection_writes() {
     for temp in testing::databases().await {
         let mut reader = temp.db.read().await.expect("readable");
-        assert_eq!(count(&mut reader).await, 0);
+        let mut each = temp.db.read_each().await.expect("readable");
+        assert_eq!((count(&mut reader).await, count(&mut each).await), (0, 0));
         let mut tx = temp.db.write().await.expect("nobody else writes");
         testing::repository(&mut tx, 1).await;
         tx.commit().await.expect("nothing stands against it");
         assert_eq!(count(&mut reader).await, 0, "{}", temp.name);
+        assert_eq!(count(&mut each).await, 1, "each statement sees what is there then: {}", temp.name);
         assert_eq!(count(&mut temp.db.read().await.expect("readable")).await, 1, "{}", temp.name);
     }
 }
@@ -43,8 +45,9 @@ async fn a_reader_sees_one_state_while_another_connection_writes() {
 #[tokio::test]
 async fn a_reader_cannot_write() {
     for temp in testing::databases().await {
-        let mut tx = temp.db.read().await.expect("readable");
-        query("delete from repository").execute(tx.conn()).await.expect_err("a reader only reads");
+        for mut tx in [temp.db.read().await.expect("readable"), temp.db.read_each().await.expect("readable")] {
+            query("delete from repository").execute(tx.conn()).await.expect_err("a reader only reads");
+        }
     }
 }
 

@@ -66,9 +66,9 @@ impl Device {
         SeededEntropy::new(mixed(self.seed ^ now.as_ms().cast_unsigned(), self.number, self.generation))
     }
 
-    /// The user's number among so many.
-    pub(super) fn user(&self, users: u32) -> u32 {
-        self.number % users.max(1)
+    /// The user's number among so many, when the fleet's first device is of user `from`.
+    pub(super) fn user(&self, from: u32, users: u32) -> u32 {
+        from.wrapping_add(self.number) % users.max(1)
     }
 
     pub(super) fn evidence(&self, email: &str) -> Evidence {

@@ -2,7 +2,7 @@
 //! Refuses to go on for ever: after the plan's patience a device gives up, with the last reason.
 
 use super::link::{Answer, Call, Link};
-use super::{Crowd, Device, SimError, Step};
+use super::{Crowd, Device, Plan, SimError, Step};
 use base::{Span, Timestamp};
 use protocol::Problem;
 use serde::Serialize;
@@ -55,8 +55,8 @@ impl<'a> Life<'a> {
 
     /// The address of the device's user.
     pub(super) fn email(&self) -> String {
-        let number = self.device.user(self.crowd.plan.users).to_string();
-        self.crowd.plan.email.replace("{}", &number)
+        let Plan { users, user_from, email, .. } = &self.crowd.plan;
+        email.replace("{}", &self.device.user(*user_from, *users).to_string())
     }
 
     /// Sends a JSON request and takes a JSON answer.

@@ -55,6 +55,7 @@ impl World {
             steps: steps.to_vec(),
             email: "user{}@example.test".to_owned(),
             users: USERS,
+            user_from: 0,
             token: None,
             password: Some(PASSWORD.to_owned()),
             rate: None,

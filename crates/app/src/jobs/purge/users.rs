@@ -73,9 +73,8 @@ async fn delete(app: &App, tx: &mut Tx, now: Timestamp, id: DeviceId) -> Result<
     let (state, mut effects) = lifecycle::step(now, &device.state, &Event::Delete { purge_after: now })?;
     // There is nobody left to tell.
     effects.retain(|effect| !matches!(effect, Effect::NotifyUser(_)));
-    effects::carry_out(app, tx, now, &device, &state, &effects, None).await?;
-    db::device_state_update(tx, id, &state).await.map_err(during())?;
-    let (subject, detail) = (id.to_string(), format!("{} to {state}: its user is purged", device.state));
+    let carried = effects::carry_out(app, tx, now, device, (state, effects), None).await?;
+    let (subject, detail) = (id.to_string(), format!("{}: its user is purged", carried.states()));
     let deed = Deed { actor: "server".to_owned(), action: "device_delete", subject, detail, ..Deed::default() };
     audit::write(tx, now, deed).await
 }
