@@ -4,8 +4,9 @@
 use crate::activation::{Binding, Outcome, binding_keep};
 use crate::audit::{self, Deed};
 use crate::devices::{self, DeviceView};
+use crate::effects::{self, Comer};
 use crate::page::{self, Page, PageAsk};
-use crate::{AdminActor, App, AppError, effects};
+use crate::{AdminActor, App, AppError};
 use base::{Count, DeviceId, Timestamp};
 use control::policy::PolicyChanges;
 use control::{Event, Permit, State, desk, lifecycle};
@@ -97,8 +98,8 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
     if device.state == State::Pending && waiting.is_none() {
         return Err(AppError::conflict("nobody_waits", "No computer has asked for this record yet."));
     }
-    let key = waiting.as_ref().map(|waiting| &waiting.device_key);
-    let epoch = effects::carry_out(app, &mut tx, now, &device, &state, &effects, key).await?.epoch;
+    let comer = waiting.as_ref().map(|waiting| Comer { key: &waiting.device_key, takes_settings: false });
+    let epoch = effects::carry_out(app, &mut tx, now, &device, &state, &effects, comer).await?.epoch;
     db::device_state_update(&mut tx, id, &state).await.map_err(during())?;
     db::device_epoch_update(&mut tx, id, epoch).await.map_err(during())?;
     if let Some(waiting) = &waiting {

@@ -10,6 +10,15 @@ use control::policy::PolicyChanges;
 use control::{Effect, Refusal, State};
 use db::{DeviceRow, Tx};
 
+/// A computer that comes to a record by an activation, or by an admin's yes to one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Comer<'a> {
+    /// The key that it brings, for `IssueCredential`.
+    pub(crate) key: &'a [u8; 32],
+    /// Whether it takes over the settings that the record's user has made.
+    pub(crate) takes_settings: bool,
+}
+
 /// What has become of a device.
 #[derive(Clone, Debug)]
 pub(crate) struct CarriedOut {
@@ -19,8 +28,7 @@ pub(crate) struct CarriedOut {
     pub(crate) changes: PolicyChanges,
 }
 
-/// Carries out `effects` for a device that comes to `state`, in order. `key` is the key that the request brings, for
-/// `IssueCredential`.
+/// Carries out `effects` for a device that comes to `state`, in order. `comer` is who comes by it, if anybody.
 ///
 /// # Errors
 /// The database does not answer; `signature_invalid` when a key must be bound and none is there.
@@ -31,19 +39,18 @@ pub(crate) async fn carry_out(
     device: &DeviceRow,
     state: &State,
     effects: &[Effect],
-    key: Option<&[u8; 32]>,
+    comer: Option<Comer<'_>>,
 ) -> Result<CarriedOut, AppError> {
     let during = || AppError::db("carrying out a change of a device");
     let mut epoch = device.epoch;
-    let comes_back = effects.iter().any(|effect| matches!(effect, Effect::ClearUnlinked | Effect::ResetOverrides));
-    let changes = if comes_back { policy::plan(tx, device).await? } else { PolicyChanges::default() };
+    let changes = changes(tx, device, effects, comer.is_some_and(|comer| comer.takes_settings)).await?;
     for effect in effects {
         match effect {
             Effect::RevokeCredential => {
                 db::credential_revoke_update(tx, device.id, now).await.map_err(during())?;
             }
             Effect::IssueCredential => {
-                let key = key.ok_or(Refusal::SignatureInvalid)?;
+                let key = comer.ok_or(Refusal::SignatureInvalid)?.key;
                 epoch += 1;
                 db::credential_insert(tx, device.id, epoch, key, now).await.map_err(during())?;
                 counters::begin(app, tx, device.id, epoch).await?;
@@ -78,4 +85,23 @@ pub(crate) async fn carry_out(
         }
     }
     Ok(CarriedOut { epoch, changes })
+}
+
+/// What these effects would change of what the device's user has chosen. `takes_settings`: whoever comes to the record
+/// asks for that, so it is kept.
+///
+/// # Errors
+/// The database does not answer, or a stored value is damaged.
+pub(crate) async fn changes(
+    tx: &mut Tx,
+    device: &DeviceRow,
+    effects: &[Effect],
+    takes_settings: bool,
+) -> Result<PolicyChanges, AppError> {
+    let comes_back = effects.iter().any(|effect| matches!(effect, Effect::ClearUnlinked | Effect::ResetOverrides));
+    // Who takes over a device in service changes none of it either, and is told what there is.
+    match comes_back || (takes_settings && device.state != State::Pending) {
+        true => policy::plan(tx, device, takes_settings).await,
+        false => Ok(PolicyChanges::default()),
+    }
 }

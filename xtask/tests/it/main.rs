@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says why")]
 
+mod admin;
 mod changing;
 mod content;
 mod disks;
@@ -13,4 +14,5 @@ mod folders;
 mod kills;
 mod lifecycle;
 mod local;
+mod ways;
 mod world;

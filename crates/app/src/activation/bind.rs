@@ -4,12 +4,14 @@
 use super::keep::{self, Binding, Kept, binding_keep};
 use super::prove::Proved;
 use super::standing::{self, Standing};
-use super::{Activation, Outcome, evidence};
+use super::{Activation, Outcome, Preview, evidence};
 use crate::audit::{self, Deed};
-use crate::{App, AppError, campaigns, conflicts, effects, policy, rates};
+use crate::effects::{self, Comer};
+use crate::{App, AppError, campaigns, conflicts, policy, rates};
 use base::{Count, DeviceId, Span, Timestamp};
-use control::activation::{Basis, Candidate, Decision, Question, Request, Restore, decide};
+use control::activation::{self, Basis, Candidate, Decision, Question, Request, Restore, decide};
 use control::attempts::Limit;
+use control::policy::PolicyChanges;
 use control::token::RATE_SPAN;
 use control::{Event, Proof, Refusal, State, lifecycle};
 use db::{ActivationRow, DeviceRow, Tx, WaitingRow};
@@ -23,6 +25,8 @@ pub(super) enum Done {
     Kept(Kept),
     /// Nothing; a person is asked.
     Asks(Question),
+    /// Nothing; a person is shown what would.
+    Shows(Preview),
 }
 
 /// Decides, and carries it out.
@@ -57,16 +61,15 @@ pub(super) async fn bind(
         // What a token is refused is remembered by `tokens::refused`, and nothing of this stays.
         Err(refusal) if standing.spent.token.is_some() => return Err(refusal.into()),
         Err(refusal) => {
-            let subject = standing.user.email.clone();
-            let detail = format!("refused: {}", refusal.code());
-            if let Some(device) = standing.old_key {
-                campaigns::came_refused(&mut tx, now, device, refusal.code()).await?;
-            }
-            work.write(&mut tx, standing.proof, subject, detail).await?;
+            work.refused(&mut tx, &refusal).await?;
             tx.commit().await.map_err(during())?;
             return Err(refusal.into());
         }
     };
+    if let Some(preview) = work.preview(&mut tx, &decision).await? {
+        tx.commit().await.map_err(during())?;
+        return Ok(Done::Shows(preview));
+    }
     let (kept, device) = match decision {
         Decision::Ask(question) => {
             tx.commit().await.map_err(during())?;
@@ -142,15 +145,47 @@ impl Work<'_> {
         Ok(decide(self.now, &request, &rules, &candidates))
     }
 
+    /// Writes down what is refused to whoever has proved who asks.
+    async fn refused(&self, tx: &mut Tx, refusal: &Refusal) -> Result<(), AppError> {
+        let Work { now, standing, .. } = *self;
+        if let Some(device) = standing.old_key {
+            campaigns::came_refused(tx, now, device, refusal.code()).await?;
+        }
+        let (subject, detail) = (standing.user.email.clone(), format!("refused: {}", refusal.code()));
+        self.write(tx, standing.proof, subject, detail).await
+    }
+
+    /// What the decision would change, where that is to be shown first.
+    async fn preview(&self, tx: &mut Tx, decision: &Decision) -> Result<Option<Preview>, AppError> {
+        let asked = self.activation.preview;
+        let preview = match decision {
+            // Nothing is read for who does not want to see it.
+            _ if asked == activation::Preview::None => return Ok(None),
+            Decision::Ask(_) => return Ok(None),
+            Decision::Add { .. } => {
+                let (name, changes) = (String::new(), PolicyChanges::default());
+                Preview { device: None, name, outcome: Outcome::New, changes }
+            }
+            Decision::Attach { device, basis, event, .. } => {
+                let record = db::device_get(tx, *device).await.map_err(AppError::db("reading a device"))?;
+                let record = record.ok_or(Refusal::DeviceNotYours)?;
+                let (_, effects) = lifecycle::step(self.now, &record.state, event)?;
+                let changes = effects::changes(tx, &record, &effects, self.restore().takes_settings()).await?;
+                Preview { device: Some(*device), name: record.name, outcome: Outcome::of(event, Some(*basis)), changes }
+            }
+        };
+        Ok(Some(preview).filter(|preview| asked.shows(&preview.changes)))
+    }
+
     /// Puts the event to the record, binds the key, and keeps the answer.
     async fn carry_out(&self, tx: &mut Tx, record: DeviceRow, way: Way) -> Result<ActivationRow, AppError> {
         let during = || AppError::db("binding a device key");
         let Work { now, activation, standing, .. } = *self;
         let Way { event, basis, resembles } = way;
         let (state, effects) = lifecycle::step(now, &record.state, &event)?;
-        let key = Some(&activation.device_key);
+        let comer = Comer { key: &activation.device_key, takes_settings: self.restore().takes_settings() };
         let effects::CarriedOut { epoch, changes } =
-            effects::carry_out(self.app, tx, now, &record, &state, &effects, key).await?;
+            effects::carry_out(self.app, tx, now, &record, &state, &effects, Some(comer)).await?;
         db::device_state_update(tx, record.id, &state).await.map_err(during())?;
         db::device_binding_update(tx, record.id, epoch, &activation.about, now).await.map_err(during())?;
         assert!(epoch > record.epoch, "every way into service that a device asks for issues a credential");

@@ -6,7 +6,7 @@ use app::page::PageAsk;
 use app::password::Password;
 use app::{AdminActor, AppError, DeviceAbout, SecretText};
 use base::{DeviceId, Entropy as _, UserId};
-use control::activation::{Choice, Restore};
+use control::activation::{Choice, Preview, Restore};
 use db::DeviceRow;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use std::net::IpAddr;
@@ -73,6 +73,7 @@ impl Machine {
             about: self.about.clone(),
             choice: Choice::Auto,
             can_ask: false,
+            preview: Preview::None,
             restore: None,
             source: SOURCE.parse().expect("an address"),
         };
@@ -100,7 +101,7 @@ impl Asking<'_> {
         self.activation.signed = [
             &asked.request[..],
             asked.email.as_bytes(),
-            format!("{:?} {} {:?}", asked.choice, asked.can_ask, asked.restore).as_bytes(),
+            format!("{:?} {} {:?} {:?}", asked.choice, asked.can_ask, asked.preview, asked.restore).as_bytes(),
         ]
         .concat();
         self.activation.signature = signature(&machine.key, &self.activation.signed);
@@ -114,6 +115,12 @@ impl Asking<'_> {
 
     pub fn restore(mut self, machine: &Machine, restore: Restore) -> Self {
         self.activation.restore = Some(restore);
+        self.sign(machine);
+        self
+    }
+
+    pub fn preview(mut self, machine: &Machine, preview: Preview) -> Self {
+        self.activation.preview = preview;
         self.sign(machine);
         self
     }
