@@ -20,8 +20,8 @@ pub struct Owed {
     pub snapshot: Text<SnapshotId>,
 }
 
-/// What is still to be brought back to the device of this state, if anything. Never fails: a file that is damaged, or of
-/// another record, asks for nothing.
+/// What is still to be brought back to the device of this state, if anything. Never fails: a file that is damaged, or
+/// of another record, asks for nothing.
 pub fn look(dir: &StateDir, state: &State) -> Option<Owed> {
     let bytes = dir.read_beside(OWED_FILE).ok().flatten()?;
     let owed: Owed = serde_json::from_slice(&bytes).ok()?;

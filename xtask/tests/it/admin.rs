@@ -51,7 +51,7 @@ fn campaign(desk: &Desk<'_>, device: &Device<'_>, name: &str) {
     desk.both(["campaign", "list"]);
     desk.both(["campaign", "show", "monday"]);
     let (dry, _) = desk.both(["campaign", "dry-run", "monday"]);
-    assert!(dry.to_string().contains("person"), "its user has to sign in: {dry}");
+    assert_eq!(dry["counts"]["needs_user"], 1, "its user has to sign in: {dry}");
     desk.both(["campaign", "dry-run", "monday", "--devices"]);
     desk.text(["campaign", "start", "monday"]);
     until("it is reset", || device.ask(["status"]).json["error"]["code"] == "device_deactivated");
@@ -86,12 +86,18 @@ fn campaign_that_is_stopped(desk: &Desk<'_>, device: &Device<'_>, name: &str) {
 
     let make = ["campaign", "make", "later", "--level", "hold", "--device", name, "--reason", "to be sure"];
     desk.ask(make.iter().chain(&["--append-days", "7"])).done();
-    desk.text(["campaign", "start", "later", "--in-minutes", "600"]);
+    desk.text(["campaign", "start", "later"]);
+    until("it is held", || device.ask(["status"]).json["state"] == "held");
     desk.text(["campaign", "pause", "later"]);
     desk.text(["campaign", "resume", "later"]);
     desk.text(["campaign", "excuse", "later", name, "--reason", "on a journey"]);
     let devices = desk.done(["campaign", "devices", "later"]);
     assert!(items(&devices).iter().all(|one| one["place"] == "excused"), "{devices}");
+    desk.text(["device", "reactivate", name]);
+    let make = ["campaign", "make", "never", "--level", "hold", "--device", name, "--reason", "to be sure"];
+    desk.ask(make.iter().chain(&["--append-days", "7"])).done();
+    desk.text(["campaign", "start", "never", "--in-minutes", "600"]);
+    desk.text(["campaign", "abort", "never", "--reason", "not needed"]);
     let code = desk.ask(["campaign", "pause", "no such campaign"]).json["error"]["code"].clone();
     assert_eq!(code, "campaign_unknown");
 }

@@ -150,7 +150,7 @@ impl<'a> Ways<'a> {
         let old = text(&self.desk.done(["token", "legacy-make", "--domain", "example.test"]), "text");
         let made = self.desk.done(["token", "legacy-make", "--domain", "example.test"]);
         assert_eq!(made["token"]["domains"], serde_json::json!(["example.test"]));
-        let pin = text(&self.world.admin(["fingerprint"]).done(), "sha256");
+        let pin = text(&self.world.admin(["fingerprint"]).done(), "ca_sha256");
         let file = |token: &str| {
             let servers = format!("SERVERS = ['127.0.0.1:{}']\nFINGERPRINT = '{pin}'\n", self.world.port());
             self.private("legacy.cfg", &format!("{servers}TOKEN = '{token}'\nREPLACE_DEVICE = 'Yes'\n"))
@@ -288,10 +288,10 @@ impl<'a> Ways<'a> {
         let device = self.device("olga");
         let name = text(&self.activate(&device, &[]), "device");
         device.ask(["backup", path(&device.source())]).done();
-        let host = text(&self.desk.done(["device", "show", &name]), "host_name");
+        let host_name = text(&self.desk.done(["device", "show", &name])["about"], "host_name");
         self.desk.done(["device", "deactivate", &name]);
         let rows = format!(
-            "email,device_id,device_id_type,replace_device,restore_data\n{},{host},host_name,{name},data\n",
+            "email,device_id,device_id_type,replace_device,restore_data\n{},{host_name},host_name,{name},data\n",
             device.user
         );
         let map = self.private("map.csv", &rows);

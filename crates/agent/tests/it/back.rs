@@ -74,7 +74,7 @@ fn a_held_device_comes_back_at_once_and_by_its_key_where_the_token_has_ended() {
 /// Says what would change to whoever wants to see it.
 fn shows(number: usize, request: &Request) -> Reply {
     let asked = (request.path == "/v1/activations").then(|| request.json());
-    match asked.filter(|asked| asked["preview"] != "none") {
+    match asked.filter(|asked| !asked["preview"].is_null()) {
         Some(_) => Reply::Json(
             200,
             json!({
@@ -151,7 +151,7 @@ fn what_may_not_be_read_yet_is_owed_and_an_own_wish_gives_it_up() {
     assert_eq!((came.exit, &came.json()["restore_owed"]["snapshot"]), (0, &owed), "{}", came.stdout);
     assert!(play.seen_at("/v1/runs").is_empty(), "what is refused for certain is not tried");
     let status = holdfast(&state, &["status"]);
-    assert!(status.stdout.contains("once this computer has full rights"), "{}", status.stdout);
+    assert!(status.stdout.contains("has full rights, by `holdfast unattended`"), "{}", status.stdout);
     // Approved, but the server has no time: it stays owed.
     rights.store(true, Ordering::SeqCst);
     let busy = unattended();

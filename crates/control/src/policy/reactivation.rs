@@ -9,7 +9,8 @@ use std::fmt;
 /// What a reactivation has changed, or (`kept`) has left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyChanges {
-    /// True when the profile, or who has asked for it, keeps the user's choices: the lists say what still differs, and nothing was changed.
+    /// True when the profile, or who has asked for it, keeps the user's choices: the
+    /// lists say what still differs, and nothing was changed.
     pub kept: bool,
     /// The folders that the user had taken out, and that are back.
     pub folders: Vec<FolderChange>,

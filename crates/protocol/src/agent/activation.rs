@@ -33,7 +33,7 @@ pub struct ActivationRequest {
     /// Whether a person is there who can answer a question; if not, the server decides.
     pub can_ask: bool,
     /// Whether it is shown first what the activation would change; without it, nothing is.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Preview::is_none")]
     pub preview: Preview,
     /// What is to be brought back afterwards, where the user has said so.
     pub restore: Option<Restore>,
@@ -62,6 +62,13 @@ pub enum Preview {
     Changes,
     /// In every case: nothing is ever bound.
     Always,
+}
+
+impl Preview {
+    /// Is nothing shown? Never fails.
+    pub fn is_none(&self) -> bool {
+        *self == Preview::None
+    }
 }
 
 /// What is to be brought back to the computer after its activation. `none` is the default when a device comes back to
