@@ -29,6 +29,9 @@ pub struct Options {
     /// Take the programs from this folder as they are, instead of building them in release mode
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
+    /// An empty PostgreSQL database for the server, as postgres://user@host:port/name; without it, its own file
+    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true)]
+    database: String,
 }
 
 /// Devices that come back need not spread what they have missed: the proof waits for it.
@@ -73,16 +76,17 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         Some(folder) => Programs::in_folder(folder),
         None => Programs::build_sim(root)?,
     };
-    prove(&programs, options.devices, options.users)
+    prove(&programs, options)
 }
 
 /// The proof with these programs.
 ///
 /// # Errors
 /// As `run`.
-fn prove(programs: &Programs, devices: u32, users: u32) -> Result<()> {
+fn prove(programs: &Programs, options: &Options) -> Result<()> {
+    let devices = options.devices;
     ensure!(devices >= DEVICES_MIN, "the proof needs {DEVICES_MIN} devices at least");
-    let place = Place::start(programs, users, CONFIG)?;
+    let place = Place::start_on(programs, options.users, CONFIG, &options.database)?;
     let first = place.fleet(programs, "all", devices, "activate,commit", &[])?;
     through("activation by token and a first backup", &first)?;
     let mut fleet = Fleet { programs, place: &place, outsiders: BTreeMap::new(), kept: kept(&place)? };

@@ -15,6 +15,17 @@ pub struct Last {
     pub backup: Option<LastBackup>,
     /// The last command that did not.
     pub error: Option<LastError>,
+    /// The last support bundle that an admin has asked for and that was sent.
+    pub bundle: Option<LastBundle>,
+}
+
+/// A support bundle that was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastBundle {
+    /// When.
+    pub sent_at_ms: i64,
+    /// How long it was, in bytes.
+    pub bytes: u64,
 }
 
 /// A backup that came to its end.

@@ -20,7 +20,9 @@ pub async fn set_by_link(
     password: &Hidden,
 ) -> Result<String, AgentError> {
     let connection = Connection::to(server, &Around { patience: Span::ZERO, ..around.clone() })?;
-    let (link, password) = (link.expose().trim().to_owned(), password.expose().to_owned());
+    // The address of the page is taken as it is in a message: the link itself stands behind `#`.
+    let link = link.expose().rsplit('#').next().unwrap_or_default().trim().to_owned();
+    let password = password.expose().to_owned();
     let reply = connection.use_link(&PasswordLinkRequest { link, password }).await;
     reply.map(|reply| reply.email).map_err(AgentError::Remote)
 }

@@ -7,6 +7,7 @@ use crate::owed::{self, Owed};
 use crate::policy::{self, Known};
 use crate::remote::{Around, Connection};
 use crate::state::{State, StateDir};
+use crate::support;
 use crate::unattended::{self, Record};
 use crate::wipe::{self, Wiped};
 use protocol::agent::status::DeviceReply;
@@ -60,6 +61,12 @@ pub async fn look(around: &Around, dir: &StateDir) -> Result<Status, AgentError>
 }
 
 impl Status {
+    /// Whether an admin has asked this device for a support bundle. Never fails.
+    pub fn is_asked_for_bundle(&self) -> bool {
+        let said = self.device.as_ref().and_then(|device| device.said.as_ref().ok());
+        said.is_some_and(|said| said.orders.iter().any(|order| order == support::ORDER))
+    }
+
     /// Whether the server has ordered this device to erase what it keeps. Never fails.
     pub fn is_to_wipe(&self) -> bool {
         let Some(Device { said, .. }) = &self.device else { return false };

@@ -29,7 +29,7 @@ pub struct Deed<'a> {
     pub actor: String,
     /// Did what: a stable word, noun first: `device_deactivate`.
     pub action: &'a str,
-    /// To what: an identifier, or an address.
+    /// To what: an identifier; a user's, and not the address, which the log would keep for ever.
     pub subject: String,
     /// The rest, in words. Never a secret.
     pub detail: String,

@@ -5,21 +5,25 @@ mod board;
 mod dry_run;
 pub mod evidence;
 mod hooks;
+mod messages;
+mod reminders;
 mod scope;
 mod turns;
 
 pub use board::{Board, BoardEntry, BurnPoint, board, board_page};
 pub use dry_run::{DryRun, Foretold, dry_run};
+pub use messages::MessageCounts;
 pub use turns::tick;
 
 pub(crate) use hooks::{backed_up, came_back, came_refused};
+pub(crate) use reminders::tick as remind;
 
 use crate::audit::{self, Deed};
 use crate::page::{self, Page, PageAsk};
 use crate::{AdminActor, App, AppError};
 use base::{CampaignId, DeviceId, Span, Timestamp};
 use control::Permit;
-use control::campaign::{Reset, Scope, Status, Verb, next};
+use control::campaign::{Reminders, Reset, Scope, Status, Tell, Verb, next};
 use db::{CampaignRow, PageKey, Tx};
 
 /// The longest name, in bytes.
@@ -50,8 +54,12 @@ pub struct Plan {
     pub wave_span: Span,
     /// For how long devices are watched that have come back; the configuration's span where absent.
     pub watch_span: Option<Span>,
-    /// The template of the message to users; empty for the usual ones.
+    /// The template of the message to users; empty for `campaign`, which is what is kept then.
     pub template: String,
+    /// Who is told.
+    pub tell: Tell,
+    /// How often users are reminded of devices that are not back.
+    pub reminders: Reminders,
 }
 
 /// A campaign as admins see it.
@@ -84,7 +92,7 @@ pub struct Campaign {
 /// Makes a campaign that touches nothing yet.
 ///
 /// # Errors
-/// `not_permitted`; `scope_empty`; `campaign_invalid`, which says what is wrong.
+/// `not_permitted`; `scope_empty`; `campaign_invalid`, which says what is wrong; `template_unknown`.
 pub async fn make(app: &App, actor: &AdminActor, plan: Plan) -> Result<Campaign, AppError> {
     actor.need(Permit::CampaignManage)?;
     let now = app.clock.now();
@@ -103,6 +111,9 @@ pub async fn make(app: &App, actor: &AdminActor, plan: Plan) -> Result<Campaign,
         wave_span: Span::ZERO,
         watch_span: Span::ZERO,
         template: String::new(),
+        tell: plan.tell,
+        remind_span: plan.reminders.every,
+        remind_max: plan.reminders.max,
         created_at: now,
         created_by: actor.to_string(),
         started_at: None,
@@ -116,6 +127,7 @@ pub async fn make(app: &App, actor: &AdminActor, plan: Plan) -> Result<Campaign,
     let row = written(app, row, plan);
     let during = || AppError::db("making a campaign");
     let mut tx = app.db.write().await.map_err(during())?;
+    messages::template_known(&mut tx, &row.template).await?;
     db::campaign_insert(&mut tx, &row).await.map_err(during())?;
     let detail = format!("{} \"{}\": {}", row.level.word(), row.name, row.scope.replace('\n', ", "));
     deed(&mut tx, now, Deed::by(actor), "campaign_make", row.id, detail).await?;
@@ -129,6 +141,9 @@ pub async fn make(app: &App, actor: &AdminActor, plan: Plan) -> Result<Campaign,
 /// As `make`; `campaign_unknown`; `campaign_state`.
 pub async fn edit(app: &App, actor: &AdminActor, id: CampaignId, plan: Plan) -> Result<Campaign, AppError> {
     well_said(&plan)?;
+    let mut tx = app.db.read().await.map_err(AppError::db("reading a template"))?;
+    messages::template_known(&mut tx, &plan.template).await?;
+    drop(tx);
     let change = |row: CampaignRow| Ok(written(app, row, plan));
     steer(app, actor, id, Verb::Edit, String::new(), change).await
 }
@@ -151,7 +166,7 @@ pub async fn start(app: &App, actor: &AdminActor, id: CampaignId, at: Option<Tim
     if campaign.start_at.is_none() {
         turns::begin(app, id).await?;
     }
-    get(app, actor, id).await
+    shown(app, id).await
 }
 
 /// Resets no further device for now. Those that were reset can come back all the same.
@@ -176,7 +191,10 @@ pub async fn resume(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Cam
         // The campaign's clock goes on from now: the pause is no part of it.
         Ok(CampaignRow { paused_at: None, paused, ticked_at: row.started_at.map(|_| now), ..row })
     };
-    steer(app, actor, id, Verb::Resume, String::new(), change).await
+    steer(app, actor, id, Verb::Resume, String::new(), change).await?;
+    // The last device may have come back in the pause.
+    turns::settle(app, id).await?;
+    shown(app, id).await
 }
 
 /// Ends a campaign before every device was reset. Those that were stay so.
@@ -219,6 +237,7 @@ pub async fn excuse(
         return Err(AppError::not_found("campaign_device_unknown", sentence));
     }
     deed(&mut tx, now, Deed::by(actor), "campaign_excuse", id, format!("{device}: {reason}")).await?;
+    turns::close_settled(&mut tx, now, id).await?;
     tx.commit().await.map_err(during())
 }
 
@@ -238,8 +257,7 @@ pub async fn bring_back(app: &App, actor: &AdminActor, id: CampaignId) -> Result
 /// `campaign_unknown`; `not_permitted`.
 pub async fn get(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Campaign, AppError> {
     actor.need(Permit::CampaignRead)?;
-    let mut tx = app.db.read().await.map_err(AppError::db("reading a campaign"))?;
-    view(known(&mut tx, id).await?)
+    shown(app, id).await
 }
 
 /// A page of campaigns, the newest first.
@@ -288,6 +306,12 @@ async fn steer(
     view(row)
 }
 
+/// A campaign for somebody who may see it, or has just changed it.
+async fn shown(app: &App, id: CampaignId) -> Result<Campaign, AppError> {
+    let mut tx = app.db.read().await.map_err(AppError::db("reading a campaign"))?;
+    view(known(&mut tx, id).await?)
+}
+
 async fn known(tx: &mut Tx, id: CampaignId) -> Result<CampaignRow, AppError> {
     let row = db::campaign_get(tx, id).await.map_err(AppError::db("reading a campaign"))?;
     row.ok_or_else(|| unknown(&id.to_string()))
@@ -324,6 +348,9 @@ fn well_said(plan: &Plan) -> Result<(), AppError> {
     if plan.wave_span > SPAN_MAX || plan.watch_span.is_some_and(|span| span > SPAN_MAX) {
         return Err(invalid("a wave and the watch last at most 365 days"));
     }
+    if plan.reminders.every > Reminders::MAX.every || plan.reminders.max > Reminders::MAX.max {
+        return Err(invalid("users are reminded at most 20 times, and after at most 365 days"));
+    }
     Ok(())
 }
 
@@ -350,7 +377,10 @@ fn written(app: &App, row: CampaignRow, plan: Plan) -> CampaignRow {
         wave_size: plan.wave_size,
         wave_span: plan.wave_span,
         watch_span: plan.watch_span.unwrap_or(app.config.device_watch),
-        template: plan.template,
+        template: if plan.template.is_empty() { messages::TEMPLATE.to_owned() } else { plan.template },
+        tell: plan.tell,
+        remind_span: plan.reminders.every,
+        remind_max: plan.reminders.max,
         ..row
     }
 }
@@ -370,6 +400,8 @@ fn view(row: CampaignRow) -> Result<Campaign, AppError> {
             wave_span: row.wave_span,
             watch_span: Some(row.watch_span),
             template: row.template,
+            tell: row.tell,
+            reminders: Reminders { every: row.remind_span, max: row.remind_max },
         },
         status: row.status,
         start_at: row.start_at,

@@ -51,6 +51,8 @@ impl MailSecurity {
 #[expect(missing_docs, reason = "each field's meaning stands in KEYS, once")]
 pub struct Config {
     pub listen: SocketAddr,
+    pub server_public_url: String,
+    pub organisation_name: String,
     pub admin_listen: Option<SocketAddr>,
     pub connections_max: u64,
     pub shutdown_grace: Span,
@@ -72,6 +74,8 @@ pub struct Config {
     pub store_reserve: Bytes,
     pub device_hold: Span,
     pub device_undelete: Span,
+    /// How long a support bundle is kept, and an order for one that nobody answers.
+    pub support_bundle: Span,
     pub device_catch_up: Span,
     pub device_watch: Span,
     pub metrics_remote: bool,
@@ -95,6 +99,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8471)),
+            server_public_url: String::new(),
+            organisation_name: String::new(),
             admin_listen: None,
             connections_max: 12_000,
             shutdown_grace: Span::seconds(10),
@@ -116,6 +122,7 @@ impl Default for Config {
             store_reserve: Bytes::mib(256),
             device_hold: Span::days(14),
             device_undelete: Span::days(7),
+            support_bundle: Span::days(14),
             device_catch_up: Span::minutes(60),
             device_watch: Span::days(7),
             metrics_remote: false,
@@ -165,6 +172,13 @@ impl Config {
         set_all(&mut config, "", &table)?;
         config.mail_inspect()?;
         Ok(config)
+    }
+
+    /// The address with which links begin, without a slash at its end; `None` when the operator has not said it. Never
+    /// fails.
+    pub fn public_url(&self) -> Option<&str> {
+        let url = self.server_public_url.trim_end_matches('/');
+        (!url.is_empty()).then_some(url)
     }
 
     /// What stands in this configuration for a key, as TOML writes it. Never fails.
@@ -336,6 +350,7 @@ mod tests {
             ("[sesion]\ntoken_minutes = 1", "`sesion.token_minutes`"),
             ("connections_max = 0", "`connections_max` must be a whole number from 1 to 100000"),
             ("connections_max = -1", "`connections_max`"),
+            ("server.public_url = \"http://b.example.org\"", "`server.public_url` must be https:// and a name"),
             ("listen = 8471", "`listen` must be an address"),
             ("log.level = \"loud\"", "`log.level`"),
             ("log.format = 1", "`log.format`"),

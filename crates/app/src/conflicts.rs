@@ -9,7 +9,7 @@ use crate::audit::{self, Deed};
 use crate::page::{self, Page, PageAsk};
 use crate::{AdminActor, App, AppError, effects};
 use base::{ConflictId, DeviceId, Span, Timestamp, UserId};
-use control::{Effect, Event, Level, Permit, State, Verdict, lifecycle};
+use control::{Effect, Event, Permit, State, Verdict, lifecycle};
 use db::{ConflictKind, ConflictRow, ConflictStatus, DeviceAbout, DeviceRow, PageKey, Tx};
 
 /// For how long a decision can be undone.
@@ -208,11 +208,15 @@ async fn one_machine(
     row: ConflictRow,
     device: &DeviceRow,
 ) -> Result<ConflictRow, AppError> {
-    let event = Event::Resolve { verdict: Verdict::OneMachine };
-    apply(app, tx, now, device, &event).await?;
+    // A reset may have cut it off in the meantime, or a new key was bound: then it stays so, and the decision is only
+    // recorded.
+    let is_quarantined = device.state.is_quarantined();
+    if is_quarantined {
+        apply(app, tx, now, device, &Event::Resolve { verdict: Verdict::OneMachine }).await?;
+    }
     // Whichever counter the machine has now is the one to go on from.
     db::device_counter_remove(tx, device.id).await.map_err(AppError::db("beginning a counter anew"))?;
-    Ok(ConflictRow { status: ConflictStatus::Merged, ..row })
+    Ok(ConflictRow { status: ConflictStatus::Merged, before: Some(u64::from(is_quarantined)), ..row })
 }
 
 async fn two_machines(
@@ -224,8 +228,9 @@ async fn two_machines(
     other_user: Option<UserId>,
 ) -> Result<ConflictRow, AppError> {
     let during = || AppError::db("preparing a record");
-    // A reset may have cut it off in the meantime, as this decision would: then nothing is left but to record it.
-    if device.state.level() != Some(Level::Distrust) {
+    // A reset may have cut it off in the meantime, as this decision would, and a new key may be bound since: then
+    // nothing is left but to record it.
+    if device.state.is_quarantined() {
         apply(app, tx, now, device, &Event::Resolve { verdict: Verdict::TwoMachines }).await?;
     }
     let mut other = None;

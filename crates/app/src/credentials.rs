@@ -4,8 +4,9 @@
 use crate::audit::{self, Deed};
 use crate::page::{Page, PageAsk, part};
 use crate::recent::{Lookup, Recent};
-use crate::{AdminActor, App, AppError, CredentialActor, SecretText, session};
+use crate::{AdminActor, App, AppError, CredentialActor, SecretText, rates, session};
 use base::{CredentialId, Span, Timestamp};
+use control::attempts::Attempt;
 use control::{Permit, Permits, Refusal};
 use db::ApiCredentialRow;
 use std::collections::HashMap;
@@ -70,9 +71,7 @@ pub async fn make(app: &App, actor: &AdminActor, new: CredentialNew) -> Result<(
     if permits == Permits::NONE {
         return Err(AppError::invalid("credential_permits_missing", "A credential needs at least one permit."));
     }
-    if let Some(permit) = permits.iter().find(|permit| !actor.permits().contains(*permit)) {
-        return Err(Refusal::PermitBeyondOwn { permit: permit.word() }.into());
-    }
+    control::admin::may_give(actor.permits(), permits)?;
     if expires_at.is_some_and(|at| at <= now) {
         return Err(AppError::invalid("credential_expiry_past", "The credential would have expired already."));
     }
@@ -160,7 +159,8 @@ pub async fn revoke(app: &App, actor: &AdminActor, id: CredentialId) -> Result<C
 /// Who a request of the admin API comes from.
 ///
 /// # Errors
-/// `wrong_audience` for a device's session; `credential_invalid`, `credential_revoked`, `credential_expired`.
+/// `wrong_audience` for a device's session; `credential_invalid`, and `too_many_requests` instead of it once this
+/// source has come with too many; `credential_revoked`, `credential_expired`.
 pub async fn authenticate(app: &App, bearer: Option<&str>, source: Option<IpAddr>) -> Result<AdminActor, AppError> {
     let text = bearer.ok_or(Refusal::CredentialInvalid)?;
     if text.starts_with(session::TOKEN_PREFIX) {
@@ -168,9 +168,10 @@ pub async fn authenticate(app: &App, bearer: Option<&str>, source: Option<IpAddr
     }
     // Nobody types a credential: space around it makes it another text.
     let whole = Some(text).filter(|text| text.trim() == *text).map(|text| SecretText::new(text.to_owned()));
-    let hash = whole.and_then(|text| hash(&text)).ok_or(Refusal::CredentialInvalid)?;
     let now = app.clock.now();
-    let row = standing(app, hash, now).await?.ok_or(Refusal::CredentialInvalid)?;
+    // Looked up whether or not it can be one of ours, so that every wrong one is the same work.
+    let hash = whole.and_then(|text| hash(&text)).unwrap_or_default();
+    let Some(row) = standing(app, hash, now).await? else { return Err(wrong(app, source, now).await?.into()) };
     if row.revoked_at.is_some() {
         return Err(Refusal::CredentialRevoked.into());
     }
@@ -184,8 +185,28 @@ pub async fn authenticate(app: &App, bearer: Option<&str>, source: Option<IpAddr
             tracing::warn!(credential.id = %row.id, "the use of a credential was not noted: {error}");
         }
     }
-    let permits = permits_from_text(&row.permits)?;
+    let permits = permits_read(&row)?;
     Ok(AdminActor::Credential(Box::new(CredentialActor { id: row.id, name: row.name, permits, source, mark: None })))
+}
+
+/// Counts a credential that there is not, and gives the answer to it. A source that had too many writes nothing more:
+/// whoever guesses must not hold up those who write.
+async fn wrong(app: &App, source: Option<IpAddr>, now: Timestamp) -> Result<Refusal, AppError> {
+    let Some(source) = source else { return Ok(Refusal::CredentialInvalid) };
+    let during = || AppError::db("counting credentials that are none");
+    let mut tx = app.db.read().await.map_err(during())?;
+    match rates::may_try(&mut tx, now, Attempt::Credential, source).await {
+        Err(AppError::Refused(refusal)) => return Ok(refusal),
+        looked => looked?,
+    }
+    drop(tx);
+    let mut tx = app.db.write().await.map_err(during())?;
+    // RACE: others of this source may have been counted meanwhile; then this one is one too many.
+    let counted = rates::wrong(&mut tx, now, Attempt::Credential, source).await?;
+    tx.commit().await.map_err(during())?;
+    tracing::warn!("a credential of the admin API was wrong");
+    let left = Attempt::Credential.limit().left(now);
+    Ok(if counted { Refusal::CredentialInvalid } else { Refusal::TooManyRequests { left } })
 }
 
 /// What this process knows of credentials. One for each `App`.
@@ -242,23 +263,29 @@ fn name_parse(text: &str) -> Result<String, AppError> {
     good.then(|| name.to_owned()).ok_or_else(wrong)
 }
 
-fn permits_to_text(permits: Permits) -> String {
+/// As rows keep permits. Never fails.
+pub(crate) fn permits_to_text(permits: Permits) -> String {
     if permits == Permits::all() {
         return ALL.to_owned();
     }
     permits.iter().map(Permit::word).collect::<Vec<_>>().join("\n")
 }
 
-fn permits_from_text(text: &str) -> Result<Permits, AppError> {
+/// The permits that a row keeps; `None` for a text that says none.
+pub(crate) fn permits_from_text(text: &str) -> Option<Permits> {
     if text == ALL {
-        return Ok(Permits::all());
+        return Some(Permits::all());
     }
+    text.lines().map(Permit::from_word).collect()
+}
+
+fn permits_read(row: &ApiCredentialRow) -> Result<Permits, AppError> {
     let damaged = || AppError::damaged("credential_damaged", "The permits of a stored credential cannot be read.");
-    text.lines().map(|word| Permit::from_word(word).ok_or_else(damaged)).collect()
+    permits_from_text(&row.permits).ok_or_else(damaged)
 }
 
 fn view(row: ApiCredentialRow) -> Result<CredentialView, AppError> {
-    let permits = permits_from_text(&row.permits)?;
+    let permits = permits_read(&row)?;
     let ApiCredentialRow {
         id,
         name,

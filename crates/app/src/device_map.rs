@@ -67,7 +67,7 @@ impl Imported {
     }
 }
 
-/// Stores the rows of a CSV file as it arrives, in batches; what was stored stays when the rest does not come.
+/// Stores the rows of a CSV file once all of it has come and is one, in batches: what is not whole has stored nothing.
 ///
 /// # Errors
 /// `csv_invalid` for a line of names that is not one; `request_too_large` beyond 10 MiB or 100,000 rows;
@@ -79,23 +79,17 @@ pub async fn import_csv(
 ) -> Result<Imported, AppError> {
     actor.need(Permit::TokenManage)?;
     let mut body = std::pin::pin!(body);
-    let (mut rows, mut imported, mut bytes) = (Rows::new(), Imported::default(), 0_u64);
-    let mut batch = Vec::new();
+    let (mut rows, mut given, mut bytes) = (Rows::new(), Vec::new(), 0_u64);
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|_| Refusal::RequestMalformed)?;
         bytes += piece.len() as u64;
         if bytes > UPLOAD_BYTES_MAX.0 {
             return Err(Refusal::RequestTooLarge.into());
         }
-        rows.push(&piece, &mut batch)?;
-        while batch.len() >= BATCH_ROWS {
-            let rest = batch.split_off(BATCH_ROWS);
-            store(app, actor, std::mem::replace(&mut batch, rest), &mut imported, IsLast(false)).await?;
-        }
+        rows.push(&piece, &mut given)?;
     }
-    rows.finish(&mut batch)?;
-    store_all(app, actor, batch, &mut imported).await?;
-    Ok(imported)
+    rows.finish(&mut given)?;
+    store_all(app, actor, given).await
 }
 
 /// Stores rows, in batches.
@@ -107,10 +101,8 @@ pub async fn import_rows(app: &App, actor: &AdminActor, rows: Vec<RowText>) -> R
     if rows.len() as u64 > ROWS_MAX.0 {
         return Err(Refusal::RequestTooLarge.into());
     }
-    let mut imported = Imported::default();
-    let given = (1..).zip(rows).map(|(number, row)| Given { number, row: Ok(row) }).collect();
-    store_all(app, actor, given, &mut imported).await?;
-    Ok(imported)
+    let given = (1..).zip(rows).map(|(number, row)| Given { number, row, error: None }).collect();
+    store_all(app, actor, given).await
 }
 
 /// The rows, the oldest first, each with the address of its user.
@@ -149,27 +141,24 @@ pub async fn remove(app: &App, actor: &AdminActor, id: MapRowId) -> Result<(), A
 /// A row on its way in.
 struct Given {
     number: u64,
-    /// Or why it cannot even be read.
-    row: Result<RowText, &'static str>,
+    row: RowText,
+    /// Why it is not what was meant, whatever it says.
+    error: Option<&'static str>,
 }
 
 /// Whether a batch is the last one: with it the request is done, and not before.
 #[derive(Clone, Copy)]
 struct IsLast(bool);
 
-/// Stores what is left, in batches.
-async fn store_all(
-    app: &App,
-    actor: &AdminActor,
-    mut rows: Vec<Given>,
-    imported: &mut Imported,
-) -> Result<(), AppError> {
+/// Stores rows, in batches. When one fails, those before it stay: the same rows again are unchanged then.
+async fn store_all(app: &App, actor: &AdminActor, mut rows: Vec<Given>) -> Result<Imported, AppError> {
+    let mut imported = Imported::default();
     while !rows.is_empty() {
         let rest = rows.split_off(rows.len().min(BATCH_ROWS));
         let is_last = IsLast(rest.is_empty());
-        store(app, actor, std::mem::replace(&mut rows, rest), imported, is_last).await?;
+        store(app, actor, std::mem::replace(&mut rows, rest), &mut imported, is_last).await?;
     }
-    Ok(())
+    Ok(imported)
 }
 
 /// Stores a batch in one transaction.
@@ -184,15 +173,15 @@ async fn store(
     let during = || AppError::db("storing rows of the device map");
     let mut tx = app.db.write().await.map_err(during())?;
     let (mut stored, mut unchanged, mut rejected) = (0, 0, Vec::new());
-    for Given { number, row } in batch {
-        let put = match &row {
-            Ok(row) => put(app, &mut tx, now, actor, row).await?,
-            Err(error) => Err((*error).to_owned()),
+    for Given { number, row, error } in batch {
+        let put = match error {
+            None => put(app, &mut tx, now, actor, &row).await?,
+            Some(error) => Err(error.to_owned()),
         };
         match put {
             Ok(true) => stored += 1,
             Ok(false) => unchanged += 1,
-            Err(error) => rejected.push(Rejected { number, row: row.unwrap_or_default(), error }),
+            Err(error) => rejected.push(Rejected { number, row, error }),
         }
     }
     if stored > 0 {
@@ -221,6 +210,10 @@ async fn put(
     let fields = [email, device_id, device_id_type, device_name, replace_device, restore_data];
     if fields.iter().any(|field| field.len() as u64 > FIELD_BYTES_MAX.0 || field.chars().any(char::is_control)) {
         return Ok(Err("A field is longer than 512 bytes, or has line breaks or control characters.".to_owned()));
+    }
+    // What stands where a letter could not be read, here or by the program that wrote the file.
+    if fields.iter().any(|field| field.contains(char::REPLACEMENT_CHARACTER)) {
+        return Ok(Err("A letter of this row could not be read: it was not in UTF-8.".to_owned()));
     }
     let key = match Key::parse(device_id_type, device_id) {
         Ok(key) => key,

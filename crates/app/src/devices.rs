@@ -1,6 +1,8 @@
 //! Devices as admins see and change them. Refuses to decide: `control::lifecycle::step` does, and what it asks for
 //! is carried out in the transaction that stores the new state.
 
+mod merged;
+
 use crate::audit::{self, Deed};
 use crate::page::{Page, PageAsk, part};
 use crate::snapshots::{self, SnapshotView};
@@ -8,7 +10,7 @@ use crate::{AdminActor, App, AppError, DeviceActor, campaigns, desk, effects, po
 use base::{Count, DeviceId, SnapshotId, Span, Timestamp};
 use control::access::Verb;
 use control::lifecycle::Step;
-use control::{Event, Level, Permit, Proof, Refusal, Rights, State, lifecycle};
+use control::{Event, Level, Permit, Proof, Refusal, Rights, State, UserState, lifecycle};
 use db::{DeviceAbout, DeviceFilter, DeviceListRow, DeviceRow, Tx};
 
 /// The least of an identifier that names a device: the prefix and four letters.
@@ -148,6 +150,8 @@ pub struct OwnView {
     pub support: Option<String>,
     /// Has the device to erase its local data?
     pub wipe: bool,
+    /// Has the device to send a support bundle?
+    pub bundle: bool,
     /// The slot for what it has missed.
     pub catch_up_at: Option<Timestamp>,
 }
@@ -162,6 +166,7 @@ pub async fn own(app: &App, actor: &DeviceActor) -> Result<OwnView, AppError> {
     let row = db::device_get(&mut tx, actor.device).await.map_err(during())?;
     let user = db::user_get(&mut tx, actor.user).await.map_err(during())?;
     let support = policy::support(&mut tx).await?;
+    let bundle = db::support_bundle_asked_get(&mut tx, actor.device).await.map_err(during())?;
     let ends = db::device_fleet_ends_get(&mut tx, actor.device).await.map_err(during())?;
     drop(tx);
     let policy_revision = policy::revision(app, actor.device).await?;
@@ -180,6 +185,7 @@ pub async fn own(app: &App, actor: &DeviceActor) -> Result<OwnView, AppError> {
         snapshots,
         now,
         wipe,
+        bundle,
         catch_up_at: ends.catch_up_at,
         policy_revision,
         support,
@@ -283,6 +289,7 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
             if let Event::Reactivate { proof } = event {
                 campaigns::came_back(&mut tx, now, id, proof).await?;
             }
+            let followers = merged::follow(app, &mut tx, now, actor, &device, &event).await?;
             let effects: Vec<String> = effects.iter().map(ToString::to_string).collect();
             let mut detail = format!("{} to {state}: {}", device.state, effects.join(" "));
             if !carried.changes.is_empty() {
@@ -294,6 +301,7 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
             tx.commit().await.map_err(during())?;
             // ORDER: said after the commit, or a request in between would remember the old state.
             app.states.changed(id);
+            followers.into_iter().for_each(|follower| app.states.changed(follower));
             tracing::info!(device.id = %id, "device {id} is {} now, by {actor}", changed.state);
             Ok(view(changed, user.map(|user| user.email).unwrap_or_default()))
         }
@@ -306,7 +314,8 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
 }
 
 /// What an admin's event makes of a device: as `lifecycle::step` says, but a record that was merged into another does
-/// not come into service by it, since it lives on there. Only an undo of the merge brings it back.
+/// not come into service by it, since it lives on there (only an undo of the merge brings it back), and nothing that is
+/// deleted comes back to a user who is purged.
 ///
 /// # Errors
 /// The database does not answer. The refusal is in the answer, for the caller to audit.
@@ -320,6 +329,12 @@ pub(crate) async fn step(
         let into = db::device_merged_get(tx, device.id).await.map_err(AppError::db("reading a merged record"))?;
         if into.is_some() {
             return Ok(Err(Refusal::DeviceMerged));
+        }
+    }
+    if *event == Event::Undelete {
+        let user = db::user_get(tx, device.user).await.map_err(AppError::db("reading a device's user"))?;
+        if let Some(state) = user.map(|user| user.state).filter(|state| *state == UserState::Purged) {
+            return Ok(Err(Refusal::UserWrongState { state: state.word(), event: event.word() }));
         }
     }
     Ok(lifecycle::step(now, &device.state, event))

@@ -196,13 +196,13 @@ async fn database(
     let mut salt = [0; 16];
     entropy.fill(&mut salt);
     let password_hash = hash_now(password, price, &salt);
-    let admin =
-        AdminRow { id: AdminId::mint(entropy), email: email.to_owned(), password_hash, permits: "all".to_owned() };
-    db::admin_insert(&mut tx, &admin, now).await.map_err(during())?;
+    let (id, permits) = (AdminId::mint(entropy), "all".to_owned());
+    let admin = AdminRow { id, email: email.to_owned(), password_hash, permits, created_at: now, disabled_at: None };
+    db::admin_insert(&mut tx, &admin).await.map_err(during())?;
     let deed = audit::Deed {
         action: "server_init",
         subject: repository.to_string(),
-        detail: format!("first admin {email}"),
+        detail: format!("first admin {id}"),
         ..audit::Deed::by(&AdminActor::Command)
     };
     audit::write(&mut tx, now, deed).await?;

@@ -4,7 +4,7 @@
 mod purge;
 mod sweep;
 
-use crate::{App, AppError, campaigns, mail};
+use crate::{App, AppError, campaigns, mail, quota};
 use base::{Span, Timestamp};
 use futures::future::BoxFuture;
 use std::future::Future;
@@ -27,8 +27,10 @@ struct Job {
 }
 
 /// Every job.
-const JOBS: [Job; 4] = [
+const JOBS: [Job; 6] = [
     Job { name: "campaigns", every: Span::seconds(1), tick: |app| Box::pin(campaigns::tick(app)) },
+    Job { name: "reminders", every: Span::minutes(1), tick: |app| Box::pin(campaigns::remind(app)) },
+    Job { name: "quota", every: Span::minutes(10), tick: |app| Box::pin(quota::tick(app)) },
     Job { name: "mail", every: Span::seconds(5), tick: |app| Box::pin(mail::tick(app)) },
     Job { name: "purge", every: Span::minutes(1), tick: |app| Box::pin(purge::tick(app)) },
     Job { name: "sweep", every: Span::minutes(10), tick: |app| Box::pin(sweep::tick(app)) },

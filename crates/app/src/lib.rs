@@ -4,6 +4,7 @@
 
 pub mod activation;
 mod actor;
+pub mod admins;
 pub mod audit;
 pub mod backup;
 pub mod campaigns;
@@ -45,6 +46,7 @@ mod secret_text;
 pub mod session;
 pub mod snapshots;
 pub mod states;
+pub mod support_bundles;
 pub mod tickets;
 pub mod tokens;
 pub mod users;

@@ -48,6 +48,8 @@ pub struct Draft<'a> {
     pub template: &'a str,
     /// Its values, but for those that every message has.
     pub values: Values,
+    /// Until when it is worth sending, where that is sooner than attempts end anyway: a link or a code that is over.
+    pub until: Option<Timestamp>,
 }
 
 /// Queues a message in the caller's transaction: it is sent if that commits, and only then. A template of the
@@ -62,13 +64,14 @@ pub async fn queue(app: &App, tx: &mut Tx, now: Timestamp, draft: Draft<'_>) -> 
         tracing::debug!(template, occasion, "no mail server is set: a message was not queued");
         return Ok(Queued::Off);
     }
-    let values = common(tx, draft.values).await?;
+    let values = common(app, tx, draft.values).await?;
     put(app, tx, now, kind, Draft { values, ..draft }).await
 }
 
 /// Queues a message whose values have those that every message has, but for the address.
 async fn put(app: &App, tx: &mut Tx, now: Timestamp, kind: &Kind, draft: Draft<'_>) -> Result<Queued, AppError> {
-    let Draft { occasion, recipient, template, values } = draft;
+    let Draft { occasion, recipient, template, values, until } = draft;
+    let give_up_at = now + POLICY.try_span;
     let values = values.with("user.email", recipient);
     let Message { subject, text, html } = message(tx, kind, template, &values).await?;
     let id = MailId::mint(app.entropy.as_ref());
@@ -84,7 +87,7 @@ async fn put(app: &App, tx: &mut Tx, now: Timestamp, kind: &Kind, draft: Draft<'
         status: MailStatus::Queued,
         attempts: Count(0),
         due_at: now,
-        give_up_at: now + POLICY.try_span,
+        give_up_at: until.map_or(give_up_at, |until| until.min(give_up_at)),
         tried_at: None,
         last_error: String::new(),
         created_at: now,
@@ -133,7 +136,7 @@ pub(crate) async fn notice_queue(
     let kind = catalogue::kind_of(template).ok_or_else(|| template_unknown(template))?;
     let deadline = deadline(state).map(date).unwrap_or_default();
     // The same for every recipient, so read once.
-    let values = common(tx, Values::new())
+    let values = common(app, tx, Values::new())
         .await?
         .with("device.name", &device.name)
         .with("device.host_name", &device.about.host_name)
@@ -143,7 +146,7 @@ pub(crate) async fn notice_queue(
     for recipient in recipients.iter().filter(|recipient| !recipient.is_empty()) {
         // The time tells two suspensions of one device apart; within one change there is one notice of a word.
         let occasion = format!("notice:{template}:{}:{}:{recipient}", device.id, now.as_ms());
-        put(app, tx, now, kind, Draft { occasion, recipient, template, values: values.clone() }).await?;
+        put(app, tx, now, kind, Draft { occasion, recipient, template, values: values.clone(), until: None }).await?;
     }
     Ok(())
 }
@@ -171,13 +174,13 @@ fn deadline(state: &State) -> Option<Timestamp> {
 }
 
 /// These values, and those that every message has but for the address that it goes to.
-async fn common(tx: &mut Tx, values: Values) -> Result<Values, AppError> {
-    let mut values = values.with("support", &policy::support(tx).await?.unwrap_or_default());
-    for (name, absent) in [("organisation", "your organisation"), ("server", "the backup server")] {
-        let set = db::setting_get(tx, name).await.map_err(AppError::db("reading a setting"))?.map(|row| row.value);
-        values = values.with(name, set.as_deref().unwrap_or(absent));
-    }
-    Ok(values)
+async fn common(app: &App, tx: &mut Tx, values: Values) -> Result<Values, AppError> {
+    let organisation = match app.config.organisation_name.as_str() {
+        "" => "your organisation",
+        name => name,
+    };
+    let values = values.with("organisation", organisation).with("server", app.config.public_url().unwrap_or_default());
+    Ok(values.with("support", &policy::support(tx).await?.unwrap_or_default()))
 }
 
 /// The message that the organisation's template, or else the program's own, makes of these values.

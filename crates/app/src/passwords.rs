@@ -2,6 +2,7 @@
 //! Refuses to let a link tell what is wrong with it: unknown, used, replaced and expired cost and say the same.
 
 use crate::audit::{self, Deed};
+use crate::mail::{self, Draft, Values};
 use crate::password::{self, Password};
 use crate::rates;
 use crate::secret_text::SecretText;
@@ -11,11 +12,14 @@ use base::{Count, Timestamp, UserId};
 use control::attempts::Attempt;
 use control::password::{PasswordPolicy, PasswordSetting, RESET_LINK_SPAN, SET_LINK_SPAN};
 use control::{Permit, Refusal, UserState};
+use data_encoding::HEXLOWER;
 use db::{PasswordLinkRow, SettingRow, Tx, UserRow};
 use std::net::IpAddr;
 
 /// What a link's text begins with.
 pub const LINK_PREFIX: &str = "hfl1_";
+/// Where the page is that takes links.
+pub const LINK_PAGE: &str = "/password";
 const LINK_CONTEXT: &str = "holdfast 2026 v1 password link";
 
 /// What a link is for. The words are stable.
@@ -27,15 +31,51 @@ pub enum Purpose {
     Reset,
 }
 
-/// A link that was made. Its text is shown now and never again.
+/// A link that was made.
 #[derive(Clone, Debug)]
 pub struct Link {
     /// Whose password it sets.
     pub email: String,
-    /// Its text.
-    pub text: SecretText,
+    /// How it reaches the user.
+    pub way: LinkWay,
     /// When it ends.
     pub expires_at: Timestamp,
+}
+
+/// How a link reaches its user: one way, so that nobody holds it beside the user without having asked for it.
+#[derive(Clone, Debug)]
+pub enum LinkWay {
+    /// A message with it is queued.
+    Mailed,
+    /// It is shown now, and never again.
+    Shown {
+        /// The address of the page, or the link's bare text where the server does not know its own address.
+        link: SecretText,
+        /// Why it was not mailed.
+        why: Unmailed,
+    },
+}
+
+/// Why something that lets a user in is shown to the admin. The words are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmailed {
+    /// The admin has asked for it.
+    Asked,
+    /// No mail server is set.
+    MailOff,
+    /// `server.public_url` is not set: there is no address to send.
+    NoAddress,
+}
+
+impl Unmailed {
+    /// The stable word. Never fails.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Unmailed::Asked => "asked",
+            Unmailed::MailOff => "mail_off",
+            Unmailed::NoAddress => "no_address",
+        }
+    }
 }
 
 impl Purpose {
@@ -46,20 +86,34 @@ impl Purpose {
             Purpose::Reset => "reset",
         }
     }
+
+    const fn template(self) -> &'static str {
+        match self {
+            Purpose::Set => "password_set",
+            Purpose::Reset => "password_reset",
+        }
+    }
 }
 
-/// Makes a link for a user; the older ones end.
+/// Makes a link for a user; the older ones end. It is mailed to the user, unless the admin wants to see it (`show`) or
+/// it cannot be: then it is in the answer.
 ///
 /// # Errors
 /// `user_unknown`; `user_not_active` for one who is deleted; `not_permitted`.
-pub async fn link_make(app: &App, actor: &AdminActor, id: UserId, purpose: Purpose) -> Result<Link, AppError> {
+pub async fn link_make(
+    app: &App,
+    actor: &AdminActor,
+    id: UserId,
+    purpose: Purpose,
+    show: bool,
+) -> Result<Link, AppError> {
     actor.need(Permit::UserManage)?;
     let now = app.clock.now();
     let during = || AppError::db("making a password link");
     let mut tx = app.db.write().await.map_err(during())?;
     let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(id))?;
     let email = user.email.clone();
-    if user.state == UserState::Deleted {
+    if matches!(user.state, UserState::Deleted | UserState::Purged) {
         return Err(Refusal::UserNotActive.into());
     }
     let expires_at = now
@@ -79,11 +133,36 @@ pub async fn link_make(app: &App, actor: &AdminActor, id: UserId, purpose: Purpo
     };
     db::password_link_used_update_by_user(&mut tx, user.id, now).await.map_err(during())?;
     db::password_link_insert(&mut tx, &hash, &row).await.map_err(during())?;
-    let deed =
-        Deed { action: "user_link_make", subject: email.clone(), detail: purpose.word().to_owned(), ..Deed::by(actor) };
+    let way = match (show, app.mailer.is_some(), app.config.public_url()) {
+        (false, true, Some(url)) => {
+            let link = page(url, &text);
+            let values = Values::new().with("link", link.expose()).with("deadline", &mail::date(expires_at));
+            let occasion = format!("link:{id}:{}", HEXLOWER.encode(&hash[..8]));
+            let (recipient, template, until) = (email.as_str(), purpose.template(), Some(expires_at));
+            mail::queue(app, &mut tx, now, Draft { occasion, recipient, template, values, until }).await?;
+            LinkWay::Mailed
+        }
+        (true, _, url) => {
+            LinkWay::Shown { link: url.map_or(text.clone(), |url| page(url, &text)), why: Unmailed::Asked }
+        }
+        (false, false, url) => {
+            LinkWay::Shown { link: url.map_or(text.clone(), |url| page(url, &text)), why: Unmailed::MailOff }
+        }
+        (false, true, None) => LinkWay::Shown { link: text, why: Unmailed::NoAddress },
+    };
+    let detail = match &way {
+        LinkWay::Mailed => format!("{}, mailed", purpose.word()),
+        LinkWay::Shown { .. } => format!("{}, shown", purpose.word()),
+    };
+    let deed = Deed { action: "user_link_make", subject: user.id.to_string(), detail, ..Deed::by(actor) };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
-    Ok(Link { email, text, expires_at })
+    Ok(Link { email, way, expires_at })
+}
+
+/// The address of the page for this link. The text follows `#`, so that it is in no log of any server on the way.
+fn page(url: &str, text: &SecretText) -> SecretText {
+    SecretText::new(format!("{url}{LINK_PAGE}#{}", text.expose()))
 }
 
 /// Sets the password of the user that a link was made for. The answer is the user's address.
@@ -119,7 +198,7 @@ pub async fn link_use(app: &App, source: IpAddr, link: &SecretText, password: &P
     };
     replace(&mut tx, now, &policy, &user, &password_hash).await?;
     let (actor, source) = (format!("user {}", user.id), source.to_canonical().to_string());
-    let (subject, proof) = (user.email.clone(), "link".to_owned());
+    let (subject, proof) = (user.id.to_string(), "link".to_owned());
     let deed = Deed { actor, action: "user_password_set", subject, source, proof, ..Deed::default() };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
@@ -241,5 +320,5 @@ async fn link_user(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<Optio
     // The user is looked up for a wrong link too: the same work.
     let user = db::user_get(tx, user).await.map_err(during())?;
     let good = link.is_some_and(|link| link.used_at.is_none() && now < link.expires_at);
-    Ok(user.filter(|user| good && user.state != UserState::Deleted))
+    Ok(user.filter(|user| good && !matches!(user.state, UserState::Deleted | UserState::Purged)))
 }

@@ -1,10 +1,14 @@
 //! What users' backups take beside what they may: asked when a run begins and when it commits, in the transaction.
 //! Refuses by `control::quota` alone. Rules: docs/control.md, "Quota".
 
+mod notices;
+
+pub(crate) use notices::{tick, told};
+
 use crate::page::{Page, PageAsk, part};
 use crate::policy;
 use crate::{AdminActor, App, AppError, DeviceActor};
-use base::{Bytes, DeviceId, UserId};
+use base::{Bytes, Count, DeviceId, UserId};
 use control::Permit;
 use control::policy::{Key, PolicyLevel, effective};
 use control::quota::{Usage, may_begin, may_commit};
@@ -64,31 +68,43 @@ pub async fn page(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<Q
 /// # Errors
 /// `quota_exceeded`; the database does not answer.
 pub(crate) async fn begin_or_refuse(tx: &mut Tx, actor: &DeviceActor) -> Result<(), AppError> {
-    let Some(limit) = limit(tx, actor.user).await? else { return Ok(()) };
+    let Some(limit) = rules(tx, actor.user).await?.limit else { return Ok(()) };
     Ok(may_begin(Some(limit), &usage(tx, actor.user, actor.device).await?)?)
 }
 
-/// Fails unless a backup of this many bytes may become the newest snapshot of this device. In a transaction that
-/// writes, the answer holds until its end: the user's row is held.
+/// Fails unless a backup of this many bytes may become the newest snapshot of this device.
 ///
 /// # Errors
 /// `quota_exceeded`; the database does not answer.
-pub(crate) async fn commit_or_refuse(
-    tx: &mut Tx,
-    actor: &DeviceActor,
-    new: Bytes,
-    writes: bool,
-) -> Result<(), AppError> {
-    let Some(limit) = limit(tx, actor.user).await? else { return Ok(()) };
-    if writes {
-        // RACE: two devices of one user that commit at the same time would both see room for one of them.
-        db::user_lock(tx, actor.user).await.map_err(AppError::db("holding a user's quota"))?;
-    }
+pub(crate) async fn commit_or_refuse(tx: &mut Tx, actor: &DeviceActor, new: Bytes) -> Result<(), AppError> {
+    let Some(limit) = rules(tx, actor.user).await?.limit else { return Ok(()) };
     Ok(may_commit(Some(limit), &usage(tx, actor.user, actor.device).await?, new)?)
 }
 
-async fn limit(tx: &mut Tx, user: UserId) -> Result<Option<Bytes>, AppError> {
-    Ok(effective(&policy::levels(tx, user, None).await?.levels).quota())
+/// The same in the transaction that makes the snapshot: the answer holds until its end, because the user's row is
+/// held, and the user is told when little room is left.
+///
+/// # Errors
+/// `quota_exceeded`; the database does not answer.
+pub(crate) async fn commit(app: &App, tx: &mut Tx, actor: &DeviceActor, new: Bytes) -> Result<(), AppError> {
+    let rules = rules(tx, actor.user).await?;
+    let Some(limit) = rules.limit else { return notices::unlimited(app, tx, actor.user).await };
+    // RACE: two devices of one user that commit at the same time would both see room for one of them.
+    db::user_lock(tx, actor.user).await.map_err(AppError::db("holding a user's quota"))?;
+    let usage = usage(tx, actor.user, actor.device).await?;
+    may_commit(Some(limit), &usage, new)?;
+    notices::let_in(app, tx, actor.user, limit, usage.others + new, rules.warning).await
+}
+
+/// What the effective policy says of a user's quota.
+struct Rules {
+    limit: Option<Bytes>,
+    warning: Option<Count>,
+}
+
+async fn rules(tx: &mut Tx, user: UserId) -> Result<Rules, AppError> {
+    let policy = effective(&policy::levels(tx, user, None).await?.levels);
+    Ok(Rules { limit: policy.quota(), warning: policy.number(Key::QuotaWarning) })
 }
 
 async fn usage(tx: &mut Tx, user: UserId, device: DeviceId) -> Result<Usage, AppError> {

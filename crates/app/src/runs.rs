@@ -65,6 +65,11 @@ pub struct Limits {
 /// The refusal of the device's state; `quota_exceeded`; `snapshot_not_yours`; `run_closed` and `run_superseded` when
 /// the run of this request has ended; `run_wrong_kind` when the request began a run for something else.
 pub async fn begin(app: &App, actor: &DeviceActor, request: [u8; 16], purpose: Purpose) -> Result<Begun, AppError> {
+    let answer = begin_untold(app, actor, request, purpose).await;
+    quota::told(app, actor, answer).await
+}
+
+async fn begin_untold(app: &App, actor: &DeviceActor, request: [u8; 16], purpose: Purpose) -> Result<Begun, AppError> {
     let now = app.clock.now();
     let during = || AppError::db("beginning a run");
     let mut tx = app.db.write().await.map_err(during())?;

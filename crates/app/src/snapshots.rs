@@ -6,7 +6,7 @@ use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError, DeviceActor, runs};
 use base::{Count, DeviceId, SnapshotId, Timestamp};
 use control::access::Verb;
-use control::{Permit, Refusal, Rights};
+use control::{Permit, Refusal, Rights, State};
 use db::{SnapshotRow, Tx};
 use format::{ChunkRef, ListedProblem, Manifest, ObjectName, StoredPath, Totals};
 
@@ -229,7 +229,7 @@ async fn own(app: &App, actor: &DeviceActor, snapshot: SnapshotId) -> Result<Sna
     Ok(row)
 }
 
-/// Is the snapshot one of this device, or of a record that was merged into it?
+/// Is the snapshot one of this device, or of a record that was merged into it and is not deleted?
 ///
 /// # Errors
 /// `snapshot_not_yours`; the database does not answer.
@@ -237,8 +237,11 @@ pub(crate) async fn own_or_merged(tx: &mut Tx, actor: &DeviceActor, row: &Snapsh
     if row.new.device == actor.device {
         return Ok(());
     }
-    let merged = db::device_merged_get(tx, row.new.device).await.map_err(AppError::db("reading a merged record"))?;
-    if merged == Some(actor.device) { Ok(()) } else { Err(Refusal::SnapshotNotYours.into()) }
+    let during = || AppError::db("reading a merged record");
+    let merged = db::device_merged_get(tx, row.new.device).await.map_err(during())?;
+    let other = db::device_get(tx, row.new.device).await.map_err(during())?;
+    let kept = other.is_some_and(|other| !matches!(other.state, State::Deleted { .. } | State::Purged));
+    if kept && merged == Some(actor.device) { Ok(()) } else { Err(Refusal::SnapshotNotYours.into()) }
 }
 
 fn page(

@@ -2,7 +2,9 @@
 //! another. Rules: docs/control.md, "Tickets".
 
 use crate::audit::{self, Deed};
+use crate::mail::{self, Draft, Values};
 use crate::page::{self, Page, PageAsk};
+use crate::passwords::Unmailed;
 use crate::{AdminActor, App, AppError, rates, users};
 use base::{Count, Span, TicketId, Timestamp, UserId};
 use control::activation::{Choice, Restore};
@@ -25,17 +27,33 @@ pub struct Wish {
     pub restore: Restore,
     /// For how long it is good; `None` is 7 days.
     pub span: Option<Span>,
+    /// Is the code to be shown to the admin, and not mailed?
+    pub show: bool,
 }
 
-/// A ticket that was made. Its code is shown now and never again.
+/// A ticket that was made.
 #[derive(Clone, Debug)]
 pub struct Made {
     /// Which.
     pub ticket: TicketRow,
     /// Whose.
     pub email: String,
-    /// Its code.
-    pub code: Code,
+    /// How its code reaches the user.
+    pub way: TicketWay,
+}
+
+/// How a ticket's code reaches its user: one way, as with links.
+#[derive(Clone, Debug)]
+pub enum TicketWay {
+    /// A message with it is queued.
+    Mailed,
+    /// It is shown now, and never again.
+    Shown {
+        /// The code.
+        code: Code,
+        /// Why it was not mailed.
+        why: Unmailed,
+    },
 }
 
 /// Makes a ticket.
@@ -74,7 +92,20 @@ pub async fn make(app: &App, actor: &AdminActor, wish: &Wish) -> Result<Made, Ap
         created_by: actor.to_string(),
     };
     db::ticket_insert(&mut tx, &ticket, &hash(app, &code)).await.map_err(during())?;
-    let detail = format!("for {email}, until {}", ticket.expires_at.as_ms());
+    let way = match (wish.show, app.mailer.is_some()) {
+        (false, true) => {
+            let until = ticket.expires_at;
+            let values = Values::new().with("code", &code.to_text()).with("deadline", &mail::date(until));
+            let (occasion, template, until) = (format!("ticket:{}", ticket.id), "ticket", Some(until));
+            let draft = Draft { occasion, recipient: &email, template, values, until };
+            mail::queue(app, &mut tx, now, draft).await?;
+            TicketWay::Mailed
+        }
+        (true, _) => TicketWay::Shown { code, why: Unmailed::Asked },
+        (false, false) => TicketWay::Shown { code, why: Unmailed::MailOff },
+    };
+    let word = if matches!(way, TicketWay::Mailed) { "mailed" } else { "shown" };
+    let detail = format!("for {}, until {}, {word}", user.id, ticket.expires_at.as_ms());
     audit::write(
         &mut tx,
         now,
@@ -82,7 +113,7 @@ pub async fn make(app: &App, actor: &AdminActor, wish: &Wish) -> Result<Made, Ap
     )
     .await?;
     tx.commit().await.map_err(during())?;
-    Ok(Made { ticket, email, code })
+    Ok(Made { ticket, email, way })
 }
 
 /// The tickets, the oldest first, each with the address of its user.

@@ -78,7 +78,8 @@ pub async fn add(
         db::user_password_update(&mut tx, id, &user.password_hash, now).await.map_err(during())?;
     }
     let added = listed(&mut tx, id).await?;
-    audit::write(&mut tx, now, Deed { action: "user_add", subject: email, ..Deed::by(actor) }).await?;
+    let deed = Deed { action: "user_add", subject: id.to_string(), ..Deed::by(actor) };
+    audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     Ok(added)
 }
@@ -124,14 +125,15 @@ pub async fn change(app: &App, actor: &AdminActor, id: UserId, event: UserEvent)
     let mut tx = app.db.write().await.map_err(during())?;
     let row = db::user_listed_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(id))?;
     let before = row.user.state;
-    let state = user::step(before, row.was, event)?;
+    let standing = user::Standing { state: before, was: row.was, purge_after: row.purge_after };
+    let state = user::step(now, standing, event)?;
     let deleted = state == UserState::Deleted;
     let purge_after = deleted.then(|| now + app.config.device_undelete);
     db::user_state_update(&mut tx, id, state, deleted.then_some(before), purge_after).await.map_err(during())?;
     let devices = db::device_list_by_user(&mut tx, id).await.map_err(during())?;
     let changed = listed(&mut tx, id).await?;
     let (action, detail) = (format!("user_{}", event.word()), format!("{before} to {state}"));
-    let deed = Deed { action: &action, subject: changed.email.clone(), detail, ..Deed::by(actor) };
+    let deed = Deed { action: &action, subject: id.to_string(), detail, ..Deed::by(actor) };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     // ORDER: said after the commit, or a request in between would remember the old state.
@@ -163,7 +165,7 @@ pub async fn password_set(
     let user = db::user_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::user_unknown(id))?;
     passwords::replace(&mut tx, now, &policy, &user, &password_hash).await?;
     let changed = listed(&mut tx, id).await?;
-    let deed = Deed { action: "user_password_set", subject: user.email, ..Deed::by(actor) };
+    let deed = Deed { action: "user_password_set", subject: id.to_string(), ..Deed::by(actor) };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     Ok(changed)
@@ -183,10 +185,9 @@ pub(crate) async fn sign_in(app: &App, source: IpAddr, email: &str, password: &P
     let during = || AppError::db("reading a user");
     let mut tx = app.db.read().await.map_err(during())?;
     let user = db::user_get_by_email(&mut tx, &email).await.map_err(during())?;
-    let set_at = match &user {
-        Some(user) => db::user_password_set_get(&mut tx, user.id).await.map_err(during())?,
-        None => None,
-    };
+    // Looked up for an address without an account too: the same work.
+    let id = user.as_ref().map_or(UserId::from_bytes([0; 16]), |user| user.id);
+    let set_at = db::user_password_set_get(&mut tx, id).await.map_err(during())?;
     drop(tx);
     let hash = user.as_ref().map(|user| user.password_hash.as_str()).filter(|hash| !hash.is_empty());
     let local = password::verify(app, hash, password).await?;

@@ -2,14 +2,14 @@
 //! as planned. Refuses to guess what is well: `control::watch` says so.
 
 use crate::page::{Page, PageAsk, part};
-use crate::{AdminActor, App, AppError};
-use base::{DeviceId, Span, Timestamp};
+use crate::{AdminActor, App, AppError, policy};
+use base::{DeviceId, Timestamp};
+use control::policy::{Rhythm, effective};
 use control::watch::{Finding, Watched, finding};
 use control::{Permit, slots};
-use db::{DeviceWatchRow, Tx};
+use db::{DeviceWatchRow, PolicySubject, PolicyValueRow, Tx};
+use std::collections::HashMap;
 
-/// How often a device backs up where its policy does not say.
-const INTERVAL: Span = Span::days(1);
 /// Rows read at a time.
 const ROWS: u32 = 1_000;
 
@@ -51,14 +51,20 @@ pub async fn page(
         Some([device]) => Some(DeviceId::from_bytes(part(device.try_into().ok())?)),
     };
     let mut tx = app.db.read().await.map_err(AppError::db("listing watched devices"))?;
+    let plans = Plans::read(&mut tx, now).await?;
     let mut entries = Vec::new();
     loop {
         let rows = db::device_list_watched(&mut tx, now, after, ROWS).await;
         let rows = rows.map_err(AppError::db("listing watched devices"))?;
         after = rows.last().map(|row| row.id);
         let full = rows.len() == ROWS as usize;
-        let fitting = rows.into_iter().map(|row| entry(now, row));
-        entries.extend(fitting.filter(|entry| !alarms_only || entry.finding.is_alarm()));
+        for row in rows {
+            let rhythm = plans.rhythm(&row)?;
+            let entry = entry(now, row, rhythm);
+            if !alarms_only || entry.finding.is_alarm() {
+                entries.push(entry);
+            }
+        }
         if !full || entries.len() >= ask.rows() as usize {
             let key = |entry: &WatchEntry| [entry.device.as_bytes().to_vec()];
             return Ok(ask.page(entries, key, |entry| entry));
@@ -84,13 +90,36 @@ pub(crate) async fn begin(
     db::device_watch_update(tx, device, now, now + span).await.map_err(during())
 }
 
-fn entry(now: Timestamp, row: DeviceWatchRow) -> WatchEntry {
+/// What every level says of when the watched devices back up.
+struct Plans {
+    rows: HashMap<PolicySubject, Vec<PolicyValueRow>>,
+}
+
+impl Plans {
+    async fn read(tx: &mut Tx, now: Timestamp) -> Result<Self, AppError> {
+        let listed = db::policy_value_list_watched(tx, now).await.map_err(AppError::db("reading policies"))?;
+        let mut rows: HashMap<PolicySubject, Vec<PolicyValueRow>> = HashMap::new();
+        for (subject, row) in listed {
+            rows.entry(subject).or_default().push(row);
+        }
+        Ok(Self { rows })
+    }
+
+    fn rhythm(&self, row: &DeviceWatchRow) -> Result<Option<Rhythm>, AppError> {
+        let profile = row.profile.map(PolicySubject::Profile);
+        let subjects = [PolicySubject::Organisation, PolicySubject::User(row.user), PolicySubject::Device(row.id)];
+        let said = subjects.into_iter().chain(profile).filter_map(|subject| self.rows.get(&subject));
+        Ok(effective(&policy::levels_of(said.flatten().cloned())?).rhythm())
+    }
+}
+
+fn entry(now: Timestamp, row: DeviceWatchRow, rhythm: Option<Rhythm>) -> WatchEntry {
     let watched = Watched {
         back_at: row.since,
         until: row.until,
         catch_up_at: row.catch_up_at,
         last_good_at: row.last_good_at,
-        interval: INTERVAL,
+        rhythm,
     };
     WatchEntry {
         device: row.id,

@@ -67,11 +67,13 @@ pub enum Verb {
     ChangePolicy,
     /// Say that its local data is erased, as it was told to do.
     ConfirmWipe,
+    /// Send the support bundle that an admin has asked for.
+    SendBundle,
 }
 
 impl Verb {
     /// Every verb, in the order of docs/control.md.
-    pub const ALL: [Verb; 12] = [
+    pub const ALL: [Verb; 13] = [
         Verb::OpenSession,
         Verb::ReadStatus,
         Verb::BeginBackup,
@@ -84,6 +86,7 @@ impl Verb {
         Verb::ReadPolicy,
         Verb::ChangePolicy,
         Verb::ConfirmWipe,
+        Verb::SendBundle,
     ];
 
     /// The stable word. Never fails.
@@ -101,12 +104,18 @@ impl Verb {
             Verb::ReadPolicy => "read_policy",
             Verb::ChangePolicy => "change_policy",
             Verb::ConfirmWipe => "confirm_wipe",
+            Verb::SendBundle => "send_bundle",
         }
     }
 
     const fn need(self) -> Need {
         match self {
-            Verb::OpenSession | Verb::ReadStatus | Verb::BeginBackup | Verb::Append | Verb::ReadPolicy => Need::Append,
+            Verb::OpenSession
+            | Verb::ReadStatus
+            | Verb::BeginBackup
+            | Verb::Append
+            | Verb::ReadPolicy
+            | Verb::SendBundle => Need::Append,
             Verb::ReadAppended => Need::ReadAppended,
             Verb::ConfirmWipe => Need::Wipe,
             Verb::ReadOwnTrees | Verb::ListSnapshots | Verb::BeginRestore | Verb::Fetch | Verb::ChangePolicy => {

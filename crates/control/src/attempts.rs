@@ -16,6 +16,8 @@ pub enum Attempt {
     Link,
     /// A token that does not work here: unknown, expired, from the wrong network, for nobody.
     Token,
+    /// A credential of the admin API that there is not.
+    Credential,
 }
 
 /// So many in a span of time.
@@ -34,7 +36,8 @@ pub const TICKETS_ALARMED: Limit = Limit { max: Count(3), span: Span::minutes(10
 
 impl Attempt {
     /// Every kind, in the order of docs/control.md.
-    pub const ALL: [Attempt; 4] = [Attempt::Password, Attempt::Ticket, Attempt::Link, Attempt::Token];
+    pub const ALL: [Attempt; 5] =
+        [Attempt::Password, Attempt::Ticket, Attempt::Link, Attempt::Token, Attempt::Credential];
 
     /// The stable word. Never fails.
     pub const fn word(self) -> &'static str {
@@ -43,6 +46,7 @@ impl Attempt {
             Attempt::Ticket => "ticket",
             Attempt::Link => "link",
             Attempt::Token => "token",
+            Attempt::Credential => "credential",
         }
     }
 
@@ -53,6 +57,7 @@ impl Attempt {
             Attempt::Ticket => 30,
             Attempt::Link => 30,
             Attempt::Token => 1_000,
+            Attempt::Credential => 300,
         };
         Limit { max: Count(max), span: Span::minutes(10) }
     }

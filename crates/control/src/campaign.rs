@@ -4,10 +4,12 @@
 
 mod board;
 mod forecast;
+mod message;
 mod scope;
 
 pub use board::{Place, Reason, Seen, place};
 pub use forecast::{Class, Outlook, class, span_needed};
+pub use message::{Awaited, Reminders, Tell, by_itself};
 pub use scope::{Release, Scope, Subject};
 
 use crate::{Event, Level, Refusal};

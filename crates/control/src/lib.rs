@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod activation;
+pub mod admin;
 pub mod attempts;
 pub mod campaign;
 pub mod counter;

@@ -12,6 +12,8 @@ pub enum Permit {
     DeviceRead,
     /// Approve, deactivate, reactivate, suspend, decommission, delete devices.
     DeviceManage,
+    /// Ask a device for a support bundle, read and remove it.
+    DeviceSupport,
     /// See users and their profiles.
     UserRead,
     /// Add, change, lock, preserve, delete users.
@@ -44,6 +46,10 @@ pub enum Permit {
     SettingManage,
     /// See, make and revoke credentials of the admin API, with no permit that one does not have.
     CredentialManage,
+    /// See admins and what they may do.
+    AdminRead,
+    /// Add, change, disable and remove admins, with no permit that one does not have.
+    AdminManage,
 }
 
 /// A set of permits: what a role or a credential gives.
@@ -52,9 +58,10 @@ pub struct Permits(u64);
 
 impl Permit {
     /// Every permit, in the order of docs/control.md.
-    pub const ALL: [Permit; 18] = [
+    pub const ALL: [Permit; 21] = [
         Permit::DeviceRead,
         Permit::DeviceManage,
+        Permit::DeviceSupport,
         Permit::UserRead,
         Permit::UserManage,
         Permit::SnapshotRead,
@@ -71,6 +78,8 @@ impl Permit {
         Permit::SettingRead,
         Permit::SettingManage,
         Permit::CredentialManage,
+        Permit::AdminRead,
+        Permit::AdminManage,
     ];
 
     /// The stable word. Never fails.
@@ -78,6 +87,7 @@ impl Permit {
         match self {
             Permit::DeviceRead => "device_read",
             Permit::DeviceManage => "device_manage",
+            Permit::DeviceSupport => "device_support",
             Permit::UserRead => "user_read",
             Permit::UserManage => "user_manage",
             Permit::SnapshotRead => "snapshot_read",
@@ -94,6 +104,8 @@ impl Permit {
             Permit::SettingRead => "setting_read",
             Permit::SettingManage => "setting_manage",
             Permit::CredentialManage => "credential_manage",
+            Permit::AdminRead => "admin_read",
+            Permit::AdminManage => "admin_manage",
         }
     }
 

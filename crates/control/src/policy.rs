@@ -16,7 +16,7 @@ pub use value::{Rate, VALUE_BYTES_MAX, Value};
 
 use crate::Refusal;
 use crate::activation::Rules;
-use base::{Bytes, Count};
+use base::{Bytes, Count, Span};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -72,6 +72,15 @@ pub struct Levels {
 pub struct EffectivePolicy {
     /// In the order of `Key::ALL`.
     values: Vec<(Value, PolicyLevel)>,
+}
+
+/// How a policy has a device back up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rhythm {
+    /// How often.
+    pub interval: Span,
+    /// The longest stretch of a week in which no backup may begin: so much later than the interval may one be.
+    pub closed: Span,
 }
 
 impl Levels {
@@ -160,6 +169,17 @@ impl EffectivePolicy {
             Value::Number(number) => *number,
             _ => None,
         }
+    }
+
+    /// How the device backs up by itself; `None` where the interval is off, or no hour of the week allows a backup.
+    /// Never fails.
+    pub fn rhythm(&self) -> Option<Rhythm> {
+        let (Value::Interval(Some(interval)), Value::Hours(start), Value::Hours(blackout)) =
+            (self.value(Key::Interval), self.value(Key::StartHours), self.value(Key::BlackoutHours))
+        else {
+            return None;
+        };
+        Some(Rhythm { interval: *interval, closed: start.closed_longest(blackout)? })
     }
 
     /// What no backup takes, whatever the folder. Never fails.

@@ -153,6 +153,11 @@ impl State {
         }
     }
 
+    /// Is it quarantined, or does it return to that? Never fails.
+    pub fn is_quarantined(&self) -> bool {
+        matches!(self, State::Quarantined { .. }) || self.was().is_some_and(State::is_quarantined)
+    }
+
     /// Does the record count towards its user's device limit? Not once it is wiped, being wiped, deleted or purged.
     /// Never fails.
     pub const fn counts(&self) -> bool {

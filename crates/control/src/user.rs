@@ -2,6 +2,7 @@
 //! Refuses everything to a user who is not active: the devices' own states are looked at after this one.
 
 use crate::Refusal;
+use base::Timestamp;
 use std::fmt;
 
 /// Where a user stands. The words are stable.
@@ -15,11 +16,25 @@ pub enum UserState {
     Preserved,
     /// Deleted, and purged after the undo period.
     Deleted,
+    /// Gone for good; a row without an address stays, so that the audit log's identifiers mean something.
+    Purged,
+}
+
+/// Where a user stands, with what belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Where.
+    pub state: UserState,
+    /// What a deleted user was before.
+    pub was: Option<UserState>,
+    /// When a deleted user may be purged.
+    pub purge_after: Option<Timestamp>,
 }
 
 impl UserState {
     /// Every state, in the order of docs/control.md.
-    pub const ALL: [UserState; 4] = [UserState::Active, UserState::Locked, UserState::Preserved, UserState::Deleted];
+    pub const ALL: [UserState; 5] =
+        [UserState::Active, UserState::Locked, UserState::Preserved, UserState::Deleted, UserState::Purged];
 
     /// The stable word. Never fails.
     pub const fn word(self) -> &'static str {
@@ -28,6 +43,7 @@ impl UserState {
             UserState::Locked => "locked",
             UserState::Preserved => "preserved",
             UserState::Deleted => "deleted",
+            UserState::Purged => "purged",
         }
     }
 
@@ -40,12 +56,14 @@ impl UserState {
     pub const fn may_act(self) -> Result<(), Refusal> {
         match self {
             UserState::Active => Ok(()),
-            UserState::Locked | UserState::Preserved | UserState::Deleted => Err(Refusal::UserNotActive),
+            UserState::Locked | UserState::Preserved | UserState::Deleted | UserState::Purged => {
+                Err(Refusal::UserNotActive)
+            }
         }
     }
 }
 
-/// What an admin does to a user. The words are stable.
+/// What an admin, and at the end a job, does to a user. The words are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UserEvent {
     /// Lock the user out; everything is kept.
@@ -60,17 +78,20 @@ pub enum UserEvent {
     Delete,
     /// Take the deletion back.
     Undelete,
+    /// Remove the user for good, once that is over.
+    Purge,
 }
 
 impl UserEvent {
     /// Every event, in the order of docs/control.md.
-    pub const ALL: [UserEvent; 6] = [
+    pub const ALL: [UserEvent; 7] = [
         UserEvent::Lock,
         UserEvent::Unlock,
         UserEvent::Preserve,
         UserEvent::Activate,
         UserEvent::Delete,
         UserEvent::Undelete,
+        UserEvent::Purge,
     ];
 
     /// The stable word. Never fails.
@@ -82,16 +103,18 @@ impl UserEvent {
             UserEvent::Activate => "activate",
             UserEvent::Delete => "delete",
             UserEvent::Undelete => "undelete",
+            UserEvent::Purge => "purge",
         }
     }
 }
 
-/// What an event makes of a user's state; `was` is what a deleted user was before. Table: docs/control.md, "Users".
+/// What an event makes of a user's state. Table: docs/control.md, "Users".
 ///
 /// # Errors
-/// `user_state_same`, `user_wrong_state`.
-pub fn step(state: UserState, was: Option<UserState>, event: UserEvent) -> Result<UserState, Refusal> {
-    use UserState::{Active, Deleted, Locked, Preserved};
+/// `user_state_same`, `user_wrong_state`; `purge_too_early`.
+pub fn step(now: Timestamp, standing: Standing, event: UserEvent) -> Result<UserState, Refusal> {
+    use UserState::{Active, Deleted, Locked, Preserved, Purged};
+    let state = standing.state;
     let same = Err(Refusal::UserStateSame { state: state.word() });
     let wrong = Err(Refusal::UserWrongState { state: state.word(), event: event.word() });
     match (state, event) {
@@ -99,14 +122,28 @@ pub fn step(state: UserState, was: Option<UserState>, event: UserEvent) -> Resul
         (Active | Locked, UserEvent::Preserve) => Ok(Preserved),
         (Locked, UserEvent::Unlock) | (Locked | Preserved, UserEvent::Activate) => Ok(Active),
         (Active | Locked | Preserved, UserEvent::Delete) => Ok(Deleted),
-        (Deleted, UserEvent::Undelete) => Ok(was.unwrap_or(Preserved)),
+        (Deleted, UserEvent::Undelete) => Ok(standing.was.unwrap_or(Preserved)),
+        (Deleted, UserEvent::Purge) => match standing.purge_after {
+            Some(after) if now < after => Err(Refusal::PurgeTooEarly { left: after.since(now) }),
+            Some(_) | None => Ok(Purged),
+        },
         (Active, UserEvent::Unlock | UserEvent::Activate)
         | (Locked, UserEvent::Lock)
         | (Preserved, UserEvent::Preserve)
-        | (Deleted, UserEvent::Delete) => same,
+        | (Deleted, UserEvent::Delete)
+        | (Purged, UserEvent::Purge) => same,
         (Preserved, UserEvent::Lock | UserEvent::Unlock)
-        | (Active | Locked | Preserved, UserEvent::Undelete)
-        | (Deleted, UserEvent::Lock | UserEvent::Unlock | UserEvent::Preserve | UserEvent::Activate) => wrong,
+        | (Active | Locked | Preserved, UserEvent::Undelete | UserEvent::Purge)
+        | (Deleted, UserEvent::Lock | UserEvent::Unlock | UserEvent::Preserve | UserEvent::Activate)
+        | (
+            Purged,
+            UserEvent::Lock
+            | UserEvent::Unlock
+            | UserEvent::Preserve
+            | UserEvent::Activate
+            | UserEvent::Delete
+            | UserEvent::Undelete,
+        ) => wrong,
     }
 }
 
@@ -119,11 +156,16 @@ impl fmt::Display for UserState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::NOW;
+    use base::Span;
 
     #[test]
     fn only_an_active_user_may_act_and_every_word_reads_back() {
         let may: Vec<(&str, bool)> = UserState::ALL.map(|state| (state.word(), state.may_act().is_ok())).into();
-        assert_eq!(may, [("active", true), ("locked", false), ("preserved", false), ("deleted", false)]);
+        assert_eq!(
+            may,
+            [("active", true), ("locked", false), ("preserved", false), ("deleted", false), ("purged", false)]
+        );
         assert!(UserState::ALL.into_iter().all(|state| UserState::from_word(state.word()) == Some(state)));
         assert_eq!(UserState::from_word("Active"), None);
         let explained = |state| crate::document::TEXT.contains(&format!("| `{state}` | "));
@@ -134,17 +176,25 @@ mod tests {
     fn every_event_does_to_every_state_what_the_document_says() {
         let table = crate::document::Table::read("user-events");
         let mut expected = Vec::new();
-        for state in UserState::ALL {
-            let cell = |event| match step(state, Some(UserState::Locked), event) {
+        let standing = |state, after| Standing { state, was: Some(UserState::Locked), purge_after: Some(after) };
+        let mut rows: Vec<(String, Standing)> =
+            UserState::ALL.map(|state| (state.word().to_owned(), standing(state, NOW + Span::ms(1)))).into();
+        rows.insert(4, ("deleted over".to_owned(), standing(UserState::Deleted, NOW)));
+        for (name, standing) in rows {
+            let cell = |event| match step(NOW, standing, event) {
                 // The only way to go where no event leads by itself.
                 Ok(_) if event == UserEvent::Undelete => "what it was".to_owned(),
                 Ok(after) => after.word().to_owned(),
                 Err(refusal) => format!("`{}`", refusal.code()),
             };
-            expected.push([vec![state.word().to_owned()], UserEvent::ALL.map(cell).to_vec()].concat());
+            expected.push([vec![name], UserEvent::ALL.map(cell).to_vec()].concat());
         }
         assert_eq!(table.rows, expected);
-        assert_eq!(step(UserState::Deleted, Some(UserState::Active), UserEvent::Undelete), Ok(UserState::Active));
-        assert_eq!(step(UserState::Deleted, None, UserEvent::Undelete), Ok(UserState::Preserved));
+        let undelete = |was| {
+            let deleted = Standing { state: UserState::Deleted, was, purge_after: None };
+            step(NOW, deleted, UserEvent::Undelete)
+        };
+        assert_eq!(undelete(Some(UserState::Active)), Ok(UserState::Active));
+        assert_eq!(undelete(None), Ok(UserState::Preserved));
     }
 }

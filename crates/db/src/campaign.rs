@@ -4,8 +4,8 @@ use crate::error::failed;
 use crate::row::{Columns as _, int};
 use crate::sql::{Row, query};
 use crate::{DbError, PageKey, Tx};
-use base::{CampaignId, Span, Timestamp};
-use control::campaign::{Reset, Status};
+use base::{CampaignId, Count, Span, Timestamp};
+use control::campaign::{Reset, Status, Tell};
 
 /// One campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +34,14 @@ pub struct CampaignRow {
     pub wave_span: Span,
     /// For how long devices are watched that have come back.
     pub watch_span: Span,
-    /// The template of the message to users; empty sends none.
+    /// The template of the message to users.
     pub template: String,
+    /// Who is told.
+    pub tell: Tell,
+    /// After how long the user of a device is reminded that is not back, each time; zero is never.
+    pub remind_span: Span,
+    /// How often at most.
+    pub remind_max: Count,
     /// When it was made.
     pub created_at: Timestamp,
     /// Who made it, as the audit log writes actors.
@@ -64,8 +70,9 @@ pub async fn campaign_insert(tx: &mut Tx, campaign: &CampaignRow) -> Result<(), 
     query(
         "insert into campaign (id, name, reason, level, scope, status, start_at, deadline, append_until, wave_size, \
          wave_ms, watch_ms, template, created_at, created_by, started_at, ended_at, paused_at, paused_ms, \
-         progress_ms, ticked_at, end_reason) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
+         progress_ms, ticked_at, end_reason, tell, remind_ms, remind_max) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+         $23, $24, $25)",
     )
     .bind(&campaign.id.as_bytes()[..])
     .bind(&campaign.name)
@@ -89,6 +96,9 @@ pub async fn campaign_insert(tx: &mut Tx, campaign: &CampaignRow) -> Result<(), 
     .bind(int(campaign.progress.as_ms()))
     .bind(campaign.ticked_at.map(Timestamp::as_ms))
     .bind(&campaign.end_reason)
+    .bind(campaign.tell.word())
+    .bind(int(campaign.remind_span.as_ms()))
+    .bind(int(campaign.remind_max.0))
     .execute(tx.conn())
     .await
     .map_err(failed("insert a campaign"))?;
@@ -104,7 +114,7 @@ pub async fn campaign_update(tx: &mut Tx, campaign: &CampaignRow) -> Result<(), 
         "update campaign set name = $2, reason = $3, level = $4, scope = $5, status = $6, start_at = $7, \
          deadline = $8, append_until = $9, wave_size = $10, wave_ms = $11, watch_ms = $12, template = $13, \
          started_at = $14, ended_at = $15, paused_at = $16, paused_ms = $17, progress_ms = $18, ticked_at = $19, \
-         end_reason = $20 where id = $1",
+         end_reason = $20, tell = $21, remind_ms = $22, remind_max = $23 where id = $1",
     )
     .bind(&campaign.id.as_bytes()[..])
     .bind(&campaign.name)
@@ -126,6 +136,9 @@ pub async fn campaign_update(tx: &mut Tx, campaign: &CampaignRow) -> Result<(), 
     .bind(int(campaign.progress.as_ms()))
     .bind(campaign.ticked_at.map(Timestamp::as_ms))
     .bind(&campaign.end_reason)
+    .bind(campaign.tell.word())
+    .bind(int(campaign.remind_span.as_ms()))
+    .bind(int(campaign.remind_max.0))
     .execute(tx.conn())
     .await
     .map_err(failed("update a campaign"))?;
@@ -178,6 +191,7 @@ pub async fn campaign_list_open(tx: &mut Tx) -> Result<Vec<CampaignRow>, DbError
 fn read(row: &Row) -> Result<CampaignRow, DbError> {
     let level = Reset::from_word(&row.text("level")?);
     let status = Status::from_word(&row.text("status")?);
+    let tell = Tell::from_word(&row.text("tell")?);
     Ok(CampaignRow {
         id: CampaignId::from_bytes(row.bytes("id")?),
         name: row.text("name")?,
@@ -192,6 +206,9 @@ fn read(row: &Row) -> Result<CampaignRow, DbError> {
         wave_span: Span::ms(row.number("wave_ms")?),
         watch_span: Span::ms(row.number("watch_ms")?),
         template: row.text("template")?,
+        tell: tell.ok_or(DbError::Column { column: "tell", what: "the words of whom a campaign tells" })?,
+        remind_span: Span::ms(row.number("remind_ms")?),
+        remind_max: Count(row.number("remind_max")?),
         created_at: row.time("created_at")?,
         created_by: row.text("created_by")?,
         started_at: row.time_maybe("started_at")?,

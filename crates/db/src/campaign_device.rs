@@ -10,6 +10,22 @@ use base::{Bytes, CampaignId, Count, DeviceId, SnapshotId, Span, Timestamp, User
 use control::campaign::Class;
 use control::{State, UserState};
 
+/// A statement that gives what `board_read` reads, with the rest of it.
+macro_rules! board {
+    ($rest:literal) => {
+        concat!(
+            "select c.*, d.name, d.user_id, d.state, d.state_was, d.state_rights, d.state_level, d.append_until, \
+             d.purge_after, d.last_seen_at, d.merged_into, u.email, u.state as user_state, \
+             (select count(*) from conflict k where k.device_id = d.id and k.status = 'open' and k.kind = 'clone') \
+             as conflicts \
+             from campaign_device c join device d on d.id = c.device_id join \"user\" u on u.id = d.user_id",
+            $rest
+        )
+    };
+}
+
+pub(crate) use board;
+
 /// What has happened to a device of a campaign. The words are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TurnStatus {
@@ -66,6 +82,10 @@ pub struct CampaignDeviceRow {
     pub first_good: Option<SnapshotId>,
     /// When it was committed.
     pub first_good_at: Option<Timestamp>,
+    /// How often the user was reminded of it.
+    pub reminders: Count,
+    /// When that was last.
+    pub reminded_at: Option<Timestamp>,
 }
 
 /// A device of a campaign beside what is known of it now.
@@ -87,6 +107,8 @@ pub struct BoardRow {
     pub seen_at: Option<Timestamp>,
     /// Is a conflict about it open?
     pub conflict: bool,
+    /// Was the record merged into another?
+    pub merged: bool,
 }
 
 /// What a first backup has shown.
@@ -306,44 +328,45 @@ pub async fn campaign_device_evidence_update(
     Ok(())
 }
 
-/// At most `limit` devices of a campaign with ids after `after`, in the order of their ids.
+/// At most `limit` devices of a campaign with ids after `after`, in the order of their ids: all of them, or those alone
+/// that are neither back nor excused nor had nothing to reset.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn campaign_device_list_board(
     tx: &mut Tx,
     campaign: CampaignId,
+    expected_only: bool,
     after: Option<DeviceId>,
     limit: u32,
 ) -> Result<Vec<BoardRow>, DbError> {
-    let rows = query(
-        "select c.*, d.name, d.user_id, d.state, d.state_was, d.state_rights, d.state_level, d.append_until, \
-         d.purge_after, d.last_seen_at, u.email, u.state as user_state, \
-         (select count(*) from conflict k where k.device_id = d.id and k.status = 'open' and k.kind = 'clone') \
-         as conflicts \
-         from campaign_device c join device d on d.id = c.device_id join \"user\" u on u.id = d.user_id \
-         where c.campaign_id = $1 and c.device_id > $2 order by c.device_id limit $3",
-    )
+    let rows = query(board!(
+        " where c.campaign_id = $1 and c.device_id > $2 \
+         and ($4 = 0 or c.status in ('waiting', 'reset', 'refused')) order by c.device_id limit $3"
+    ))
     .bind(&campaign.as_bytes()[..])
     .bind(after.map_or(Vec::new(), |device| device.as_bytes().to_vec()))
     .bind(i64::from(limit))
+    .bind(i64::from(expected_only))
     .fetch_all(tx.conn())
     .await
     .map_err(failed("list the board of a campaign"))?;
-    let mut list = Vec::with_capacity(rows.len());
-    for row in &rows {
-        list.push(BoardRow {
-            turn: read(row)?,
-            name: row.text("name")?,
-            user: UserId::from_bytes(row.bytes("user_id")?),
-            email: row.text("email")?,
-            user_state: user_state(&row.text("user_state")?)?,
-            state: device::state(row)?,
-            seen_at: row.time_maybe("last_seen_at")?,
-            conflict: row.int("conflicts")? > 0,
-        });
-    }
-    Ok(list)
+    rows.iter().map(board_read).collect()
+}
+
+/// A row of the board.
+pub(crate) fn board_read(row: &Row) -> Result<BoardRow, DbError> {
+    Ok(BoardRow {
+        turn: read(row)?,
+        name: row.text("name")?,
+        user: UserId::from_bytes(row.bytes("user_id")?),
+        email: row.text("email")?,
+        user_state: user_state(&row.text("user_state")?)?,
+        state: device::state(row)?,
+        seen_at: row.time_maybe("last_seen_at")?,
+        conflict: row.int("conflicts")? > 0,
+        merged: row.bytes_maybe::<16>("merged_into")?.is_some(),
+    })
 }
 
 /// How many devices have come back in each stretch of `step` since 1970 in which any did: its beginning and the count.
@@ -370,20 +393,40 @@ pub async fn campaign_device_back_list(
     rows.iter().map(point).collect()
 }
 
-/// How many devices of a campaign there are, and how many of them still wait for their turn.
+/// Has those wait for their turn again that could not be held because they were quarantined, and are so no more.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn campaign_device_count_get(tx: &mut Tx, campaign: CampaignId) -> Result<(Count, Count), DbError> {
-    let row = query(
-        "select count(*) as devices, coalesce(sum(case when status = 'waiting' then 1 else 0 end), 0) as waiting \
-         from campaign_device where campaign_id = $1",
+pub async fn campaign_device_waiting_update(tx: &mut Tx, campaign: CampaignId) -> Result<(), DbError> {
+    query(
+        "update campaign_device set status = 'waiting', reset_at = null, refused_code = null, refused_at = null \
+         where campaign_id = $1 and status = 'refused' and device_id in (select d.id from device d \
+         where d.id = device_id and d.state <> 'quarantined' and coalesce(d.state_was, '') not like '%quarantined%')",
     )
     .bind(&campaign.as_bytes()[..])
-    .fetch_one(tx.conn())
+    .execute(tx.conn())
     .await
-    .map_err(failed("count the devices of a campaign"))?;
-    Ok((Count(row.number("devices")?), Count(row.number("waiting")?)))
+    .map_err(failed("have devices wait for their turn again"))?;
+    Ok(())
+}
+
+/// The running campaigns of a device in which nothing is expected of any device: each is back, excused, or had nothing
+/// to reset.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn campaign_list_done_by_device(tx: &mut Tx, device: DeviceId) -> Result<Vec<CampaignId>, DbError> {
+    let rows = query(
+        "select k.id from campaign k where k.status = 'running' and k.started_at is not null \
+         and k.id in (select c.campaign_id from campaign_device c where c.device_id = $1) \
+         and not exists (select 1 from campaign_device w where w.campaign_id = k.id \
+         and w.status in ('waiting', 'reset', 'refused'))",
+    )
+    .bind(&device.as_bytes()[..])
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list the campaigns that are done"))?;
+    rows.iter().map(|row| Ok(CampaignId::from_bytes(row.bytes("id")?))).collect()
 }
 
 /// For how long the newest campaign that has reset this device watches it; `None` when none has.
@@ -449,6 +492,8 @@ fn read(row: &Row) -> Result<CampaignDeviceRow, DbError> {
         bytes_covered: bytes("bytes_covered")?,
         first_good: row.bytes_maybe("first_good")?.map(SnapshotId::from_bytes),
         first_good_at: row.time_maybe("first_good_at")?,
+        reminders: Count(row.number("reminders")?),
+        reminded_at: row.time_maybe("reminded_at")?,
     })
 }
 

@@ -54,6 +54,8 @@ pub struct DeviceWatchRow {
     pub email: String,
     /// Whose it is.
     pub user: UserId,
+    /// That user's profile, or the default one; `None` when there is no profile at all.
+    pub profile: Option<ProfileId>,
     /// Since when.
     pub since: Timestamp,
     /// Until when.
@@ -189,7 +191,8 @@ pub async fn device_list_watched(
     limit: u32,
 ) -> Result<Vec<DeviceWatchRow>, DbError> {
     let rows = query(
-        "select d.id, d.name, d.user_id, u.email, d.watch_since, d.watch_until, d.catch_up_at, d.last_good_at \
+        "select d.id, d.name, d.user_id, u.email, d.watch_since, d.watch_until, d.catch_up_at, d.last_good_at, \
+         coalesce(u.profile_id, (select p.id from profile p where p.is_default = 1)) as profile \
          from device d join \"user\" u on u.id = d.user_id \
          where d.watch_until > $1 and d.id > $2 and d.state in ('active', 'held', 'quarantined') \
          order by d.id limit $3",
@@ -207,6 +210,7 @@ pub async fn device_list_watched(
             name: row.text("name")?,
             email: row.text("email")?,
             user: UserId::from_bytes(row.bytes("user_id")?),
+            profile: row.bytes_maybe("profile")?.map(ProfileId::from_bytes),
             since: row.time("watch_since")?,
             until: row.time("watch_until")?,
             catch_up_at: row.time_maybe("catch_up_at")?,

@@ -8,6 +8,7 @@ mod audit;
 mod batch;
 mod campaign;
 mod campaign_device;
+mod campaign_reminder;
 mod challenge;
 mod chunk;
 mod conflict;
@@ -28,6 +29,7 @@ mod policy;
 mod postgres;
 mod profile;
 mod purge;
+mod quota_notice;
 mod refused;
 mod repository;
 mod row;
@@ -37,6 +39,7 @@ mod sign_in;
 mod snapshot;
 mod sql;
 mod sqlite;
+mod support_bundle;
 mod tally;
 mod template;
 #[cfg(any(test, feature = "testing"))]
@@ -50,7 +53,7 @@ mod user;
 mod waiting;
 
 pub use activation::{ActivationRow, activation_get, activation_insert};
-pub use admin::{AdminRow, admin_insert, admin_list};
+pub use admin::{AdminRow, admin_get, admin_insert, admin_list, admin_page_list, admin_remove, admin_update};
 pub use api_credential::{
     ApiCredentialRow, api_credential_get, api_credential_get_by_hash, api_credential_insert, api_credential_list,
     api_credential_revoke_update, api_credential_used_update,
@@ -62,10 +65,12 @@ pub use audit::{
 pub use campaign::{CampaignRow, campaign_get, campaign_insert, campaign_list, campaign_list_open, campaign_update};
 pub use campaign_device::{
     BoardRow, CampaignDeviceRow, TurnEvidence, TurnStatus, campaign_device_back_list, campaign_device_back_update,
-    campaign_device_count_get, campaign_device_evidence_update, campaign_device_excused_update, campaign_device_get,
-    campaign_device_insert, campaign_device_list_board, campaign_device_list_due, campaign_device_list_reset,
-    campaign_device_refused_update, campaign_device_turn_update, campaign_device_watch_get,
+    campaign_device_evidence_update, campaign_device_excused_update, campaign_device_get, campaign_device_insert,
+    campaign_device_list_board, campaign_device_list_due, campaign_device_list_reset, campaign_device_refused_update,
+    campaign_device_turn_update, campaign_device_waiting_update, campaign_device_watch_get,
+    campaign_list_done_by_device,
 };
+pub use campaign_reminder::{campaign_device_list_unreminded, campaign_device_reminded_update};
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
     ChunkRow, ClosedRow, Place, Shape, chunk_count_list, chunk_insert, chunk_list, chunk_missing_list,
@@ -106,8 +111,9 @@ pub use idempotency::{
 };
 pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_update};
 pub use mail::{
-    MailRow, mail_claim_update, mail_expired_update, mail_get, mail_insert, mail_list, mail_list_due, mail_over_remove,
-    mail_overdue_get, mail_queued_update, mail_stale_update, mail_step_update, mail_tried_get, mail_waiting_update,
+    MailRow, mail_claim_update, mail_count_list, mail_expired_update, mail_get, mail_insert, mail_list, mail_list_due,
+    mail_over_remove, mail_overdue_get, mail_queued_update, mail_stale_update, mail_step_update, mail_tried_get,
+    mail_waiting_update,
 };
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
@@ -121,14 +127,18 @@ pub use password::{
 };
 pub use policy::{
     PolicySubject, PolicyValueRow, policy_value_list, policy_value_list_below_profile, policy_value_list_by_levels,
-    policy_value_remove, policy_value_remove_by_subject, policy_value_update,
+    policy_value_list_watched, policy_value_remove, policy_value_remove_by_subject, policy_value_update,
 };
 pub use profile::{
     ProfileRow, profile_get, profile_get_by_name, profile_get_by_user, profile_get_default, profile_insert,
     profile_name_update, profile_page_list, profile_remove, profile_revision_update, profile_revision_update_all,
     profile_user_count_get, user_list_by_profile, user_policy_revision_update, user_profile_update,
 };
-pub use purge::{device_list_purged_rest, device_rest_remove, run_reported_update};
+pub use purge::{
+    device_list_kept_by_user, device_list_purged_rest, device_rest_remove, run_reported_update, user_list_over,
+    user_list_purged_rest, user_rest_remove,
+};
+pub use quota_notice::{quota_notice_get, quota_notice_list_refused, quota_notice_update};
 pub use refused::{
     RefusedRow, refused_count_get, refused_get, refused_list, refused_remove_old, refused_remove_oldest, refused_update,
 };
@@ -145,6 +155,10 @@ pub use sign_in::{sign_in_failure_get, sign_in_failure_remove, sign_in_failure_r
 pub use snapshot::{
     SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_insert, snapshot_list,
     snapshot_list_by_device, snapshot_list_with_merged, snapshot_remove,
+};
+pub use support_bundle::{
+    SupportBundleRow, support_bundle_asked_get, support_bundle_get, support_bundle_remove, support_bundle_remove_old,
+    support_bundle_sent_update, support_bundle_update,
 };
 pub use tally::{tally_get, tally_remove_old, tally_update};
 pub use template::{TemplateRow, template_get, template_list, template_remove, template_update};

@@ -289,8 +289,10 @@ pub async fn mail_tried_get(tx: &mut Tx, since: Timestamp) -> Result<Count, DbEr
 /// # Errors
 /// The database does not answer.
 pub async fn mail_overdue_get(tx: &mut Tx, now: Timestamp) -> Result<Count, DbError> {
+    // Every status by its word, or no index fits, and every tick reads the texts of all messages that are kept.
     let row = query(
-        "select count(*) as overdue from mail where (status <> 'queued' and due_at <= $1) \
+        "select count(*) as overdue from mail \
+         where (status in ('sending', 'sent', 'failed', 'unclear') and due_at <= $1) \
          or (status = 'queued' and give_up_at <= $1 and last_error <> '')",
     )
     .bind(now.as_ms())
@@ -298,6 +300,29 @@ pub async fn mail_overdue_get(tx: &mut Tx, now: Timestamp) -> Result<Count, DbEr
     .await
     .map_err(failed("count messages that are overdue"))?;
     row.number("overdue").map(Count)
+}
+
+/// How many messages of each status there are whose occasion begins so; a status without any is left out.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub async fn mail_count_list(tx: &mut Tx, begins: &str) -> Result<Vec<(MailStatus, Count)>, DbError> {
+    // Past every occasion that begins so: the greatest character that there is, in the order of either database.
+    let rows = query(
+        "select status, count(*) as messages from mail where occasion >= $1 and occasion < $2 \
+         group by status order by status",
+    )
+    .bind(begins)
+    .bind(format!("{begins}\u{10ffff}"))
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("count messages"))?;
+    let read = |row: &Row| {
+        let status = MailStatus::from_word(&row.text("status")?);
+        let status = status.ok_or(DbError::Column { column: "status", what: "the words of a message's status" })?;
+        Ok((status, Count(row.number("messages")?)))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Removes the messages that were over long enough ago.

@@ -190,6 +190,28 @@ pub async fn policy_value_list_below_profile(
     rows.iter().map(|row| Ok((PolicySubject::read(row)?, read(row)?))).collect()
 }
 
+/// What is set, at any level, of when the devices back up that are watched at `now`: each value with whose it is.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub async fn policy_value_list_watched(
+    tx: &mut Tx,
+    now: Timestamp,
+) -> Result<Vec<(PolicySubject, PolicyValueRow)>, DbError> {
+    let rows = query(
+        "select v.level, v.subject, v.key, v.value, v.by_user from policy_value v \
+         where v.key in ('interval', 'start_hours', 'blackout_hours', 'user_may_change_interval') \
+         and (v.level in ('organisation', 'profile') \
+         or (v.level = 'user' and exists (select 1 from device d where d.user_id = v.subject and d.watch_until > $1)) \
+         or (v.level = 'device' and exists (select 1 from device d where d.id = v.subject and d.watch_until > $1)))",
+    )
+    .bind(now.as_ms())
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list when watched devices back up"))?;
+    rows.iter().map(|row| Ok((PolicySubject::read(row)?, read(row)?))).collect()
+}
+
 /// A word that every level has, except the default one, which nobody sets.
 fn level(row: &Row) -> Result<PolicyLevel, DbError> {
     let wrong = DbError::Column { column: "level", what: "the levels of a policy" };

@@ -5,7 +5,7 @@ use crate::error::failed;
 use crate::row::{Columns as _, int};
 use crate::sql::query;
 use crate::{DbError, Tx};
-use base::{Bytes, Count, DeviceId, RunId};
+use base::{Bytes, Count, DeviceId, RunId, Timestamp, UserId};
 
 /// At most `limit` purged records that still have snapshots, credentials or runs.
 ///
@@ -30,9 +30,10 @@ pub async fn device_list_purged_rest(tx: &mut Tx, limit: u32) -> Result<Vec<Devi
 /// # Errors
 /// The database does not answer.
 pub async fn device_rest_remove(tx: &mut Tx, device: DeviceId) -> Result<(), DbError> {
-    const STATEMENTS: [&str; 10] = [
+    const STATEMENTS: [&str; 11] = [
         "delete from run where device_id = (select id from device where id = $1 and state = 'purged')",
         "delete from activation where device_id = (select id from device where id = $1 and state = 'purged')",
+        "delete from support_bundle where device_id = (select id from device where id = $1 and state = 'purged')",
         "delete from unlinked where device_id = (select id from device where id = $1 and state = 'purged')",
         "delete from waiting where device_id = (select id from device where id = $1 and state = 'purged')",
         "delete from policy_value where level = 'device' and subject = \
@@ -55,6 +56,98 @@ pub async fn device_rest_remove(tx: &mut Tx, device: DeviceId) -> Result<(), DbE
             .await
             .map_err(failed("remove the rest of a device"))?;
     }
+    Ok(())
+}
+
+/// At most `limit` deleted users whose undo period is over at `now`.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn user_list_over(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<UserId>, DbError> {
+    let rows = query(
+        "select id from \"user\" where state = 'deleted' and (purge_after is null or purge_after <= $1) \
+         order by purge_after, id limit $2",
+    )
+    .bind(now.as_ms())
+    .bind(i64::from(limit))
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list deleted users"))?;
+    rows.iter().map(|row| Ok(UserId::from_bytes(row.bytes("id")?))).collect()
+}
+
+/// A user's records that are neither deleted nor purged, those that were merged too.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn device_list_kept_by_user(tx: &mut Tx, user: UserId) -> Result<Vec<DeviceId>, DbError> {
+    let rows = query("select id from device where user_id = $1 and state not in ('deleted', 'purged') order by id")
+        .bind(&user.as_bytes()[..])
+        .fetch_all(tx.conn())
+        .await
+        .map_err(failed("list the records of a user"))?;
+    rows.iter().map(|row| Ok(DeviceId::from_bytes(row.bytes("id")?))).collect()
+}
+
+/// At most `limit` purged users that still have an address, and whose records are gone: purged, with nothing left.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn user_list_purged_rest(tx: &mut Tx, limit: u32) -> Result<Vec<(UserId, String)>, DbError> {
+    let rows = query(
+        "select u.id, u.email from \"user\" u where u.state = 'purged' and u.email like '%@%' and not exists \
+         (select 1 from device d where d.user_id = u.id and (d.state <> 'purged' or exists \
+         (select 1 from snapshot s where s.device_id = d.id) or exists \
+         (select 1 from credential c where c.device_id = d.id))) order by u.id limit $1",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list purged users"))?;
+    rows.iter().map(|row| Ok((UserId::from_bytes(row.bytes("id")?), row.text("email")?))).collect()
+}
+
+/// Removes what is left of a purged user but the identifier. `address` is the digest under which wrong passwords for
+/// the user's address are counted. The address is free then.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn user_rest_remove(tx: &mut Tx, user: UserId, email: &str, address: &[u8; 32]) -> Result<(), DbError> {
+    const BY_ID: [&str; 7] = [
+        "delete from ticket where user_id = $1",
+        "delete from device_map where user_id = $1",
+        "delete from password_link where user_id = $1",
+        "delete from password_old where user_id = $1",
+        "delete from policy_value where level = 'user' and subject = $1",
+        "delete from folder where level = 'user' and subject = $1",
+        "update device set name = '' where user_id = $1 and state = 'purged'",
+    ];
+    for statement in BY_ID {
+        query(statement)
+            .bind(&user.as_bytes()[..])
+            .execute(tx.conn())
+            .await
+            .map_err(failed("remove the rest of a user"))?;
+    }
+    for statement in ["delete from mail where recipient = $1", "delete from refused_activation where email = $1"] {
+        query(statement).bind(email).execute(tx.conn()).await.map_err(failed("remove what names a user"))?;
+    }
+    query("delete from sign_in_failure where address = $1")
+        .bind(&address[..])
+        .execute(tx.conn())
+        .await
+        .map_err(failed("remove the wrong sign-ins of a user"))?;
+    // ORDER: last, because the address is what tells that something is left. What stands there is none that a user
+    // can have: it has no @.
+    query(
+        "update \"user\" set email = $2, password_hash = '', password_set_at = null, profile_id = null \
+         where id = $1 and state = 'purged'",
+    )
+    .bind(&user.as_bytes()[..])
+    .bind(format!("purged {user}"))
+    .execute(tx.conn())
+    .await
+    .map_err(failed("remove the address of a user"))?;
     Ok(())
 }
 

@@ -128,8 +128,8 @@ pub async fn snapshot_list_by_device(
     rows.fetch_all(tx.conn()).await.map_err(failed("list the snapshots of a device"))?.iter().map(read).collect()
 }
 
-/// The snapshots of a device and of the records that were merged into it, with numbers below `before`, newest first,
-/// at most `limit`.
+/// The snapshots of a device and of the records that were merged into it and are not deleted, with numbers below
+/// `before`, newest first, at most `limit`.
 ///
 /// # Errors
 /// As the database says.
@@ -141,7 +141,8 @@ pub async fn snapshot_list_with_merged(
 ) -> Result<Vec<SnapshotRow>, DbError> {
     let rows = query(
         "select * from snapshot where seq < $2 and \
-         (device_id = $1 or device_id in (select id from device where merged_into = $1)) \
+         (device_id = $1 or device_id in (select id from device where merged_into = $1 \
+         and state not in ('deleted', 'purged'))) \
          order by seq desc limit $3",
     )
     .bind(&device.as_bytes()[..])

@@ -9,6 +9,7 @@
 mod server;
 
 use crate::{Db, Tx};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A database that goes away with the test.
@@ -62,6 +63,27 @@ pub async fn postgres() -> TempDb {
     let database = server::database().await;
     let db = Db::connect(database.url(), None).await.expect("the server was just asked for it");
     TempDb { name: "postgres", db, place: Place::Server(database) }
+}
+
+/// A PostgreSQL server of one test alone, which it may crash.
+pub struct OwnServer {
+    server: Arc<server::Server>,
+}
+
+impl OwnServer {
+    /// Ends every process of the server as a crash would, and gives it back when it answers again.
+    pub async fn crash(&self) {
+        let server = Arc::clone(&self.server);
+        tokio::task::spawn_blocking(move || server.crash()).await.expect("the server starts again");
+    }
+}
+
+/// A database in a PostgreSQL server of the test's own.
+pub async fn postgres_alone() -> (OwnServer, TempDb) {
+    let (server, database) = server::alone().await;
+    let db = Db::connect(database.url(), None).await.expect("the server was just asked for it");
+    let own = OwnServer { server: Arc::new(server) };
+    (own, TempDb { name: "postgres", db, place: Place::Server(database) })
 }
 
 /// Runs a statement of the test's own and gives how many rows it changed: for states that no function makes.

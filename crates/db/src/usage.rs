@@ -7,13 +7,15 @@ use crate::{DbError, Tx};
 use base::{Bytes, DeviceId, UserId};
 
 /// What the newest snapshot of each of a user's devices takes: of those that count (`control::State::counts`) and
-/// were not merged into another.
+/// were not merged into another. Records that were merged are one computer, of which the newest snapshot counts.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn usage_list(tx: &mut Tx, user: UserId) -> Result<Vec<(DeviceId, Bytes)>, DbError> {
     let rows = query(
-        "select d.id, s.bytes from device d join snapshot s on s.id = d.last_snapshot \
+        "select d.id, s.bytes from device d join snapshot s on s.seq = (select max(n.seq) from device g \
+         join snapshot n on n.id = g.last_snapshot \
+         where (g.id = d.id or g.merged_into = d.id) and g.state not in ('deleted', 'purged')) \
          where d.user_id = $1 and d.merged_into is null \
          and d.state in ('pending', 'active', 'held', 'deactivated', 'suspended', 'quarantined')",
     )
@@ -24,7 +26,8 @@ pub async fn usage_list(tx: &mut Tx, user: UserId) -> Result<Vec<(DeviceId, Byte
     rows.iter().map(|row| Ok((DeviceId::from_bytes(row.bytes("id")?), Bytes(row.number("bytes")?)))).collect()
 }
 
-/// What users take together, by id: those after `after`, at most `limit`; also of users who take nothing.
+/// What users take together, by id: those after `after`, at most `limit`; also of users who take nothing, and not of
+/// those that are purged.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
@@ -37,8 +40,9 @@ pub async fn usage_list_by_user(
         "select u.id, u.email, cast(coalesce(sum(s.bytes), 0) as bigint) as bytes from \"user\" u \
          left join device d on d.user_id = u.id and d.merged_into is null \
          and d.state in ('pending', 'active', 'held', 'deactivated', 'suspended', 'quarantined') \
-         left join snapshot s on s.id = d.last_snapshot \
-         where u.id > $1 group by u.id, u.email order by u.id limit $2",
+         left join snapshot s on s.seq = (select max(n.seq) from device g join snapshot n on n.id = g.last_snapshot \
+         where (g.id = d.id or g.merged_into = d.id) and g.state not in ('deleted', 'purged')) \
+         where u.id > $1 and u.state <> 'purged' group by u.id, u.email order by u.id limit $2",
     )
     .bind(after.map_or_else(Vec::new, |after| after.as_bytes().to_vec()))
     .bind(i64::from(limit))
@@ -68,7 +72,7 @@ pub async fn user_lock(tx: &mut Tx, user: UserId) -> Result<bool, DbError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{device_last_snapshot_update, device_state_update, testing};
+    use crate::{device_last_snapshot_update, device_merged_update, device_state_update, testing};
     use base::{SnapshotId, Timestamp};
     use control::{Level, Rights, State};
 
@@ -129,6 +133,33 @@ mod tests {
             assert!(usage_list_by_user(&mut tx, Some(testing::USER), 10).await.expect("readable").is_empty());
             assert!(user_lock(&mut tx, testing::USER).await.expect("a statement"));
             assert!(!user_lock(&mut tx, UserId::from_bytes([9; 16])).await.expect("a statement"));
+        }
+    }
+
+    #[tokio::test]
+    async fn merged_records_are_one_computer_of_which_the_newest_snapshot_counts_once() {
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let other = DeviceId::from_bytes([0xd2; 16]);
+            testing::device(&mut tx, other).await;
+            snapshot(&mut tx, 1, other, 40).await;
+            device_merged_update(&mut tx, other, Some(testing::DEVICE)).await.expect("a statement");
+            let usage = async |tx: &mut Tx| {
+                let list = usage_list(tx, testing::USER).await.expect("readable");
+                let users = usage_list_by_user(tx, None, 10).await.expect("readable");
+                let sum = list.iter().map(|(_, bytes)| *bytes).sum();
+                assert_eq!(users, [(testing::USER, "u@x".to_owned(), sum)]);
+                list
+            };
+            assert_eq!(usage(&mut tx).await, [(testing::DEVICE, Bytes(40))], "the kept record has none yet");
+            snapshot(&mut tx, 2, testing::DEVICE, 50).await;
+            assert_eq!(usage(&mut tx).await, [(testing::DEVICE, Bytes(50))], "and once it has, that is the newest");
+            snapshot(&mut tx, 3, other, 60).await;
+            assert_eq!(usage(&mut tx).await, [(testing::DEVICE, Bytes(60))]);
+            let was = Box::new(State::Active { rights: Rights::Full });
+            let deleted = State::Deleted { was, purge_after: Timestamp::from_ms(0) };
+            device_state_update(&mut tx, other, &deleted).await.expect("a statement");
+            assert_eq!(usage(&mut tx).await, [(testing::DEVICE, Bytes(50))], "what is deleted counts no more");
         }
     }
 }

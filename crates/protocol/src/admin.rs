@@ -1,6 +1,7 @@
 //! The admin API, `/api/v1`: one module a resource. Refuses requests with fields that it does not know; answers may
 //! gain fields. The routes and these types make docs/openapi.json; words and examples are in docs/api.md.
 
+pub mod administrator;
 pub mod audit;
 pub mod campaign;
 pub mod conflict;

@@ -20,6 +20,7 @@
 //! 5. **Command**: `server/src/command/thing.rs` has the clap enum and its `answer(self, desk)`: it asks
 //!    `desk.client().await?` and renders the answer; its variant stands in `Command`. See `command/user.rs`.
 
+mod admins;
 mod audit;
 pub(crate) mod campaigns;
 pub(crate) mod conflicts;
@@ -73,6 +74,7 @@ pub(crate) fn table() -> Vec<Entry> {
         conflicts::routes(),
         scrub::routes(),
         credentials::routes(),
+        admins::routes(),
         audit::routes(),
     ];
     resources.into_iter().flatten().collect()

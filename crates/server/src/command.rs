@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and the way from an answer or an error to output and exit code.
 //! Refuses secrets as arguments: passwords come from a file or the terminal. Exit codes: docs/operating.md.
 
+mod admin;
 mod audit;
 mod campaign;
 mod config;
@@ -11,6 +12,7 @@ mod device;
 mod device_map;
 mod init;
 mod mail;
+mod named;
 mod organisation;
 mod password_policy;
 mod policy;
@@ -136,6 +138,9 @@ pub enum Command {
     /// Look at the audit log, verify its chain, take it out.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Add admins, say what they may do, put them out of service.
+    #[command(subcommand)]
+    Admin(admin::Admin),
     /// Make, list and revoke credentials of the admin API.
     #[command(subcommand)]
     Credential(credential::Credential),
@@ -198,6 +203,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
         Command::Watch(watch) => watch.answer(&desk).await,
         Command::Scrub(scrub) => scrub.answer(&desk).await,
         Command::Audit(audit) => audit.answer(&desk).await,
+        Command::Admin(admin) => admin.answer(&desk).await,
         Command::Credential(credential) => credential.answer(&desk).await,
         Command::Config => config::answer(&desk),
         Command::Fingerprint => init::fingerprint(&desk),

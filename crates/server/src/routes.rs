@@ -9,6 +9,8 @@ use crate::metrics::Metrics;
 use crate::reply::{No, SaidCode};
 use crate::run::Line;
 use app::lanes::{Lane, Lanes};
+use app::passwords::LINK_PAGE;
+use app::support_bundles::BUNDLE_BYTES_MAX;
 use app::{AdminActor, App, AppError, DeviceActor, credentials};
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -118,17 +120,20 @@ pub const COMMIT_SPAN: Span = Span::minutes(30);
 #[rustfmt::skip]
 fn table() -> Vec<(Route, MethodRouter<Shared>)> {
     use Audience::{Anyone, Device, Operator};
-    use Verb::{Append, BeginBackup, ChangePolicy, ConfirmWipe, ReadAppended, ReadPolicy, ReadStatus};
+    use Verb::{Append, BeginBackup, ChangePolicy, ConfirmWipe, ReadAppended, ReadPolicy, ReadStatus, SendBundle};
     vec![
         get(HEALTH,                              Anyone, probe::health),
         get("/metrics",                          Operator, probe::metrics),
         get("/v1/hello",                         Anyone, session::hello),
         post("/v1/activations",                  Anyone, JSON_BYTES_MAX, SIGN_IN_SPAN, activation::activate),
+        get(LINK_PAGE,                           Anyone, password::page),
+        get("/password.js",                      Anyone, password::script),
         post("/v1/password-links",               Anyone, JSON_BYTES_MAX, SIGN_IN_SPAN, password::link_use),
         post("/v1/sessions/challenge",           Anyone, JSON_BYTES_MAX, QUICK_SPAN, session::challenge),
         post("/v1/sessions",                     Anyone, JSON_BYTES_MAX, QUICK_SPAN, session::open),
         get("/v1/device",                        Device(ReadStatus), session::device),
         post("/v1/device/wiped",                 Device(ConfirmWipe), NO_BODY, QUICK_SPAN, session::wiped),
+        put("/v1/device/support-bundle",         Device(SendBundle), BUNDLE_BYTES_MAX, QUICK_SPAN, session::bundle),
         post("/v1/runs",                         Device(BeginBackup), JSON_BYTES_MAX, QUICK_SPAN, run::begin),
         post("/v1/runs/{run}/dedupe",            Device(Append), NAMES_BYTES_MAX, QUICK_SPAN, run::dedupe),
         put("/v1/runs/{run}/packs/{pack}",       Device(Append), PACK_BYTES_MAX, UPLOAD_SPAN, run::upload),

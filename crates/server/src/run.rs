@@ -1,6 +1,7 @@
 //! The listener: accepts, speaks TLS and HTTP/1.1, and stops without cutting what is under way.
 //! Refuses more connections than configured, slow handshakes, slow headers and readers that stall.
 
+mod burst;
 mod files;
 mod line;
 
@@ -14,24 +15,33 @@ use app::App;
 use app::init::TlsFiles;
 use axum::Router;
 use base::Span;
+use burst::{AnswerBody, Burst, RequestBody, Seen};
+use bytes::Bytes;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use line::{Broken, Watched};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// A connection that has not spoken TLS after this is closed.
 pub const HANDSHAKE_SPAN: Span = Span::seconds(10);
 /// A connection that is idle, or has not sent a request's whole header, for this long is closed.
 pub const HEADER_SPAN: Span = Span::seconds(75);
+/// A peer that has not taken the end of its idle connection after this is not told.
+const GOODBYE_SPAN: Span = Span::seconds(5);
 /// The longest header of a request.
 pub const HEADER_BYTES_MAX: usize = 64 << 10;
 /// The wait after the system refused to accept a connection.
@@ -94,6 +104,7 @@ pub async fn serve(
         connections: Arc::new(Semaphore::new(connections)),
         acceptor: TlsAcceptor::from(Arc::clone(&tls)),
         metrics: Arc::clone(&metrics),
+        http: http(),
         app: Arc::clone(&app),
     };
     let devices = rim(if admin.is_some() { Tables::Devices } else { Tables::Both });
@@ -133,16 +144,23 @@ impl Serving {
 }
 
 /// What every connection needs.
-#[derive(Clone)]
 struct Rim {
     app: Arc<App>,
     metrics: Arc<Metrics>,
     router: Router,
     acceptor: TlsAcceptor,
+    http: http1::Builder,
     connections: Arc<Semaphore>,
 }
 
+fn http() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_SPAN.as_duration()).max_buf_size(HEADER_BYTES_MAX);
+    http
+}
+
 async fn accept(rim: Rim, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    let rim = Arc::new(rim);
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     tokio::pin!(shutdown);
@@ -159,7 +177,7 @@ async fn accept(rim: Rim, listener: TcpListener, shutdown: impl Future<Output = 
         while tasks.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
-                tasks.spawn(connection(rim.clone(), stream, peer, permit, stopped.clone()));
+                tasks.spawn(connection(Arc::clone(&rim), stream, peer, permit, stopped.clone()));
             }
             Err(error) => {
                 tracing::warn!("a connection could not be accepted: {error}");
@@ -179,7 +197,7 @@ async fn accept(rim: Rim, listener: TcpListener, shutdown: impl Future<Output = 
 }
 
 async fn connection(
-    rim: Rim,
+    rim: Arc<Rim>,
     stream: TcpStream,
     peer: SocketAddr,
     permit: OwnedSemaphorePermit,
@@ -191,40 +209,88 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let line = Line::new(Arc::clone(&rim.app));
     let stream = Watched::new(stream, Arc::clone(&line));
-    let handshake = tokio::time::timeout(HANDSHAKE_SPAN.as_duration(), rim.acceptor.accept(stream));
-    let stream = match handshake.await {
+    // Boxed, as the burst below: what is needed for a while is no part of what an idle connection holds.
+    let handshake = Box::pin(tokio::time::timeout(HANDSHAKE_SPAN.as_duration(), rim.acceptor.accept(stream)));
+    let mut stream = match handshake.await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!("a TLS handshake failed: {error}"),
         Err(_) => return tracing::debug!("a TLS handshake took too long"),
     };
-    let inner = TowerToHyperService::new(rim.router);
-    let seen = Arc::clone(&line);
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+    let mut before = Bytes::new();
+    loop {
+        // What is left of a burst is the beginning of the next one.
+        if before.is_empty() && !speaks(&mut stream, &mut stopped).await {
+            break;
+        }
+        match Box::pin(answers(&rim, &mut stream, before, peer, &line, &mut stopped)).await {
+            Some(left) => before = left,
+            None => return,
+        }
+    }
+    // The peer may be gone, or take nothing any more.
+    let _ = tokio::time::timeout(GOODBYE_SPAN.as_duration(), stream.shutdown()).await;
+}
+
+/// Waits until the peer speaks. Gives `false` when it hangs up or says nothing for too long, or the server stops.
+async fn speaks(stream: &mut TlsStream<Watched<TcpStream>>, stopped: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        heard = tokio::time::timeout(HEADER_SPAN.as_duration(), stream.fill_buf()) => {
+            matches!(heard, Ok(Ok(bytes)) if !bytes.is_empty())
+        }
+        _ = stopped.changed() => false,
+    }
+}
+
+/// Answers requests until nothing is under way; gives what was read of the next one, and none when the connection has
+/// ended. `before` was read before.
+async fn answers(
+    rim: &Rim,
+    stream: &mut TlsStream<Watched<TcpStream>>,
+    before: Bytes,
+    peer: SocketAddr,
+    line: &Arc<Line>,
+    stopped: &mut watch::Receiver<bool>,
+) -> Option<Bytes> {
+    let burst = Arc::new(Burst::default());
+    let inner = TowerToHyperService::new(rim.router.clone());
+    let (seen, counting) = (Arc::clone(line), Arc::clone(&burst));
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let unanswered = counting.begins();
+        let mut request = request.map(|body| RequestBody::new(body, &counting));
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(Arc::clone(&seen));
-        hyper::service::Service::call(&inner, request)
+        let answer = hyper::service::Service::call(&inner, request);
+        async move { answer.await.map(|answer| answer.map(|body| AnswerBody::new(body, unanswered))) }
     });
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_SPAN.as_duration()).max_buf_size(HEADER_BYTES_MAX);
-    let http = http.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(http);
+    let io = TokioIo::new(Seen::new(stream, before, Arc::clone(&burst)));
+    let mut http = rim.http.serve_connection(io, service);
     let mut stopping = false;
     loop {
+        let turn = poll_fn(|cx| match Pin::new(&mut http).poll(cx) {
+            Poll::Pending if !stopping && burst.is_over() => Poll::Ready(None),
+            turn => turn.map(Some),
+        });
         tokio::select! {
-            ended = &mut http => {
-                if let Err(error) = ended {
+            ended = turn => return match ended {
+                // An empty one would hold the buffer that it was cut from.
+                None => Some(http.into_parts().read_buf).map(|left| if left.is_empty() { Bytes::new() } else { left }),
+                Some(Ok(())) => None,
+                Some(Err(error)) => {
                     tracing::debug!("a connection ended: {error}");
+                    None
                 }
-                return;
-            }
+            },
             _ = stopped.changed(), if !stopping => {
                 stopping = true;
-                http.as_mut().graceful_shutdown();
+                Pin::new(&mut http).graceful_shutdown();
             }
-            broken = line.broken() => return match broken {
-                Broken::Stalled => tracing::debug!("a connection took no bytes for too long"),
-                Broken::Cut(error) => tracing::info!(code = error.code(), "an answer was cut: {}", error.code()),
-            },
+            broken = line.broken() => {
+                match broken {
+                    Broken::Stalled => tracing::debug!("a connection took no bytes for too long"),
+                    Broken::Cut(error) => tracing::info!(code = error.code(), "an answer was cut: {}", error.code()),
+                }
+                return None;
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::demo::programs::Programs;
 use crate::fleet::place::Place;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the server may have with ten thousand.
 const GOAL_MIB: u64 = 300;
@@ -22,6 +22,9 @@ pub struct Options {
     /// Users who share the devices
     #[arg(long, default_value_t = 200)]
     users: u32,
+    /// Take the programs from this folder as they are, instead of building them in release mode
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
@@ -32,7 +35,10 @@ pub struct Options {
 /// # Errors
 /// A program that cannot be run; a device that did not get through, or lost its connection.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    let programs = Programs::build_sim(root)?;
+    let programs = match &options.programs {
+        Some(folder) => Programs::in_folder(folder),
+        None => Programs::build_sim(root)?,
+    };
     let place = Place::start(&programs, options.users, "")?;
     let stay = options.stay.to_string();
     let more = ["--stay", &stay, "--look-every", "60"];

@@ -32,11 +32,22 @@ impl Place {
     /// # Errors
     /// A program that does not do its work.
     pub fn start(programs: &Programs, users: u32, config: &str) -> Result<Self> {
+        Self::start_on(programs, users, config, "")
+    }
+
+    /// The same on a PostgreSQL database, which is empty and has this address; the file for an empty one.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_on(programs: &Programs, users: u32, config: &str, database: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("holdfast-fleet-").tempdir().context("making a folder")?;
         let (data, password) = (folder.path().join("data"), folder.path().join("password"));
         fs::write(&password, PASSWORD)?;
+        fs::create_dir(&data)?;
+        let url = json!(database);
+        let common = format!("[activation]\nper_source_minute = 0\n[database]\nurl = {url}\n");
+        fs::write(data.join("holdfast.toml"), format!("{common}{config}"))?;
         programs.init(&data, &password)?;
-        fs::write(data.join("holdfast.toml"), format!("[activation]\nper_source_minute = 0\n{config}"))?;
         let credential = credential_make(programs, &data, &folder.path().join("credential"))?;
         let server = programs.serve(&data, 0)?;
         let api = Api::new(server.port, &data.join("ca.pem"), credential)?;

@@ -112,7 +112,7 @@ fn a_full_disk_below_the_whole_server_loses_nothing() {
 }
 
 /// Puts a small disk where a folder is, with what is in it.
-fn move_to_disk(folder: &Path, size: &str) {
+pub fn move_to_disk(folder: &Path, size: &str) {
     let aside = folder.with_extension("aside");
     fs::rename(folder, &aside).expect("the same disk");
     fs::create_dir(folder).expect("writable");

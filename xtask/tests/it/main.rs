@@ -14,5 +14,6 @@ mod folders;
 mod kills;
 mod lifecycle;
 mod local;
+mod restarts;
 mod ways;
 mod world;

@@ -185,7 +185,7 @@ fn secret(
 /// There is none; it cannot be read.
 pub(super) fn link(file: Option<&Path>, person: &mut Somebody<'_>) -> Result<Hidden, AgentError> {
     if file.is_none_or(|file| file != Path::new("-")) {
-        return secret(file, "Link, which begins with hfl1_: ", &LINK, person);
+        return secret(file, "Link, or the address of its page: ", &LINK, person);
     }
     let mut line = String::new();
     let read = std::io::stdin().lock().take(FILE_BYTES_MAX).read_line(&mut line);

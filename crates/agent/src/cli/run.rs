@@ -96,11 +96,21 @@ impl Session {
     async fn of_device(&self, command: Command) -> Result<Report, AgentError> {
         let Session { around, dir, .. } = self;
         match command {
-            Command::Backup { in_slot, folders } => self.backup(in_slot, &folders).await,
+            Command::Backup { in_slot, folders } => {
+                let done = self.backup(in_slot, &folders).await;
+                if done.is_ok() {
+                    support::obey_after(around, dir).await;
+                }
+                done
+            }
             Command::Restore { snapshot, paths, to, keep } => {
                 self.restore(&snapshot, &paths, &Place { to, keep }).await.map(Report::Restored)
             }
-            Command::Status => status::look(around, dir).await.map(Box::new).map(Report::Status),
+            Command::Status => {
+                let mut status = status::look(around, dir).await?;
+                support::obey(around, dir, &mut status).await;
+                Ok(Report::Status(Box::new(status)))
+            }
             Command::Policy => policy::look(around, dir).await.map(Report::Policy),
             Command::Folders { verb } => self.folders(verb).await.map(Report::Folders),
             Command::Settings { verb } => self.settings(verb).await.map(Report::Settings),

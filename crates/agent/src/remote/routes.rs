@@ -99,6 +99,14 @@ impl Connection {
         self.ask(&wire::post_nothing("/v1/device/wiped")).await.map(|_| ())
     }
 
+    /// Sends the support bundle that an admin has asked for.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn send_bundle(&self, bundle: Vec<u8>) -> Result<(), RemoteError> {
+        self.ask(&wire::put_bytes("/v1/device/support-bundle", bundle.into())).await.map(|_| ())
+    }
+
     /// Every snapshot of this device, newest first.
     ///
     /// # Errors

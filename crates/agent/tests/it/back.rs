@@ -202,7 +202,11 @@ fn a_password_is_set_by_a_link_and_typed_twice_until_it_is_good() {
     let (url, pin) = (play.url(), pin(&play));
     let server = ["password", "--server", &url, "--fingerprint", &pin];
     let file = |name: &str, text: &str| private(&dir.path().join(name), text);
-    let (good, bad, short) = (file("good", "hfl1_good\n"), file("bad", "hfl1_bad\n"), file("short", "short\n"));
+    let (good, bad, short) = (
+        file("good", "https://backup.example.com:8471/password#hfl1_good\n"),
+        file("bad", "hfl1_bad\n"),
+        file("short", "short\n"),
+    );
     let run = |more: &[&str]| holdfast(&state, &[&["--json"], &server[..], more].concat());
     refused(&run(&["--link-file", &good, "--password-file", &short]), 1, "password_too_short");
     refused(&run(&["--link-file", &bad, "--password-file", &password]), 4, "link_invalid");
@@ -214,7 +218,7 @@ fn a_password_is_set_by_a_link_and_typed_twice_until_it_is_good() {
     assert!(text.stdout.contains("The password is set") && !text.stdout.contains("correct horse"), "{}", text.stdout);
 
     let answers = [
-        ("hfl1_:", "hfl1_good"),
+        ("its page:", "hfl1_good"),
         ("New password:", "short"),
         ("The same again:", "short"),
         // Not accepted: the link is good still, and another one is asked for.
@@ -228,7 +232,7 @@ fn a_password_is_set_by_a_link_and_typed_twice_until_it_is_good() {
     let (exit, shown) = at_terminal(
         &state,
         &server,
-        &[("hfl1_:", "hfl1_good"), ("New password:", "one two three"), ("The same again:", "one two four")],
+        &[("its page:", "hfl1_good"), ("New password:", "one two three"), ("The same again:", "one two four")],
     );
     assert!(exit == 2 && shown.contains("password_differs"), "{shown}");
     assert!(!state.join("state.json").exists(), "this computer need not be a device");

@@ -236,3 +236,39 @@ fn no_command_shows_a_secret_however_much_it_says() {
         assert!(!shown.contains(&format!("Bearer {token}")) && !shown.contains(&format!("\"{token}\"")), "{token}");
     }
 }
+
+#[test]
+fn a_support_bundle_that_an_admin_has_asked_for_is_sent_by_backup_and_by_status_and_the_user_sees_it() {
+    for arguments in [&["status"][..], &["backup", "/etc/hostname"]] {
+        let (_dir, state, password) = place();
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&sent);
+        let (play, is_due) = server(move |number, request| match request.path.as_str() {
+            "/v1/device/support-bundle" => {
+                let mut sent = seen.lock().expect("no panic with the lock");
+                sent.push(String::from_utf8(request.body.to_vec()).expect("text"));
+                if sent.len() == 1 { Reply::Json(200, json!(null)) } else { problem(409, "bundle_not_asked", None) }
+            }
+            "/v1/device" => match taker(number, request) {
+                Reply::Json(status, mut body) => {
+                    body["orders"] = json!(["dance", "support_bundle"]);
+                    Reply::Json(status, body)
+                }
+                other => other,
+            },
+            _ => taker(number, request),
+        });
+        assert_eq!(activate(&play, &state, &password).exit, 0);
+        is_due.store(true, Ordering::SeqCst);
+        for _ in 0..2 {
+            let ran = holdfast(&state, arguments);
+            assert_eq!(ran.exit, 0, "{arguments:?}: {}", ran.stderr);
+        }
+        let sent = sent.lock().expect("no panic with the lock").clone();
+        assert_eq!(sent.len(), 2, "{arguments:?}: for as long as the server asks for it");
+        let bundle: Value = serde_json::from_str(&sent[0]).expect("JSON");
+        assert!(bundle["program"]["release"].is_string() && bundle["state"]["url"].is_string(), "{bundle}");
+        let status = holdfast(&state, &["status"]).stdout;
+        assert!(status.contains("has asked for a support bundle") && status.contains("sent on"), "{status}");
+    }
+}

@@ -50,6 +50,17 @@ pub async fn commit(
     manifest: Bytes,
     reported: Reported,
 ) -> Result<Committed, AppError> {
+    let answer = commit_untold(app, actor, run, manifest, reported).await;
+    quota::told(app, actor, answer).await
+}
+
+async fn commit_untold(
+    app: &App,
+    actor: &DeviceActor,
+    run: RunId,
+    manifest: Bytes,
+    reported: Reported,
+) -> Result<Committed, AppError> {
     let now = app.clock.now();
     actor.may(now, Verb::Append)?;
     let manifest_id = *blake3::hash(&manifest).as_bytes();
@@ -66,7 +77,7 @@ pub async fn commit(
     let opened = open(app, actor, &row, &manifest).await?;
     // What is refused for sure is refused before it is walked; asked once more in the transaction that would record it.
     let mut tx = app.db.read().await.map_err(during())?;
-    quota::commit_or_refuse(&mut tx, actor, opened.totals.bytes, false).await?;
+    quota::commit_or_refuse(&mut tx, actor, opened.totals.bytes).await?;
     drop(tx);
     let mut closure = Closure::new(app, row.new.repository, Index::Known);
     for _ in 0..WALKS_MAX {
@@ -187,7 +198,7 @@ async fn record(
     if !closure.is_current(&mut tx).await? {
         return Ok(None);
     }
-    quota::commit_or_refuse(&mut tx, actor, manifest.totals.bytes, true).await?;
+    quota::commit(app, &mut tx, actor, manifest.totals.bytes).await?;
     db::closed_insert(&mut tx, row.new.repository, &closure.fresh()).await.map_err(during())?;
     let new = snapshot(app, &row, manifest, manifest_id, now)?;
     let seq = db::snapshot_insert(&mut tx, &new).await.map_err(during())?;

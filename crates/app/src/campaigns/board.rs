@@ -1,7 +1,7 @@
 //! The live board of a campaign: where each device stands and why, and how it went. Refuses to store a place: what is
 //! shown follows from the rows at the moment of asking.
 
-use super::{Campaign, known, view};
+use super::{Campaign, MessageCounts, known, messages, view};
 use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError};
 use base::{Bytes, CampaignId, DeviceId, SnapshotId, Span, Timestamp};
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Rows read at a time.
 const PAGE: u32 = 1_000;
+/// Rows read at a time to find one of which something is expected, which is mostly the first.
+const EXPECTED_PAGE: u32 = 50;
 /// About how many points a burn-down has.
 const POINTS: u64 = 60;
 /// One part in this many of what is protected may be sent again before it is flagged.
@@ -32,6 +34,8 @@ pub struct Board {
     pub flagged: u64,
     /// How many were still to come back, over time.
     pub burn_down: Vec<BurnPoint>,
+    /// How many messages to users stand where, as long as their rows are kept.
+    pub messages: MessageCounts,
 }
 
 /// One point of a burn-down.
@@ -97,7 +101,7 @@ pub async fn board(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Boar
     let (mut by_class, mut flagged, mut total) = (BTreeMap::new(), 0, 0);
     let mut after = None;
     loop {
-        let rows = page(&mut tx, id, after, PAGE).await?;
+        let rows = page(&mut tx, id, false, after, PAGE).await?;
         after = rows.last().map(|row| row.turn.device);
         let full = rows.len() == PAGE as usize;
         for board_row in rows {
@@ -112,8 +116,9 @@ pub async fn board(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Boar
         }
     }
     let burn_down = burn_down(&mut tx, now, &row, total).await?;
+    let messages = messages::counts(&mut tx, id).await?;
     drop(tx);
-    Ok(Board { campaign: view(row)?, counts, by_class, flagged, burn_down })
+    Ok(Board { campaign: view(row)?, counts, by_class, flagged, burn_down, messages })
 }
 
 /// A page of the devices that stand at `only`, or of all, in the order of their ids.
@@ -138,7 +143,7 @@ pub async fn board_page(
     let mut entries = Vec::new();
     let wanted = ask.rows() as usize;
     loop {
-        let rows = page(&mut tx, id, after, PAGE).await?;
+        let rows = page(&mut tx, id, false, after, PAGE).await?;
         after = rows.last().map(|row| row.turn.device);
         let full = rows.len() == PAGE as usize;
         let fitting = rows.into_iter().map(|board_row| entry(now, &row, board_row));
@@ -154,9 +159,9 @@ pub async fn board_page(
 pub(super) async fn is_settled(tx: &mut Tx, now: Timestamp, row: &CampaignRow) -> Result<bool, AppError> {
     let mut after = None;
     loop {
-        let rows = page(tx, row.id, after, PAGE).await?;
+        let rows = page(tx, row.id, true, after, EXPECTED_PAGE).await?;
         after = rows.last().map(|row| row.turn.device);
-        let full = rows.len() == PAGE as usize;
+        let full = rows.len() == EXPECTED_PAGE as usize;
         if !rows.into_iter().all(|board_row| entry(now, row, board_row).place.is_settled()) {
             return Ok(false);
         }
@@ -166,11 +171,17 @@ pub(super) async fn is_settled(tx: &mut Tx, now: Timestamp, row: &CampaignRow) -
     }
 }
 
-async fn page(tx: &mut Tx, id: CampaignId, after: Option<DeviceId>, limit: u32) -> Result<Vec<BoardRow>, AppError> {
-    db::campaign_device_list_board(tx, id, after, limit).await.map_err(AppError::db("reading a board"))
+async fn page(
+    tx: &mut Tx,
+    id: CampaignId,
+    expected_only: bool,
+    after: Option<DeviceId>,
+    limit: u32,
+) -> Result<Vec<BoardRow>, AppError> {
+    db::campaign_device_list_board(tx, id, expected_only, after, limit).await.map_err(AppError::db("reading a board"))
 }
 
-fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> BoardEntry {
+pub(super) fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> BoardEntry {
     let turn = row.turn;
     let seen = Seen {
         level: campaign.level,
@@ -184,6 +195,7 @@ fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> BoardEntry {
         state: &row.state,
         user: row.user_state,
         conflict: row.conflict,
+        merged: row.merged,
         seen_at: row.seen_at,
         refused: turn.status == TurnStatus::Refused || turn.refused_code.is_some(),
     };

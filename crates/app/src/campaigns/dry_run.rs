@@ -1,8 +1,8 @@
 //! What a campaign will do to each device that it reaches, said before it starts. Refuses to change anything.
 
-use super::{known, scope};
+use super::{known, messages, scope};
 use crate::{AdminActor, App, AppError, activation};
-use base::{CampaignId, DeviceId, Span, Timestamp};
+use base::{CampaignId, DeviceId, Span, Timestamp, UserId};
 use control::Permit;
 use control::activation::{Evidence, machine_keys, same_machine};
 use control::campaign::{Class, Outlook, Scope, Subject, class, span_needed};
@@ -27,6 +27,12 @@ pub struct DryRun {
     pub span: Span,
     /// Does that end after the deadline, were it started now?
     pub past_deadline: bool,
+    /// How many messages go out when the devices have their turns; none while mail is off.
+    pub messages: u64,
+    /// To how many users.
+    pub users_told: u64,
+    /// Is mail off, so that nobody is told?
+    pub mail_off: bool,
 }
 
 /// One device of a dry run.
@@ -40,6 +46,10 @@ pub struct Foretold {
     pub email: String,
     /// What will become of it.
     pub class: Class,
+    /// Is its user told when its turn comes, if mail is on?
+    pub told: bool,
+    /// Whose it is.
+    pub(super) user: UserId,
     /// Its epoch now.
     pub(super) epoch: u64,
 }
@@ -64,7 +74,12 @@ pub async fn dry_run(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Dr
     let automatic = counts.get(&Class::Automatic).copied().unwrap_or_default();
     let span = span_needed(total, automatic, row.wave_size, row.wave_span, ACTIVATIONS_PER_SECOND);
     let past_deadline = row.deadline.is_some_and(|deadline| now + span > deadline);
-    Ok(DryRun { counts, devices, waves: total.div_ceil(row.wave_size.max(1)), span, past_deadline })
+    let mail_off = app.mailer.is_none();
+    let told = devices.iter().filter(|device| device.told && !mail_off);
+    let (messages, users_told) =
+        (told.clone().count() as u64, told.map(|device| device.user).collect::<HashSet<UserId>>().len() as u64);
+    let waves = total.div_ceil(row.wave_size.max(1));
+    Ok(DryRun { counts, devices, waves, span, past_deadline, messages, users_told, mail_off })
 }
 
 /// The devices that a campaign reaches, each with what will become of it, in the order of their ids.
@@ -86,12 +101,15 @@ pub(super) async fn foretell(
             state: &device.state,
             user: device.user_state,
             seen_at: device.seen_at,
+            merged: device.merged_into.is_some(),
             duplicate: device.conflict || duplicates.contains(&device.id),
             token_good: device.token_good,
         };
         let class = class(now, &outlook);
-        let DeviceFleetRow { id, name, email, epoch, .. } = device;
-        Foretold { device: id, name, email, class, epoch }
+        let told = messages::Told { state: &device.state, class, merged: device.merged_into.is_some() };
+        let told = messages::will_tell(now, row, append_until, &told) && !device.email.is_empty();
+        let DeviceFleetRow { id, name, email, epoch, user, .. } = device;
+        Foretold { device: id, name, email, class, told, user, epoch }
     };
     Ok(of_scope.map(foretold).collect())
 }

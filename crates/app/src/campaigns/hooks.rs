@@ -1,17 +1,25 @@
 //! What other use cases tell the campaigns, in their own transactions. Refuses to fail for a device of no campaign.
 
+use super::turns;
 use crate::AppError;
 use base::{Bytes, DeviceId, Timestamp};
 use control::Proof;
 use db::{RunCounters, SnapshotNew, TurnEvidence, Tx};
 
-/// A device has come back to its record: to be said in the transaction that binds its key.
+/// A device has come back to its record: to be said in the transaction that binds its key. Where it was the last of its
+/// campaign, that closes by it.
 ///
 /// # Errors
 /// The database does not answer.
 pub(crate) async fn came_back(tx: &mut Tx, now: Timestamp, device: DeviceId, proof: Proof) -> Result<(), AppError> {
     let marked = db::campaign_device_back_update(tx, device, proof.word(), now).await;
-    marked.map_err(AppError::db("marking a device as back"))?;
+    if marked.map_err(AppError::db("marking a device as back"))?.0 == 0 {
+        return Ok(());
+    }
+    let done = db::campaign_list_done_by_device(tx, device).await;
+    for campaign in done.map_err(AppError::db("listing the campaigns that are done"))? {
+        turns::close_settled(tx, now, campaign).await?;
+    }
     Ok(())
 }
 

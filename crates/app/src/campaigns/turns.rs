@@ -1,10 +1,10 @@
 //! The job of the campaigns: starts those whose time has come, gives devices their turns, ends what is settled.
 //! Refuses to do a turn twice: what a turn changes, and that it was, are stored in one transaction.
 
-use super::{board, deed, dry_run, known};
+use super::{board, deed, dry_run, known, messages};
 use crate::audit::{self, Deed};
 use crate::{AdminActor, App, AppError, devices, effects};
-use base::{CampaignId, DeviceId, Span, Timestamp};
+use base::{CampaignId, Count, DeviceId, Span, Timestamp};
 use control::campaign::{Status, Verb, next};
 use control::{Event, Proof, Refusal, State, lifecycle, slots};
 use db::{CampaignDeviceRow, CampaignRow, DeviceRow, TurnStatus, Tx};
@@ -13,8 +13,6 @@ use db::{CampaignDeviceRow, CampaignRow, DeviceRow, TurnStatus, Tx};
 const BATCH: u32 = 200;
 /// The most transactions for one campaign at one tick: the others want their turn too.
 const BATCHES_MAX: usize = 50;
-/// How often it is looked whether a campaign is settled.
-const SETTLED_SPAN: Span = Span::minutes(1);
 
 /// One tick: every campaign that goes on moves as far as its clock allows. May be repeated, and run beside itself.
 ///
@@ -38,11 +36,7 @@ pub async fn tick(app: &App) -> Result<(), AppError> {
                 break;
             }
         }
-        let now = app.clock.now();
-        let looked = |at: Timestamp| at.as_ms().div_euclid(i64::try_from(SETTLED_SPAN.as_ms()).unwrap_or(i64::MAX));
-        if campaign.ticked_at.is_none_or(|at| looked(at) != looked(now)) {
-            settle(app, campaign.id).await?;
-        }
+        settle(app, campaign.id).await?;
     }
     Ok(())
 }
@@ -85,6 +79,8 @@ pub(super) async fn begin(app: &App, id: CampaignId) -> Result<(), AppError> {
             bytes_covered: None,
             first_good: None,
             first_good_at: None,
+            reminders: Count(0),
+            reminded_at: None,
         };
         db::campaign_device_insert(&mut tx, &waiting).await.map_err(during())?;
     }
@@ -116,6 +112,7 @@ async fn step(app: &App, id: CampaignId) -> Result<bool, AppError> {
         return Ok(false);
     };
     let row = moved(row, now);
+    db::campaign_device_waiting_update(&mut tx, id).await.map_err(during())?;
     let due = db::campaign_device_list_due(&mut tx, id, row.progress, BATCH).await.map_err(during())?;
     for turn in &due {
         take_turn(app, &mut tx, now, &row, turn).await?;
@@ -151,7 +148,11 @@ async fn take_turn(
     let taken = CampaignDeviceRow { reset_at: Some(now), epoch_before: device.epoch, ..turn.clone() };
     let (taken, detail) = match lifecycle::step(now, &device.state, &event) {
         Ok((state, effects)) => {
+            let (effects, told) = messages::without_notice(&effects);
             let detail = apply(app, tx, now, &device, &state, &effects).await?;
+            if told {
+                messages::reset_queue(app, tx, now, campaign, turn, &device).await?;
+            }
             (CampaignDeviceRow { status: TurnStatus::Reset, ..taken }, detail)
         }
         Err(refusal) => (passed_over(taken, &device.state, &refusal, now), format!("refused: {}", refusal.code())),
@@ -195,36 +196,38 @@ fn passed_over(turn: CampaignDeviceRow, state: &State, refusal: &Refusal, now: T
 }
 
 /// Closes a campaign when every device is done, excused or retired.
-async fn settle(app: &App, id: CampaignId) -> Result<(), AppError> {
+///
+/// # Errors
+/// The database does not answer.
+pub(super) async fn settle(app: &App, id: CampaignId) -> Result<(), AppError> {
     let now = app.clock.now();
     let during = || AppError::db("closing a campaign");
     let mut tx = app.db.read().await.map_err(during())?;
     let row = known(&mut tx, id).await?;
-    let (_, waiting) = db::campaign_device_count_get(&mut tx, id).await.map_err(during())?;
-    if row.started_at.is_none() || waiting.0 > 0 || !board::is_settled(&mut tx, now, &row).await? {
+    // Looked at before anything is locked: a campaign goes on for days.
+    if row.started_at.is_none() || !board::is_settled(&mut tx, now, &row).await? {
         return Ok(());
     }
     drop(tx);
     let mut tx = app.db.write().await.map_err(during())?;
-    let row = known(&mut tx, id).await?;
-    let Ok(status) = next(row.status, Verb::Close) else { return tx.commit().await.map_err(during()) };
-    if !board::is_settled(&mut tx, now, &row).await? {
-        return tx.commit().await.map_err(during());
+    close_settled(&mut tx, now, id).await?;
+    tx.commit().await.map_err(during())
+}
+
+/// Closes a campaign that runs, in the caller's transaction, if every device is done, excused or retired.
+///
+/// # Errors
+/// The database does not answer.
+pub(super) async fn close_settled(tx: &mut Tx, now: Timestamp, id: CampaignId) -> Result<(), AppError> {
+    let row = known(tx, id).await?;
+    let runs = row.status == Status::Running && row.started_at.is_some();
+    if !runs || !board::is_settled(tx, now, &row).await? {
+        return Ok(());
     }
-    let row = CampaignRow { status, ended_at: Some(now), ..row };
-    db::campaign_update(&mut tx, &row).await.map_err(during())?;
-    deed(
-        &mut tx,
-        now,
-        Deed { actor: by(id), ..Deed::default() },
-        "campaign_close",
-        id,
-        "every device is done, excused or retired".to_owned(),
-    )
-    .await?;
-    tx.commit().await.map_err(during())?;
-    tracing::info!(campaign.id = %id, "campaign {id} is closed: every device is done, excused or retired");
-    Ok(())
+    let row = CampaignRow { status: next(row.status, Verb::Close)?, ended_at: Some(now), ..row };
+    db::campaign_update(tx, &row).await.map_err(AppError::db("closing a campaign"))?;
+    let detail = "every device is done, excused or retired".to_owned();
+    deed(tx, now, Deed { actor: by(id), ..Deed::default() }, "campaign_close", id, detail).await
 }
 
 /// Brings back what an aborted campaign has reset, in batches. Gives how many.

@@ -5,7 +5,7 @@ use super::{Config, LogFormat, MailSecurity};
 use crate::mail;
 use base::{Bytes, Span};
 use control::token::Networks;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 /// One key of the file.
@@ -57,6 +57,17 @@ pub const KEYS: &[Key] = &[
         meaning: "Address and port of a listener for the admin API alone; then the one for devices does not answer it. \
                   Empty: one listener for both.",
         field: Field::AddressMaybe(|c| &mut c.admin_listen),
+    },
+    Key {
+        name: "server.public_url",
+        meaning: "The address of the listener for devices as people's browsers reach it, such as \
+                  https://backup.example.org: links in messages begin with it. Empty: links are not mailed.",
+        field: Field::Text(|c| &mut c.server_public_url, is_public_url, PUBLIC_URL),
+    },
+    Key {
+        name: "organisation.name",
+        meaning: "What messages call the organisation; empty: \"your organisation\".",
+        field: Field::Text(|c| &mut c.organisation_name, is_line, "one line"),
     },
     Key {
         name: "connections_max",
@@ -160,6 +171,11 @@ pub const KEYS: &[Key] = &[
         field: Field::Span(|c| &mut c.device_undelete, DAY, 1, 365),
     },
     Key {
+        name: "support.bundle_days",
+        meaning: "How long a support bundle of a device is kept, and an order for one that is not answered.",
+        field: Field::Span(|c| &mut c.support_bundle, DAY, 1, 365),
+    },
+    Key {
         name: "device.catch_up_minutes",
         meaning: "Over how long the catch-up backups of devices that come back at once are spread.",
         field: Field::Span(|c| &mut c.device_catch_up, MINUTE, 0, 10_080),
@@ -248,6 +264,31 @@ pub const KEYS: &[Key] = &[
     },
 ];
 
+const PUBLIC_URL: &str = "https:// and a name or an address, with or without a port, and nothing after it";
+
+/// Whether links can begin with it: https, without a user, a path, a query or a fragment.
+fn is_public_url(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("https://") else { return false };
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let (name, port) = match authority.rsplit_once(':') {
+        // The last colon of an address of IPv6 without a port is one of its own.
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        Some(_) | None => (authority, None),
+    };
+    let bracketed = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_named = match bracketed {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '.';
+            name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+                && name.len() <= 253
+                && name.chars().all(fits)
+        }
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse().is_ok_and(|n: u16| n > 0);
+    is_named && port.is_none_or(is_port)
+}
+
 fn is_line(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
@@ -258,4 +299,46 @@ fn is_word(text: &str) -> bool {
 
 fn is_path(text: &str) -> bool {
     is_line(text) && Path::new(text).is_absolute()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_address_is_https_and_a_name_and_nothing_more() {
+        for good in [
+            "https://backup.example.org",
+            "https://backup.example.org/",
+            "https://backup.example.org:8471",
+            "https://192.0.2.7:1",
+            "https://[2001:db8::1]",
+            "https://[2001:db8::1]:443/",
+        ] {
+            assert!(is_public_url(good), "{good}");
+        }
+        for bad in [
+            "http://backup.example.org",
+            "backup.example.org",
+            "https://",
+            "https:///",
+            "https://.example.org",
+            "https://user@backup.example.org",
+            "https://user:secret@backup.example.org",
+            "https://backup.example.org/path",
+            "https://backup.example.org//",
+            "https://backup.example.org?x",
+            "https://backup.example.org#x",
+            "https://backup.example.org:",
+            "https://backup.example.org:0",
+            "https://backup.example.org:65536",
+            "https://backup.example.org:+1",
+            "https://[2001:db8::1",
+            "https://2001:db8::1",
+            "https://backup example.org",
+            "https://backup.example.org\r\nX: y",
+        ] {
+            assert!(!is_public_url(bad), "{bad}");
+        }
+    }
 }

@@ -27,6 +27,8 @@ pub async fn undo(app: &App, actor: &AdminActor, id: ConflictId) -> Result<Confl
     }
     match (row.kind, row.status) {
         (ConflictKind::Records, ConflictStatus::Merged) => unmerge(app, &mut tx, now, &row).await?,
+        // It was not quarantined any more when that was decided.
+        (ConflictKind::Clone, ConflictStatus::Merged) if row.before == Some(0) => {}
         (ConflictKind::Clone, ConflictStatus::Merged) => {
             let device = record(&mut tx, row.device).await?;
             apply(app, &mut tx, now, &device, &Event::Conflict)
@@ -48,6 +50,10 @@ pub async fn undo(app: &App, actor: &AdminActor, id: ConflictId) -> Result<Confl
 async fn unmerge(app: &App, tx: &mut Tx, now: Timestamp, row: &ConflictRow) -> Result<(), AppError> {
     let Some(other) = row.other else { return Err(Refusal::UndoTooLate.into()) };
     let other = record(tx, other).await?;
+    // What it had is gone for good: there is nothing to be taken apart.
+    if other.state == State::Purged {
+        return Err(Refusal::UndoTooLate.into());
+    }
     db::device_merged_update(tx, other.id, None).await.map_err(AppError::db("undoing a merge"))?;
     // It was suspended for the merge, and stays so if something has happened to it since.
     if row.before == Some(1) && matches!(other.state, State::Suspended { .. }) {

@@ -1,5 +1,7 @@
-//! Purges deleted records whose undo period is over, and removes what is left of purged ones. Refuses to lose the row
-//! of a snapshot before its manifest object is gone; packs stay for the collector.
+//! Purges deleted users and records whose undo period is over, and removes what is left of purged ones. Refuses to lose
+//! the row of a snapshot before its manifest object is gone; packs stay for the collector.
+
+mod users;
 
 use crate::audit::{self, Deed};
 use crate::snapshots::store_name;
@@ -19,6 +21,7 @@ const SNAPSHOTS: u32 = 100;
 /// The database or the store does not answer; what was removed stays removed.
 pub(super) async fn tick(app: &App) -> Result<(), AppError> {
     let during = || AppError::db("listing what is to be purged");
+    users::purge_over(app).await?;
     let mut tx = app.db.read().await.map_err(during())?;
     let over = db::device_list_over(&mut tx, app.clock.now(), RECORDS).await.map_err(during())?;
     drop(tx);
@@ -31,7 +34,7 @@ pub(super) async fn tick(app: &App) -> Result<(), AppError> {
     for device in rest {
         remove(app, device).await?;
     }
-    Ok(())
+    users::remove_rest(app).await
 }
 
 /// The step of the lifecycle: from here on nothing brings the record back.

@@ -1,5 +1,5 @@
 //! Removes rows whose time is over: challenges, wrong sign-ins, tallies, answers of the admin API, links, refused
-//! activations. Refuses the answers to activations: those are kept for ever.
+//! activations, support bundles. Refuses the answers to activations: those are kept for ever.
 
 use crate::idempotency::KEPT_SPAN;
 use crate::{App, AppError, passwords};
@@ -24,6 +24,7 @@ pub(super) async fn tick(app: &App) -> Result<(), AppError> {
     db::tally_remove_old(&mut tx, now - TALLY_SPAN).await.map_err(during())?;
     db::idempotency_remove_old(&mut tx, now - KEPT_SPAN).await.map_err(during())?;
     db::refused_remove_old(&mut tx, now - REFUSED_SPAN).await.map_err(during())?;
+    db::support_bundle_remove_old(&mut tx, now - app.config.support_bundle).await.map_err(during())?;
     db::password_link_remove_old(&mut tx, now - REFUSED_SPAN).await.map_err(during())?;
     tx.commit().await.map_err(during())
 }

@@ -34,9 +34,9 @@ pub const COMMON: &[&str] = &["organisation", "server", "support", "user.email"]
 
 /// Every value, in the order of docs/mail.md.
 pub const VALUES: &[ValueKind] = &[
-    value("organisation", "The setting `organisation`; \"your organisation\" when it is not set.", "Example Ltd"),
-    value("server", "The setting `server`; \"the backup server\" when it is not set.", "backup.example.org"),
-    value("support", "The setting `support`: whom to ask. Empty when it is not set.", "support@example.org"),
+    value("organisation", "The key `organisation.name`; \"your organisation\" when it is not set.", "Example Ltd"),
+    value("server", "The key `server.public_url`. Empty when it is not set.", "https://backup.example.org"),
+    value("support", "The policy `support`: whom to ask. Empty when it is not set.", "support@example.org"),
     value("user.email", "The address that the message goes to.", "anna@example.org"),
     value("device.name", "What the record of the device is called.", "Anna's laptop"),
     value("device.host_name", "What the operating system calls the computer.", "LAPTOP-7"),
@@ -44,6 +44,12 @@ pub const VALUES: &[ValueKind] = &[
     value("device.user", "The address of the device's user.", "anna@example.org"),
     value("reason", "Why, as the admin put it. May be empty.", "renewal of all keys"),
     value("deadline", "Until when, in UTC. May be empty.", "2027-01-31 12:00 UTC"),
+    value("by_itself", "`yes` when the program comes back by itself and nobody need do anything; else empty.", "yes"),
+    value("quota.used", "What the user's backups take, or would have taken.", "95 GB"),
+    value("quota.limit", "What they may take.", "100 GB"),
+    value("quota.percent", "How much of it that is, in percent.", "95"),
+    value("count", "How many.", "2"),
+    value("users", "Their addresses, as many as fit into a line.", "anna@example.org, ben@example.org"),
     value("link", "The address of the page, good once.", "https://backup.example.org/password#sample"),
     value("code", "The ticket's code, good once.", "SAMPLE-SAMPLE-SAMPLE"),
 ];
@@ -74,6 +80,19 @@ pub const KINDS: &[Kind] = &[
         "To the user: the device is not back yet.",
         include_str!("texts/campaign_reminder.txt"),
     ),
+    quota("quota_warning", "To the user: little of the quota is left.", QUOTA, include_str!("texts/quota_warning.txt")),
+    quota(
+        "quota_refused",
+        "To the user: a backup was refused, because there is no room for it.",
+        QUOTA_DEVICE,
+        include_str!("texts/quota_refused.txt"),
+    ),
+    quota(
+        "admin_quota",
+        "To every admin, once a day: whose backups were refused for the quota.",
+        &["count", "users"],
+        include_str!("texts/admin_quota.txt"),
+    ),
     Kind {
         name: "test",
         meaning: "To any address: `holdfast-server mail test`.",
@@ -91,7 +110,8 @@ Questions, or you did not expect this message? Ask {{ support }}.
 Questions, or you did not expect this message? Ask whoever looks after the computers of {{ organisation }}.
 {% endif %}
 
-{{ organisation }} backs up its computers with Holdfast ({{ server }}), which has sent this message by itself. \
+{{ organisation }} backs up its computers with Holdfast{% if server %} ({{ server }}){% endif %}, \
+which has sent this message by itself. \
 Holdfast never asks for a password by mail: do not answer this message with one.
 ";
 
@@ -108,6 +128,11 @@ pub fn kind_of(name: &str) -> Option<&'static Kind> {
         !rest.is_empty() && name.len() <= NAME_MAX && rest.chars().all(fits)
     });
     named(name).or_else(|| named(CAMPAIGN).filter(|_| added))
+}
+
+/// Is it one that a campaign can have? The reminder has values of the same names and says something else. Never fails.
+pub(crate) fn is_for_campaigns(name: &str) -> bool {
+    kind_of(name).is_some_and(|kind| kind.name == CAMPAIGN)
 }
 
 /// The template of a message to the user of a device. Never fails.
@@ -167,7 +192,9 @@ const DEVICE_UNTIL: &[&str] = &["device.name", "device.host_name", "deadline"];
 const DEVICE_ADMIN: &[&str] = &["device.name", "device.host_name", "device.id", "device.user"];
 const LINK: &[&str] = &["link", "deadline"];
 const CODE: &[&str] = &["code", "deadline"];
-const DEVICE_CAMPAIGN: &[&str] = &["device.name", "device.host_name", "reason", "deadline"];
+const DEVICE_CAMPAIGN: &[&str] = &["device.name", "device.host_name", "reason", "deadline", "by_itself"];
+const QUOTA: &[&str] = &["quota.used", "quota.limit", "quota.percent"];
+const QUOTA_DEVICE: &[&str] = &["device.name", "device.host_name", "quota.used", "quota.limit"];
 
 const fn value(name: &'static str, meaning: &'static str, sample: &'static str) -> ValueKind {
     ValueKind { name, meaning, sample }
@@ -187,6 +214,15 @@ const fn admin(name: &'static str, meaning: &'static str, source: &'static str) 
 
 const fn campaign(name: &'static str, meaning: &'static str, source: &'static str) -> Kind {
     Kind { name, meaning, values: DEVICE_CAMPAIGN, secret: false, source }
+}
+
+const fn quota(
+    name: &'static str,
+    meaning: &'static str,
+    values: &'static [&'static str],
+    source: &'static str,
+) -> Kind {
+    Kind { name, meaning, values, secret: false, source }
 }
 
 const fn secret(

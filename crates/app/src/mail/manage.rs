@@ -147,7 +147,7 @@ pub async fn template_preview(
     actor.need(Permit::SettingRead)?;
     let kind = kind(name)?;
     let mut tx = app.db.read().await.map_err(AppError::db("reading a template"))?;
-    let values = super::common(&mut tx, Values::samples()).await?.with("user.email", "anna@example.org");
+    let values = super::common(app, &mut tx, Values::samples()).await?.with("user.email", "anna@example.org");
     match draft {
         Some(template) => {
             template.inspect(kind)?;
@@ -218,7 +218,7 @@ pub async fn test(app: &App, actor: &AdminActor, recipient: &str) -> Result<Answ
     let (now, id) = (app.clock.now(), MailId::mint(app.entropy.as_ref()));
     let kind = kind("test")?;
     let mut tx = app.db.write().await.map_err(AppError::db("writing the audit log"))?;
-    let values = super::common(&mut tx, Values::new()).await?.with("user.email", &recipient);
+    let values = super::common(app, &mut tx, Values::new()).await?.with("user.email", &recipient);
     let Message { subject, text, html } = super::message(&mut tx, kind, "test", &values).await?;
     deed(&mut tx, now, actor, "mail_test", &recipient, id.to_string()).await?;
     tx.commit().await.map_err(AppError::db("writing the audit log"))?;

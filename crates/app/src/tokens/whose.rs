@@ -125,13 +125,13 @@ async fn create(
 ) -> Result<UserRow, AppError> {
     let during = || AppError::db("adding a user");
     let email = users::email_parse(email).map_err(|_| Refusal::UserUnknownToToken)?;
-    let user = users::new(app, now, email.clone(), String::new());
+    let user = users::new(app, now, email, String::new());
     db::user_insert(tx, &user).await.map_err(during())?;
     if let Some(profile) = token.profile {
         db::user_profile_update(tx, user.id, profile, 1).await.map_err(during())?;
     }
     let (actor, source) = (format!("token {}", token.id), activation.source_text());
-    let deed = Deed { actor, action: "user_add", subject: email, source, ..Deed::default() };
+    let deed = Deed { actor, action: "user_add", subject: user.id.to_string(), source, ..Deed::default() };
     audit::write(tx, now, Deed { proof: Proof::Token.word().to_owned(), ..deed }).await?;
     Ok(user)
 }

@@ -3,9 +3,10 @@
 use super::world::{World, code};
 use app::credentials::{self, CredentialNew};
 use app::page::PageAsk;
+use app::password::Password;
 use app::{AdminActor, AppError};
-use base::{Clock as _, Span};
-use control::{Permit, Permits};
+use base::{CampaignId, Clock as _, ConflictId, Span, TicketId, TokenId};
+use control::{Event, Permit, Permits, Rights, State, UserEvent};
 use std::net::{IpAddr, Ipv4Addr};
 
 const HERE: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)));
@@ -54,6 +55,45 @@ async fn nobody_gives_what_they_do_not_have() {
         code(credentials::make(&world.app, &reader, new(Permits::NONE.with(Permit::UserRead))).await),
         "not_permitted"
     );
+}
+
+#[tokio::test]
+async fn a_use_case_asks_for_its_permit_itself_whatever_let_the_request_in() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (_, text) = made(&world, Permits::NONE.with(Permit::RepositoryScrub)).await;
+    let actor = &actor(&world, &text).await.expect("in force");
+    let (device, user) = (world.device(1).await.actor.device, super::world::USER);
+    let (campaign, ticket) = (CampaignId::from_bytes([1; 16]), TicketId::from_bytes([1; 16]));
+    let (token, conflict) = (TokenId::from_bytes([1; 16]), ConflictId::from_bytes([1; 16]));
+    let values = [("interval".to_owned(), Some("1h".to_owned()))];
+    let password = Password::new("a long enough password".to_owned());
+    let wish = app::tokens::Wish { name: "x".to_owned(), ..app::tokens::Wish::default() };
+    let said = [
+        code(app::devices::change(app, actor, device, Event::Suspend).await),
+        code(app::devices::get(app, actor, device).await),
+        code(app::users::add(app, actor, "x@example.org", None).await),
+        code(app::users::change(app, actor, user, UserEvent::Lock).await),
+        code(app::users::password_set(app, actor, user, &password).await),
+        code(app::passwords::link_make(app, actor, user, app::passwords::Purpose::Reset).await),
+        code(app::tokens::make(app, actor, &wish).await),
+        code(app::tokens::revoke(app, actor, token).await),
+        code(app::tokens::legacy_make(app, actor, &[], false).await),
+        code(app::tickets::revoke(app, actor, ticket).await),
+        code(app::desk::approve(app, actor, device).await),
+        code(app::desk::refuse(app, actor, device, "no").await),
+        code(app::device_map::import_rows(app, actor, Vec::new()).await),
+        code(app::campaigns::start(app, actor, campaign, None).await),
+        code(app::campaigns::bring_back(app, actor, campaign).await),
+        code(app::conflicts::resolve(app, actor, conflict, app::conflicts::Decision::Merge).await),
+        code(app::policy::set(app, actor, app::PolicySubject::Organisation, &values).await),
+        code(credentials::make(app, actor, new(Permits::NONE.with(Permit::RepositoryScrub))).await),
+        code(app::audit::export(app, actor, 0).await),
+        code(app::audit::verify(app, actor, None).await),
+    ];
+    assert!(said.iter().all(|code| *code == "not_permitted"), "{said:?}");
+    let still = app::devices::get(app, &AdminActor::Command, device).await.expect("there");
+    assert_eq!(still.state, State::Active { rights: Rights::Full });
 }
 
 #[tokio::test]

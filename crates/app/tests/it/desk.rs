@@ -94,6 +94,9 @@ async fn a_person_who_signs_in_need_not_wait_and_takes_the_record_that_does() {
     assert_eq!((bound.device, bound.rights), (device, Rights::Full));
     assert!(pending(&world.app, &ADMIN, &world.all()).await.expect("readable").items.is_empty());
     assert_eq!(code(approve(&world.app, &ADMIN, device).await), "nothing_to_change");
+    // The request that waited is one like any other now: a token does not take over what is in service.
+    let late = waits(asking.answer().await);
+    assert_ne!(late, device, "it waits as a further record");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use app::page::PageAsk;
 use app::session::{self, Opening};
 use app::{AdminActor, ConflictStatus, devices, jobs, watch};
 use base::{CampaignId, DeviceId, Span, Timestamp};
-use control::campaign::{Class, Place, Reason, Reset, Scope, Status};
+use control::campaign::{Class, Place, Reason, Reminders, Reset, Scope, Status, Tell};
 use control::watch::Finding;
 use control::{Event, Level, Proof, Rights, State};
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ fn plan(level: Reset) -> Plan {
         wave_span: MINUTE,
         watch_span: None,
         template: String::new(),
+        tell: Tell::All,
+        reminders: Reminders::USUAL,
     }
 }
 
@@ -140,8 +142,9 @@ async fn a_wave_comes_in_its_time_and_a_clock_that_jumps_brings_no_second_one() 
 #[tokio::test]
 async fn a_pause_moves_what_comes_later_and_an_abort_leaves_the_rest_alone() {
     let world = World::new().await;
+    let mut devices = Vec::new();
     for seed in 1..=20 {
-        world.device(seed).await;
+        devices.push(world.device(seed).await);
     }
     let id = started(&world, plan(Reset::Revoke)).await;
     tick(&world).await;
@@ -165,6 +168,9 @@ async fn a_pause_moves_what_comes_later_and_an_abort_leaves_the_rest_alone() {
     assert_eq!(campaigns::bring_back(&world.app, &ADMIN, id).await.expect("aborted"), 3);
     assert_eq!(places(&world, id).await, BTreeMap::from([(Place::Done, 3), (Place::Waiting, 17)]));
     assert_eq!(campaigns::bring_back(&world.app, &ADMIN, id).await.expect("again"), 0);
+    for device in &devices {
+        open(&world, device, None).await.expect("whoever was brought back goes on with the key that it has");
+    }
     let error = campaigns::resume(&world.app, &ADMIN, id).await.expect_err("it has ended");
     assert_eq!(error.code(), "campaign_state");
 }
@@ -197,7 +203,7 @@ async fn devices_come_back_once_and_their_first_backup_is_the_evidence() {
     // Settled by an excuse, it closes by itself, and nothing moves it any more.
     campaigns::excuse(&world.app, &ADMIN, id, other.actor.device, "on leave").await.expect("it is awaited");
     let again = campaigns::excuse(&world.app, &ADMIN, id, other.actor.device, "on leave").await;
-    assert_eq!(again.expect_err("it is not awaited any more").code(), "campaign_device_unknown");
+    assert_eq!(again.expect_err("it has closed by that").code(), "campaign_state");
     world.clock.advance(MINUTE);
     tick(&world).await;
     let board = campaigns::board(&world.app, &ADMIN, id).await.expect("there");
@@ -428,10 +434,8 @@ async fn a_settled_campaign_closes_by_itself_when_it_runs_and_not_while_it_is_pa
     world.clock.advance(MINUTE);
     tick(&world).await;
     assert_eq!(status().await, Status::Paused);
-    campaigns::resume(&world.app, &ADMIN, id).await.expect("it is paused");
-    world.clock.advance(MINUTE);
-    tick(&world).await;
-    assert_eq!(status().await, Status::Closed);
+    let resumed = campaigns::resume(&world.app, &ADMIN, id).await.expect("it is paused");
+    assert_eq!(resumed.status, Status::Closed, "at once");
 }
 
 #[tokio::test]
@@ -452,8 +456,21 @@ async fn a_device_that_is_back_gets_a_slot_and_is_watched_until_it_backs_up_as_p
     device.actor.epoch = 2;
     world.backup(&device).await;
     assert_eq!(list(false).await, [(Finding::Well, false)]);
-    world.clock.advance(Span::hours(26));
-    assert_eq!(list(true).await, [(Finding::Missed, false)]);
+    // Every four hours, as is the default; then as its policy says, from the organisation's to its own.
+    world.clock.advance(Span::hours(6));
+    assert_eq!((list(false).await, list(true).await), (vec![(Finding::Missed, false)], vec![]));
+    world.clock.advance(Span::hours(3));
+    assert_eq!(list(true).await, [(Finding::Overdue, false)]);
+    let set = async |subject, key: &str, value: &str| {
+        let values = [(key.to_owned(), Some(value.to_owned()))];
+        app::policy::set(&world.app, &ADMIN, subject, &values).await.expect("a value");
+    };
+    set(db::PolicySubject::Organisation, "interval", "8h").await;
+    assert_eq!(list(false).await, [(Finding::Missed, false)]);
+    set(db::PolicySubject::User(device.actor.user), "start_hours", "08:00-18:00").await;
+    assert_eq!(list(false).await, [(Finding::Well, false)], "no backup may begin at night");
+    set(db::PolicySubject::Device(device.actor.device), "interval", "off").await;
+    assert_eq!(list(false).await, [(Finding::Unplanned, false)]);
     world.clock.advance(Span::days(7));
     assert_eq!(list(false).await, []);
 }

@@ -1,78 +1,17 @@
 //! The outbox: queued with what it tells of, sent once, and never again when nobody knows whether it was sent.
 
+use crate::fake_mailer::world;
 use crate::world::{USER, World, code};
-use app::mail::{Answer, Draft, Letter, MailView, Mailer, Queued, Template, Values};
+use app::mail::{Answer, Draft, MailView, Queued, Template, Values};
 use app::page::PageAsk;
 use app::{AdminActor, App};
-use async_trait::async_trait;
 use base::{AdminId, Clock as _, DeviceId, MailId, Span, Timestamp};
 use control::mail::{MailOutcome, MailStatus};
 use control::{Event, Level, Rights, State};
-use db::{AdminRow, Db, DeviceAbout, DeviceRow, MailRow};
-use std::collections::VecDeque;
-use std::future::pending;
-use std::sync::{Arc, Mutex};
+use db::{AdminRow, DeviceAbout, DeviceRow, MailRow};
+use std::sync::Arc;
 
 const ADMIN: AdminActor = AdminActor::Command;
-
-/// A mail server that gives the answers it was told, then takes everything.
-struct Fake {
-    db: Db,
-    answers: Mutex<VecDeque<Answer>>,
-    heard: Mutex<Vec<Letter>>,
-    rests: Mutex<u32>,
-    hangs: Mutex<bool>,
-}
-
-impl Fake {
-    fn heard(&self) -> Vec<Letter> {
-        self.heard.lock().expect("no test panics with it").clone()
-    }
-
-    fn answer(&self, answer: Answer) {
-        self.answers.lock().expect("no test panics with it").push_back(answer);
-    }
-
-    fn hang(&self, hangs: bool) {
-        *self.hangs.lock().expect("no test panics with it") = hangs;
-    }
-}
-
-#[async_trait]
-impl Mailer for Fake {
-    async fn send(&self, letter: &Letter) -> Answer {
-        let mut tx = self.db.read().await.expect("the database answers");
-        let stored = db::mail_get(&mut tx, letter.id).await.expect("the database answers");
-        // A test message is not in the outbox.
-        if let Some(stored) = stored {
-            assert_eq!(stored.status, MailStatus::Sending, "stored before the mail server hears of it");
-        }
-        drop(tx);
-        self.heard.lock().expect("no test panics with it").push(letter.clone());
-        let hangs = *self.hangs.lock().expect("no test panics with it");
-        if hangs {
-            pending::<()>().await;
-        }
-        self.answers.lock().expect("no test panics with it").pop_front().unwrap_or_else(Answer::accepted)
-    }
-
-    async fn rest(&self) {
-        *self.rests.lock().expect("no test panics with it") += 1;
-    }
-}
-
-async fn world() -> (World, Arc<Fake>) {
-    let mut world = World::new().await;
-    let fake = Arc::new(Fake {
-        db: world.app.db.clone(),
-        answers: Mutex::default(),
-        heard: Mutex::default(),
-        rests: Mutex::default(),
-        hangs: Mutex::default(),
-    });
-    Arc::get_mut(&mut world.app).expect("nobody else has it").mailer = Some(fake.clone());
-    (world, fake)
-}
 
 async fn queue(world: &World, occasion: &str) -> Queued {
     queue_of(world, occasion, "deactivated").await
@@ -82,7 +21,7 @@ async fn queue_of(world: &World, occasion: &str, template: &str) -> Queued {
     let mut tx = world.app.db.write().await.expect("nobody else writes");
     let values =
         Values::new().with("device.name", "laptop").with("device.host_name", "LAPTOP").with("link", "https://x");
-    let draft = Draft { occasion: occasion.to_owned(), recipient: "u@example.org", template, values };
+    let draft = Draft { occasion: occasion.to_owned(), recipient: "u@example.org", template, values, until: None };
     let queued = app::mail::queue(&world.app, &mut tx, world.clock.now(), draft).await.expect("it is queued");
     tx.commit().await.expect("nothing stands against it");
     queued
@@ -128,7 +67,7 @@ async fn a_message_is_sent_once_whatever_is_queued_and_ticked_again() {
     assert!(heard[0].text.contains("LAPTOP") && heard[0].html.contains("LAPTOP"));
     let row = row(&world.app, id).await;
     assert_eq!((row.status, row.attempts.0, row.text.as_str(), row.html.as_str()), (MailStatus::Sent, 1, "", ""));
-    assert_eq!(*fake.rests.lock().expect("no test panics with it"), 1, "a connection is closed when nothing is left");
+    assert_eq!(fake.rests(), 1, "a connection is closed when nothing is left");
     world.clock.advance(Span::days(88));
     tick(&world).await;
     assert!(listed(&world, None).await.is_empty());
@@ -143,6 +82,7 @@ async fn what_is_rolled_back_is_not_sent() {
         recipient: "u@example.org",
         template: "enabled",
         values: Values::new().with("device.name", "laptop"),
+        until: None,
     };
     app::mail::queue(&world.app, &mut tx, world.clock.now(), draft).await.expect("it is queued");
     drop(tx);
@@ -309,8 +249,10 @@ async fn every_change_of_a_device_tells_its_user_and_some_tell_the_admins() {
             email: email.to_owned(),
             password_hash: String::new(),
             permits: "all".to_owned(),
+            created_at: Timestamp::from_ms(0),
+            disabled_at: None,
         };
-        db::admin_insert(&mut tx, &admin, Timestamp::from_ms(0)).await.expect("the admin is new");
+        db::admin_insert(&mut tx, &admin).await.expect("the admin is new");
     }
     tx.commit().await.expect("nothing stands against it");
     world.policy("support", "call 4711").await;

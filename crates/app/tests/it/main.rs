@@ -4,25 +4,37 @@
 
 mod audit;
 mod backup;
+mod between;
+mod campaign_end;
 mod credentials;
 mod desk;
 mod device_map;
+mod fake_mailer;
 mod fake_smtp;
 mod fleet;
+mod full;
 mod hostile;
 mod idempotency;
+mod lost;
 mod machine;
 mod mail;
+mod meanwhile;
+mod merged;
 mod model;
 mod on_postgres;
 mod password;
 mod policy;
+mod purge;
 mod quota;
 mod restore;
 mod scrub;
 mod smtp;
+mod support;
 mod ticket;
 mod token;
+mod told;
+mod told_campaign;
+mod work;
 mod world;
 
 /// Which database a world is on; `on_postgres` has the other.

@@ -1,10 +1,15 @@
 //! The mailer against a mail server that misbehaves, which tells how each failure is classed, and against a real one.
 
 use crate::fake_smtp::{Do, FakeSmtp, GOOD, Manners};
-use crate::world::World;
+use crate::world::{Device, USER, World, code, noise};
+use app::campaigns::Plan;
 use app::config::MailSecurity;
 use app::mail::{Answer, Draft, Letter, Login, Mailer as _, Queued, Smtp, SmtpSettings, Timeouts, Values};
+use app::passwords::Purpose;
+use app::tickets::Wish;
 use base::{Clock as _, MailId, Span, Timestamp};
+use control::activation::{Choice, Restore};
+use control::campaign::{Reminders, Reset, Scope, Tell};
 use control::mail::{MailOutcome, MailStatus};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -235,6 +240,73 @@ async fn a_real_mail_server_takes_mail_over_tls_and_refuses_a_wrong_password_unt
 }
 
 #[tokio::test]
+async fn a_real_mail_server_takes_a_link_a_ticket_a_campaign_a_reminder_and_a_quota_and_no_header_of_a_stranger() {
+    let server = RealServer::start("starttls");
+    let mut world = world_with(server.settings(MailSecurity::Starttls, "right")).await;
+    let app = Arc::get_mut(&mut world.app).expect("nobody else has it");
+    app.config.server_public_url = "https://backup.example.org".to_owned();
+    app.config.organisation_name = "Büro 李".to_owned();
+    let admin = app::AdminActor::Command;
+    app::passwords::link_make(&world.app, &admin, USER, Purpose::Set, false).await.expect("a user");
+    app::passwords::link_make(&world.app, &admin, USER, Purpose::Reset, false).await.expect("a user");
+    let wish = Wish {
+        email: "u@example.org".to_owned(),
+        choice: Choice::Auto,
+        restore: Restore::None,
+        span: None,
+        show: false,
+    };
+    app::tickets::make(&world.app, &admin, &wish).await.expect("a user");
+    let device = world.device(1).await;
+    let plan = Plan {
+        name: "all".to_owned(),
+        reason: "new keys\r\nBcc: stranger@example.org\r\n\r\n.\r\n".to_owned(),
+        level: Reset::Revoke,
+        scope: Scope { everyone: true, ..Scope::default() },
+        deadline: None,
+        append_until: None,
+        wave_size: 1,
+        wave_span: Span::ZERO,
+        watch_span: None,
+        template: String::new(),
+        tell: Tell::All,
+        reminders: Reminders::USUAL,
+    };
+    let quota = [("quota".to_owned(), Some("1kB".to_owned()))];
+    app::policy::set(&world.app, &admin, app::PolicySubject::User(USER), &quota).await.expect("granted");
+    let refused = quota_refused(&world, &device).await;
+    assert_eq!(refused, "quota_exceeded");
+    let campaign = app::campaigns::make(&world.app, &admin, plan).await.expect("a good plan");
+    app::campaigns::start(&world.app, &admin, campaign.id, None).await.expect("a draft starts");
+    app::jobs::tick_all(&world.app).await.expect("the jobs work");
+    world.clock.advance(Span::days(3));
+    for _ in 0..3 {
+        app::jobs::tick_all(&world.app).await.expect("the jobs work");
+    }
+    let mails = server.read();
+    let subjects: BTreeSet<&str> = mails.iter().map(|mail| mail[5].as_str()).collect();
+    let wanted = [
+        "Büro 李: a code to connect your computer",
+        "Büro 李: device 1 is to be activated again",
+        "Büro 李: device 1 still has to be activated again",
+        "Büro 李: set a new password for your backups",
+        "Büro 李: set the password for your backups",
+        "Büro 李: there is no room for the backup of device 1",
+    ];
+    assert_eq!((subjects.into_iter().collect::<Vec<_>>(), mails.len()), (wanted.to_vec(), wanted.len()));
+    assert!(mails.iter().all(|mail| mail[7] == "u@example.org"), "{mails:?}");
+}
+
+async fn quota_refused(world: &World, device: &Device) -> &'static str {
+    let run = world.begin(device).await;
+    let mut draft = crate::world::Draft::new(&run.naming);
+    let file = draft.file("file", &[&noise(1, 2_000)]);
+    let (root, totals) = draft.tree(vec![file], format::Totals::default());
+    run.upload(&run.pack(&draft)).await.expect("the pack is good");
+    code(run.commit(&run.manifest(root, totals)).await)
+}
+
+#[tokio::test]
 async fn a_certificate_of_a_stranger_and_a_name_that_it_is_not_for_are_refused() {
     let server = RealServer::start("starttls");
     let good = server.settings(MailSecurity::Starttls, "right");
@@ -259,7 +331,13 @@ async fn world_with(settings: SmtpSettings) -> World {
 async fn queued(world: &World, number: u64) -> MailId {
     let mut tx = world.app.db.write().await.expect("nobody else writes");
     let values = Values::new().with("device.name", &format!("Jürgens Gerät 李 {number}"));
-    let draft = Draft { occasion: number.to_string(), recipient: "u@example.org", template: "deactivated", values };
+    let draft = Draft {
+        occasion: number.to_string(),
+        recipient: "u@example.org",
+        template: "deactivated",
+        values,
+        until: None,
+    };
     let queued = app::mail::queue(&world.app, &mut tx, world.clock.now(), draft).await.expect("it is queued");
     tx.commit().await.expect("nothing stands against it");
     match queued {

@@ -3,16 +3,25 @@
 use crate::machine::{ADMIN, Machine};
 use crate::world::{World, code};
 use app::activation::{Answer, Outcome};
-use app::tickets::{Made, Wish, make, revoke};
+use app::tickets::{TicketRow, TicketWay, Wish, make, revoke};
 use base::{DeviceId, Span};
 use control::Rights;
 use control::activation::{Choice, Preview, Restore};
+use control::ticket::Code;
 
 const ANNA: &str = "anna@example.org";
 
-async fn ticket(world: &World, choice: Choice, restore: Restore) -> Made {
-    let wish = Wish { email: ANNA.to_owned(), choice, restore, span: None };
-    make(&world.app, &ADMIN, &wish).await.expect("a user")
+/// A ticket that was shown.
+struct Shown {
+    ticket: TicketRow,
+    code: Code,
+}
+
+async fn ticket(world: &World, choice: Choice, restore: Restore) -> Shown {
+    let wish = Wish { email: ANNA.to_owned(), choice, restore, span: None, show: false };
+    let made = make(&world.app, &ADMIN, &wish).await.expect("a user");
+    let TicketWay::Shown { code, .. } = made.way else { panic!("there is no mail server") };
+    Shown { ticket: made.ticket, code }
 }
 
 #[tokio::test]
@@ -115,7 +124,7 @@ async fn many_side_by_side_use_a_ticket_once() {
 async fn a_ticket_is_made_for_a_known_user_and_device_and_a_bounded_time() {
     let world = World::quick().await;
     world.person(ANNA, None).await;
-    let wish = Wish { email: ANNA.to_owned(), choice: Choice::Auto, restore: Restore::None, span: None };
+    let wish = Wish { email: ANNA.to_owned(), choice: Choice::Auto, restore: Restore::None, span: None, show: false };
     let app = &world.app;
     let nobody = Wish { email: "x@example.org".to_owned(), ..wish.clone() };
     assert_eq!(code(make(app, &ADMIN, &nobody).await), "user_unknown");

@@ -130,6 +130,11 @@ async fn every_reason_against_a_token_has_its_own_code_and_is_remembered_once_fo
     times.sort_unstable();
     assert_eq!(times, [1, 2, 2, 2, 2, 2, 2, 2]);
     assert!(desk.iter().all(|row| row.host_name == "laptop" && row.source == crate::machine::SOURCE));
+    let mut tx = world.app.db.read().await.expect("readable");
+    let log = app::audit::list(&mut tx, 0).await.expect("readable");
+    let refused = log.iter().filter(|row| row.action == "device_activate" && row.detail.starts_with("refused: "));
+    assert_eq!(refused.count(), 8, "each reason is in the log once");
+    drop(tx);
     assert_eq!(code(revoke(&world.app, &ADMIN, revoked.token.id).await), "token_ended");
     assert_eq!(code(expire(&world.app, &ADMIN, ends.token.id).await), "token_ended");
 }

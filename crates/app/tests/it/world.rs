@@ -146,7 +146,12 @@ impl World {
 
     pub async fn with(clock: Arc<dyn Clock>, manual: Arc<ManualClock>, config: Config) -> Self {
         let temp = if POSTGRES { db::testing::postgres().await } else { db::testing::sqlite().await };
-        let (db, entropy) = (temp.db.clone(), Arc::new(SeededEntropy::new(7)));
+        Self::on(temp.db.clone(), temp, clock, manual, config).await
+    }
+
+    /// The same on this way to this database.
+    pub async fn on(db: Db, temp: TempDb, clock: Arc<dyn Clock>, manual: Arc<ManualClock>, config: Config) -> Self {
+        let entropy = Arc::new(SeededEntropy::new(7));
         let master = MasterKey::mint(entropy.as_ref());
         let repository = repository(&db, &master, entropy.as_ref()).await;
         let store = Arc::new(TestStore::new());

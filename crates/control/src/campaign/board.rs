@@ -24,6 +24,8 @@ pub struct Seen<'a> {
     pub retired: bool,
     /// Was it cut off more strictly already when its turn came?
     pub stricter: bool,
+    /// Was it merged into another record?
+    pub merged: bool,
     /// Where it stands in its lifecycle now.
     pub state: &'a State,
     /// Where its user stands now.
@@ -94,6 +96,8 @@ pub enum Reason {
     Decommissioned,
     /// Was deleted.
     Deleted,
+    /// Was merged into another record.
+    Merged,
     /// Its user has left.
     UserLeft,
 }
@@ -109,8 +113,7 @@ pub fn place(now: Timestamp, seen: &Seen<'_>) -> (Place, Reason) {
     if let Some(reason) = retired(seen) {
         return (Place::Retired, reason);
     }
-    let quarantined = |state: &State| matches!(state, State::Quarantined { .. });
-    if seen.conflict || quarantined(seen.state) || seen.state.was().is_some_and(quarantined) {
+    if seen.conflict || seen.state.is_quarantined() {
         return (Place::Conflict, Reason::TwoMachines);
     }
     let Some(reset_at) = seen.reset_at else {
@@ -137,11 +140,11 @@ fn retired(seen: &Seen<'_>) -> Option<Reason> {
         | State::Quarantined { .. } => None,
     };
     let by_user = match seen.user {
-        UserState::Preserved | UserState::Deleted => Some(Reason::UserLeft),
+        UserState::Preserved | UserState::Deleted | UserState::Purged => Some(Reason::UserLeft),
         UserState::Active | UserState::Locked => None,
     };
     // A record that had nothing to reset at its turn is not of this campaign, whatever becomes of it later.
-    by_state.or(by_user).or(seen.retired.then_some(Reason::NeverActivated))
+    by_state.or(seen.merged.then_some(Reason::Merged)).or(by_user).or(seen.retired.then_some(Reason::NeverActivated))
 }
 
 fn under_way(seen: &Seen<'_>, reset_at: Timestamp) -> (Place, Reason) {
@@ -207,7 +210,7 @@ impl Place {
 
 impl Reason {
     /// Every reason, in the order of docs/control.md.
-    pub const ALL: [Reason; 17] = [
+    pub const ALL: [Reason; 18] = [
         Reason::CameBack,
         Reason::WaveAhead,
         Reason::CampaignEnded,
@@ -224,6 +227,7 @@ impl Reason {
         Reason::Decommissioning,
         Reason::Decommissioned,
         Reason::Deleted,
+        Reason::Merged,
         Reason::UserLeft,
     ];
 
@@ -246,6 +250,7 @@ impl Reason {
             Reason::Decommissioning => "decommissioning",
             Reason::Decommissioned => "decommissioned",
             Reason::Deleted => "deleted",
+            Reason::Merged => "merged",
             Reason::UserLeft => "user_left",
         }
     }
@@ -269,6 +274,7 @@ impl Reason {
             Reason::Decommissioning => "It is being retired.",
             Reason::Decommissioned => "It was retired.",
             Reason::Deleted => "It was deleted.",
+            Reason::Merged => "Its record was merged into another one of the same computer.",
             Reason::UserLeft => "Its user has left.",
         }
     }

@@ -17,6 +17,8 @@ pub struct Outlook<'a> {
     pub state: &'a State,
     /// Where its user stands.
     pub user: UserState,
+    /// Was it merged into another record?
+    pub merged: bool,
     /// When it was last heard of.
     pub seen_at: Option<Timestamp>,
     /// Is there an open conflict about it, or another record in service of the same machine?
@@ -47,6 +49,9 @@ pub const NOT_SEEN_SPAN: Span = Span::days(30);
 
 /// What will become of the device. Never fails.
 pub fn class(now: Timestamp, outlook: &Outlook<'_>) -> Class {
+    if outlook.merged {
+        return Class::OutOfService;
+    }
     match outlook.state {
         State::Pending
         | State::Suspended { .. }
@@ -58,11 +63,11 @@ pub fn class(now: Timestamp, outlook: &Outlook<'_>) -> Class {
         State::Quarantined { .. } => return Class::Duplicate,
         State::Active { .. } | State::Held { .. } | State::Deactivated { .. } => {}
     }
-    if passed_over(now, outlook) {
-        return Class::Already;
-    }
     if outlook.duplicate {
         return Class::Duplicate;
+    }
+    if passed_over(now, outlook) {
+        return Class::Already;
     }
     if outlook.seen_at.is_none_or(|seen_at| now.since(seen_at) > NOT_SEEN_SPAN) {
         return Class::NotSeen;

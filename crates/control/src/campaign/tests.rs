@@ -30,7 +30,7 @@ fn every_cell_of_what_may_be_done_to_a_campaign_is_as_the_document_says() {
 fn all_seen(states: &[State]) -> impl Iterator<Item = Seen<'_>> {
     let past = NOW - Span::days(2);
     states.iter().flat_map(move |state| {
-        (0..1_536u32).map(move |bits| {
+        (0..3_072u32).map(move |bits| {
             let bit = |at: u32| bits >> at & 1 == 1;
             let user = if bit(0) {
                 UserState::Active
@@ -40,7 +40,7 @@ fn all_seen(states: &[State]) -> impl Iterator<Item = Seen<'_>> {
                 UserState::Preserved
             };
             Seen {
-                level: Reset::ALL[usize::try_from(bits / 512).expect("below three")],
+                level: Reset::ALL[usize::try_from(bits / 512 % 3).expect("below three")],
                 ended: bit(1),
                 deadline: bit(2).then_some(if bit(3) { NOW } else { NOW + Span::ms(1) }),
                 reset_at: bit(4).then_some(past),
@@ -48,6 +48,7 @@ fn all_seen(states: &[State]) -> impl Iterator<Item = Seen<'_>> {
                 excused: bit(5) && !bit(6),
                 retired: !bit(5) && bit(6) && bit(7) && bit(8),
                 stricter: bit(7),
+                merged: bits >= 1_536,
                 state,
                 user,
                 conflict: bit(8) && !bit(7),
@@ -70,6 +71,7 @@ fn board_condition(text: &str, seen: &Seen<'_>) -> bool {
         "had no key at its turn" => seen.retired,
         "state decommissioning" => word == "decommissioning",
         "state decommissioned" => word == "decommissioned",
+        "merged into another record" => seen.merged,
         "state deleted or purged" => word == "deleted" || word == "purged",
         "user preserved or deleted" => matches!(seen.user, UserState::Preserved | UserState::Deleted),
         "open conflict, or quarantined, also beneath" => seen.conflict || quarantined,
@@ -119,15 +121,16 @@ fn the_document_lists_every_reason_with_its_sentence_and_explains_every_place() 
 
 fn all_outlooks(states: &[State]) -> impl Iterator<Item = Outlook<'_>> {
     states.iter().flat_map(move |state| {
-        (0..192u32).map(move |bits| {
+        (0..384u32).map(move |bits| {
             let bit = |at: u32| bits >> at & 1 == 1;
             Outlook {
-                level: Reset::ALL[usize::try_from(bits / 64).expect("below three")],
+                level: Reset::ALL[usize::try_from(bits / 64 % 3).expect("below three")],
                 append_until: NOW + Span::days(3),
                 state,
                 user: if bit(0) || bit(5) { UserState::Active } else { UserState::Locked },
                 seen_at: bit(1).then_some(NOW - if bit(2) { Span::days(30) } else { Span::days(31) }),
                 duplicate: bit(3),
+                merged: bits >= 192,
                 token_good: bit(4),
             }
         })
@@ -140,6 +143,7 @@ fn class_condition(text: &str, outlook: &Outlook<'_>) -> bool {
         "state pending, suspended, decommissioning, decommissioned, deleted or purged" => {
             matches!(word, "pending" | "suspended" | "decommissioning" | "decommissioned" | "deleted" | "purged")
         }
+        "merged into another record" => outlook.merged,
         "state quarantined" => word == "quarantined",
         "user not active" => outlook.user != UserState::Active,
         "the level would change nothing or soften" => {
@@ -190,7 +194,9 @@ fn a_device_stands_after_its_reset_where_its_class_said_that_it_may() {
                 Err(_) if outlook.state.level().is_some() => (outlook.state.clone(), Some(NOW), false, true),
                 Err(_) => (outlook.state.clone(), None, true, false),
             };
-        for (seen_at, done) in [(None, false), (Some(NOW), false), (Some(NOW), true)] {
+        let conflicts: &[bool] = if outlook.duplicate { &[false, true] } else { &[false] };
+        let seen = [(None, false), (Some(NOW), false), (Some(NOW), true)];
+        for ((seen_at, done), conflict) in seen.into_iter().flat_map(|seen| conflicts.iter().map(move |c| (seen, *c))) {
             // Only a person's sign-in brings back what does not come by itself, and only what is in service.
             let by_itself = class == Class::Automatic;
             if done && (retired || class == Class::OutOfService) || !done && by_itself && seen_at.is_some() {
@@ -205,9 +211,10 @@ fn a_device_stands_after_its_reset_where_its_class_said_that_it_may() {
                 excused: false,
                 retired: retired && !matches!(state, State::Quarantined { .. }),
                 stricter,
+                merged: outlook.merged,
                 state: &state,
                 user: outlook.user,
-                conflict: false,
+                conflict,
                 seen_at,
                 refused: false,
             };

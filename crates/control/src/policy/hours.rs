@@ -1,6 +1,7 @@
 //! Ranges of hours on weekdays: `mon-fri 08:00-18:00, sat 09:00-12:30`. In whose time zone, the reader knows.
 //! Refuses what no day has, an empty range, and more ranges than a person would write.
 
+use base::Span;
 use std::fmt;
 
 /// The most ranges in one value.
@@ -8,6 +9,7 @@ const RANGES_MAX: usize = 32;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const EVERY_DAY: u8 = 0b111_1111;
 const DAY_MINUTES: u16 = 24 * 60;
+const WEEK_MINUTES: usize = 7 * DAY_MINUTES as usize;
 
 /// Hours of a week. Ranges are sorted and none is there twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,6 +56,34 @@ impl Hours {
             // Over midnight: a range belongs to the day on which it begins.
             false => (on(range.days, day) && minute >= range.from) || (on(range.days, day_before) && minute < range.to),
         })
+    }
+
+    /// The longest stretch of a week that is not within `self`, or is within `blackout`, in whole minutes; the weeks
+    /// follow each other. It is the same in every time zone. `None` where that is the whole week. Never fails.
+    pub fn closed_longest(&self, blackout: &Hours) -> Option<Span> {
+        let (open, shut) = (self.week(), blackout.week());
+        let is_open = |at: usize| open[at % WEEK_MINUTES] && !shut[at % WEEK_MINUTES];
+        let first = (0..WEEK_MINUTES).find(|at| is_open(*at))?;
+        let (mut longest, mut stretch) = (0, 0);
+        for at in first..=first + WEEK_MINUTES {
+            stretch = if is_open(at) { 0 } else { stretch + 1 };
+            longest = longest.max(stretch);
+        }
+        Some(Span::minutes(longest))
+    }
+
+    /// Every minute of a week: is it within?
+    fn week(&self) -> Vec<bool> {
+        let mut week = vec![false; WEEK_MINUTES];
+        for Range { days, from, to } in &self.ranges {
+            let (from, to) = (usize::from(*from), usize::from(*to));
+            let len = if from < to { to - from } else { usize::from(DAY_MINUTES) - from + to };
+            for day in (0..7).filter(|day| days >> day & 1 == 1) {
+                let begin = day * usize::from(DAY_MINUTES) + from;
+                (begin..begin + len).for_each(|at| week[at % WEEK_MINUTES] = true);
+            }
+        }
+        week
     }
 }
 
@@ -165,5 +195,29 @@ mod tests {
         assert_eq!(within, [false, true, true, true, false, false, false]);
         assert!(Hours::parse("00:00-24:00").expect("a literal").covers(6, 1_439));
         assert!(!Hours::default().covers(0, 0));
+    }
+
+    #[test]
+    fn the_longest_closed_stretch_goes_over_midnight_and_over_sunday_and_agrees_with_every_minute() {
+        let hours = |text: &str| Hours::parse(text).expect("hours");
+        let cases = [
+            ("00:00-24:00", "none", Some(0)),
+            ("08:00-18:00", "none", Some(14 * 60)),
+            ("mon-fri 08:00-18:00", "none", Some((6 + 24 + 24 + 8) * 60)),
+            ("mon-fri 08:00-18:00", "mon 08:00-09:00", Some((6 + 24 + 24 + 9) * 60)),
+            ("22:00-06:00", "none", Some(16 * 60)),
+            ("00:00-24:00", "12:00-12:01", Some(1)),
+            ("00:00-24:00", "sun 23:00-24:00, mon 00:00-01:00", Some(120)),
+            ("mon 08:00-09:00", "mon 07:00-10:00", None),
+        ];
+        for (start, blackout, minutes) in cases {
+            let (start, blackout) = (hours(start), hours(blackout));
+            assert_eq!(start.closed_longest(&blackout), minutes.map(Span::minutes), "{start} without {blackout}");
+            let week = start.week();
+            for at in 0..WEEK_MINUTES {
+                let (day, minute) = (at / usize::from(DAY_MINUTES), at % usize::from(DAY_MINUTES));
+                assert_eq!(week[at], start.covers(day as u8, minute as u16), "{start}: day {day}, minute {minute}");
+            }
+        }
     }
 }

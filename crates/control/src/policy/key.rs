@@ -114,6 +114,9 @@ keys! {
         "0 to 240", EVERY, None, false;
     /// How many bytes a user's newest snapshots may be together.
     Quota, "quota", Shape::Size, "none", "none, or 1kB to 1000PB", TO_USER, None, false;
+    /// How full a user's quota is, in percent, when the user is told.
+    QuotaWarning, "quota_warning", Shape::Number { min: 1, max: 99, none: true }, "90",
+        "none, or 1 to 99", TO_USER, None, false;
     /// How many devices a user may have.
     DeviceLimit, "device_limit", Shape::Number { min: 1, max: 1_000, none: true }, "none",
         "none, or 1 to 1000", TO_USER, None, false;

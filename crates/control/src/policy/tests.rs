@@ -157,6 +157,7 @@ fn text_of(key: Key) -> BoxedStrategy<String> {
             .prop_map(|w| w.join(","))
             .boxed(),
         Value::Flag(_) => prop::sample::select(vec!["yes".to_owned(), "no".to_owned()]).boxed(),
+        Value::Number(_) if key == Key::QuotaWarning => (1_u64..=99).prop_map(|n| n.to_string()).boxed(),
         Value::Number(_) => (1_u64..=240).prop_map(|n| n.to_string()).boxed(),
         Value::Size(_) => (1_u64..1 << 40).prop_map(|n| format!("{n}kB")).boxed(),
         Value::Patterns(_) => {

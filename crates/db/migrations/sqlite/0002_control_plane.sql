@@ -1,7 +1,7 @@
 -- The control plane: profiles and policies, proofs, campaigns, conflicts, mail, credentials of the admin API.
 -- Switches are 0 or 1; lists in a TEXT are separated by a newline unless said otherwise.
 
--- What the organisation has set for itself: the password rules, mail, the support contact. Absent means the default.
+-- What the organisation has set for itself: the password rules. Absent means the default.
 CREATE TABLE setting (
     key    TEXT PRIMARY KEY,
     value  TEXT NOT NULL,
@@ -239,6 +239,15 @@ CREATE INDEX device_by_token ON device (token_id);
 CREATE INDEX device_by_state ON device (state);
 CREATE INDEX device_by_name ON device (name, id);
 
+-- A support bundle that an admin has asked a device for, and what the device has sent; one for each device.
+CREATE TABLE support_bundle (
+    device_id BLOB PRIMARY KEY REFERENCES device (id),
+    asked_at  BIGINT NOT NULL,
+    asked_by  TEXT NOT NULL,
+    sent_at   BIGINT,
+    body      BLOB
+);
+
 -- What the endpoint says it opened and read in a run; NULL until it has said so.
 ALTER TABLE run ADD COLUMN files_opened BIGINT;
 ALTER TABLE run ADD COLUMN bytes_read BIGINT;
@@ -261,7 +270,8 @@ CREATE TABLE conflict (
     undo_until   BIGINT,
     -- The other record: merged into the device, or made by the split.
     other_device BLOB,
-    -- What an undo has to know: the epoch that a split ended, or 1 when a merge has suspended the other record.
+    -- What an undo has to know: the epoch that a split ended, 1 when a merge has suspended the other record, or 1 when
+    -- finding one machine has ended a quarantine.
     before       BIGINT,
     -- The state that a split ended, as app::conflicts writes it.
     state_before TEXT
@@ -286,7 +296,7 @@ CREATE TABLE campaign (
     wave_size    BIGINT NOT NULL,
     wave_ms      BIGINT NOT NULL,
     watch_ms     BIGINT NOT NULL,
-    -- The template of the message to users; empty sends none.
+    -- The template of the message to users.
     template     TEXT NOT NULL,
     created_at   BIGINT NOT NULL,
     created_by   TEXT NOT NULL,
@@ -299,7 +309,12 @@ CREATE TABLE campaign (
     progress_ms  BIGINT NOT NULL DEFAULT 0,
     ticked_at    BIGINT,
     -- Why it was ended by hand.
-    end_reason   TEXT NOT NULL DEFAULT ''
+    end_reason   TEXT NOT NULL DEFAULT '',
+    -- Who is told: all, needed (whoever has to do something), nobody.
+    tell         TEXT NOT NULL CHECK (tell IN ('all', 'needed', 'nobody')),
+    -- After how long a device's user is reminded, each time, and how often at most; 0 is never.
+    remind_ms    BIGINT NOT NULL,
+    remind_max   BIGINT NOT NULL
 );
 CREATE INDEX campaign_by_time ON campaign (created_at);
 
@@ -327,6 +342,9 @@ CREATE TABLE campaign_device (
     bytes_covered BIGINT,
     first_good    BLOB,
     first_good_at BIGINT,
+    -- How often the user was reminded of it, and when last.
+    reminders     BIGINT NOT NULL DEFAULT 0,
+    reminded_at   BIGINT,
     PRIMARY KEY (campaign_id, device_id)
 );
 CREATE INDEX campaign_device_by_device ON campaign_device (device_id);
@@ -372,8 +390,21 @@ CREATE INDEX mail_by_try ON mail (tried_at);
 CREATE INDEX mail_by_time ON mail (created_at, id);
 CREATE INDEX mail_by_due ON mail (status, due_at);
 
+-- Where a user's backups stand beside the quota, as far as the user was told, and when that was.
+CREATE TABLE quota_notice (
+    user_id    BLOB PRIMARY KEY REFERENCES "user" (id) ON DELETE CASCADE,
+    standing   TEXT NOT NULL CHECK (standing IN ('below', 'warning', 'over')),
+    -- When the user was last told that little is left, and that a backup was refused.
+    warned_at  BIGINT,
+    over_at    BIGINT,
+    -- When a backup was last refused, for what admins are told.
+    refused_at BIGINT
+);
+CREATE INDEX quota_notice_by_refusal ON quota_notice (refused_at);
+
 -- ---------------------------------------------------------------------------------------------------- admin API
 
+ALTER TABLE admin ADD COLUMN disabled_at BIGINT;
 ALTER TABLE admin ADD COLUMN permits TEXT NOT NULL DEFAULT 'all';
 
 -- A credential of a program that administers. Shown once, kept as a hash.

@@ -12,7 +12,7 @@ use crate::{
 };
 use base::ConflictId;
 use control::Rights;
-use control::campaign::{Reset, Status};
+use control::campaign::{Reset, Status, Tell};
 
 const CAMPAIGN: CampaignId = CampaignId::from_bytes([0xca; 16]);
 const OTHER: DeviceId = DeviceId::from_bytes([0xd2; 16]);
@@ -35,7 +35,10 @@ fn campaign() -> CampaignRow {
         wave_size: 5,
         wave_span: Span::ms(7),
         watch_span: Span::days(2),
-        template: String::new(),
+        template: "campaign".to_owned(),
+        tell: Tell::Needed,
+        remind_span: Span::days(3),
+        remind_max: Count(2),
         created_at: at(1),
         created_by: "admin command".to_owned(),
         started_at: Some(at(2)),
@@ -68,6 +71,8 @@ fn turn(device: DeviceId, due: u64) -> CampaignDeviceRow {
         bytes_covered: None,
         first_good: None,
         first_good_at: None,
+        reminders: Count(0),
+        reminded_at: None,
     }
 }
 
@@ -117,7 +122,9 @@ async fn a_campaign_and_its_turns_come_back_as_they_were_stored() {
         assert_eq!((done.status, done.bytes_sent), (TurnStatus::Done, Some(Bytes(1))));
         assert!(campaign_device_excused_update(&mut tx, CAMPAIGN, OTHER, "gone").await.expect("writable"));
         assert!(!campaign_device_excused_update(&mut tx, CAMPAIGN, testing::DEVICE, "gone").await.expect("writable"));
-        let board = campaign_device_list_board(&mut tx, CAMPAIGN, None, 9).await.expect("readable");
+        let expected = campaign_device_list_board(&mut tx, CAMPAIGN, true, None, 9).await.expect("readable");
+        assert_eq!(expected, [], "one is back, the other excused");
+        let board = campaign_device_list_board(&mut tx, CAMPAIGN, false, None, 9).await.expect("readable");
         assert_eq!(
             board.iter().map(|row| row.turn.status).collect::<Vec<_>>(),
             [TurnStatus::Done, TurnStatus::Excused]
@@ -125,7 +132,22 @@ async fn a_campaign_and_its_turns_come_back_as_they_were_stored() {
         assert_eq!((board[0].email.as_str(), board[0].conflict), ("u@x", false));
         let stretches = campaign_device_back_list(&mut tx, CAMPAIGN, Span::seconds(5)).await.expect("readable");
         assert_eq!(stretches, [(at(5_000), Count(1))]);
-        assert_eq!(campaign_device_count_get(&mut tx, CAMPAIGN).await.expect("readable"), (Count(2), Count(0)));
+        row.status = Status::Running;
+        campaign_update(&mut tx, &row).await.expect("it is there");
+        let done = async |tx: &mut Tx| campaign_list_done_by_device(tx, OTHER).await.expect("readable");
+        assert_eq!(done(&mut tx).await, [CAMPAIGN]);
+        query("update campaign_device set status = 'refused', reset_at = 4").execute(tx.conn()).await.expect("sql");
+        assert_eq!(done(&mut tx).await, []);
+        campaign_device_waiting_update(&mut tx, CAMPAIGN).await.expect("writable");
+        let again = campaign_device_get(&mut tx, CAMPAIGN, OTHER).await.expect("readable").expect("there");
+        assert_eq!((again.status, again.reset_at), (TurnStatus::Waiting, None), "it is not quarantined");
+        query("update campaign_device set status = 'refused'").execute(tx.conn()).await.expect("sql");
+        let was = Box::new(State::Active { rights: Rights::Full });
+        let quarantined = State::Suspended { was: Box::new(State::Quarantined { was }) };
+        device_state_update(&mut tx, OTHER, &quarantined).await.expect("writable");
+        campaign_device_waiting_update(&mut tx, CAMPAIGN).await.expect("writable");
+        let still = campaign_device_get(&mut tx, CAMPAIGN, OTHER).await.expect("readable").expect("there");
+        assert_eq!(still.status, TurnStatus::Refused);
     }
 }
 

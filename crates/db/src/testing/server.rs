@@ -31,13 +31,17 @@ static SERVER: OnceLock<Server> = OnceLock::new();
 static ENDED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static NUMBER: AtomicU64 = AtomicU64::new(1);
 
-/// A database of the server.
+/// A database of a server.
 pub(super) struct Database {
-    name: String,
+    /// Its name in the shared server; `None` where the server goes away with it.
+    name: Option<String>,
     url: String,
 }
 
-struct Server {
+/// A PostgreSQL server.
+pub(super) struct Server {
+    bin: PathBuf,
+    root: bool,
     dir: PathBuf,
     /// Holds the pipe for whose end the shell waits.
     _watch: Child,
@@ -52,8 +56,8 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if let Ok(mut ended) = ENDED.lock() {
-            ended.push(std::mem::take(&mut self.name));
+        if let (Some(name), Ok(mut ended)) = (self.name.take(), ENDED.lock()) {
+            ended.push(name);
         }
     }
 }
@@ -70,10 +74,25 @@ pub(super) async fn database() -> Database {
     let name = std::format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     run(&mut conn, std::format!("create database {name} template {TEMPLATE}")).await;
     conn.close().await.expect("the server is there");
-    Database { url: server.url(&name), name }
+    Database { url: server.url(&name), name: Some(name) }
+}
+
+/// A server of one test alone, and a new database in it.
+pub(super) async fn alone() -> (Server, Database) {
+    let server = start();
+    template(&server).await;
+    let url = server.url(TEMPLATE);
+    (server, Database { name: None, url })
 }
 
 impl Server {
+    /// Ends every process of the server at once, as a crash would, and starts it again: it recovers from its log.
+    pub(super) fn crash(&self) {
+        let mut restart = program(&self.bin, "pg_ctl", self.root);
+        restart.args(["restart", "-w", "-s", "-m", "immediate", "-D"]).arg(self.dir.join("data"));
+        succeed(restart.arg("-l").arg(self.dir.join("log")).current_dir(&self.dir));
+    }
+
     fn url(&self, name: &str) -> String {
         std::format!("postgres://{OWNER}@localhost/{name}?host={}&sslmode=disable", self.dir.display())
     }
@@ -99,7 +118,7 @@ fn start() -> Server {
     let bin = bin();
     // Not where TMPDIR says: the path of a socket has at most 107 bytes.
     let dir = tempfile::Builder::new().prefix("holdfast-pg-").tempdir_in("/tmp").expect("/tmp can be written").keep();
-    let root = made_by_root(&dir);
+    let root = is_root(&dir);
     if root {
         succeed(Command::new("chown").arg(UNPRIVILEGED).arg(&dir));
     }
@@ -121,7 +140,7 @@ fn start() -> Server {
             .arg(std::format!("{SERVER_OPTIONS} -c unix_socket_directories={}", dir.display()))
             .current_dir(&dir),
     );
-    Server { dir, _watch: watch, template: tokio::sync::OnceCell::new() }
+    Server { bin, root, dir, _watch: watch, template: tokio::sync::OnceCell::new() }
 }
 
 /// The shell that cleans up. Started before the server, so that nothing is left whatever comes between.
@@ -147,8 +166,8 @@ fn succeed(command: &mut Command) {
     assert!(ended.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ended.stderr));
 }
 
-/// Who made this directory: root, or somebody else.
-fn made_by_root(dir: &Path) -> bool {
+/// Whether root runs these tests: what is made now is root's.
+fn is_root(dir: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata(dir).expect("it was just made").uid() == 0
 }

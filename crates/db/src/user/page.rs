@@ -36,7 +36,8 @@ pub struct UserListRow {
     pub devices: u64,
 }
 
-/// At most `limit` users that fit, by address, after the one with the address `after`.
+/// At most `limit` users that fit, by address, after the one with the address `after`; purged ones only when they are
+/// asked for.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
@@ -51,7 +52,7 @@ pub async fn user_page_list(
         "select u.*, (select count(*) from device d where d.user_id = u.id and d.merged_into is null \
          and d.state not in ('decommissioning', 'decommissioned', 'deleted', 'purged')) as devices \
          from \"user\" u where u.email > $1 and ($2 is null or u.email = $2) \
-         and ($3 is null or u.email like $3 escape '!') and ($4 is null or u.state = $4) \
+         and ($3 is null or u.email like $3 escape '!') and (u.state = $4 or ($4 is null and u.state <> 'purged')) \
          and ($5 is null or u.profile_id = $5) order by u.email limit $6",
     )
     .bind(after)

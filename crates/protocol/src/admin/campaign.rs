@@ -57,9 +57,21 @@ pub struct CampaignPlan {
     /// For how long devices are watched that came back, in milliseconds; as configured when it is not given.
     #[serde(default)]
     pub watch_ms: Option<u64>,
-    /// The template of the message to users; empty for the usual ones.
+    /// The template of the message to users: `campaign`, or a template of your own whose name begins with
+    /// `campaign_`; the first when it is not given.
     #[serde(default)]
     pub template: String,
+    /// Who is told: `all`; `needed`, the users of devices that do not come back by themselves; `nobody`. `all` when it
+    /// is not given.
+    #[serde(default)]
+    pub tell: Option<String>,
+    /// After how long the user of a device that is not back is reminded, each time, in milliseconds: at most 365 days;
+    /// 0 is never; 3 days when it is not given.
+    #[serde(default)]
+    pub remind_ms: Option<u64>,
+    /// How often at most: 0 to 20; 3 when it is not given.
+    #[serde(default)]
+    pub reminders_max: Option<u64>,
 }
 
 /// A campaign.
@@ -125,6 +137,12 @@ pub struct CampaignDryRun {
     pub span_ms: u64,
     /// Does that end after the deadline?
     pub past_deadline: bool,
+    /// How many messages go out to users when the devices have their turns; none while mail is off.
+    pub messages: u64,
+    /// To how many users.
+    pub users_told: u64,
+    /// Is mail off, so that nobody is told?
+    pub mail_off: bool,
     /// The devices that it reaches, by name.
     pub devices: Vec<Foretold>,
 }
@@ -140,6 +158,8 @@ pub struct Foretold {
     pub user: String,
     /// What will become of it.
     pub class: String,
+    /// Is its user told when its turn comes, if mail is on?
+    pub told: bool,
 }
 
 /// A campaign at a glance.
@@ -156,6 +176,9 @@ pub struct CampaignBoard {
     pub flagged: u64,
     /// How many were still to come back, over time.
     pub burn_down: Vec<BurnPoint>,
+    /// How many messages to users, reminders among them, stand where: `queued`, `sending`, `sent`, `failed`, `unclear`;
+    /// what there is none of is left out. They are counted as long as they are kept, 90 days.
+    pub messages: BTreeMap<String, u64>,
 }
 
 /// How many devices of a class of the dry run stand at a place.
@@ -260,7 +283,7 @@ pub struct WatchEntry {
     pub name: String,
     /// Its user's address.
     pub user: String,
-    /// `well`, `first_pending`, `first_missing`, `missed`, `overdue`.
+    /// `well`, `unplanned`, `first_pending`, `first_missing`, `missed`, `overdue`.
     pub finding: String,
     /// Should an admin look?
     pub alarm: bool,

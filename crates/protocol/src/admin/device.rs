@@ -115,3 +115,18 @@ pub struct Hold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub append_days: Option<u64>,
 }
+
+/// A support bundle that a device was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SupportBundle {
+    /// Of which device.
+    pub device: Text<DeviceId>,
+    /// When it was asked for.
+    pub asked_at_ms: i64,
+    /// By whom, as the audit log writes it.
+    pub asked_by: String,
+    /// When it came; `null` while the device has not sent it.
+    pub sent_at_ms: Option<i64>,
+    /// What came: JSON for a person to read; `null` before that.
+    pub text: Option<String>,
+}

@@ -21,15 +21,23 @@ pub enum LinkPurpose {
 pub struct LinkMake {
     /// What for.
     pub purpose: LinkPurpose,
+    /// Is it to be in the answer, and not mailed to the user?
+    #[serde(default)]
+    pub show: bool,
 }
 
-/// A link that was just made. Older ones of the user have ended.
+/// A link that was just made. Older ones of the user have ended. It is either mailed or in this answer, never both.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LinkMade {
     /// Whose password it sets.
     pub email: String,
-    /// Its text, for the user alone. Shown here and never again.
-    pub link: String,
+    /// Was a message with it queued for the user?
+    pub mailed: bool,
+    /// For the user alone, where it was not mailed: the address of the page, or the link's bare text where the server
+    /// does not know its own address. Shown here and never again.
+    pub link: Option<String>,
+    /// Why it was not mailed: `asked`, `mail_off`, or `no_address` when `server.public_url` is not set.
+    pub unmailed: Option<String>,
     /// When it ends.
     pub expires_at_ms: i64,
 }

@@ -24,6 +24,9 @@ pub struct TicketMake {
     /// For how many milliseconds it is good: at most 30 days; 7 days when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span_ms: Option<u64>,
+    /// Is its code to be in the answer, and not mailed to the user?
+    #[serde(default)]
+    pub show: bool,
 }
 
 /// A ticket.
@@ -57,13 +60,17 @@ pub struct Ticket {
     pub created_by: String,
 }
 
-/// A ticket that was just made.
+/// A ticket that was just made. Its code is either mailed or in this answer, never both.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TicketMade {
     /// The ticket.
     pub ticket: Ticket,
-    /// Its code, for the user. Shown here and never again.
-    pub code: String,
+    /// Was a message with its code queued for the user?
+    pub mailed: bool,
+    /// Its code, for the user, where it was not mailed. Shown here and never again.
+    pub code: Option<String>,
+    /// Why it was not mailed: `asked` or `mail_off`.
+    pub unmailed: Option<String>,
 }
 
 impl fmt::Debug for TicketMade {

@@ -22,7 +22,7 @@ pub struct UserQuery {
     /// Only users whose address has this in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
-    /// Only users who stand so: `active`, `locked`, `preserved`, `deleted`.
+    /// Only users who stand so: `active`, `locked`, `preserved`, `deleted`; `purged` ones are listed only so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Only users with this profile.
@@ -37,7 +37,7 @@ pub struct User {
     pub user: Text<UserId>,
     /// The address, in lower case.
     pub email: String,
-    /// `active`, `locked`, `preserved`, `deleted`.
+    /// `active`, `locked`, `preserved`, `deleted`, `purged`.
     pub state: String,
     /// How many records the user has that count as devices.
     pub devices: u64,

@@ -24,7 +24,7 @@ pub struct DeviceReply {
     pub snapshots: u64,
     /// The server's clock.
     pub now_ms: i64,
-    /// What the device has to do at once: `wipe`.
+    /// What the device has to do: `wipe`, `support_bundle`. Words that it does not know it passes over.
     pub orders: Vec<String>,
     /// The slot in which missed backups are caught up, in milliseconds since 1970; absent when there are none.
     pub catch_up_at_ms: Option<i64>,

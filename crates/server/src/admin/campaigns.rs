@@ -10,10 +10,10 @@ use app::{AdminActor, App, AppError, watch};
 use axum::body::Body as HttpBody;
 use axum::http::header;
 use axum::response::IntoResponse as _;
-use base::{CampaignId, DeviceId, Span, Timestamp};
+use base::{CampaignId, Count, DeviceId, Span, Timestamp};
 use bytes::Bytes;
 use control::Permit;
-use control::campaign::{Place, Release, Reset, Scope};
+use control::campaign::{Place, Release, Reminders, Reset, Scope, Tell};
 use futures::stream;
 use protocol::Text;
 use protocol::admin::campaign as wire;
@@ -79,12 +79,16 @@ async fn dry_run(at: AtAdmin, Named(id): Named<CampaignId>) -> Reply<wire::Campa
         name: device.name,
         user: device.email,
         class: device.class.word().to_owned(),
+        told: device.told,
     };
     Ok(Yes(wire::CampaignDryRun {
         counts: found.counts.iter().map(|(class, count)| (class.word().to_owned(), *count)).collect(),
         waves: found.waves,
         span_ms: found.span.as_ms(),
         past_deadline: found.past_deadline,
+        messages: found.messages,
+        users_told: found.users_told,
+        mail_off: found.mail_off,
         devices: found.devices.into_iter().map(foretold).collect(),
     }))
 }
@@ -147,6 +151,7 @@ async fn board(at: AtAdmin, Named(id): Named<CampaignId>) -> Reply<wire::Campaig
         by_class: by_class.collect(),
         flagged: board.flagged,
         burn_down: board.burn_down.iter().map(point).collect(),
+        messages: board.messages.iter().map(|(status, count)| ((*status).to_owned(), count.0)).collect(),
         campaign: campaign(board.campaign),
     }))
 }
@@ -226,6 +231,11 @@ async fn watched(at: AtAdmin, Query(query): Query<wire::WatchQuery>) -> Reply<Pa
 fn plan_from(plan: wire::CampaignPlan) -> Result<Plan, No> {
     let level = Reset::from_word(&plan.level).ok_or_else(|| malformed("`level` is rotate, hold or revoke."))?;
     let scope = plan.scope;
+    let usual = Reminders::USUAL;
+    let reminders = Reminders {
+        every: plan.remind_ms.map_or(usual.every, Span::ms),
+        max: plan.reminders_max.map_or(usual.max, Count),
+    };
     let agent_below = word("agent_below", scope.agent_below.as_deref(), Release::read)?;
     fn ids<T>(list: Vec<Text<T>>) -> Vec<T> {
         list.into_iter().map(|id| id.0).collect()
@@ -252,6 +262,8 @@ fn plan_from(plan: wire::CampaignPlan) -> Result<Plan, No> {
         wave_span: Span::ms(plan.wave_ms),
         watch_span: plan.watch_ms.map(Span::ms),
         template: plan.template,
+        tell: word("tell", plan.tell.as_deref(), Tell::from_word)?.unwrap_or_default(),
+        reminders,
     })
 }
 
@@ -284,6 +296,9 @@ fn campaign(campaign: Campaign) -> wire::Campaign {
             wave_ms: campaign.plan.wave_span.as_ms(),
             watch_ms: campaign.plan.watch_span.map(Span::as_ms),
             template: campaign.plan.template,
+            tell: Some(campaign.plan.tell.word().to_owned()),
+            remind_ms: Some(campaign.plan.reminders.every.as_ms()),
+            reminders_max: Some(campaign.plan.reminders.max.0),
         },
         status: campaign.status.word().to_owned(),
         start_at_ms: campaign.start_at.map(Timestamp::as_ms),

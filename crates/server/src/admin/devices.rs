@@ -1,21 +1,22 @@
 //! `/api/v1/devices`: every event that an admin can put to a device is a route of its own. Refuses to decide.
 
 use crate::admin::extract::{AtAdmin, Body, Named, Query, ask, malformed, time};
-use crate::admin::{Entry, get, post};
+use crate::admin::{Entry, delete as remove_of, get, post};
 use crate::reply::{Reply, Yes};
 use app::devices::{self, DeviceAsk, DeviceOrder, DeviceView};
+use app::support_bundles::{self, BundleView};
 use base::{DeviceId, Span, Timestamp};
 use control::{Level, Permit};
 use protocol::Text;
-use protocol::admin::Page;
-use protocol::admin::device::{About, Deactivate, Device, DeviceQuery, Hold, ResetLevel};
+use protocol::admin::device::{About, Deactivate, Device, DeviceQuery, Hold, ResetLevel, SupportBundle};
+use protocol::admin::{Nothing, Page};
 
 /// The longest time for which a held device may append.
 const HOLD_DAYS_MAX: u64 = 365;
 
 #[rustfmt::skip]
 pub(super) fn routes() -> Vec<Entry> {
-    use Permit::{DeviceManage, DeviceRead};
+    use Permit::{DeviceManage, DeviceRead, DeviceSupport};
     vec![
         get("device_list", "/api/v1/devices", DeviceRead, "Devices, by name.", list),
         get("device_show", "/api/v1/devices/{device}", DeviceRead, "One device.", show),
@@ -36,6 +37,12 @@ pub(super) fn routes() -> Vec<Entry> {
             "Have the device erase its local data; what it stored here is kept.", decommission),
         post("device_delete", "/api/v1/devices/{device}/delete", DeviceManage,
             "Delete the device and all its snapshots; for some days the deletion can be taken back.", delete),
+        post("device_support_ask", "/api/v1/devices/{device}/support-bundle", DeviceSupport,
+            "Ask the device for a support bundle; it takes the place of the one before.", support_ask),
+        get("device_support_show", "/api/v1/devices/{device}/support-bundle", DeviceSupport,
+            "The support bundle, or that it has not come yet.", support_show),
+        remove_of("device_support_remove", "/api/v1/devices/{device}/support-bundle", DeviceSupport,
+            "Remove the support bundle, or take the order for it back.", support_remove),
         post("device_undelete", "/api/v1/devices/{device}/undelete", DeviceManage, "Take a deletion back.", undelete),
     ]
 }
@@ -94,6 +101,29 @@ async fn delete(at: AtAdmin, Named(id): Named<DeviceId>) -> Reply<Device> {
 
 async fn undelete(at: AtAdmin, Named(id): Named<DeviceId>) -> Reply<Device> {
     order(at, id, DeviceOrder::Undelete).await
+}
+
+async fn support_ask(at: AtAdmin, Named(id): Named<DeviceId>) -> Reply<SupportBundle> {
+    Ok(Yes(bundle(support_bundles::ask(&at.app, &at.actor, id).await?)))
+}
+
+async fn support_show(at: AtAdmin, Named(id): Named<DeviceId>) -> Reply<SupportBundle> {
+    Ok(Yes(bundle(support_bundles::get(&at.app, &at.actor, id).await?)))
+}
+
+async fn support_remove(at: AtAdmin, Named(id): Named<DeviceId>) -> Reply<Nothing> {
+    support_bundles::remove(&at.app, &at.actor, id).await?;
+    Ok(Yes(Nothing {}))
+}
+
+fn bundle(view: BundleView) -> SupportBundle {
+    SupportBundle {
+        device: Text(view.device),
+        asked_at_ms: view.asked_at.as_ms(),
+        asked_by: view.asked_by,
+        sent_at_ms: view.sent_at.map(Timestamp::as_ms),
+        text: view.text,
+    }
 }
 
 async fn order(at: AtAdmin, id: DeviceId, order: DeviceOrder) -> Reply<Device> {

@@ -3,7 +3,7 @@
 use crate::admin::extract::{AtAdmin, Body, Named, malformed};
 use crate::admin::{Entry, get, post};
 use crate::reply::{Reply, Yes};
-use app::passwords::{self, Purpose};
+use app::passwords::{self, LinkWay, Purpose};
 use base::UserId;
 use control::Permit;
 use control::password::PasswordSetting as Setting;
@@ -14,7 +14,7 @@ pub(super) fn routes() -> Vec<Entry> {
     use Permit::{SettingManage, SettingRead, UserManage};
     vec![
         post("user_link_make", "/api/v1/users/{user}/links", UserManage,
-            "Make a link by which the user sets a password; older links end.", link_make),
+            "Make a link by which the user sets a password, and mail it; older links end.", link_make),
         get("password_policy_show", "/api/v1/password-policy", SettingRead,
             "What the organisation asks of passwords.", show),
         post("password_policy_set", "/api/v1/password-policy", SettingManage,
@@ -27,9 +27,13 @@ async fn link_make(at: AtAdmin, Named(id): Named<UserId>, Body(body): Body<LinkM
         LinkPurpose::Set => Purpose::Set,
         LinkPurpose::Reset => Purpose::Reset,
     };
-    let link = passwords::link_make(&at.app, &at.actor, id, purpose).await?;
-    let (email, expires_at_ms) = (link.email, link.expires_at.as_ms());
-    Ok(Yes(LinkMade { email, link: link.text.expose().to_owned(), expires_at_ms }))
+    let made = passwords::link_make(&at.app, &at.actor, id, purpose, body.show).await?;
+    let (email, expires_at_ms) = (made.email, made.expires_at.as_ms());
+    let (link, unmailed) = match made.way {
+        LinkWay::Mailed => (None, None),
+        LinkWay::Shown { link, why } => (Some(link.expose().to_owned()), Some(why.word().to_owned())),
+    };
+    Ok(Yes(LinkMade { email, mailed: link.is_none(), link, unmailed, expires_at_ms }))
 }
 
 async fn show(at: AtAdmin) -> Reply<PasswordPolicy> {

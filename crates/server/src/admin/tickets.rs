@@ -3,7 +3,7 @@
 use crate::admin::extract::{AtAdmin, Body, Named, Query, ask, malformed, word};
 use crate::admin::{Entry, get, post};
 use crate::reply::{No, Reply, Yes};
-use app::tickets::{self, Made, TicketRow, Wish};
+use app::tickets::{self, Made, TicketRow, TicketWay, Wish};
 use base::{Span, TicketId, Timestamp};
 use control::Permit;
 use control::activation::{Choice, Restore};
@@ -17,7 +17,7 @@ pub(super) fn routes() -> Vec<Entry> {
     vec![
         get("ticket_list", "/api/v1/tickets", TokenRead, "Tickets, the oldest first.", list),
         post("ticket_make", "/api/v1/tickets", TokenManage,
-            "Make a one-time code for one user; it is shown once.", make),
+            "Make a one-time code for one user, and mail it; or it is shown, once.", make),
         post("ticket_revoke", "/api/v1/tickets/{ticket}/revoke", TokenManage,
             "Withdraw a ticket that was not used.", revoke),
     ]
@@ -32,9 +32,13 @@ async fn list(at: AtAdmin, Query(query): Query<PageQuery>) -> Reply<Page<Ticket>
 async fn make(at: AtAdmin, Body(body): Body<TicketMake>) -> Reply<TicketMade> {
     let choice = choice(&body)?;
     let restore = word("restore", body.restore.as_deref(), Restore::from_word)?.unwrap_or_default();
-    let wish = Wish { email: body.email, choice, restore, span: body.span_ms.map(Span::ms) };
-    let Made { ticket: row, email, code } = tickets::make(&at.app, &at.actor, &wish).await?;
-    Ok(Yes(TicketMade { ticket: ticket(row, email), code: code.to_text() }))
+    let wish = Wish { email: body.email, choice, restore, span: body.span_ms.map(Span::ms), show: body.show };
+    let Made { ticket: row, email, way } = tickets::make(&at.app, &at.actor, &wish).await?;
+    let (code, unmailed) = match way {
+        TicketWay::Mailed => (None, None),
+        TicketWay::Shown { code, why } => (Some(code.to_text()), Some(why.word().to_owned())),
+    };
+    Ok(Yes(TicketMade { ticket: ticket(row, email), mailed: code.is_none(), code, unmailed }))
 }
 
 async fn revoke(at: AtAdmin, Named(id): Named<TicketId>) -> Reply<Ticket> {

@@ -1,7 +1,7 @@
 //! Hello, challenges, sessions, and what a device may know of itself.
 
 use crate::api::snapshot::detail;
-use crate::extract::{At, AtDevice, FromJson};
+use crate::extract::{At, AtDevice, FromJson, Whole};
 use crate::reply::{Reply, Yes};
 use app::session::{Opening, Session};
 use base::Timestamp;
@@ -15,6 +15,8 @@ use protocol::{Hex, Text, Versions};
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
 /// The order to erase the local data.
 const ORDER_WIPE: &str = "wipe";
+/// The order to send a support bundle.
+const ORDER_BUNDLE: &str = "support_bundle";
 
 /// `GET /v1/hello`.
 pub(crate) async fn hello(at: At) -> Reply<HelloReply> {
@@ -46,9 +48,16 @@ pub(crate) async fn wiped(at: AtDevice) -> Reply<()> {
     Ok(Yes(()))
 }
 
+/// `PUT /v1/device/support-bundle`: the device sends the support bundle that it was asked for.
+pub(crate) async fn bundle(at: AtDevice, Whole(body): Whole) -> Reply<()> {
+    app::support_bundles::receive(&at.app, &at.actor, &body).await?;
+    Ok(Yes(()))
+}
+
 /// `GET /v1/device`.
 pub(crate) async fn device(at: AtDevice) -> Reply<DeviceReply> {
     let own = app::devices::own(&at.app, &at.actor).await?;
+    let orders = [(own.wipe, ORDER_WIPE), (own.bundle, ORDER_BUNDLE)];
     Ok(Yes(DeviceReply {
         device: Text(own.id),
         name: own.name,
@@ -58,7 +67,7 @@ pub(crate) async fn device(at: AtDevice) -> Reply<DeviceReply> {
         snapshot: own.snapshot.as_ref().map(detail),
         snapshots: own.snapshots.0,
         now_ms: own.now.as_ms(),
-        orders: own.wipe.then(|| ORDER_WIPE.to_owned()).into_iter().collect(),
+        orders: orders.into_iter().filter(|(given, _)| *given).map(|(_, word)| word.to_owned()).collect(),
         catch_up_at_ms: own.catch_up_at.map(Timestamp::as_ms),
         policy_revision: own.policy_revision,
         support: own.support,

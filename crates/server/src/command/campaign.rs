@@ -2,13 +2,17 @@
 
 mod text;
 
-use super::{Desk, device, user};
-use crate::client::{Client, Said, call, encoded, whole};
+use super::{Desk, named};
+use crate::client::{Client, Said, call, whole};
 use crate::out::{Answer, Failure};
-use base::{CampaignId, Count, Timestamp};
+use base::{Count, Span, Timestamp};
 use clap::{Args, Subcommand, ValueEnum};
 use protocol::Text;
 use protocol::admin::campaign as wire;
+use protocol::admin::device::Device;
+use protocol::admin::profile::Profile;
+use protocol::admin::token::Token;
+use protocol::admin::user::User;
 use protocol::admin::{Nothing, PageQuery};
 use serde::Serialize;
 use serde_json::json;
@@ -131,17 +135,20 @@ pub struct Make {
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
     /// Reach devices of users with this profile; may be given several times.
-    #[arg(long, value_name = "PROFILE_ID")]
-    profile: Vec<base::ProfileId>,
+    #[arg(long, value_name = "PROFILE")]
+    profile: Vec<String>,
     /// Reach devices that this deployment token has activated.
-    #[arg(long, value_name = "TOKEN_ID")]
-    token: Option<base::TokenId>,
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
     /// Reach devices whose program is older than this release.
     #[arg(long, value_name = "RELEASE")]
     agent_below: Option<String>,
     /// Reach devices that were last activated more than so many days ago.
     #[arg(long, value_name = "DAYS")]
     activated_days_ago: Option<u32>,
+    /// Leave devices of users with this profile out; may be given several times.
+    #[arg(long, value_name = "PROFILE")]
+    without_profile: Vec<String>,
     /// Leave devices of this user out; may be given several times.
     #[arg(long, value_name = "USER")]
     without_user: Vec<String>,
@@ -160,6 +167,29 @@ pub struct Make {
     /// Until when held devices may append, in days from now.
     #[arg(long, value_name = "DAYS")]
     append_days: Option<u32>,
+    /// The template of the message to users: one of your own, whose name begins with campaign_.
+    #[arg(long, default_value = "campaign")]
+    template: String,
+    /// Who gets it.
+    #[arg(long, value_enum, default_value_t = Tell::All)]
+    tell: Tell,
+    /// After how many days the user of a device that is not back is reminded, each time; 0 is never.
+    #[arg(long, default_value_t = 3, value_name = "DAYS")]
+    remind_days: u32,
+    /// How often at most.
+    #[arg(long, default_value_t = 3, value_name = "TIMES")]
+    reminders: u64,
+}
+
+/// Who gets a campaign's message.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Tell {
+    /// The user of every device that is reset.
+    All,
+    /// The users of devices that do not come back by themselves.
+    Needed,
+    /// No user, and none is reminded.
+    Nobody,
 }
 
 /// How hard a campaign cuts.
@@ -218,7 +248,7 @@ impl Campaign {
                 change(&client, &campaign, "close", &wire::CampaignReason { reason }).await
             }
             Campaign::Excuse { campaign, device, reason } => {
-                let device = device::named(&client, &device).await?.value;
+                let device = named::find::<Device>(&client, &device).await?.value;
                 let path = path(&client, &campaign, &format!("/devices/{}/excuse", device.device.0)).await?;
                 let Said { json, .. } = client.post::<Nothing>(&path, &wire::CampaignReason { reason }).await?;
                 Ok(Answer::good(format!("{} is excused\n", device.name.escape_debug()), json))
@@ -282,30 +312,8 @@ async fn evidence_of(client: &Client, campaign: &str, is_json: bool) -> Result<A
 
 /// The path of a campaign that is named by identifier, the beginning of one, or name.
 async fn path(client: &Client, named: &str, rest: &str) -> Result<String, Failure> {
-    let id = match named.parse::<CampaignId>() {
-        Ok(id) => id,
-        Err(_) => find(client, named).await?,
-    };
-    Ok(format!("/campaigns/{}{rest}", encoded(&id.to_string())))
-}
-
-async fn find(client: &Client, named: &str) -> Result<CampaignId, Failure> {
-    let Said { value, .. } = client.list::<wire::Campaign>("/campaigns", &PageQuery::default()).await?;
-    let fits = |campaign: &wire::Campaign| {
-        campaign.plan.name == named || (named.len() >= 8 && campaign.campaign.0.to_string().starts_with(named))
-    };
-    let mut fitting = value.into_iter().filter(fits);
-    let shown = named.escape_debug();
-    match (fitting.next(), fitting.next()) {
-        (Some(found), None) => Ok(found.campaign.0),
-        (None, _) => {
-            Err(Failure { code: "campaign_unknown".to_owned(), sentence: format!("There is no campaign \"{shown}\".") })
-        }
-        (Some(_), Some(_)) => Err(Failure {
-            code: "campaign_ambiguous".to_owned(),
-            sentence: format!("More than one campaign is called \"{shown}\": give its identifier."),
-        }),
-    }
+    let id = named::id::<wire::Campaign>(client, named).await?;
+    Ok(format!("/campaigns/{id}{rest}"))
 }
 
 async fn plan(client: &Client, now: Timestamp, make: Make) -> Result<wire::CampaignPlan, Failure> {
@@ -315,17 +323,26 @@ async fn plan(client: &Client, now: Timestamp, make: Make) -> Result<wire::Campa
         Level::Hold => "hold",
         Level::Revoke => "revoke",
     };
+    let tell = match make.tell {
+        Tell::All => "all",
+        Tell::Needed => "needed",
+        Tell::Nobody => "nobody",
+    };
+    let token = match &make.token {
+        Some(token) => Some(Text(named::id::<Token>(client, token).await?)),
+        None => None,
+    };
     let scope = wire::CampaignScope {
         everyone: make.everyone,
-        profiles: make.profile.into_iter().map(Text).collect(),
-        users: users(client, &make.user).await?,
-        devices: devices(client, &make.device).await?,
+        profiles: ids::<Profile>(client, &make.profile).await?,
+        users: ids::<User>(client, &make.user).await?,
+        devices: ids::<Device>(client, &make.device).await?,
         activated_before_ms: make.activated_days_ago.map(|days| now.as_ms() - i64::from(days) * DAY_MS),
-        token: make.token.map(Text),
+        token,
         agent_below: make.agent_below,
-        without_profiles: Vec::new(),
-        without_users: users(client, &make.without_user).await?,
-        without_devices: devices(client, &make.without_device).await?,
+        without_profiles: ids::<Profile>(client, &make.without_profile).await?,
+        without_users: ids::<User>(client, &make.without_user).await?,
+        without_devices: ids::<Device>(client, &make.without_device).await?,
     };
     Ok(wire::CampaignPlan {
         name: make.name,
@@ -337,22 +354,17 @@ async fn plan(client: &Client, now: Timestamp, make: Make) -> Result<wire::Campa
         wave_size: make.wave_size,
         wave_ms: make.wave_minutes.saturating_mul(MINUTE_MS),
         watch_ms: None,
-        template: String::new(),
+        template: make.template,
+        tell: Some(tell.to_owned()),
+        remind_ms: Some(Span::days(u64::from(make.remind_days)).as_ms()),
+        reminders_max: Some(make.reminders),
     })
 }
 
-async fn users(client: &Client, named: &[String]) -> Result<Vec<Text<base::UserId>>, Failure> {
-    let mut ids = Vec::with_capacity(named.len());
-    for name in named {
-        ids.push(Text(user::id(client, name).await?));
-    }
-    Ok(ids)
-}
-
-async fn devices(client: &Client, named: &[String]) -> Result<Vec<Text<base::DeviceId>>, Failure> {
-    let mut ids = Vec::with_capacity(named.len());
-    for name in named {
-        ids.push(device::named(client, name).await?.value.device);
+async fn ids<T: named::Entity>(client: &Client, names: &[String]) -> Result<Vec<Text<T::Id>>, Failure> {
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        ids.push(Text(named::id::<T>(client, name).await?));
     }
     Ok(ids)
 }

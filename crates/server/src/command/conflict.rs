@@ -1,7 +1,7 @@
 //! `conflict list|show|resolve|undo|merge` and `watch list`.
 
-use super::{Desk, device, user, words};
-use crate::client::{Said, encoded};
+use super::{Desk, named, words};
+use crate::client::Said;
 use crate::out::{Answer, Failure, card, table};
 use base::{ConflictId, Count, Timestamp};
 use clap::{Subcommand, ValueEnum};
@@ -9,8 +9,10 @@ use protocol::Text;
 use protocol::admin::Nothing;
 use protocol::admin::campaign::{WatchEntry, WatchQuery};
 use protocol::admin::conflict as wire;
+use protocol::admin::device::Device;
+use protocol::admin::user::User;
 
-/// What can be asked about conflicts. CONFLICT is an identifier.
+/// What can be asked about conflicts. CONFLICT is an identifier, the beginning of one, or the name of its device.
 #[derive(Debug, Subcommand)]
 pub enum Conflict {
     /// List what is open.
@@ -21,13 +23,13 @@ pub enum Conflict {
     },
     /// Show one, with both sides.
     Show {
-        /// Its identifier.
-        conflict: ConflictId,
+        /// Its identifier, or the name of its device.
+        conflict: String,
     },
     /// Decide one; for thirty days that can be undone.
     Resolve {
-        /// Its identifier.
-        conflict: ConflictId,
+        /// Its identifier, or the name of its device.
+        conflict: String,
         /// What it is.
         #[arg(value_enum)]
         decision: Decision,
@@ -37,8 +39,8 @@ pub enum Conflict {
     },
     /// Take a decision back.
     Undo {
-        /// Its identifier.
-        conflict: ConflictId,
+        /// Its identifier, or the name of its device.
+        conflict: String,
     },
     /// Make two records of one computer one.
     Merge {
@@ -82,10 +84,10 @@ impl Conflict {
                 let Said { value, json } = client.list::<wire::Conflict>("/conflicts", &query).await?;
                 return Ok(Answer::good(list(&value), json));
             }
-            Conflict::Show { conflict } => client.get::<wire::Conflict>(&path(conflict, ""), &()).await?,
+            Conflict::Show { conflict } => named::find::<wire::Conflict>(&client, &conflict).await?,
             Conflict::Resolve { conflict, decision, other_user } => {
                 let other_user = match &other_user {
-                    Some(named) => Some(Text(user::id(&client, named).await?)),
+                    Some(user) => Some(Text(named::id::<User>(&client, user).await?)),
                     None => None,
                 };
                 let body = match decision {
@@ -94,12 +96,21 @@ impl Conflict {
                     Decision::Merge => wire::ConflictDecision::Merge,
                     Decision::KeepBoth => wire::ConflictDecision::KeepBoth,
                 };
-                client.post::<wire::Conflict>(&path(conflict, "/resolve"), &body).await?
+                // Of a device's conflicts the open one is meant, of which there is one.
+                let open = wire::ConflictQuery::default();
+                let id = match conflict.parse::<ConflictId>() {
+                    Ok(id) => id,
+                    Err(_) => named::find_among::<wire::Conflict>(&client, &open, &conflict).await?.value.conflict.0,
+                };
+                client.post::<wire::Conflict>(&format!("/conflicts/{id}/resolve"), &body).await?
             }
-            Conflict::Undo { conflict } => client.post::<wire::Conflict>(&path(conflict, "/undo"), &Nothing {}).await?,
+            Conflict::Undo { conflict } => {
+                let id = named::id::<wire::Conflict>(&client, &conflict).await?;
+                client.post::<wire::Conflict>(&format!("/conflicts/{id}/undo"), &Nothing {}).await?
+            }
             Conflict::Merge { keep, other } => {
-                let keep = device::named(&client, &keep).await?.value.device;
-                let other = device::named(&client, &other).await?.value.device;
+                let keep = Text(named::id::<Device>(&client, &keep).await?);
+                let other = Text(named::id::<Device>(&client, &other).await?);
                 client.post::<wire::Conflict>("/conflicts/merge", &wire::ConflictMerge { keep, other }).await?
             }
         };
@@ -125,10 +136,6 @@ impl Watch {
         let rows: Vec<Vec<String>> = value.iter().map(row).collect();
         Ok(Answer::good(table(&["DEVICE", "USER", "BACKUPS", "LAST GOOD", "CATCHES UP"], &rows), json))
     }
-}
-
-fn path(conflict: ConflictId, rest: &str) -> String {
-    format!("/conflicts/{}{rest}", encoded(&conflict.to_string()))
 }
 
 fn list(conflicts: &[wire::Conflict]) -> String {

@@ -1,6 +1,6 @@
 //! `credential make|list|show|revoke`.
 
-use super::{Desk, words};
+use super::{Desk, named, words};
 use crate::client::Said;
 use crate::out::{Answer, Failure, card, table, wrapped};
 use base::{Span, Timestamp};
@@ -37,12 +37,12 @@ pub enum Credential {
     List,
     /// Show one credential.
     Show {
-        /// Its identifier.
+        /// Its identifier or name.
         credential: String,
     },
     /// End a credential at once.
     Revoke {
-        /// Its identifier.
+        /// Its identifier or name.
         credential: String,
     },
 }
@@ -57,13 +57,13 @@ impl Credential {
             }
             Credential::List => list(desk).await,
             Credential::Show { credential } => {
-                let path = format!("/credentials/{}", crate::client::encoded(&credential));
-                let Said { value, json } = desk.client().await?.get::<Wire>(&path, &()).await?;
+                let Said { value, json } = named::find::<Wire>(&desk.client().await?, &credential).await?;
                 Ok(Answer::good(text(&value), json))
             }
             Credential::Revoke { credential } => {
-                let path = format!("/credentials/{}/revoke", crate::client::encoded(&credential));
-                let Said { value, json } = desk.client().await?.post::<Wire>(&path, &Nothing {}).await?;
+                let client = desk.client().await?;
+                let path = format!("/credentials/{}/revoke", named::id::<Wire>(&client, &credential).await?);
+                let Said { value, json } = client.post::<Wire>(&path, &Nothing {}).await?;
                 Ok(Answer::good(format!("revoked {} ({})\n", value.name.escape_debug(), value.credential.0), json))
             }
         }
@@ -98,7 +98,8 @@ fn unwritable(path: &Path, cause: &std::io::Error) -> Failure {
     Failure { code: "file_unwritable".to_owned(), sentence }
 }
 
-fn permits_of(words: &[String]) -> Result<Vec<PermitWord>, Failure> {
+/// The permits that a command line says. Fails with `permit_unknown`.
+pub(super) fn permits_of(words: &[String]) -> Result<Vec<PermitWord>, Failure> {
     if words.iter().any(|word| word == ALL) {
         return Ok(Permit::ALL.into_iter().map(PermitWord).collect());
     }

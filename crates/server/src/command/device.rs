@@ -1,13 +1,16 @@
 //! `device list|show|deactivate|hold|reactivate|approve|suspend|enable|decommission|delete|undelete|set|unset`.
 
-use super::{Desk, values, words};
-use crate::client::{Client, Said};
+mod support;
+
+use super::{Desk, named, values, words};
+use crate::client::Said;
 use crate::out::{Answer, Failure, card, table};
 use base::{Span, Timestamp};
 use clap::{Subcommand, ValueEnum};
 use protocol::admin::Nothing;
 use protocol::admin::device::{Deactivate, Device as Wire, DeviceQuery, Hold, ResetLevel as WireLevel};
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// What can be asked about devices. DEVICE is an identifier, the beginning of one, or a name.
 #[derive(Debug, Subcommand)]
@@ -75,6 +78,17 @@ pub enum Device {
         /// Its identifier, the beginning of one, or its name.
         device: String,
     },
+    /// Ask a device for a support bundle; read it, or take the order back.
+    SupportBundle {
+        /// The device.
+        device: String,
+        /// Write what it has sent to this new file, which only its owner may read.
+        #[arg(long, value_name = "FILE", conflicts_with = "withdraw")]
+        out: Option<PathBuf>,
+        /// Remove what it has sent, or take the order back.
+        #[arg(long)]
+        withdraw: bool,
+    },
     /// Take a deletion back.
     Undelete {
         /// Its identifier, the beginning of one, or its name.
@@ -120,7 +134,7 @@ impl Device {
                 list(desk, DeviceQuery { user, state, seen_before_ms, ..Default::default() }).await
             }
             Device::Show { device } => {
-                let Said { value, json } = named(&desk.client().await?, &device).await?;
+                let Said { value, json } = named::find::<Wire>(&desk.client().await?, &device).await?;
                 Ok(Answer::good(text(&value), json))
             }
             Device::Deactivate { device, level } => {
@@ -138,31 +152,14 @@ impl Device {
             Device::Enable { device } => change(desk, &device, DEVICES, "enable", &Nothing {}).await,
             Device::Decommission { device } => change(desk, &device, DEVICES, "decommission", &Nothing {}).await,
             Device::Delete { device } => change(desk, &device, DEVICES, "delete", &Nothing {}).await,
+            Device::SupportBundle { device, out, withdraw } => {
+                let client = desk.client().await?;
+                support::bundle(&client, &device, out.as_deref(), withdraw).await
+            }
             Device::Undelete { device } => change(desk, &device, DEVICES, "undelete", &Nothing {}).await,
             Device::Set { device, values } => set(desk, &device, &values, &[]).await,
             Device::Unset { device, keys } => set(desk, &device, &[], &keys).await,
         }
-    }
-}
-
-/// The device that is named by its identifier, the beginning of one, or its name.
-///
-/// # Errors
-/// `device_unknown`, `device_ambiguous`; the server's refusal.
-pub(super) async fn named(client: &Client, device: &str) -> Result<Said<Wire>, Failure> {
-    let query = DeviceQuery { named: Some(device.to_owned()), ..Default::default() };
-    let Said { mut value, json } = client.list::<Wire>("/devices", &query).await?;
-    let shown = device.escape_debug();
-    let failure = |code: &str, sentence: String| Err(Failure { code: code.to_owned(), sentence });
-    match (value.pop(), value.pop()) {
-        (None, _) => failure("device_unknown", format!("There is no device \"{shown}\".")),
-        (Some(value), None) => Ok(Said { value, json: json["items"][0].clone() }),
-        (Some(_), Some(_)) => failure(
-            "device_ambiguous",
-            format!(
-                "More than one device is called \"{shown}\": give more of its identifier, see `device list --json`."
-            ),
-        ),
     }
 }
 
@@ -184,7 +181,7 @@ async fn list(desk: &Desk, query: DeviceQuery) -> Result<Answer, Failure> {
 /// Has something happen to a device, at `/devices` or `/desk`, and says what it is then and was before.
 ///
 /// # Errors
-/// As `named`.
+/// As `named::find`.
 pub(super) async fn change(
     desk: &Desk,
     device: &str,
@@ -193,7 +190,7 @@ pub(super) async fn change(
     body: &impl Serialize,
 ) -> Result<Answer, Failure> {
     let client = desk.client().await?;
-    let before = named(&client, device).await?.value;
+    let before = named::find::<Wire>(&client, device).await?.value;
     let path = format!("{place}/{}/{event}", before.device.0);
     let Said { value, json } = client.post::<Wire>(&path, body).await?;
     let (name, id) = (value.name.escape_debug(), words::short(value.device.0));
@@ -203,7 +200,7 @@ pub(super) async fn change(
 
 async fn set(desk: &Desk, device: &str, set: &[String], unset: &[String]) -> Result<Answer, Failure> {
     let client = desk.client().await?;
-    let path = format!("/devices/{}", named(&client, device).await?.value.device.0);
+    let path = format!("/devices/{}", named::id::<Wire>(&client, device).await?);
     values::change(&client, &path, set, unset).await
 }
 

@@ -1,7 +1,7 @@
 //! `device-map import|list|remove`: exit code 1 when rows were rejected.
 
-use super::{Desk, read};
-use crate::client::{Call, Said, call, encoded, said, whole};
+use super::{Desk, named, read};
+use crate::client::{Call, Said, call, said, whole};
 use crate::out::{Answer, Failure, table};
 use base::Count;
 use clap::Subcommand;
@@ -25,7 +25,7 @@ pub enum DeviceMap {
     List,
     /// Remove a row, used or not.
     Remove {
-        /// Its identifier.
+        /// Its identifier, or the machine's number.
         row: String,
     },
 }
@@ -42,8 +42,9 @@ impl DeviceMap {
                 Ok(Answer::good(table(&names, &rows), json))
             }
             DeviceMap::Remove { row } => {
-                let path = format!("/device-map/{}", encoded(&row));
-                let Said { json, .. } = desk.client().await?.change::<Nothing>("DELETE", &path, &Nothing {}).await?;
+                let client = desk.client().await?;
+                let path = format!("/device-map/{}", named::id::<MapRow>(&client, &row).await?);
+                let Said { json, .. } = client.change::<Nothing>("DELETE", &path, &Nothing {}).await?;
                 Ok(Answer::good(format!("the row {row} is removed\n"), json))
             }
         }

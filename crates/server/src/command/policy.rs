@@ -1,11 +1,13 @@
 //! `policy show|keys`.
 
-use super::{Desk, device, user};
+use super::{Desk, named};
 use crate::client::Said;
 use crate::out::{Answer, Failure, card, table};
 use base::Bytes;
 use clap::Subcommand;
+use protocol::admin::device::Device;
 use protocol::admin::policy::{HeldFolder, HeldValue, Policy as Wire, PolicyKey, PolicyKeys};
+use protocol::admin::user::User;
 
 /// What can be asked about policies.
 #[derive(Debug, Subcommand)]
@@ -31,10 +33,12 @@ impl Policy {
                 let said: Said<PolicyKeys> = client.get("/policies", &()).await?;
                 return Ok(Answer::good(keys(&said.value), said.json));
             }
-            Policy::Show { user: Some(user), .. } => format!("/users/{}/policy", user::id(&client, &user).await?),
+            Policy::Show { user: Some(user), .. } => {
+                format!("/users/{}/policy", named::id::<User>(&client, &user).await?)
+            }
             Policy::Show { device, .. } => {
-                let found = device::named(&client, &device.unwrap_or_default()).await?;
-                format!("/devices/{}/policy", found.value.device.0)
+                let id = named::id::<Device>(&client, &device.unwrap_or_default()).await?;
+                format!("/devices/{id}/policy")
             }
         };
         let said: Said<Wire> = client.get(&path, &()).await?;

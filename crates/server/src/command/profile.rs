@@ -2,10 +2,10 @@
 
 mod folder;
 
-use super::{Desk, user, values, words};
+use super::{Desk, named, values, words};
 use crate::client::{Client, Said};
 use crate::out::{Answer, Failure, card, table};
-use base::{Count, ProfileId, Timestamp};
+use base::{Count, Timestamp};
 use clap::Subcommand;
 use protocol::Text;
 use protocol::admin::Nothing;
@@ -13,6 +13,7 @@ use protocol::admin::policy::{Folders, LevelValues};
 use protocol::admin::profile::{
     Profile as Wire, ProfileAssign, ProfileDifference, ProfileName, ProfilePreview, ProfileQuery,
 };
+use protocol::admin::user::User;
 use serde_json::json;
 
 /// What can be asked about profiles. PROFILE is a name or an identifier.
@@ -97,24 +98,24 @@ impl Profile {
             Profile::Show { profile } => show(&client, &profile).await,
             Profile::Make { name } => name_set(&client, "/profiles", name, "made").await,
             Profile::Copy { profile, name } => {
-                let id = id(&client, &profile).await?;
+                let id = named::id::<Wire>(&client, &profile).await?;
                 name_set(&client, &format!("/profiles/{id}/copy"), name, "made").await
             }
             Profile::Rename { profile, name } => {
-                let id = id(&client, &profile).await?;
+                let id = named::id::<Wire>(&client, &profile).await?;
                 name_set(&client, &format!("/profiles/{id}/rename"), name, "renamed to").await
             }
             Profile::Remove { profile } => {
-                let id = id(&client, &profile).await?;
+                let id = named::id::<Wire>(&client, &profile).await?;
                 let said: Said<Nothing> = client.change("DELETE", &format!("/profiles/{id}"), &Nothing {}).await?;
                 Ok(Answer::good(format!("removed {id}\n"), said.json))
             }
             Profile::Set { profile, values } => {
-                let path = format!("/profiles/{}", id(&client, &profile).await?);
+                let path = format!("/profiles/{}", named::id::<Wire>(&client, &profile).await?);
                 values::change(&client, &path, &values, &[]).await
             }
             Profile::Unset { profile, keys } => {
-                let path = format!("/profiles/{}", id(&client, &profile).await?);
+                let path = format!("/profiles/{}", named::id::<Wire>(&client, &profile).await?);
                 values::change(&client, &path, &[], &keys).await
             }
             Profile::Preview { profile, values, unset } => preview(&client, &profile, &values, &unset).await,
@@ -122,23 +123,6 @@ impl Profile {
             Profile::Folder(folder) => folder.answer(&client).await,
         }
     }
-}
-
-/// The identifier of the profile that is named by its name or identifier.
-///
-/// # Errors
-/// `profile_unknown`; the server's refusal.
-async fn id(client: &Client, profile: &str) -> Result<ProfileId, Failure> {
-    if let Ok(id) = profile.parse() {
-        return Ok(id);
-    }
-    let query = ProfileQuery { name: Some(profile.to_owned()), ..Default::default() };
-    let mut found = client.list::<Wire>("/profiles", &query).await?.value;
-    let unknown = || Failure {
-        code: "profile_unknown".to_owned(),
-        sentence: format!("There is no profile \"{}\".", profile.escape_debug()),
-    };
-    Ok(found.pop().ok_or_else(unknown)?.profile.0)
 }
 
 async fn list(client: &Client) -> Result<Answer, Failure> {
@@ -153,7 +137,7 @@ async fn list(client: &Client) -> Result<Answer, Failure> {
 }
 
 async fn show(client: &Client, profile: &str) -> Result<Answer, Failure> {
-    let id = id(client, profile).await?;
+    let id = named::id::<Wire>(client, profile).await?;
     let found: Said<Wire> = client.get(&format!("/profiles/{id}"), &()).await?;
     let values: Said<LevelValues> = client.get(&format!("/profiles/{id}/values"), &()).await?;
     let folders: Said<Folders> = client.get(&format!("/profiles/{id}/folders"), &()).await?;
@@ -179,7 +163,7 @@ async fn name_set(client: &Client, path: &str, name: String, done: &str) -> Resu
 
 async fn preview(client: &Client, profile: &str, set: &[String], unset: &[String]) -> Result<Answer, Failure> {
     let body = values::changes(set, unset)?;
-    let id = id(client, profile).await?;
+    let id = named::id::<Wire>(client, profile).await?;
     let said: Said<ProfilePreview> = client.post(&format!("/profiles/{id}/preview"), &body).await?;
     let ProfilePreview { users, devices, users_changed, devices_changed, differences } = &said.value;
     let row = |change: &ProfileDifference| {
@@ -198,10 +182,10 @@ async fn preview(client: &Client, profile: &str, set: &[String], unset: &[String
 }
 
 async fn assign(client: &Client, profile: &str, users: &[String]) -> Result<Answer, Failure> {
-    let id = id(client, profile).await?;
+    let id = named::id::<Wire>(client, profile).await?;
     let mut given = Vec::new();
     for name in users {
-        let user = user::id(client, name).await?;
+        let user = named::id::<User>(client, name).await?;
         let path = format!("/profiles/{id}/assign");
         client.post::<Nothing>(&path, &ProfileAssign { user: Text(user) }).await?;
         given.push(user.to_string());

@@ -1,12 +1,13 @@
 //! `quota show`.
 
-use super::{Desk, user};
+use super::{Desk, named};
 use crate::client::Said;
 use crate::out::{Answer, Failure, table};
 use base::Bytes;
 use clap::Subcommand;
 use protocol::admin::PageQuery;
 use protocol::admin::policy::Quota as Wire;
+use protocol::admin::user::User;
 
 /// What can be asked about how much users take.
 #[derive(Debug, Subcommand)]
@@ -25,7 +26,7 @@ impl Quota {
         let client = desk.client().await?;
         let (rows, json) = match user {
             Some(user) => {
-                let id = user::id(&client, &user).await?;
+                let id = named::id::<User>(&client, &user).await?;
                 let said: Said<Wire> = client.get(&format!("/users/{id}/quota"), &()).await?;
                 (vec![said.value], said.json)
             }

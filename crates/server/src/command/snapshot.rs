@@ -1,6 +1,6 @@
 //! `snapshot list|show`. Refuses roots: an admin sees that a snapshot is there, not what is in it.
 
-use super::{Desk, device, words};
+use super::{Desk, named, words};
 use crate::client::{Client, Said};
 use crate::out::{Answer, Failure, card, table};
 use base::{Bytes, DeviceId, SnapshotId, Timestamp};
@@ -8,7 +8,7 @@ use clap::Subcommand;
 use protocol::Text;
 use protocol::admin::device::{Device, DeviceQuery};
 use protocol::admin::snapshot::{Snapshot as Wire, SnapshotQuery};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// What can be asked about snapshots.
 #[derive(Debug, Subcommand)]
@@ -38,7 +38,7 @@ impl Snapshot {
 
 async fn list(client: &Client, device: Option<&str>) -> Result<Answer, Failure> {
     let device = match device {
-        Some(device) => Some(device::named(client, device).await?.value),
+        Some(device) => Some(named::find::<Device>(client, device).await?.value),
         None => None,
     };
     let query = SnapshotQuery { device: device.as_ref().map(|device| device.device), ..Default::default() };
@@ -65,25 +65,37 @@ async fn list(client: &Client, device: Option<&str>) -> Result<Answer, Failure> 
 /// Marks a snapshot with problems.
 const MARK: &str = "!";
 
+/// Up to so many devices are asked for one by one, and more of them as the list of all.
+const DEVICES_MAX: usize = 20;
+
 /// The names of the devices of these snapshots. Who may not see devices sees their identifiers.
 async fn names(
     client: &Client,
     device: Option<Device>,
     snapshots: &[Wire],
 ) -> Result<HashMap<DeviceId, String>, Failure> {
-    let devices = match device {
-        Some(device) => vec![device],
-        None if snapshots.is_empty() => Vec::new(),
-        None => match client.list::<Device>("/devices", &DeviceQuery::default()).await {
-            Ok(Said { value, .. }) => value,
-            Err(failure) if failure.code == "not_permitted" => {
-                let short = |snapshot: &Wire| (snapshot.device.0, words::short(snapshot.device.0));
-                return Ok(snapshots.iter().map(short).collect());
-            }
-            Err(failure) => return Err(failure),
-        },
+    let ids: BTreeSet<DeviceId> = snapshots.iter().map(|snapshot| snapshot.device.0).collect();
+    let known = device.into_iter().collect();
+    let devices = match devices(client, known, &ids).await {
+        Err(failure) if failure.code == "not_permitted" => {
+            return Ok(ids.into_iter().map(|id| (id, words::short(id))).collect());
+        }
+        found => found?,
     };
     Ok(devices.into_iter().map(|Device { device: Text(id), name, .. }| (id, name)).collect())
+}
+
+async fn devices(client: &Client, known: Vec<Device>, ids: &BTreeSet<DeviceId>) -> Result<Vec<Device>, Failure> {
+    let mut devices = known;
+    let unknown: Vec<DeviceId> =
+        ids.iter().copied().filter(|id| devices.iter().all(|device| device.device.0 != *id)).collect();
+    if unknown.len() > DEVICES_MAX {
+        return Ok(client.list::<Device>("/devices", &DeviceQuery::default()).await?.value);
+    }
+    for id in unknown {
+        devices.push(client.get::<Device>(&format!("/devices/{id}"), &()).await?.value);
+    }
+    Ok(devices)
 }
 
 async fn show(client: &Client, snapshot: &str) -> Result<Answer, Failure> {

@@ -1,39 +1,43 @@
 //! `ticket make|list|revoke`.
 
-use super::{Desk, words};
-use crate::client::{Said, encoded};
+use super::{Desk, named, words};
+use crate::client::Said;
 use crate::out::{Answer, Failure, table};
-use base::{DeviceId, Span, Timestamp};
+use base::{Span, Timestamp};
 use clap::Subcommand;
 use protocol::Text;
+use protocol::admin::device::Device;
 use protocol::admin::ticket::{Ticket as Wire, TicketMade, TicketMake};
 use protocol::admin::{Nothing, PageQuery};
 
 /// What can be asked about tickets.
 #[derive(Debug, Subcommand)]
 pub enum Ticket {
-    /// Make a one-time code for one user; it is shown once.
+    /// Mail a user a one-time code for one activation.
     Make {
         /// The user's e-mail address.
         email: String,
         /// Add a new device, whatever matches.
         #[arg(long, conflicts_with = "replace")]
         add: bool,
-        /// Replace this device of the user: an identifier.
+        /// Replace this device of the user.
         #[arg(long, value_name = "DEVICE")]
-        replace: Option<DeviceId>,
+        replace: Option<String>,
         /// What is to be brought back: none, data, settings, all.
         #[arg(long, value_name = "WHAT")]
         restore: Option<String>,
         /// For how many days it is good; 7 when it is not given.
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=30))]
         days: Option<u64>,
+        /// Show the code, to be handed over in another way, and do not mail it.
+        #[arg(long)]
+        show: bool,
     },
     /// List tickets.
     List,
     /// Withdraw a ticket that was not used.
     Revoke {
-        /// Its identifier.
+        /// Its identifier, or the beginning of its code.
         ticket: String,
     },
 }
@@ -42,14 +46,29 @@ impl Ticket {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
         let client = desk.client().await?;
         match self {
-            Ticket::Make { email, add, replace, restore, days } => {
+            Ticket::Make { email, add, replace, restore, days, show } => {
                 let choice = add.then(|| "add".to_owned());
                 let span_ms = days.map(|days| Span::days(days).as_ms());
-                let body = TicketMake { email, choice, replaces: replace.map(Text), restore, span_ms };
+                let replaces = match &replace {
+                    Some(device) => Some(Text(named::id::<Device>(&client, device).await?)),
+                    None => None,
+                };
+                let body = TicketMake { email, choice, replaces, restore, span_ms, show };
                 let Said { value, json } = client.post::<TicketMade>("/tickets", &body).await?;
                 let until = words::time(Timestamp::from_ms(value.ticket.expires_at_ms));
-                let (code, email) = (value.code, value.ticket.email);
-                let text = format!("{code}\nThis ticket is for {email}, once, until {until}. It is not shown again.\n");
+                let email = value.ticket.email;
+                let text = match value.code {
+                    None => format!(
+                        "A ticket is on its way to {email} by mail: once, until {until}. `mail list` shows whether it \
+                         was sent.\n"
+                    ),
+                    Some(code) => {
+                        let why = words::unmailed(value.unmailed.as_deref());
+                        format!(
+                            "{code}\nThis ticket is for {email}, once, until {until}. {why}It is not shown again.\n"
+                        )
+                    }
+                };
                 Ok(Answer::good(text, json))
             }
             Ticket::List => {
@@ -59,7 +78,7 @@ impl Ticket {
                 Ok(Answer::good(table(&names, &rows), json))
             }
             Ticket::Revoke { ticket } => {
-                let path = format!("/tickets/{}/revoke", encoded(&ticket));
+                let path = format!("/tickets/{}/revoke", named::id::<Wire>(&client, &ticket).await?);
                 let Said { value, json } = client.post::<Wire>(&path, &Nothing {}).await?;
                 Ok(Answer::good(format!("the ticket {} of {} is withdrawn\n", value.prefix, value.email), json))
             }

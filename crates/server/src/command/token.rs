@@ -1,14 +1,15 @@
 //! `token make|list|show|revoke|expire|legacy|legacy-make`.
 
-use super::{Desk, words};
-use crate::client::{Said, encoded};
+use super::{Desk, named, words};
+use crate::client::Said;
 use crate::out::{Answer, Failure, card, table};
-use base::{Span, Timestamp};
+use base::{ProfileId, Span, Timestamp};
 use clap::{Args, Subcommand};
+use protocol::admin::profile::Profile;
 use protocol::admin::token::{LegacyToken, LegacyTokenMake, Token as Wire, TokenMade, TokenMake};
 use protocol::admin::{Nothing, PageQuery};
 
-/// What can be asked about deployment tokens. TOKEN is an identifier.
+/// What can be asked about deployment tokens. TOKEN is an identifier, the beginning of one, or a name.
 #[derive(Debug, Subcommand)]
 pub enum Token {
     /// Make a token for installers; its text is shown once.
@@ -17,17 +18,17 @@ pub enum Token {
     List,
     /// Show one token.
     Show {
-        /// Its identifier.
+        /// Its identifier or name.
         token: String,
     },
     /// Refuse a token from now on; what it has activated stays.
     Revoke {
-        /// Its identifier.
+        /// Its identifier or name.
         token: String,
     },
     /// End a token as if its time were over.
     Expire {
-        /// Its identifier.
+        /// Its identifier or name.
         token: String,
     },
     /// Show the organisation's legacy token, without its text.
@@ -48,9 +49,9 @@ pub enum Token {
 pub struct Make {
     /// What to call it.
     name: String,
-    /// The profile whose users it serves, and that those whom it creates get: an identifier.
+    /// The profile whose users it serves, and that those whom it creates get.
     #[arg(long, value_name = "PROFILE")]
-    profile: Option<base::ProfileId>,
+    profile: Option<String>,
     /// A network from which it may be used, in CIDR form; may be given more than once.
     #[arg(long = "network", value_name = "CIDR")]
     networks: Vec<String>,
@@ -76,7 +77,11 @@ impl Token {
         let client = desk.client().await?;
         match self {
             Token::Make(make) => {
-                let said = client.post::<TokenMade>("/tokens", &make.wire(desk)).await?;
+                let profile = match &make.profile {
+                    Some(profile) => Some(named::id::<Profile>(&client, profile).await?),
+                    None => None,
+                };
+                let said = client.post::<TokenMade>("/tokens", &make.wire(desk, profile)).await?;
                 Ok(made(said))
             }
             Token::LegacyMake { domains, create_users } => {
@@ -90,16 +95,16 @@ impl Token {
                 Ok(Answer::good(table(&names, &rows), json))
             }
             Token::Show { token } => {
-                let Said { value, json } = client.get::<Wire>(&format!("/tokens/{}", encoded(&token)), &()).await?;
+                let Said { value, json } = named::find::<Wire>(&client, &token).await?;
                 Ok(Answer::good(text(&value), json))
             }
             Token::Revoke { token } => {
-                let path = format!("/tokens/{}/revoke", encoded(&token));
+                let path = format!("/tokens/{}/revoke", named::id::<Wire>(&client, &token).await?);
                 let Said { value, json } = client.post::<Wire>(&path, &Nothing {}).await?;
                 Ok(Answer::good(format!("the token {} is revoked\n", value.name), json))
             }
             Token::Expire { token } => {
-                let path = format!("/tokens/{}/expire", encoded(&token));
+                let path = format!("/tokens/{}/expire", named::id::<Wire>(&client, &token).await?);
                 let Said { value, json } = client.post::<Wire>(&path, &Nothing {}).await?;
                 Ok(Answer::good(format!("the token {} has ended\n", value.name), json))
             }
@@ -113,11 +118,11 @@ impl Token {
 }
 
 impl Make {
-    fn wire(self, desk: &Desk) -> TokenMake {
+    fn wire(self, desk: &Desk, profile: Option<ProfileId>) -> TokenMake {
         let now = desk.surroundings.clock.now();
         TokenMake {
             name: self.name,
-            profile: self.profile.map(protocol::Text),
+            profile: profile.map(protocol::Text),
             networks: self.networks,
             domains: self.domains,
             create_users: self.create_users,

@@ -1,6 +1,6 @@
 //! `user add|invite|reset-password|list|show|set-password|lock|unlock|preserve|activate|delete|undelete|set|unset`.
 
-use super::{Desk, secret, values, words};
+use super::{Desk, named, secret, values, words};
 use crate::client::{Client, Said};
 use crate::out::{Answer, Failure, card, table};
 use base::{Timestamp, UserId};
@@ -21,22 +21,28 @@ pub enum User {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// Make a link by which a user sets a first password, good for 72 hours; a user who is not there is added.
+    /// Mail a user a link to set a first password by, good for 72 hours; a user who is not there is added.
     Invite {
         /// The user's e-mail address.
         email: String,
+        /// Show the link, to be handed over in another way, and do not mail it.
+        #[arg(long)]
+        show: bool,
     },
-    /// Make a link by which a user sets another password, good for 24 hours.
+    /// Mail a user a link to set another password by, good for 24 hours.
     ResetPassword {
         /// The user's e-mail address or identifier.
         user: String,
+        /// Show the link, to be handed over in another way, and do not mail it.
+        #[arg(long)]
+        show: bool,
     },
     /// List users.
     List {
         /// Only those whose address has this in it.
         #[arg(long, value_name = "TEXT")]
         part: Option<String>,
-        /// Only those who stand so: active, locked, preserved, deleted.
+        /// Only those who stand so: active, locked, preserved, deleted, purged.
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
     },
@@ -111,30 +117,30 @@ impl User {
                 let Said { value, json } = client.post::<Wire>("/users", &body).await?;
                 Ok(Answer::good(format!("added {} ({})\n", value.email, value.user.0), json))
             }
-            User::Invite { email } => {
+            User::Invite { email, show } => {
                 let client = desk.client().await?;
-                let id = match id(&client, &email).await {
+                let id = match named::id::<Wire>(&client, &email).await {
                     Err(failure) if failure.code == "user_unknown" => {
                         let body = UserAdd { email, password: None };
                         client.post::<Wire>("/users", &body).await?.value.user.0
                     }
                     found => found?,
                 };
-                link(&client, id, LinkPurpose::Set).await
+                link(&client, id, LinkMake { purpose: LinkPurpose::Set, show }).await
             }
-            User::ResetPassword { user } => {
+            User::ResetPassword { user, show } => {
                 let client = desk.client().await?;
-                let id = id(&client, &user).await?;
-                link(&client, id, LinkPurpose::Reset).await
+                let id = named::id::<Wire>(&client, &user).await?;
+                link(&client, id, LinkMake { purpose: LinkPurpose::Reset, show }).await
             }
             User::List { part, state } => list(desk, UserQuery { part, state, ..Default::default() }).await,
             User::Show { user } => {
-                let Said { value, json } = named(&desk.client().await?, &user).await?;
+                let Said { value, json } = named::find::<Wire>(&desk.client().await?, &user).await?;
                 Ok(Answer::good(text(&value), json))
             }
             User::SetPassword { user, password_file } => {
                 let client = desk.client().await?;
-                let id = id(&client, &user).await?;
+                let id = named::id::<Wire>(&client, &user).await?;
                 let password = secret::password(password_file.as_deref(), "New password")?;
                 let body = PasswordSet { password: password.expose().to_owned() };
                 let Said { value, json } = client.post::<Wire>(&format!("/users/{id}/password"), &body).await?;
@@ -152,37 +158,20 @@ impl User {
     }
 }
 
-/// The identifier of the user that is named by address or identifier.
-///
-/// # Errors
-/// `user_unknown`; the server's refusal.
-pub(super) async fn id(client: &Client, user: &str) -> Result<UserId, Failure> {
-    match user.parse() {
-        Ok(id) => Ok(id),
-        Err(_) => Ok(named(client, user).await?.value.user.0),
-    }
-}
-
-async fn link(client: &Client, id: UserId, purpose: LinkPurpose) -> Result<Answer, Failure> {
-    let Said { value, json } = client.post::<LinkMade>(&format!("/users/{id}/links"), &LinkMake { purpose }).await?;
+async fn link(client: &Client, id: UserId, body: LinkMake) -> Result<Answer, Failure> {
+    let Said { value, json } = client.post::<LinkMade>(&format!("/users/{id}/links"), &body).await?;
     let until = words::time(Timestamp::from_ms(value.expires_at_ms));
-    let (link, email) = (value.link, value.email);
-    let text = format!("{link}\nThis link is for {email}, once, until {until}. It is not shown again.\n");
-    Ok(Answer::good(text, json))
-}
-
-async fn named(client: &Client, user: &str) -> Result<Said<Wire>, Failure> {
-    if let Ok(id) = user.parse::<UserId>() {
-        return client.get(&format!("/users/{id}"), &()).await;
-    }
-    let query = UserQuery { email: Some(user.to_owned()), ..Default::default() };
-    let Said { mut value, json } = client.list::<Wire>("/users", &query).await?;
-    let unknown = || Failure {
-        code: "user_unknown".to_owned(),
-        sentence: format!("There is no user \"{}\".", user.escape_debug()),
+    let LinkMade { email, link, unmailed, .. } = value;
+    let text = match link {
+        None => format!(
+            "A link is on its way to {email} by mail: once, until {until}. `mail list` shows whether it was sent.\n"
+        ),
+        Some(link) => {
+            let why = words::unmailed(unmailed.as_deref());
+            format!("{link}\nThis link is for {email}, once, until {until}. {why}It is not shown again.\n")
+        }
     };
-    let value = value.pop().ok_or_else(unknown)?;
-    Ok(Said { value, json: json["items"][0].clone() })
+    Ok(Answer::good(text, json))
 }
 
 async fn list(desk: &Desk, query: UserQuery) -> Result<Answer, Failure> {
@@ -196,7 +185,7 @@ async fn list(desk: &Desk, query: UserQuery) -> Result<Answer, Failure> {
 
 async fn change(desk: &Desk, user: &str, event: &str) -> Result<Answer, Failure> {
     let client = desk.client().await?;
-    let before = named(&client, user).await?.value;
+    let before = named::find::<Wire>(&client, user).await?.value;
     let path = format!("/users/{}/{event}", before.user.0);
     let Said { value, json } = client.post::<Wire>(&path, &Nothing {}).await?;
     Ok(Answer::good(format!("{}: {}, was {}\n", value.email, value.state, before.state), json))
@@ -204,7 +193,7 @@ async fn change(desk: &Desk, user: &str, event: &str) -> Result<Answer, Failure>
 
 async fn set(desk: &Desk, user: &str, set: &[String], unset: &[String]) -> Result<Answer, Failure> {
     let client = desk.client().await?;
-    let path = format!("/users/{}", id(&client, user).await?);
+    let path = format!("/users/{}", named::id::<Wire>(&client, user).await?);
     values::change(&client, &path, set, unset).await
 }
 

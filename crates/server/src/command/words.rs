@@ -31,6 +31,16 @@ pub(super) fn short(id: DeviceId) -> String {
     id.to_string().chars().take(DeviceId::PREFIX.len() + 1 + 8).collect()
 }
 
+/// Why a link or a code was not mailed, as a sentence with a space after it; nothing where the admin has asked for it.
+/// Never fails.
+pub(super) fn unmailed(why: Option<&str>) -> &'static str {
+    match why {
+        Some("mail_off") => "It was not mailed: no mail server is set. ",
+        Some("no_address") => "It was not mailed: `server.public_url` is not set. ",
+        _ => "",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

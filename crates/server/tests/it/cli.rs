@@ -236,6 +236,45 @@ fn devices_and_snapshots_are_listed_and_unknown_ones_refused() {
 }
 
 #[test]
+fn what_has_a_name_is_named_by_it_and_what_two_have_by_more() {
+    let desk = Desk::initialised();
+    desk.add_user("anna@example.org");
+    let password = desk.password();
+    let password = password.to_str().expect("text");
+    let make = |email, permit| ["admin", "make", email, "--permit", permit, "--password-file", password];
+    assert!(desk.json(&make("zoe@example.org", "device_read")).0);
+    assert_eq!(desk.refused(&["admin", "remove", "admin@example.org"]), "last_admin");
+    assert!(desk.json(&["admin", "permits", "zoe@example.org", "all"]).0);
+    assert!(desk.json(&["admin", "disable", "admin@example.org"]).0);
+    let (_, listed) = desk.json(&["admin", "list"]);
+    let states: Vec<&str> =
+        listed["items"].as_array().expect("a list").iter().map(|a| a["state"].as_str().expect("a word")).collect();
+    assert_eq!(states, ["disabled", "active"]);
+    assert!(desk.json(&["admin", "remove", "admin@example.org"]).0);
+    assert_eq!(desk.refused(&["admin", "show", "admin@example.org"]), "admin_unknown");
+
+    desk.json(&["profile", "make", "Field"]);
+    let (good, token) = desk.json(&["token", "make", "laptops", "--profile", "Field"]);
+    assert!(good, "{token}");
+    let id = token["token"]["token"].as_str().expect("an identifier");
+    for named in ["laptops", id, &id[..12]] {
+        assert_eq!(desk.json(&["token", "show", named]).1["name"], "laptops", "{named}");
+    }
+    assert_eq!(desk.refused(&["token", "revoke", "desktops"]), "token_unknown");
+    desk.json(&["token", "make", "laptops"]);
+    assert_eq!(desk.refused(&["token", "revoke", "laptops"]), "token_ambiguous");
+    assert!(desk.json(&["token", "revoke", id]).0);
+    let make = ["campaign", "make", "c", "--level", "rotate", "--reason", "r", "--profile", "Field", "--token", id];
+    assert!(desk.json(&make).0);
+    assert_eq!(desk.json(&["campaign", "show", "c"]).1["plan"]["name"], "c");
+    desk.json(&["credential", "make", "--name", "report", "--permit", "user_read"]);
+    assert!(desk.json(&["credential", "revoke", "report"]).0);
+    let (_, ticket) = desk.json(&["ticket", "make", "anna@example.org"]);
+    assert!(desk.json(&["ticket", "revoke", ticket["ticket"]["prefix"].as_str().expect("text")]).0);
+    assert_eq!(desk.refused(&["device", "support-bundle", "nobody"]), "device_unknown");
+}
+
+#[test]
 fn a_key_that_others_can_read_is_refused_with_the_command_that_mends_it() {
     let desk = Desk::initialised();
     let key = desk.data().join("keys/master.key");

@@ -2,14 +2,23 @@
 
 mod activation;
 mod admin;
+mod attacks;
 mod audit;
 mod backup;
+#[allow(dead_code, reason = "not every test here uses all of it")]
+#[path = "../../../app/tests/it/between.rs"]
+mod between;
+mod burst;
 mod cli;
+mod cli_mail;
 mod cli_policy;
 mod cut;
+mod device_map;
 mod documents;
+mod guesses;
 mod lanes;
 mod lifecycle;
+mod lost;
 mod once;
 mod openapi;
 mod permits;

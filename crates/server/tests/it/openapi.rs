@@ -35,7 +35,7 @@ fn every_route_is_in_the_document_with_its_permit_its_errors_and_its_key() {
         match route.audience {
             Audience::Admin(permit) => {
                 assert_eq!(operation["x-permit"], permit.word(), "{name}");
-                for status in ["401", "403", "503"] {
+                for status in ["401", "403", "429", "503"] {
                     let refused = &operation["responses"][status]["$ref"];
                     assert_eq!(refused, "#/components/responses/Problem", "{name}");
                 }

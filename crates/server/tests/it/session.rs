@@ -1,10 +1,11 @@
 //! Sessions over the wire: challenges are used once, keys are checked, tokens end.
 
-use crate::world::{Device, World};
+use crate::world::{Device, EMAIL, PASSWORD, World, password};
 use base::{DeviceId, Span};
 use control::{Event, Level};
 use protocol::Hex;
-use protocol::agent::session::{HelloReply, SessionReply};
+use protocol::agent::activation::ActivationReply;
+use protocol::agent::session::{HelloReply, SessionReply, SessionRequest};
 use protocol::agent::status::DeviceReply;
 
 const ROUTE: &str = "/v1/sessions";
@@ -46,6 +47,22 @@ async fn a_challenge_is_answered_once_soon_and_by_whom_it_was_given_to() {
     let mut altered = device.challenge(&world).await;
     altered[0] ^= 1;
     assert_eq!(world.post(ROUTE, &device.answer_to(&altered)).await.refused(), (403, "signature_invalid".to_owned()));
+}
+
+#[tokio::test]
+async fn a_first_session_whose_answer_was_lost_is_not_taken_for_a_second_machine() {
+    let world = World::start().await;
+    let mut device = Device::new("laptop");
+    let asked = device.activation(EMAIL, password(PASSWORD));
+    let bound: ActivationReply = world.post("/v1/activations", &asked).await.json();
+    device.bound(&bound);
+    for _ in 0..3 {
+        let answer = device.answer_to(&device.challenge(&world).await);
+        let request = SessionRequest { counter: Some(bound.counter), ..answer };
+        device.token = world.post(ROUTE, &request).await.json::<SessionReply>().token;
+    }
+    let own: DeviceReply = device.ask(&world, "GET", "/v1/device", "").await.json();
+    assert_eq!(own.state, "active");
 }
 
 #[tokio::test]

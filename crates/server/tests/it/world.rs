@@ -37,6 +37,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// The user that every world has.
 pub const EMAIL: &str = "anna@example.org";
@@ -86,13 +87,22 @@ impl World {
 
     /// The same with these lines in the configuration.
     pub async fn start_with(config: &str) -> World {
+        World::start_on("", config).await
+    }
+
+    /// The same on the database that these lines of the configuration name.
+    pub async fn start_on(database: &str, config: &str) -> World {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let data = dir.path().join("data");
         let clock = Arc::new(ShiftedClock::default());
         let password = Password::new("the admin's password".to_owned());
         let asked = Init { data_dir: &data, admin_email: "admin@example.org", admin_password: &password, names: &[] };
+        if !database.is_empty() {
+            std::fs::create_dir(&data).expect("the directory is ours");
+            std::fs::write(data.join("holdfast.toml"), database).expect("own file");
+        }
         init(&asked, clock.as_ref(), &OsEntropy).await.expect("an empty directory");
-        let cheap = format!("[password]\nmemory_mib = 1\npasses = 1\n{config}\n");
+        let cheap = format!("{database}\n[password]\nmemory_mib = 1\npasses = 1\n{config}\n");
         std::fs::write(data.join("holdfast.toml"), cheap).expect("own file");
         let app = Arc::new(App::open(&data, clock.clone(), Arc::new(OsEntropy)).await.expect("what init has made"));
         let password = Password::new(PASSWORD.to_owned());
@@ -202,9 +212,7 @@ impl World {
         headers: &[(&str, &str)],
         body: Body,
     ) -> (Response<Incoming>, AbortHandle) {
-        let stream = TcpStream::connect(address).await.expect("the server listens");
-        let name = ServerName::try_from("localhost").expect("a name");
-        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await.expect("the pinned authority");
+        let stream = self.connect_to(address).await;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
         let driver = tokio::spawn(connection).abort_handle();
@@ -214,6 +222,17 @@ impl World {
         }
         let response = sender.send_request(request.body(body).expect("a request")).await.expect("an answer");
         (response, driver)
+    }
+
+    /// A connection on which nothing has been said.
+    pub async fn connect(&self) -> TlsStream<TcpStream> {
+        self.connect_to(self.address).await
+    }
+
+    async fn connect_to(&self, address: SocketAddr) -> TlsStream<TcpStream> {
+        let stream = TcpStream::connect(address).await.expect("the server listens");
+        let name = ServerName::try_from("localhost").expect("a name");
+        TlsConnector::from(self.tls.clone()).connect(name, stream).await.expect("the pinned authority")
     }
 
     /// How many connections the server has open, but for the one that asks.

@@ -21,12 +21,25 @@ pub(super) fn status(status: &Status, zone: &TimeZone) -> String {
         }
         None => not_activated(&mut text, status, zone),
     }
+    bundle(&mut text, status, zone);
     if let Some(error) = &status.last.error {
         let at = when(error.at_ms, zone);
         let (command, sentence, code) = (printable(&error.command), printable(&error.sentence), printable(&error.code));
         self::sentence(&mut text, "last error", &format!("{at}, {command}: {sentence} ({code})"));
     }
     text
+}
+
+/// That an admin has asked for a support bundle, and whether it was sent.
+fn bundle(text: &mut String, status: &Status, zone: &TimeZone) {
+    match (&status.last.bundle, status.is_asked_for_bundle()) {
+        (Some(sent), _) => {
+            let (bytes, at) = (Bytes(sent.bytes), when(sent.sent_at_ms, zone));
+            sentence(text, "support", &format!("an admin has asked for a support bundle; {bytes} were sent on {at}"));
+        }
+        (None, true) => sentence(text, "support", "an admin has asked for a support bundle; it is not sent yet"),
+        (None, false) => {}
+    }
 }
 
 /// An order to erase that was carried out.

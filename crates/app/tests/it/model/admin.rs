@@ -11,7 +11,7 @@ use app::page::PageAsk;
 use app::{PolicySubject, desk, jobs, policy, tickets, tokens, users};
 use base::{Count, DeviceId, Span, UserId};
 use control::activation::{Choice, Restore};
-use control::campaign::{Reset, Scope};
+use control::campaign::{Reminders, Reset, Scope, Tell};
 use control::{Event, Level, Proof, UserEvent, Verdict};
 
 impl Play {
@@ -42,6 +42,11 @@ impl Play {
                 (DeviceOrder::Delete, Event::Delete { purge_after })
             }
         };
+        self.order_as(device, order, event).await;
+    }
+
+    /// This order, which puts this event to the device.
+    pub async fn order_as(&mut self, device: DeviceId, order: DeviceOrder, event: Event) {
         let audited = self.audited().await;
         let ordered = devices::order(&self.world.app, &ADMIN, device, order).await;
         let code = ordered.map(|view| view.state).map_err(|error| error.code());
@@ -106,13 +111,14 @@ impl Play {
             _ => Choice::Auto,
         };
         let email = self.book.people[&user].email.clone();
-        let wish = tickets::Wish { email, choice, restore: Restore::None, span: None };
+        let wish = tickets::Wish { email, choice, restore: Restore::None, span: None, show: false };
         let made = tickets::make(&self.world.app, &ADMIN, &wish).await;
         self.say(format!("a ticket for {user}, {choice:?}: {:?}", made.as_ref().map(|made| made.ticket.id)));
         let Ok(made) = made else { return };
         let ticket = Ticket { user, expires_at: made.ticket.expires_at, revoked: false, used: false };
         self.book.tickets.insert(made.ticket.id, ticket);
-        self.tickets.push((made.ticket.id, made.code.to_text()));
+        let tickets::TicketWay::Shown { code, .. } = made.way else { panic!("there is no mail server") };
+        self.tickets.push((made.ticket.id, code.to_text()));
     }
 
     async fn map_row(&mut self, user: UserId) {
@@ -202,6 +208,8 @@ impl Play {
                 wave_span: Span::minutes(1),
                 watch_span: None,
                 template: String::new(),
+                tell: Tell::All,
+                reminders: Reminders::USUAL,
             };
             let made = campaigns::make(&self.world.app, &ADMIN, plan).await.expect("a good plan");
             campaigns::start(&self.world.app, &ADMIN, made.id, None).await.expect("a draft starts");

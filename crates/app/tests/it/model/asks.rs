@@ -79,6 +79,17 @@ impl Machine {
     }
 }
 
+/// What a request is made of.
+struct Draft {
+    by: By,
+    email: String,
+    proof: Claim,
+    key: Key,
+    old: Option<(Key, DeviceId)>,
+    choice: Choice,
+    inside: bool,
+}
+
 impl Play {
     /// A machine asks for the first time with a new key, mostly.
     pub async fn ask(&mut self) {
@@ -102,6 +113,25 @@ impl Play {
             (1, Some(device)) => Choice::Replace(device),
             _ => Choice::Auto,
         };
+        self.send(machine, Draft { by, email, proof, key, old, choice, inside }).await;
+        match self.dice.below(4) {
+            0 => self.put(self.asked.len() - 1).await,
+            1..3 => self.open(machine).await,
+            _ => {}
+        }
+    }
+
+    /// A machine asks by the key that it has, as it does by itself after a reset.
+    pub async fn ask_by_key(&mut self, machine: usize) {
+        let Some((old, device, _)) = self.machines[machine].bound else { return };
+        let (key, old) = (Key(self.dice.bytes()), Some((old, device)));
+        let (email, proof) = (String::new(), Claim::OldKey);
+        self.send(machine, Draft { by: By::OldKey, email, proof, key, old, choice: Choice::Auto, inside: true }).await;
+        self.open(machine).await;
+    }
+
+    async fn send(&mut self, machine: usize, draft: Draft) {
+        let Draft { by, email, proof, key, old, choice, inside } = draft;
         let (request, can_ask) = (self.dice.bytes(), self.dice.once_in(4));
         let signed = [&request[..], email.as_bytes(), format!("{choice:?} {can_ask}").as_bytes()].concat();
         let network = if inside { "192.0.2" } else { "198.51.100" };
@@ -124,11 +154,6 @@ impl Play {
         let old = old.map(|(key, device)| (device, key.public()));
         self.asked.push(Asked { machine, key, by, old, activation, answer: None, waits: None });
         self.put(self.asked.len() - 1).await;
-        match self.dice.below(4) {
-            0 => self.put(self.asked.len() - 1).await,
-            1..3 => self.open(machine).await,
-            _ => {}
-        }
     }
 
     /// The reply was lost: the same request comes again, sooner or later.
@@ -185,7 +210,12 @@ impl Play {
             return self.settle(&[]).await;
         }
         match answer {
-            Ok(Answer::Activated(activated)) => self.bound(which, *activated).await,
+            Ok(Answer::Activated(activated)) => {
+                // What an admin has said yes to was written to the log then.
+                let is_new = self.asked[which].waits.is_none();
+                assert!(self.audited().await > audited || !is_new, "every binding is in the log");
+                self.bound(which, *activated).await;
+            }
             Ok(Answer::Waiting(waiting)) => self.waits(which, waiting.device).await,
             Ok(Answer::Question(_) | Answer::Changes(_)) | Err(AppError::Refused(_)) => {
                 self.granted[1] += 1;

@@ -35,6 +35,7 @@ impl Play {
         own: &BTreeMap<String, String>,
     ) {
         self.granted[4] += 1;
+        self.granted[5] += u32::from(!out.is_empty());
         let record = self.book.records.get_mut(&device).expect("it is in the book");
         let keep = self.book.people[&record.owner].keep.unwrap_or(false);
         record.reset(keep);

@@ -3,13 +3,14 @@
 
 use super::super::world::{Device, Run, sample};
 use super::play::Play;
+use app::devices::DeviceOrder;
 use app::runs::{self, Purpose};
 use app::session::{self, Opening};
 use app::{AppError, DeviceActor};
 use base::{Count, DeviceId, SnapshotId};
 use control::access::Verb;
 use control::policy::Key as PolicyKey;
-use control::{Event, State};
+use control::{Event, Level, State};
 use format::NamingKey;
 
 /// What reads everything of a record.
@@ -156,7 +157,18 @@ impl Play {
     /// The user at a device takes folders out and in, and sets an interval.
     pub async fn choose(&mut self) {
         let Some((which, token, device, epoch)) = self.session() else { return };
-        let Ok(actor) = session::authenticate(&self.world.app, &token, Verb::ReadPolicy).await else { return };
+        self.choose_at(which, &token, device, epoch).await;
+        // Mostly, so that there is something to be returned, or kept, when the device comes back.
+        if self.dice.once_in(2) {
+            self.choose_at(which, &token, device, epoch).await;
+            let event = Event::Deactivate { level: Level::Rotate };
+            self.order_as(device, DeviceOrder::Deactivate { level: Level::Rotate }, event).await;
+            self.ask_by_key(which).await;
+        }
+    }
+
+    async fn choose_at(&mut self, which: usize, token: &str, device: DeviceId, epoch: u64) {
+        let Ok(actor) = session::authenticate(&self.world.app, token, Verb::ReadPolicy).await else { return };
         let record = &self.book.records[&device];
         let may = record.may_read(self.active(record.owner), epoch);
         let granted = if self.dice.once_in(2) {

@@ -86,7 +86,8 @@ macro_rules! activation {
         UserUnknownToToken,
             "user_unknown_to_token", Refused, After(PROOF_POLL),
             "It is not known yet whose computer this is, so it was not activated. It tries again by itself; \
-             your admin can name its user, or you can sign in with your e-mail address and password.";
+             your admin can name its user in the device map or in the installer's HOLDFAST_EMAIL, \
+             or you can sign in with your e-mail address and password.";
         /// The account of the operating system fits more than one user.
         TokenUserAmbiguous,
             "token_user_ambiguous", Refused, After(PROOF_POLL),

@@ -5,6 +5,10 @@ macro_rules! run {
     ([$($parts:ident)*] $($rows:tt)*) => { table! { @ [$($parts)*] $($rows)*
         // Runs and snapshots.
 
+        /// There is no order that this support bundle would answer.
+        BundleNotAsked,
+            "bundle_not_asked", Conflict, Never,
+            "Nobody has asked this device for a support bundle, or it was sent already.";
         /// Unknown, or another device's.
         RunNotYours,
             "run_not_yours", NotFound, Never,

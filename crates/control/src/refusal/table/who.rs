@@ -89,6 +89,17 @@ macro_rules! who {
             "permit_beyond_own", Refused, WhenChanged,
             "A credential can be given only permits that its maker has, and you do not have {permit}. \
              Ask an admin who has it.";
+        /// One admin in service with every permit must be left.
+        LastAdmin,
+            "last_admin", Refused, WhenChanged,
+            "This is the last admin in service who may do everything. Give another one every permit first.";
+        /// Nothing would change.
+        AdminStateSame {
+            /// Where the admin stands.
+            state: &'static str
+        },
+            "admin_state_same", Conflict, Never,
+            "The admin is {state} already; nothing was changed.";
         /// The header is there and is no key.
         IdempotencyKeyInvalid,
             "idempotency_key_invalid", Invalid, Never,

@@ -4,6 +4,7 @@ use crate::command::words;
 use crate::out::{card, table, wrapped};
 use base::{Count, Span, Timestamp};
 use control::campaign::{Class, Place};
+use control::mail::MailStatus;
 use protocol::admin::campaign as wire;
 
 /// How wide the longest bar of a board is.
@@ -45,6 +46,7 @@ pub(super) fn card_of(campaign: &wire::Campaign) -> String {
         ("level", plan.level.clone()),
         ("status", status(campaign)),
         ("waves", waves(plan.wave_size, plan.wave_ms)),
+        ("told", told(plan)),
         ("made", format!("{} by {}", time(Some(campaign.created_at_ms)), campaign.created_by)),
         ("started", time(campaign.started_at_ms)),
         ("deadline", time(plan.deadline_ms)),
@@ -71,6 +73,7 @@ pub(super) fn dry_run(run: &wire::CampaignDryRun, devices: bool) -> String {
             text.push_str(&wrapped(class_sentence(class), "                    "));
         }
     }
+    text.push_str(&format!("\n{}\n", messages(run)));
     if run.past_deadline {
         text.push_str("\nAt this pace it ends after the deadline: take larger or shorter waves.\n");
     }
@@ -98,6 +101,13 @@ pub(super) fn board(board: &wire::CampaignBoard) -> String {
         let (flagged, have) = (Count(board.flagged), if board.flagged == 1 { "has" } else { "have" });
         text.push_str(&format!("\n{flagged} {have} sent more than 1 % again: see `evidence`.\n"));
     }
+    if !board.messages.is_empty() {
+        // The order of docs/control.md.
+        let standing = |status: MailStatus| Some((board.messages.get(status.word())?, status.word()));
+        let parts = MailStatus::ALL.into_iter().filter_map(standing);
+        let parts: Vec<String> = parts.map(|(count, word)| format!("{} {word}", Count(*count))).collect();
+        text.push_str(&format!("\nmessages to users: {}\n", parts.join(", ")));
+    }
     if let Some(deadline) = campaign.plan.deadline_ms {
         text.push_str(&format!("\ndeadline {}\n", words::time(Timestamp::from_ms(deadline))));
     }
@@ -112,6 +122,28 @@ pub(super) fn devices(entries: &[wire::BoardEntry]) -> String {
     };
     let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
     table(&["DEVICE", "USER", "PLACE", "WHY"], &rows)
+}
+
+/// Who is told and reminded: `all, by campaign; then every 3 days, 3 times at most`.
+fn told(plan: &wire::CampaignPlan) -> String {
+    let (tell, every) = (plan.tell.as_deref().unwrap_or_default(), Span::ms(plan.remind_ms.unwrap_or_default()));
+    match (tell, every, plan.reminders_max.unwrap_or_default()) {
+        ("nobody", _, _) => "nobody".to_owned(),
+        (_, Span::ZERO, _) | (_, _, 0) => format!("{tell}, by {}", plan.template),
+        (_, every, max) => format!("{tell}, by {}; again every {every}, {max} times at most", plan.template),
+    }
+}
+
+/// How many messages there will be.
+fn messages(run: &wire::CampaignDryRun) -> String {
+    match run.messages {
+        _ if run.mail_off => "Nobody is told: no mail server is set.".to_owned(),
+        0 => "Nobody is told by mail.".to_owned(),
+        1 => "1 message to 1 user goes out.".to_owned(),
+        messages => {
+            format!("{} to {} go out.", Count(messages).counted("message"), Count(run.users_told).counted("user"))
+        }
+    }
 }
 
 /// How fast it goes: `500 devices every 10 min 0 s`.
@@ -162,6 +194,9 @@ mod tests {
             waves,
             span_ms,
             past_deadline: false,
+            messages: devices,
+            users_told: devices,
+            mail_off: false,
             devices: Vec::new(),
         };
         for (devices, waves, span_ms, head) in [

@@ -1,11 +1,12 @@
 //! `profile folder list|add|change|remove`.
 
-use super::id;
+use super::super::named;
 use crate::client::{Client, Said};
 use crate::out::{Answer, Failure, table};
 use clap::{Args, Subcommand};
 use protocol::admin::Nothing;
 use protocol::admin::policy::{Folder as Wire, FolderSet, Folders};
+use protocol::admin::profile::Profile;
 
 /// What can be asked about a profile's folders. FOLDER is a path or an identifier.
 #[derive(Debug, Subcommand)]
@@ -73,7 +74,7 @@ impl Folder {
             }
             Folder::Add { profile, path, said } => {
                 let empty = FolderSet { os: None, path, mandatory: false, include: Vec::new(), exclude: Vec::new() };
-                let address = format!("/profiles/{}/folders", id(client, &profile).await?);
+                let address = format!("/profiles/{}/folders", named::id::<Profile>(client, &profile).await?);
                 let added: Said<Wire> = client.post(&address, &over(empty, said)).await?;
                 Ok(Answer::good(format!("added {} ({})\n", added.value.path, added.value.folder.0), added.json))
             }
@@ -123,7 +124,7 @@ fn over(body: FolderSet, said: FolderSaid) -> FolderSet {
 }
 
 async fn list(client: &Client, profile: &str) -> Result<Said<Folders>, Failure> {
-    client.get(&format!("/profiles/{}/folders", id(client, profile).await?), &()).await
+    client.get(&format!("/profiles/{}/folders", named::id::<Profile>(client, profile).await?), &()).await
 }
 
 async fn found(client: &Client, profile: &str, folder: &str) -> Result<Wire, Failure> {

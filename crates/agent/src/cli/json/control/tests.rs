@@ -4,7 +4,7 @@ use super::*;
 use crate::activation::Activated;
 use crate::cli::Report;
 use crate::cli::json::tests::{check, detail, detail_json, path, state};
-use crate::last::{Last, LastBackup, LastError};
+use crate::last::{Last, LastBackup, LastBundle, LastError};
 use crate::owed::Owed;
 use crate::policy::Chosen;
 use crate::unattended::{Ended, Record};
@@ -173,7 +173,7 @@ fn status_of(device: Option<Device>) -> Status {
         owed: None,
         unattended: Some(record),
         wiped: Some(Wiped { server: "https://a".to_owned(), device: "dev_x".to_owned(), at_ms: 9 }),
-        last: Last { backup: Some(backup), error: Some(error) },
+        last: Last { backup: Some(backup), error: Some(error), bundle: Some(LastBundle { sent_at_ms: 4, bytes: 5 }) },
     }
 }
 
@@ -188,6 +188,7 @@ fn around_status(fields: &Value) -> Value {
         "last": {
             "backup": { "snapshot": "snp_x", "at_ms": 1, "problem_count": 2 },
             "error": { "command": "backup", "at_ms": 1, "code": "c", "sentence": "s" },
+            "bundle": { "sent_at_ms": 4, "bytes": 5 },
         },
     });
     whole.as_object_mut().expect("an object").extend(fields.as_object().cloned().expect("an object"));
