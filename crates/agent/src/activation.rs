@@ -9,8 +9,8 @@ use crate::state::{DeviceKey, Pending, Server, State, StateDir};
 use base::{DeviceId, Span};
 use format::StoredPath;
 use protocol::agent::activation::{
-    ActivationAnswer, ActivationQuestion, ActivationReply, ActivationRequest, ActivationWaiting, Choice, OldKey, Proof,
-    Restore,
+    ActivationAnswer, ActivationChanges, ActivationQuestion, ActivationReply, ActivationRequest, ActivationWaiting,
+    Choice, OldKey, Preview, Proof, Restore,
 };
 use protocol::{Hex, Text, Versions};
 
@@ -29,6 +29,8 @@ pub struct Ask {
     pub restore: Option<Restore>,
     /// Whether somebody is there who can answer a question.
     pub can_ask: bool,
+    /// Whether it is shown first what would change.
+    pub preview: Preview,
     /// What is to be backed up from now on; as before when there is none.
     pub folders: Vec<StoredPath>,
 }
@@ -68,6 +70,8 @@ pub enum Answer {
     Activated(Box<Activated>),
     /// Nothing has happened: somebody has to choose.
     Question(ActivationQuestion),
+    /// Nothing has happened: this would change.
+    Changes(ActivationChanges),
     /// The record waits for an admin.
     Waiting(ActivationWaiting),
 }
@@ -118,6 +122,7 @@ pub async fn attempt(around: &Around, dir: &StateDir, ask: &Ask) -> Result<Answe
     let reply = match connection.activate(&request).await.map_err(late)? {
         ActivationAnswer::Activated(reply) => *reply,
         ActivationAnswer::Question(question) => return Ok(Answer::Question(question)),
+        ActivationAnswer::Changes(changes) => return Ok(Answer::Changes(changes)),
         ActivationAnswer::Waiting(waiting) => return Ok(Answer::Waiting(waiting)),
     };
     let kept = before.map(|(state, _)| state.folders).unwrap_or_default();
@@ -170,6 +175,7 @@ fn pending(around: &Around, dir: &StateDir, ask: &Ask) -> Result<(Pending, Devic
         choice: ask.choice.clone(),
         restore: ask.restore,
         can_ask: ask.can_ask,
+        preview: ask.preview,
         proof: ask.proof.word().to_owned(),
     };
     if let Some(kept) = dir.pending()?.filter(|(kept, _)| kept.asks_the_same(&pending)) {
@@ -192,6 +198,7 @@ fn request(pending: Pending, key: &DeviceKey, ask: &Ask, before: Option<&(State,
         platform: evidence::platform(),
         choice: pending.choice,
         can_ask: pending.can_ask,
+        preview: pending.preview,
         restore: pending.restore,
         old_key: None,
     };

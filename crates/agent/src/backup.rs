@@ -19,6 +19,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 const LOCK_FILE: &str = "backup.lock";
+/// No slot is further away than this, whatever a server says.
+const SLOT_WAIT_MAX: Span = Span::days(1);
 
 /// A snapshot was made.
 #[derive(Debug)]
@@ -96,6 +98,24 @@ pub async fn run(
     let (took, totals) = (around.clock.now().since(began_at), around.progress.totals());
     let policy_revision = reply.map(|policy| policy.revision);
     Ok(BackedUp { run, parent, folders, began_at, took, outcome, totals, excluded, policy_revision })
+}
+
+/// Waits for the slot that the server has given for what was missed, where there is one: thousands of computers that
+/// have come back at once would begin at once. By the server's clock. `said` is called before a wait.
+///
+/// # Errors
+/// The state cannot be used. A server that says nothing is the business of the backup itself.
+pub async fn await_slot(around: &Around, dir: &StateDir, said: impl FnOnce(Span)) -> Result<(), AgentError> {
+    let (state, key) = dir.activated()?;
+    let connection = Connection::of_device(dir, &state, key, around)?;
+    let Ok(device) = connection.device().await else { return Ok(()) };
+    let now = Timestamp::from_ms(device.now_ms);
+    let wait = device.catch_up_at_ms.map_or(Span::ZERO, |at| Timestamp::from_ms(at).since(now));
+    if wait > Span::ZERO {
+        said(wait);
+        around.clock.sleep(wait.min(SLOT_WAIT_MAX)).await;
+    }
+    Ok(())
 }
 
 /// The server's word for a snapshot that needs what the repository does not have.

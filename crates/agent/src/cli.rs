@@ -18,13 +18,12 @@ use crate::restore::Restored;
 use crate::snapshots::Listed;
 use crate::status::Status;
 use crate::support::Bundle;
-use crate::unattended::Ended;
 use crate::wipe::Wiped;
-use activate::Finished;
+use activate::{Finished, InService};
 use args::{Args, Common};
 use base::Span;
 use clap::Parser;
-use protocol::agent::activation::{ActivationQuestion, ActivationWaiting};
+use protocol::agent::activation::{ActivationChanges, ActivationQuestion, ActivationWaiting};
 use protocol::agent::run::SnapshotDetail;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
@@ -47,8 +46,10 @@ pub struct Environment {
 /// What a command came to.
 enum Report {
     Activated(Box<Finished>),
-    InService(Box<Ended>),
+    InService(Box<InService>),
     Question(ActivationQuestion),
+    Changes(ActivationChanges),
+    PasswordSet(String),
     Waiting(ActivationWaiting),
     BackedUp(Box<BackedUp>),
     Status(Box<Status>),
@@ -141,11 +142,8 @@ impl Report {
         match self {
             Report::BackedUp(done) if done.totals.problems > 0 => Exit::Problems,
             Report::Restored(done) if done.totals.problems > 0 => Exit::Problems,
-            Report::Activated(done) => match &done.restored {
-                Some(Err(error)) => error.exit(),
-                Some(Ok(restored)) if restored.totals.problems > 0 => Exit::Problems,
-                Some(Ok(_)) | None => Exit::Done,
-            },
+            Report::Activated(done) => brought_back(done.restored.as_ref()),
+            Report::InService(done) => brought_back(done.restored.as_ref()),
             Report::Status(status) => match &status.device {
                 None => AgentError::NotActivated.exit(),
                 Some(device) => device.said.as_ref().map_or_else(AgentError::exit, |_| Exit::Done),
@@ -156,7 +154,8 @@ impl Report {
             Report::Wiped(_) => Exit::Refused,
             Report::BackedUp(_)
             | Report::Restored(_)
-            | Report::InService(_)
+            | Report::Changes(_)
+            | Report::PasswordSet(_)
             | Report::Policy(_)
             | Report::Folders(_)
             | Report::Settings(_)
@@ -164,6 +163,15 @@ impl Report {
             | Report::Listed(_)
             | Report::Support(_) => Exit::Done,
         }
+    }
+}
+
+/// How a command ends after which something was brought back, or was not.
+fn brought_back(restored: Option<&Result<Restored, AgentError>>) -> Exit {
+    match restored {
+        Some(Err(error)) => error.exit(),
+        Some(Ok(restored)) if restored.totals.problems > 0 => Exit::Problems,
+        Some(Ok(_)) | None => Exit::Done,
     }
 }
 

@@ -11,6 +11,8 @@ pub mod files;
 pub mod folders;
 pub mod hidden;
 pub mod last;
+pub mod owed;
+pub mod password;
 pub mod places;
 pub mod policy;
 pub mod remote;

@@ -7,7 +7,6 @@ mod http;
 mod retry;
 mod routes;
 mod run;
-mod tls;
 mod wire;
 
 use crate::error::AgentError;
@@ -17,12 +16,12 @@ use base::{Clock, DeviceId, Entropy, Span};
 use bytes::Bytes;
 use engine::{Progress, RemoteError};
 use http::{Call, Http};
+pub use pin::Stranger;
 use reqwest::Response;
 use retry::{Failed, Retry};
 pub use run::RunRemote;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-pub use tls::Stranger;
 
 /// What a connection needs of the world around it; cheap to clone.
 #[derive(Clone)]

@@ -7,10 +7,10 @@ mod private;
 
 use crate::error::AgentError;
 use base::{Clock, DeviceId, Span};
-use data_encoding::HEXLOWER;
 use format::StoredPath;
 pub use key::DeviceKey;
 pub use pending::Pending;
+pub use pin::{Pin, fingerprint_from_text, fingerprint_text};
 pub(crate) use private::zero;
 use private::{PrivateDir, damaged, new_name};
 use protocol::{Hex, Text};
@@ -66,15 +66,6 @@ pub struct Server {
     pub url: String,
     /// What its certificate must be.
     pub pin: Pin,
-}
-
-/// What a server's certificate must be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pin {
-    /// Issued by one of these authorities: certificates in PEM.
-    Ca(String),
-    /// This very certificate, or one issued by it: SHA-256 of its bytes.
-    Fingerprint([u8; 32]),
 }
 
 /// Held while a command works with the state; released when dropped.
@@ -378,20 +369,6 @@ fn render(state: &State) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(&file).expect("a struct of texts and numbers is always JSON");
     bytes.push(b'\n');
     bytes
-}
-
-/// A fingerprint as `holdfast-server fingerprint` shows it: 64 hexadecimal digits. Never fails.
-pub fn fingerprint_text(sha256: &[u8; 32]) -> String {
-    HEXLOWER.encode(sha256)
-}
-
-/// The fingerprint in a text of 64 hexadecimal digits, with or without colons or spaces, in either case; `None` for
-/// anything else. Never fails otherwise.
-pub fn fingerprint_from_text(text: &str) -> Option<[u8; 32]> {
-    let digits: String = text.chars().filter(|letter| !matches!(letter, ':' | ' ')).collect();
-    let digits = digits.to_ascii_lowercase();
-    let digits = digits.strip_prefix("sha256").unwrap_or(&digits);
-    HEXLOWER.decode(digits.as_bytes()).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use crate::error::AgentError;
 use crate::last::{self, Last};
+use crate::owed::{self, Owed};
 use crate::policy::{self, Known};
 use crate::remote::{Around, Connection};
 use crate::state::{State, StateDir};
@@ -16,6 +17,8 @@ use protocol::agent::status::DeviceReply;
 pub struct Status {
     /// The device that it is; absent before the first activation.
     pub device: Option<Device>,
+    /// What is still to be brought back to it.
+    pub owed: Option<Owed>,
     /// How an activation without a person stands, if one was begun.
     pub unattended: Option<Record>,
     /// That an order to erase was carried out here, if one was.
@@ -53,7 +56,8 @@ pub async fn look(around: &Around, dir: &StateDir) -> Result<Status, AgentError>
             Some(Device { state, said, policy })
         }
     };
-    Ok(Status { device, unattended: unattended::look(dir), wiped: wipe::look(dir), last: last::look(dir) })
+    let owed = device.as_ref().and_then(|device| owed::look(dir, &device.state));
+    Ok(Status { device, owed, unattended: unattended::look(dir), wiped: wipe::look(dir), last: last::look(dir) })
 }
 
 impl Status {

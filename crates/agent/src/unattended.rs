@@ -12,29 +12,25 @@ use crate::activation::{self, Activated, Answer, Ask, AskProof, Unanswered};
 use crate::error::AgentError;
 use crate::hidden::Hidden;
 use crate::remote::{Around, Connection};
-use crate::state::{Server, State, StateDir};
+use crate::state::{State, StateDir};
 use crate::wipe;
 use base::{DeviceId, Kind, Span};
 use engine::RemoteError;
 use plan::{Plan, Scrub};
 use protocol::Text;
 use protocol::agent::activation::{Choice, Restore};
+use protocol::agent::status::DeviceReply;
 pub use record::{Record, look};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 const LOCK_FILE: &str = "unattended.lock";
+/// The word of full rights.
+pub const FULL: &str = "full";
 /// How long one question is tried before it counts as an attempt.
 const ATTEMPT_PATIENCE: Span = Span::seconds(20);
-/// Refusals of a device that is here already, after which it may come back with what an installer has left.
-const COMES_BACK_FROM: [&str; 6] = [
-    "device_deactivated",
-    "device_held",
-    "device_decommissioned",
-    "device_deleted",
-    "device_purged",
-    "signature_invalid",
-];
+/// The word of a state in which a device still says who it is, and has to come back all the same.
+const HELD: &str = "held";
 
 /// What is asked for on the command line, and where to look for the rest.
 #[derive(Debug)]
@@ -107,6 +103,8 @@ impl fmt::Display for Found {
 pub struct Ended {
     /// The device that this computer is.
     pub state: State,
+    /// Whether a device that was in service before is known to have full rights.
+    pub has_full_rights: bool,
     /// What the server said now; `None` when the computer was in service before, and nothing was to be done.
     pub activated: Option<Box<Activated>>,
     /// The files that a used token was taken out of.
@@ -139,8 +137,9 @@ pub async fn run(
             return Err(error);
         }
     };
-    if let Some(state) = in_service(around, dir, &plan).await? {
-        return Ok(end(dir, &plan.scrub, state, None));
+    if let Some((state, said)) = in_service(around, dir, &plan).await? {
+        let has_full_rights = said.is_some_and(|said| said.rights == FULL);
+        return Ok(Ended { has_full_rights, ..end(dir, &plan.scrub, state, None) });
     }
     // Without a token, the key of last time is tried: a rotation asks for no more.
     let has_key = before.is_some_and(|before| plan.servers.contains(&before.server.url));
@@ -149,7 +148,7 @@ pub async fn run(
         note(dir, around, &plan.servers[0], &plan.found_in, &error)?;
         return Err(error);
     }
-    let done = ask(around, dir, &plan, wish.patience, &mut said).await?;
+    let done = ask(around, dir, &plan, has_key, wish.patience, &mut said).await?;
     Ok(end(dir, &plan.scrub, done.state.clone(), Some(Box::new(done))))
 }
 
@@ -161,17 +160,33 @@ fn loaded(dir: &StateDir) -> Result<Option<(State, crate::state::DeviceKey)>, Ag
     }
 }
 
-/// The device that this computer is, where that needs nothing of us.
-async fn in_service(around: &Around, dir: &StateDir, plan: &Plan) -> Result<Option<State>, AgentError> {
+/// The device that this computer is, where that needs nothing of us, and what the server says of it.
+async fn in_service(
+    around: &Around,
+    dir: &StateDir,
+    plan: &Plan,
+) -> Result<Option<(State, Option<DeviceReply>)>, AgentError> {
     let Some((state, key)) = loaded(dir)?.filter(|(state, _)| plan.servers.contains(&state.server.url)) else {
         return Ok(None);
     };
     let around = Around { patience: ATTEMPT_PATIENCE, ..around.clone() };
     let connection = Connection::of_device(dir, &state, key, &around)?;
     match connection.device().await {
-        Err(error) if COMES_BACK_FROM.contains(&error.code.as_str()) => Ok(None),
+        // It may still append until a date, and comes back before that.
+        Ok(said) if said.state == HELD => Ok(None),
+        Ok(said) => Ok(Some((state, Some(said)))),
+        Err(error) if schedule::comes_back_from(&error.code) => Ok(None),
         // A server that is away, or that has something else to say, is the business of the next backup.
-        _ => Ok(Some(state)),
+        Err(_) => Ok(Some((state, None))),
+    }
+}
+
+/// The key alone, where the token is refused for good: after a reset that asks for no more than new keys, a token that
+/// has ended is no hindrance.
+async fn by_key(once: &Around, dir: &StateDir, ask: Ask) -> Option<Activated> {
+    match activation::attempt(once, dir, &Ask { proof: AskProof::OldKey, ..ask }).await {
+        Ok(Answer::Activated(done)) => Some(*done),
+        Ok(Answer::Question(_) | Answer::Changes(_) | Answer::Waiting(_)) | Err(_) => None,
     }
 }
 
@@ -179,6 +194,7 @@ async fn ask(
     around: &Around,
     dir: &StateDir,
     plan: &Plan,
+    has_key: bool,
     patience: Option<Span>,
     said: &mut impl FnMut(&Record),
 ) -> Result<Activated, AgentError> {
@@ -186,29 +202,17 @@ async fn ask(
     let before = record::look(dir).filter(|record| plan.servers.contains(&record.server));
     let asked_before = before.map_or(0, |record| record.attempts);
     let once = Around { patience: ATTEMPT_PATIENCE, ..around.clone() };
-    let Plan { servers, pin, proof, choice, restore, found_in, scrub: _ } = plan;
-    let proof = || match proof {
-        Some((email, token)) => AskProof::Token { email: email.clone(), token: token.clone() },
-        None => AskProof::OldKey,
-    };
     let mut server = 0;
     for attempt in 1_u32.. {
-        let url = servers[server % servers.len()].clone();
-        let ask = Ask {
-            server: Server { url: url.clone(), pin: pin.clone() },
-            proof: proof(),
-            choice: choice.clone(),
-            restore: *restore,
-            can_ask: false,
-            folders: Vec::new(),
-        };
+        let url = plan.servers[server % plan.servers.len()].clone();
+        let ask = plan.ask(&url);
         let no = match activation::attempt(&once, dir, &ask).await {
             Ok(Answer::Activated(done)) => return Ok(*done),
             Ok(Answer::Waiting(waiting)) => Unanswered {
                 error: refusal("device_pending", waiting.detail),
                 wait: Some(Span::ms(waiting.retry_after_ms)),
             },
-            Ok(Answer::Question(_)) => Unanswered {
+            Ok(Answer::Question(_) | Answer::Changes(_)) => Unanswered {
                 error: refusal("choice_needed", "the server asks which device this computer is to be".to_owned()),
                 wait: None,
             },
@@ -220,10 +224,18 @@ async fn ask(
         let now = around.clock.now();
         let wait = schedule::wait_after(attempt, no.wait, &*around.entropy);
         let is_over = patience.is_some_and(|patience| now.since(began_at).as_ms() + wait.as_ms() > patience.as_ms());
-        let goes_on = schedule::may_pass(no.error.kind(), no.error.code(), no.wait) && !is_over;
+        let passes = schedule::may_pass(no.error.kind(), no.error.code(), no.wait);
+        if !passes
+            && has_key
+            && matches!(ask.proof, AskProof::Token { .. })
+            && let Some(done) = by_key(&once, dir, ask).await
+        {
+            return Ok(done);
+        }
+        let goes_on = passes && !is_over;
         let record = Record {
             server: url,
-            found_in: found_in.clone(),
+            found_in: plan.found_in.clone(),
             attempts: asked_before.saturating_add(attempt),
             tried_at_ms: now.as_ms(),
             next_at_ms: goes_on.then(|| (now + wait).as_ms()),
@@ -242,7 +254,7 @@ async fn ask(
 
 /// What was left for the activation is used up. The activation holds whether that can be cleared away or not.
 fn end(dir: &StateDir, scrub: &Scrub, state: State, activated: Option<Box<Activated>>) -> Ended {
-    let mut ended = Ended { state, activated, scrubbed: Vec::new(), unscrubbed: None };
+    let mut ended = Ended { state, has_full_rights: false, activated, scrubbed: Vec::new(), unscrubbed: None };
     let of_legacy = |path: &PathBuf| {
         legacy::scrub(path).map(|was_there| was_there.then(|| path.clone()).into_iter().collect::<Vec<_>>())
     };

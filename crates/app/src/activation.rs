@@ -9,7 +9,7 @@ mod question;
 mod standing;
 
 pub(crate) use keep::{Binding, binding_keep};
-pub use question::{Question, Replaceable};
+pub use question::{Preview, Question, Replaceable};
 
 use crate::password::Password;
 use crate::secret_text::{SecretText, TEXT_BYTES_MAX};
@@ -54,6 +54,8 @@ pub struct Activation {
     pub choice: Choice,
     /// Whether a person is there who can answer a question.
     pub can_ask: bool,
+    /// Whether it is shown first what would change.
+    pub preview: control::activation::Preview,
     /// What is to be brought back, where the user has said so.
     pub restore: Option<Restore>,
     /// Where the request comes from.
@@ -93,6 +95,8 @@ pub enum Answer {
     Activated(Box<Activated>),
     /// Nothing has happened; a person has to choose.
     Question(Question),
+    /// Nothing has happened; this would change.
+    Changes(Preview),
     /// The record waits for an admin.
     Waiting(Waiting),
 }
@@ -142,8 +146,8 @@ pub enum Outcome {
     Reactivated,
 }
 
-/// Carries out an activation. The same request with the same key gets the same answer for ever, but for `Question`
-/// and `Waiting`, which bind nothing.
+/// Carries out an activation. The same request with the same key gets the same answer for ever, but for `Question`,
+/// `Changes` and `Waiting`, which bind nothing.
 ///
 /// # Errors
 /// `request_malformed`; `signature_invalid`; `wrong_credentials` for an unknown user and a wrong password alike, after
@@ -175,6 +179,7 @@ pub async fn activate(app: &App, activation: &Activation) -> Result<Answer, AppE
         Done::Kept(Kept::Bound(row)) => Ok(Answer::Activated(Box::new(activated(app, reread(app, row).await?).await?))),
         Done::Kept(Kept::Waits(device)) => Ok(Answer::Waiting(Waiting { device, left: WAITING_POLL })),
         Done::Asks(question) => Ok(Answer::Question(question::detail(app, question).await?)),
+        Done::Shows(preview) => Ok(Answer::Changes(preview)),
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::activation::{Binding, Outcome, binding_keep};
 use crate::audit::{self, Deed};
 use crate::devices::{self, DeviceView};
-use crate::effects::{self, KeyToBind};
+use crate::effects::{self, Comer};
 use crate::page::{self, Page, PageAsk};
 use crate::{AdminActor, App, AppError};
 use base::{Count, DeviceId, Timestamp};
@@ -98,10 +98,11 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
     if device.state == State::Pending && waiting.is_none() {
         return Err(AppError::conflict("nobody_waits", "No computer has asked for this record yet."));
     }
-    let key = waiting.as_ref().map(|waiting| KeyToBind { key: &waiting.device_key, record_new: false });
+    let comer =
+        waiting.as_ref().map(|waiting| Comer { key: &waiting.device_key, record_new: false, takes_settings: false });
     let activated_at = if waiting.is_some() { now } else { device.activated_at };
     let device = DeviceRow { activated_at, ..device };
-    let changed = effects::carry_out(app, &mut tx, now, device, step, key).await?;
+    let changed = effects::carry_out(app, &mut tx, now, device, step, comer).await?;
     let detail = changed.states();
     let device = changed.device;
     if let Some(waiting) = &waiting {

@@ -12,6 +12,17 @@ use control::policy::PolicyChanges;
 use control::{Effect, Event, Refusal, State};
 use db::{DeviceRow, Tx};
 
+/// A computer that comes to a record by an activation, or by an admin's yes to one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Comer<'a> {
+    /// The key that it brings, for `IssueCredential`.
+    pub(crate) key: &'a [u8; 32],
+    /// Whether the record is made for it.
+    pub(crate) record_new: bool,
+    /// Whether it takes over the settings that the record's user has made.
+    pub(crate) takes_settings: bool,
+}
+
 /// What has become of a device.
 #[derive(Clone, Debug)]
 pub(crate) struct Changed {
@@ -37,15 +48,6 @@ impl Changed {
     }
 }
 
-/// A key that is bound by the step.
-#[derive(Clone, Copy)]
-pub(crate) struct KeyToBind<'a> {
-    /// Its public half.
-    pub(crate) key: &'a [u8; 32],
-    /// Whether the record is made for it.
-    pub(crate) record_new: bool,
-}
-
 /// Puts an event to a record, and carries out what the lifecycle says.
 ///
 /// # Errors
@@ -61,8 +63,8 @@ pub(crate) async fn put(
     carry_out(app, tx, now, device, step, None).await
 }
 
-/// Carries out a step of a record. What a request itself sets in the record, `device` has already. `bound` is
-/// the key for `IssueCredential`.
+/// Carries out a step of a record. What a request itself sets in the record, `device` has already. `comer` is who
+/// comes by it, if anybody.
 ///
 /// # Errors
 /// The database does not answer; `signature_invalid` when a key must be bound and none is there.
@@ -72,17 +74,16 @@ pub(crate) async fn carry_out(
     now: Timestamp,
     device: DeviceRow,
     step: Step,
-    bound: Option<KeyToBind<'_>>,
+    comer: Option<Comer<'_>>,
 ) -> Result<Changed, AppError> {
     let during = || AppError::db("carrying out a change of a device");
     let (state, effects) = step;
-    let comes_back = effects.iter().any(|effect| matches!(effect, Effect::ClearUnlinked | Effect::ResetOverrides));
-    let changes = if comes_back { policy::plan(tx, &device).await? } else { PolicyChanges::default() };
+    let changes = changes(tx, &device, &effects, comer.is_some_and(|comer| comer.takes_settings)).await?;
     let was = device.state.clone();
     let device = as_it_is_to_be(app, tx, now, DeviceRow { state, ..device }, &effects).await?;
     // ORDER: the record comes before its credential, which refers to it.
-    match bound {
-        Some(KeyToBind { record_new: true, .. }) => db::device_insert(tx, &device).await.map_err(during())?,
+    match comer {
+        Some(Comer { record_new: true, .. }) => db::device_insert(tx, &device).await.map_err(during())?,
         Some(_) | None => db::device_update(tx, &device).await.map_err(during())?,
     }
     for effect in &effects {
@@ -91,7 +92,7 @@ pub(crate) async fn carry_out(
                 db::credential_revoke_update(tx, device.id, now).await.map_err(during())?;
             }
             Effect::IssueCredential => {
-                let KeyToBind { key, .. } = bound.ok_or(Refusal::SignatureInvalid)?;
+                let key = comer.ok_or(Refusal::SignatureInvalid)?.key;
                 db::credential_insert(tx, device.id, device.epoch, key, now).await.map_err(during())?;
             }
             Effect::RenewCredential => {
@@ -158,4 +159,23 @@ async fn as_it_is_to_be(
         }
     }
     Ok(device)
+}
+
+/// What these effects would change of what the device's user has chosen. `takes_settings`: whoever comes to the record
+/// asks for that, so it is kept.
+///
+/// # Errors
+/// The database does not answer, or a stored value is damaged.
+pub(crate) async fn changes(
+    tx: &mut Tx,
+    device: &DeviceRow,
+    effects: &[Effect],
+    takes_settings: bool,
+) -> Result<PolicyChanges, AppError> {
+    let comes_back = effects.iter().any(|effect| matches!(effect, Effect::ClearUnlinked | Effect::ResetOverrides));
+    // Who takes over a device in service changes none of it either, and is told what there is.
+    match comes_back || (takes_settings && device.state != State::Pending) {
+        true => policy::plan(tx, device, takes_settings).await,
+        false => Ok(PolicyChanges::default()),
+    }
 }

@@ -26,7 +26,7 @@ const TOKEN_CONTEXT: &str = "holdfast 2026 v1 deployment token";
 pub struct Wish {
     /// What to call it.
     pub name: String,
-    /// The profile of users that it creates.
+    /// The profile whose users it serves, and that those whom it creates get; `None` is every user.
     pub profile: Option<ProfileId>,
     /// Networks in CIDR form; none is everywhere.
     pub networks: Vec<String>,
@@ -63,14 +63,20 @@ pub async fn make(app: &App, actor: &AdminActor, wish: &Wish) -> Result<Made, Ap
     keep(app, actor, now, token, text, "token_make").await
 }
 
-/// Makes the organisation's legacy token; the one before is revoked.
+/// Makes the organisation's legacy token; the one before is revoked. `domains` and `create_users` as of any token: its
+/// installers say nothing of the user but the account that they run as.
 ///
 /// # Errors
-/// `not_permitted`; the database does not answer.
-pub async fn legacy_make(app: &App, actor: &AdminActor) -> Result<Made, AppError> {
+/// `token_wish_invalid` with what is wrong; `not_permitted`; the database does not answer.
+pub async fn legacy_make(
+    app: &App,
+    actor: &AdminActor,
+    domains: &[String],
+    create_users: bool,
+) -> Result<Made, AppError> {
     actor.need(Permit::TokenManage)?;
     let now = app.clock.now();
-    let wish = Wish { name: "legacy".to_owned(), ..Wish::default() };
+    let wish = Wish { name: "legacy".to_owned(), domains: domains.to_vec(), create_users, ..Wish::default() };
     let token = TokenRow { version: 1, ..row(app, actor, now, &wish)? };
     let text = SecretText::mint(LEGACY_PREFIX, app.entropy.as_ref());
     keep(app, actor, now, token, text, "token_legacy_make").await

@@ -3,9 +3,11 @@
 //! Rules: docs/control.md, "Activation".
 
 mod evidence;
+mod preview;
 mod restore;
 
 pub use evidence::{Evidence, Match, comparable, machine_keys, same_machine};
+pub use preview::Preview;
 pub use restore::Restore;
 
 use crate::lifecycle::{Event, step};

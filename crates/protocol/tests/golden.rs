@@ -3,8 +3,8 @@
 
 use base::{DeviceId, FolderId, RepositoryId, RunId, SnapshotId};
 use protocol::agent::activation::{
-    ActivationAnswer, ActivationQuestion, ActivationReply, ActivationRequest, ActivationWaiting, Choice, Evidence,
-    OldKey, Platform, Proof, Replaceable, Restore,
+    ActivationAnswer, ActivationChanges, ActivationQuestion, ActivationReply, ActivationRequest, ActivationWaiting,
+    Choice, Evidence, OldKey, Platform, Preview, Proof, Replaceable, Restore,
 };
 use protocol::agent::fetch::{Parcel, ParcelChunk, ParcelReader, encode_end};
 use protocol::agent::password::{PasswordLinkReply, PasswordLinkRequest};
@@ -98,6 +98,15 @@ fn activation(files: &mut Golden) {
     files.json("activation-reply", &activated(Some(snapshot())));
     files.json("activation-reply-first", &activated(None));
     files.json("activation-reply-question", &ActivationAnswer::Question(question()));
+    let changes = ActivationChanges {
+        device: Some(DEVICE),
+        name: "anna-laptop".to_owned(),
+        outcome: "reactivated".to_owned(),
+        changes: policy_changes(),
+    };
+    files.json("activation-reply-changes", &ActivationAnswer::Changes(changes));
+    let shows = ActivationRequest { preview: Preview::Changes, ..activation_request(password()) };
+    files.json("activation-request-shows", &shows);
     let detail = "An admin has to approve this computer first.".to_owned();
     let waiting = ActivationWaiting { device: DEVICE, detail, retry_after_ms: 300_000 };
     files.json("activation-reply-waiting", &ActivationAnswer::Waiting(waiting));
@@ -190,16 +199,20 @@ fn activation_request(proof: Proof) -> ActivationRequest {
         platform: Platform { os: "linux".to_owned(), arch: "x86_64".to_owned(), agent: "0.0.0".to_owned() },
         choice: Choice::Auto,
         can_ask: false,
+        preview: Preview::None,
         restore: None,
         old_key: None,
     }
 }
 
-fn activated(snapshot: Option<SnapshotDetail>) -> ActivationAnswer {
+fn policy_changes() -> PolicyChanges {
     let folder = FolderChange { folder: Text(FolderId::from_bytes([0xf0; 16])), path: "${home}/Documents".to_owned() };
     let value = ValueChange { key: "interval".to_owned(), was: "1d".to_owned(), now: "4h".to_owned() };
+    PolicyChanges { kept: false, folders: vec![folder], values: vec![value] }
+}
+
+fn activated(snapshot: Option<SnapshotDetail>) -> ActivationAnswer {
     let came_back = snapshot.is_some();
-    let changes = PolicyChanges { kept: false, folders: vec![folder], values: vec![value] };
     ActivationAnswer::Activated(Box::new(ActivationReply {
         device: DEVICE,
         epoch: 2,
@@ -208,7 +221,7 @@ fn activated(snapshot: Option<SnapshotDetail>) -> ActivationAnswer {
         user: "anna@example.org".to_owned(),
         snapshot,
         restore: if came_back { Restore::None } else { Restore::All },
-        changes: if came_back { changes } else { PolicyChanges::default() },
+        changes: if came_back { policy_changes() } else { PolicyChanges::default() },
         catch_up_at_ms: came_back.then_some(NOW_MS + 60_000),
         counter: Hex([0xc1; 56]),
     }))

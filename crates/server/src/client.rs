@@ -3,10 +3,9 @@
 
 mod own;
 mod remote;
-mod tls;
 
 pub(crate) use own::Own;
-pub(crate) use remote::{Pin, Remote};
+pub(crate) use remote::Remote;
 
 use crate::out::Failure;
 use bytes::Bytes;

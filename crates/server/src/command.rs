@@ -29,13 +29,13 @@ mod user;
 mod values;
 mod words;
 
-use crate::client::{Client, Own, Pin, Remote};
+use crate::client::{Client, Own, Remote};
 use crate::out::{Failure, Out};
 use crate::reply::chain;
 use app::{App, AppError};
 use base::{Bytes, Clock, Entropy};
 use clap::{Parser, Subcommand};
-use data_encoding::HEXLOWER;
+use pin::Pin;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -258,10 +258,8 @@ impl Desk {
         let pin = match (&self.ca, &self.fingerprint) {
             (Some(ca), _) => Pin::Ca(read_text(ca)?),
             (None, Some(text)) => {
-                let digits: String = text.chars().filter(|letter| *letter != ':').collect::<String>().to_lowercase();
-                let sha256 = HEXLOWER.decode(digits.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
                 let wrong = || said("fingerprint_invalid", "A fingerprint has 64 hexadecimal digits.");
-                Pin::Fingerprint(sha256.ok_or_else(wrong)?)
+                Pin::Fingerprint(pin::fingerprint_from_text(text).ok_or_else(wrong)?)
             }
             (None, None) => return Err(said(NO_PIN, "Say whom to trust: --ca FILE or --fingerprint SHA256.")),
         };

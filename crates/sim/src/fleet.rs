@@ -9,7 +9,6 @@ mod figures;
 mod life;
 mod link;
 mod session;
-mod tls;
 
 pub use device::Device;
 pub use figures::{Figures, Latency};
@@ -17,6 +16,7 @@ pub use figures::{Figures, Latency};
 use base::{Clock, Span, Timestamp};
 use life::Life;
 use link::{Link, Server};
+use pin::Pin;
 use std::io;
 use std::net::ToSocketAddrs as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -239,5 +239,6 @@ fn resolve(plan: &Plan) -> Result<Server, SimError> {
     let mut found = place.to_socket_addrs().map_err(|cause| SimError::Link { cause })?;
     let address = found.next().ok_or(SimError::Address)?;
     let name = name.try_into().map_err(|_| SimError::Address)?;
-    Ok(Server { address, name, tls: tls::client_config(&plan.authorities)? })
+    let tls = pin::client_config_of_many(&Pin::Ca(plan.authorities.clone())).ok_or(SimError::Authority)?;
+    Ok(Server { address, name, tls: Arc::new(tls) })
 }

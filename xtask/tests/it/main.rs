@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says why")]
 
+mod admin;
 mod changing;
 mod content;
 mod disks;
@@ -14,4 +15,5 @@ mod kills;
 mod lifecycle;
 mod local;
 mod restarts;
+mod ways;
 mod world;

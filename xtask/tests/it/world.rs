@@ -2,6 +2,7 @@
 //! Refuses to look inside a program: what is known of it is what it answers, and what lies on the disk.
 
 pub mod answer;
+pub mod desk;
 pub mod namespace;
 pub mod noise;
 pub mod programs;

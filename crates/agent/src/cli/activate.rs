@@ -8,17 +8,18 @@ use super::person::Person;
 use super::text;
 use crate::activation::{self, Activated, Answer, Ask};
 use crate::error::AgentError;
+use crate::owed::{self, Owed};
 use crate::places::Places;
 use crate::policy::{self, Chosen};
 use crate::remote::Around;
 use crate::restore::{self, Place, Restored};
-use crate::state::StateDir;
-use crate::unattended::{self, Ended, restore_from};
+use crate::state::{State, StateDir};
+use crate::unattended::{Ended, FULL, restore_from};
 use crate::wipe;
 use base::Span;
 use format::StoredPath;
 use jiff::tz::TimeZone;
-use protocol::agent::activation::{ActivationQuestion, ActivationWaiting, Choice, Restore};
+use protocol::agent::activation::{ActivationChanges, ActivationQuestion, ActivationWaiting, Choice, Preview, Restore};
 use protocol::agent::run::SnapshotDetail;
 use std::path::PathBuf;
 
@@ -32,6 +33,8 @@ pub(super) enum Came {
     Done(Box<Finished>),
     /// Nobody is there to choose.
     Question(ActivationQuestion),
+    /// Nothing was done: this would change.
+    Changes(ActivationChanges),
     /// An admin has to approve.
     Waiting(ActivationWaiting),
 }
@@ -43,6 +46,8 @@ pub(super) struct Finished {
     pub chosen: Vec<Chosen>,
     /// What was brought back, or why it was not.
     pub restored: Option<Result<Restored, AgentError>>,
+    /// What is brought back later.
+    pub owed: Option<Owed>,
     /// The files that a used token was taken out of.
     pub scrubbed: Vec<PathBuf>,
     /// Why it could not be taken out.
@@ -70,19 +75,31 @@ pub(super) async fn by_person(
     begun: impl FnOnce(&SnapshotDetail),
 ) -> Result<Came, AgentError> {
     let Scene { around, dir, patience, .. } = *scene;
-    let waits = wanted.wait;
+    let (waits, only_looks) = (wanted.wait, wanted.dry_run);
     let mut ask = ask::activation(around, dir, wanted, &mut person).await?;
+    ask.preview = match (only_looks, person.is_some() && may_choose) {
+        (true, _) => Preview::Always,
+        (false, true) => Preview::Changes,
+        (false, false) => Preview::None,
+    };
     let began_at = around.clock.now();
     let mut is_told = false;
     loop {
         match activation::run(around, dir, &ask).await? {
             Answer::Activated(done) => {
-                let finished = finish(scene, *done, &ask.folders, begun).await?;
+                let finished = finish(scene, *done, ask.restore, &ask.folders, begun).await?;
                 return Ok(Came::Done(Box::new(finished)));
             }
             Answer::Question(question) => match person.as_deref_mut().filter(|_| may_choose) {
                 Some(person) => choose(&question, &mut ask, person, &TimeZone::system())?,
                 None => return Ok(Came::Question(question)),
+            },
+            Answer::Changes(changes) => match person.as_deref_mut().filter(|_| !only_looks && may_choose) {
+                Some(person) => {
+                    agree(&changes, person)?;
+                    ask.preview = Preview::None;
+                }
+                None => return Ok(Came::Changes(changes)),
             },
             Answer::Waiting(waiting) => {
                 let span = Span::ms(waiting.retry_after_ms).clamp(POLL_MIN, POLL_MAX);
@@ -100,39 +117,91 @@ pub(super) async fn by_person(
     }
 }
 
+/// A computer that was in service before, and what was done for it all the same.
+pub(super) struct InService {
+    pub ended: Ended,
+    /// What an earlier activation was to bring back, or why it was not.
+    pub restored: Option<Result<Restored, AgentError>>,
+    /// What is brought back later.
+    pub owed: Option<Owed>,
+}
+
 /// What `unattended` has come to, with what follows it.
 ///
 /// # Errors
 /// The state cannot be used.
 pub(super) async fn after_unattended(
     scene: &Scene<'_>,
-    ended: Ended,
+    mut ended: Ended,
     begun: impl FnOnce(&SnapshotDetail),
-) -> Result<Result<Finished, unattended::Ended>, AgentError> {
-    let Ended { state, activated, scrubbed, unscrubbed } = ended;
-    let Some(done) = activated else { return Ok(Err(Ended { state, activated, scrubbed, unscrubbed })) };
-    let finished = finish(scene, *done, &[], begun).await?;
-    Ok(Ok(Finished { scrubbed, unscrubbed, ..finished }))
+) -> Result<Result<Finished, InService>, AgentError> {
+    let Some(done) = ended.activated.take() else {
+        let (restored, owed) = bring_back(scene, &ended.state, ended.has_full_rights, begun).await;
+        return Ok(Err(InService { ended, restored, owed }));
+    };
+    let finished = finish(scene, *done, None, &[], begun).await?;
+    Ok(Ok(Finished { scrubbed: ended.scrubbed, unscrubbed: ended.unscrubbed, ..finished }))
 }
 
 async fn finish(
     scene: &Scene<'_>,
     activated: Activated,
+    said: Option<Restore>,
     folders: &[StoredPath],
     begun: impl FnOnce(&SnapshotDetail),
 ) -> Result<Finished, AgentError> {
     let Scene { around, dir, places, .. } = *scene;
     wipe::is_over(dir);
     let chosen = policy::choose(around, dir, places, folders).await?;
-    let brings_data = matches!(activated.reply.restore, Restore::Data | Restore::All);
-    let restored = match activated.reply.snapshot.as_ref().filter(|_| brings_data) {
-        Some(snapshot) => {
-            let name = snapshot.snapshot.0.to_string();
-            Some(restore::run(around, dir, &name, Vec::new(), &Place::original(), begun).await)
+    let Activated { state, reply } = &activated;
+    let brings_data = matches!(reply.restore, Restore::Data | Restore::All);
+    match reply.snapshot.as_ref().filter(|_| brings_data) {
+        // ORDER: written down before it is begun, or a power cut would forget it.
+        Some(snapshot) => owed::keep(dir, &Owed { device: reply.device, snapshot: snapshot.snapshot })?,
+        // Who says what to bring back means no more than that; who says nothing leaves what was wished before.
+        None if said.is_some() || brings_data => owed::remove(dir)?,
+        None => {}
+    }
+    let (restored, owed) = bring_back(scene, state, reply.rights == FULL, begun).await;
+    Ok(Finished { activated, chosen, restored, owed, scrubbed: Vec::new(), unscrubbed: None })
+}
+
+/// Brings back what this activation or an earlier one was to bring back, as soon as this computer may read it.
+async fn bring_back(
+    scene: &Scene<'_>,
+    state: &State,
+    may_read: bool,
+    begun: impl FnOnce(&SnapshotDetail),
+) -> (Option<Result<Restored, AgentError>>, Option<Owed>) {
+    let Scene { around, dir, .. } = *scene;
+    let Some(owed) = owed::look(dir, state) else { return (None, None) };
+    if !may_read {
+        return (None, Some(owed));
+    }
+    let name = owed.snapshot.0.to_string();
+    let restored = restore::run(around, dir, &name, Vec::new(), &Place::original(), begun).await;
+    if restored.as_ref().err().is_some_and(owed::stays_after) {
+        return (Some(restored), Some(owed));
+    }
+    if let Err(error) = owed::remove(dir) {
+        tracing::debug!("what was to be brought back is asked for once more: {error}");
+    }
+    (Some(restored), None)
+}
+
+/// Shows a person what would change, and asks whether to go on.
+fn agree(changes: &ActivationChanges, person: &mut dyn Person) -> Result<(), AgentError> {
+    person.tell(&text::would_change(changes));
+    loop {
+        match person.line("Go on? yes or no [yes]: ")?.to_ascii_lowercase().as_str() {
+            "" | "y" | "yes" => return Ok(()),
+            "n" | "no" => {
+                let sentence = "nothing was changed; `holdfast activate --restore settings` keeps your own choices";
+                return Err(AgentError::usage("activation_declined", sentence));
+            }
+            _ => person.tell("That is neither yes nor no.\n"),
         }
-        None => None,
-    };
-    Ok(Finished { activated, chosen, restored, scrubbed: Vec::new(), unscrubbed: None })
+    }
 }
 
 /// Lets a person choose the device, and what to bring back from it.

@@ -61,10 +61,15 @@ pub(super) enum Command {
     Unattended(Unattended),
     /// Back up folders as one snapshot
     Backup {
+        /// Wait for the slot in which the server wants what was missed; for timers
+        #[arg(long)]
+        in_slot: bool,
         /// What to back up [default: the folders of the policy, else those chosen at activation]
         #[arg(value_name = "FOLDER")]
         folders: Vec<PathBuf>,
     },
+    /// Set your password by a link that you were given
+    Password(Password),
     /// Show where this computer stands, and what to do
     Status,
     /// Show what this computer is to do, and who says so
@@ -194,6 +199,27 @@ pub(super) struct Unattended {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("password_pin").args(["ca", "fingerprint"]))]
+pub(super) struct Password {
+    /// The server's address [default: the one of last time, else asked]
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// The certificate (PEM) of the authority that issued the server's certificate
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// The SHA-256 of the server's certificate or its authority's
+    #[arg(long, value_name = "SHA256")]
+    pub fingerprint: Option<String>,
+    /// A file with the link on its first line, or - for the standard input
+    /// [default: asked on the terminal]
+    #[arg(long, value_name = "FILE")]
+    pub link_file: Option<PathBuf>,
+    /// A file with the new password on its first line [default: asked twice]
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
 #[command(group = ArgGroup::new("pin").args(["ca", "fingerprint"]))]
 #[command(group = ArgGroup::new("proof").args(["password_file", "ticket", "ticket_file", "token_file", "old_key"]))]
 pub(super) struct Activate {
@@ -237,6 +263,10 @@ pub(super) struct Activate {
     /// When an admin has to approve, wait for that
     #[arg(long)]
     pub wait: bool,
+    /// Change nothing, and show which device this computer would be and what of
+    /// your own choices would change
+    #[arg(long, conflicts_with = "unattended")]
+    pub dry_run: bool,
     /// Ask nobody, and go on until the server's answer is final, as `holdfast unattended`
     #[arg(long, conflicts_with_all = ["password_file", "ticket", "ticket_file", "old_key", "wait", "folders"])]
     pub unattended: bool,

@@ -10,9 +10,9 @@ use crate::hidden::Hidden;
 use crate::remote::{Around, Connection, normal_url};
 use crate::state::{Pin, Server, State, StateDir, fingerprint_from_text, fingerprint_text};
 use crate::unattended::trusted;
-use protocol::agent::activation::Choice;
+use protocol::agent::activation::{Choice, Preview};
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead as _, Read};
 use std::path::Path;
 
 /// The largest file that is read as a password or a certificate.
@@ -37,27 +37,41 @@ pub(super) async fn activation(
         Err(AgentError::State { code: "state_damaged" | "state_version", .. }) if !wanted.old_key => None,
         Err(error) => return Err(error),
     };
-    let server = server(around, &wanted, before.as_ref(), person).await?;
+    let named =
+        Named { url: wanted.server.as_deref(), ca: wanted.ca.as_deref(), fingerprint: wanted.fingerprint.as_deref() };
+    let server = server(around, &named, before.as_ref(), person).await?;
     let folders = wanted.folders.iter().map(|typed| folders::folder(typed)).collect::<Result<Vec<_>, _>>()?;
     let proof = proof(&wanted, before.as_ref(), person)?;
     // Who has chosen is not asked; the old key, and an installer's token, speak for one record.
     let can_ask = wanted.choice.is_none() && matches!(proof, AskProof::Password { .. } | AskProof::Ticket { .. });
-    Ok(Ask { server, proof, choice: wanted.choice.unwrap_or(Choice::Auto), restore: wanted.restore, can_ask, folders })
+    let (choice, restore) = (wanted.choice.unwrap_or(Choice::Auto), wanted.restore);
+    Ok(Ask { server, proof, choice, restore, can_ask, preview: Preview::None, folders })
 }
 
-async fn server(
+/// A server as it is named on the command line.
+pub(super) struct Named<'a> {
+    pub url: Option<&'a str>,
+    pub ca: Option<&'a Path>,
+    pub fingerprint: Option<&'a str>,
+}
+
+/// Which server, and how it is known: as named, as last time, else as the person says.
+///
+/// # Errors
+/// Something is missing and cannot be asked for; a file cannot be read; the person does not know the server.
+pub(super) async fn server(
     around: &Around,
-    wanted: &Activate,
+    named: &Named<'_>,
     before: Option<&State>,
     person: &mut Somebody<'_>,
 ) -> Result<Server, AgentError> {
-    let url = match (&wanted.server, before, person.as_deref_mut()) {
+    let url = match (named.url, before, person.as_deref_mut()) {
         (Some(url), _, _) => normal_url(url)?,
         (None, Some(before), _) => before.server.url.clone(),
         (None, None, Some(person)) => normal_url(&person.line("Server, such as backup.example.com:8471: ")?)?,
         (None, None, None) => return Err(AgentError::usage("server_missing", "say which server: --server URL")),
     };
-    let pin = match (&wanted.ca, &wanted.fingerprint, before) {
+    let pin = match (named.ca, named.fingerprint, before) {
         (Some(file), _, _) => Pin::Ca(read_text(file)?),
         (None, Some(text), _) => {
             let sentence = "a fingerprint has 64 hexadecimal digits, with or without colons";
@@ -132,6 +146,16 @@ const PASSWORD: Missing = Missing {
     nobody: "there is no terminal to ask for the password: give it with --password-file FILE",
     empty: "the password is empty",
 };
+const LINK: Missing = Missing {
+    code: "link_missing",
+    nobody: "there is no terminal to ask for the link: give it with --link-file FILE, or - for the standard input",
+    empty: "the link is empty",
+};
+const NEW_PASSWORD: Missing = Missing {
+    code: "password_missing",
+    nobody: "there is no terminal to ask for the new password: give it with --password-file FILE",
+    empty: "the password is empty",
+};
 const TICKET: Missing = Missing {
     code: "ticket_missing",
     nobody: "there is no terminal to ask for the ticket's code: give it with --ticket-file FILE",
@@ -153,6 +177,39 @@ fn secret(
         return Err(AgentError::usage(missing.code, missing.empty));
     }
     Ok(secret)
+}
+
+/// The text of a password link.
+///
+/// # Errors
+/// There is none; it cannot be read.
+pub(super) fn link(file: Option<&Path>, person: &mut Somebody<'_>) -> Result<Hidden, AgentError> {
+    if file.is_none_or(|file| file != Path::new("-")) {
+        return secret(file, "Link, or the address of its page: ", &LINK, person);
+    }
+    let mut line = String::new();
+    let read = std::io::stdin().lock().take(FILE_BYTES_MAX).read_line(&mut line);
+    read.map_err(|cause| AgentError::Output { during: "reading the standard input", cause })?;
+    match line.trim() {
+        "" => Err(AgentError::usage(LINK.code, LINK.empty)),
+        link => Ok(Hidden::new(link.to_owned())),
+    }
+}
+
+/// A new password: of a file, else typed twice.
+///
+/// # Errors
+/// There is none; it cannot be read; somebody has typed two.
+pub(super) fn new_password(file: Option<&Path>, person: &mut Somebody<'_>) -> Result<Hidden, AgentError> {
+    let first = secret(file, "New password: ", &NEW_PASSWORD, person)?;
+    if file.is_some() {
+        return Ok(first);
+    }
+    let second = secret(None, "The same again: ", &NEW_PASSWORD, person)?;
+    if first.expose() == second.expose() {
+        return Ok(first);
+    }
+    Err(AgentError::usage("password_differs", "two different passwords were typed, so nothing was changed"))
 }
 
 fn read_text(file: &Path) -> Result<String, AgentError> {

@@ -21,6 +21,8 @@ pub(super) fn report(report: &Report) -> String {
         Report::Activated(done) => control::activated(done),
         Report::InService(ended) => control::in_service(ended),
         Report::Question(question) => control::question(question),
+        Report::Changes(changes) => control::changes(changes),
+        Report::PasswordSet(email) => json!({ "email": email }),
         Report::Waiting(waiting) => control::waiting(waiting),
         Report::BackedUp(done) => backed_up(done),
         Report::Status(status) => control::status(status),

@@ -27,6 +27,14 @@ impl Terminal {
     }
 }
 
+impl Terminal {
+    /// The person, if there is one to whom nothing but secrets is asked, at the terminal that the program was started
+    /// from: what it reads otherwise may come from elsewhere. Never fails.
+    pub fn for_secrets() -> Option<Self> {
+        io::stderr().is_terminal().then_some(Self)
+    }
+}
+
 impl Person for Terminal {
     fn line(&mut self, text: &str) -> Result<String, AgentError> {
         let failed = |cause| AgentError::Output { during: "asking on the terminal", cause };

@@ -2,7 +2,8 @@
 //! Refuses to do what was asked while the server wants this computer to erase what it keeps.
 
 use super::activate::{self, Came, Scene};
-use super::args::{Activate, Args, Command, Common, FolderVerb, SettingVerb, Unattended};
+use super::args::{Activate, Args, Command, Common, FolderVerb, Password, SettingVerb, Unattended};
+use super::ask::{self, Named, Somebody};
 use super::count;
 use super::meter::{Goal, Meter, Work};
 use super::person::{Person, Terminal};
@@ -12,6 +13,7 @@ use crate::error::AgentError;
 use crate::files::Selection;
 use crate::folders;
 use crate::last::{self, LastBackup, LastError};
+use crate::password;
 use crate::places::Places;
 use crate::policy::{self, Change};
 use crate::remote::Around;
@@ -74,6 +76,7 @@ impl Session {
             Command::Activate(wanted) if wanted.unattended => self.unattended(wanted.into_unattended()).await,
             Command::Activate(wanted) => self.activate(wanted).await,
             Command::Unattended(wanted) => self.unattended(wanted).await,
+            Command::Password(wanted) => self.password(wanted).await,
             _ if wipe::due(around, dir, None).await? => return wipe::run(around, dir).await.map(Report::Wiped),
             other => self.of_device(other).await,
         };
@@ -93,8 +96,8 @@ impl Session {
     async fn of_device(&self, command: Command) -> Result<Report, AgentError> {
         let Session { around, dir, .. } = self;
         match command {
-            Command::Backup { folders } => {
-                let done = self.backup(&folders).await;
+            Command::Backup { in_slot, folders } => {
+                let done = self.backup(in_slot, &folders).await;
                 if done.is_ok() {
                     support::obey_after(around, dir).await;
                 }
@@ -117,7 +120,7 @@ impl Session {
                 let path = folders::entry(path.as_deref().unwrap_or(Path::new("/")))?;
                 snapshots::ls(around, dir, &snapshot, &path).await.map(Report::Listed)
             }
-            Command::Activate(_) | Command::Unattended(_) => Err(AgentError::NotActivated),
+            Command::Activate(_) | Command::Unattended(_) | Command::Password(_) => Err(AgentError::NotActivated),
         }
     }
 
@@ -130,6 +133,7 @@ impl Session {
         Ok(match came? {
             Came::Done(finished) => Report::Activated(finished),
             Came::Question(question) => Report::Question(question),
+            Came::Changes(changes) => Report::Changes(changes),
             Came::Waiting(waiting) => Report::Waiting(waiting),
         })
     }
@@ -161,7 +165,40 @@ impl Session {
         Ok(Wish { said, env_file, legacy_file, config: self.config.clone(), patience })
     }
 
-    async fn backup(&self, typed: &[PathBuf]) -> Result<Report, AgentError> {
+    async fn password(&self, wanted: Password) -> Result<Report, AgentError> {
+        let Password { server, ca, fingerprint, link_file, password_file } = wanted;
+        let mut terminal = Terminal::of_this_process();
+        let mut person: Somebody<'_> = terminal.as_mut().map(|terminal| terminal as &mut dyn Person);
+        let before = self.dir.load().ok().flatten().map(|(state, _)| state);
+        let named = Named { url: server.as_deref(), ca: ca.as_deref(), fingerprint: fingerprint.as_deref() };
+        let server = ask::server(&self.around, &named, before.as_ref(), &mut person).await?;
+        let link = ask::link(link_file.as_deref(), &mut person)?;
+        loop {
+            // Who pipes the link in can still be asked for the password.
+            let mut hidden = Terminal::for_secrets();
+            let mut hidden: Somebody<'_> = hidden.as_mut().map(|terminal| terminal as &mut dyn Person);
+            let typed = ask::new_password(password_file.as_deref(), &mut hidden)?;
+            match password::set_by_link(&self.around, &server, &link, &typed).await {
+                Ok(email) => return Ok(Report::PasswordSet(email)),
+                Err(error) => match hidden.filter(|_| password_file.is_none()) {
+                    Some(person) if password::is_about_the_password(&error) => person.tell(&text::error(&error)),
+                    Some(_) | None => return Err(error),
+                },
+            }
+        }
+    }
+
+    async fn backup(&self, in_slot: bool, typed: &[PathBuf]) -> Result<Report, AgentError> {
+        if in_slot {
+            let is_quiet = self.common.quiet || self.common.json;
+            let said = |wait: Span| {
+                if !is_quiet {
+                    // Who reads the log no more is no reason to stop.
+                    let _ = std::io::stderr().lock().write_all(text::in_slot(wait).as_bytes());
+                }
+            };
+            backup::await_slot(&self.around, &self.dir, said).await?;
+        }
         let given = typed.iter().map(|typed| folders::folder(typed)).collect::<Result<Vec<_>, _>>()?;
         let begun = |parent: Option<&SnapshotDetail>, selection: &Arc<Selection>| {
             let selection = Arc::clone(selection);
@@ -245,6 +282,7 @@ impl Command {
             Command::Activate(_) => "activate",
             Command::Unattended(_) => "unattended",
             Command::Backup { .. } => "backup",
+            Command::Password(_) => "password",
             Command::Status => "status",
             Command::Policy => "policy",
             Command::Folders { .. } => "folders",

@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use protocol::agent::run::SnapshotDetail;
 use std::fmt::Write as _;
 
-pub(super) use activation::{choice_prompt, not_yet, question, waiting};
+pub(super) use activation::{choice_prompt, in_slot, not_yet, question, waiting, would_change};
 
 const COLUMNS: usize = 80;
 /// Problems that are written out; the others are counted.
@@ -30,6 +30,8 @@ pub(super) fn report(report: &Report, zone: &TimeZone) -> String {
         Report::Activated(done) => activation::activated(done, zone),
         Report::InService(ended) => activation::in_service(ended),
         Report::Question(question) => activation::unanswered(question, zone),
+        Report::Changes(changes) => activation::would_change(changes),
+        Report::PasswordSet(email) => activation::password_set(email),
         Report::Waiting(waiting) => activation::waiting(waiting),
         Report::BackedUp(done) => backed_up(done),
         Report::Status(status) => status::status(status, zone),

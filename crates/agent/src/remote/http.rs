@@ -2,13 +2,13 @@
 //! person reads, and says whether another attempt may help. Refuses redirects and answers without end.
 
 use super::retry::Failed;
-use super::tls::{self, Refused, Stranger};
 use crate::error::AgentError;
 use crate::state::{Pin, fingerprint_text};
 use base::{Kind, Span};
 use bytes::{Bytes, BytesMut};
 use engine::{Progress, RemoteError};
 use futures::stream;
+use pin::{Refused, Stranger};
 use protocol::Problem;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Client, Method, Response, StatusCode, Url};
@@ -60,7 +60,7 @@ impl Http {
         let url = checked_url(url)?;
         let server = url.authority().to_owned();
         let refused = Refused::default();
-        let Some(config) = tls::client_config(pin, Arc::clone(&refused)) else {
+        let Some(config) = pin::client_config(pin, Arc::clone(&refused)) else {
             let sentence = "the file given with --ca holds no certificate of an authority that can be used";
             return Err(AgentError::usage("ca_invalid", sentence));
         };

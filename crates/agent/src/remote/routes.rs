@@ -6,6 +6,7 @@ use base::{FolderId, RunId, Span};
 use bytes::Bytes;
 use engine::RemoteError;
 use protocol::agent::activation::{ActivationAnswer, ActivationRequest};
+use protocol::agent::password::{PasswordLinkReply, PasswordLinkRequest};
 use protocol::agent::policy::{FolderRequest, PolicyReply, ValuesRequest};
 use protocol::agent::run::{BeginReply, BeginRequest, SnapshotDetail, SnapshotListReply};
 use protocol::agent::session::HelloReply;
@@ -31,6 +32,14 @@ impl Connection {
     /// No answer, or a refusal.
     pub async fn activate(&self, request: &ActivationRequest) -> Result<ActivationAnswer, RemoteError> {
         self.ask_json(&wire::post("/v1/activations", request)).await
+    }
+
+    /// Sets a password by a link.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn use_link(&self, request: &PasswordLinkRequest) -> Result<PasswordLinkReply, RemoteError> {
+        self.ask_json(&wire::post("/v1/password-links", request)).await
     }
 
     /// What the server says of this device.

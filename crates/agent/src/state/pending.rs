@@ -2,7 +2,7 @@
 //! Refuses to hold a password.
 
 use protocol::Hex;
-use protocol::agent::activation::{Choice, Evidence, Restore};
+use protocol::agent::activation::{Choice, Evidence, Preview, Restore};
 use serde::{Deserialize, Serialize};
 
 /// What was asked. The key that it was asked for lies beside it.
@@ -25,6 +25,9 @@ pub struct Pending {
     /// Whether a person could answer a question.
     #[serde(default)]
     pub can_ask: bool,
+    /// Whether it was to be shown first what would change.
+    #[serde(default)]
+    pub preview: Preview,
     /// The word of the proof: another proof is another question. Empty where an older release has asked.
     #[serde(default)]
     pub proof: String,
@@ -44,9 +47,9 @@ impl Pending {
     /// Whether the same question is asked again, whatever its number and the words in which this computer was
     /// described: a request number never serves for another question. Never fails.
     pub fn asks_the_same(&self, other: &Pending) -> bool {
-        let Pending { request: _, url, email, evidence: _, choice, restore, can_ask, proof } = self;
-        (url, email, choice, restore, can_ask)
-            == (&other.url, &other.email, &other.choice, &other.restore, &other.can_ask)
+        let Pending { request: _, url, email, evidence: _, choice, restore, can_ask, preview, proof } = self;
+        (url, email, choice, restore, can_ask, preview)
+            == (&other.url, &other.email, &other.choice, &other.restore, &other.can_ask, &other.preview)
             && (proof.is_empty() || *proof == other.proof)
     }
 }

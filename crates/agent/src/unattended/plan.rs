@@ -4,11 +4,12 @@
 
 use super::trusted::Trusted;
 use super::{Found, Origin, Wish, env_file, legacy};
+use crate::activation::{Ask, AskProof};
 use crate::error::AgentError;
 use crate::hidden::Hidden;
 use crate::remote::normal_url;
-use crate::state::{Pin, State, fingerprint_from_text};
-use protocol::agent::activation::{Choice, Restore};
+use crate::state::{Pin, Server, State, fingerprint_from_text};
+use protocol::agent::activation::{Choice, Preview, Restore};
 use std::path::{Path, PathBuf};
 
 /// What to do.
@@ -33,6 +34,25 @@ pub(super) struct Plan {
 pub(super) struct Scrub {
     pub env: Option<PathBuf>,
     pub legacy: Option<PathBuf>,
+}
+
+impl Plan {
+    /// The question for one of the servers. Never fails.
+    pub(super) fn ask(&self, url: &str) -> Ask {
+        let proof = match &self.proof {
+            Some((email, token)) => AskProof::Token { email: email.clone(), token: token.clone() },
+            None => AskProof::OldKey,
+        };
+        Ask {
+            server: Server { url: url.to_owned(), pin: self.pin.clone() },
+            proof,
+            choice: self.choice.clone(),
+            restore: self.restore,
+            can_ask: false,
+            preview: Preview::None,
+            folders: Vec::new(),
+        }
+    }
 }
 
 /// Looks everywhere.

@@ -2,37 +2,64 @@
 //! Refuses to give up on anything that an admin, the network or time can change.
 
 use base::{Entropy, Kind, Span};
+use control::{Refusal, Retry};
 
 /// The first wait, before jitter.
 const WAIT_MIN: Span = Span::seconds(10);
 /// The longest wait.
 pub const WAIT_MAX: Span = Span::hours(1);
 
-/// Refusals that somebody else, or time, can lift without anything being changed on this computer. What the server
-/// says with a time to wait, and silence, pass in any case.
-const PASSING: [&str; 17] = [
-    "user_unknown_to_token",
-    "user_not_active",
-    "token_rate",
-    "token_network",
-    "token_user_ambiguous",
-    "device_pending",
-    "device_suspended",
-    "device_quarantined",
-    "sign_in_needed",
-    "activation_off",
-    "device_limit",
-    "first_device_only",
-    "account_locked",
-    "protocol_mismatch",
-    "certificate_mismatch",
-    "answer_damaged",
-    "already_running",
-];
+/// Reasons of this computer and of the way to the server that pass: an update, a proxy that goes away, another command
+/// that ends.
+const OURS: [&str; 4] = ["protocol_mismatch", "certificate_mismatch", "answer_damaged", "already_running"];
 
-/// Whether asking for the same again may help. `wait` is what the server has asked for. Never fails.
+/// Whether asking for the same again may help. `wait` is what the server has asked for; with that, and after silence,
+/// it always does. Never fails.
 pub fn may_pass(kind: Kind, code: &str, wait: Option<Span>) -> bool {
-    wait.is_some() || kind == Kind::Unavailable || PASSING.contains(&code)
+    wait.is_some()
+        || kind == Kind::Unavailable
+        || OURS.contains(&code)
+        || refusal(code).is_some_and(|refusal| passes(&refusal))
+}
+
+/// Whether a device that is here already, and is refused so, may come back with what an installer has left, or with
+/// the key that it has. Never fails.
+pub fn comes_back_from(code: &str) -> bool {
+    let ends_here = |refusal: &Refusal| {
+        matches!(
+            refusal,
+            Refusal::DeviceDeactivated
+                | Refusal::DeviceHeld
+                | Refusal::DeviceDecommissioned
+                | Refusal::DeviceDeleted
+                | Refusal::DevicePurged
+                | Refusal::SignatureInvalid
+        )
+    };
+    refusal(code).as_ref().is_some_and(ends_here)
+}
+
+/// Time lifts what the table of refusals says that time lifts; of the rest, what an admin can change without anything
+/// being changed on this computer.
+fn passes(refusal: &Refusal) -> bool {
+    match refusal.retry() {
+        Retry::After(_) => true,
+        Retry::Never => false,
+        Retry::WhenChanged => matches!(
+            refusal,
+            Refusal::UserNotActive
+                | Refusal::DeviceSuspended
+                | Refusal::DeviceQuarantined
+                | Refusal::SignInNeeded
+                | Refusal::ActivationOff
+                | Refusal::DeviceLimit { .. }
+                | Refusal::FirstDeviceOnly
+        ),
+    }
+}
+
+fn refusal(code: &str) -> Option<Refusal> {
+    Refusal::samples().into_iter().find(|refusal| refusal.code() == code)
 }
 
 /// The wait after so many attempts (from 1): doubling with jitter, never shorter than what the server asks for, never
@@ -90,7 +117,11 @@ mod tests {
             (Kind::Unavailable, "server_unreachable", None, true),
             (Kind::Unavailable, "server_busy", Some(Span::seconds(1)), true),
             (Kind::Refused, "something_new", Some(Span::seconds(1)), true),
-            (Kind::Refused, "token_rate", None, true),
+            (Kind::Refused, "token_network", None, true),
+            (Kind::Refused, "device_limit", None, true),
+            (Kind::Damaged, "answer_damaged", None, true),
+            (Kind::Refused, "something_new", None, false),
+            (Kind::Refused, "device_not_yours", None, false),
             (Kind::Refused, "token_revoked", None, false),
             (Kind::Refused, "token_expired", None, false),
             (Kind::Refused, "wrong_credentials", None, false),
@@ -98,6 +129,29 @@ mod tests {
         ];
         for (kind, code, wait, expected) in cases {
             assert_eq!(may_pass(kind, code, wait), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_the_table_of_refusals_says_passes_by_time_is_asked_again() {
+        for refusal in Refusal::samples() {
+            let expected = match refusal.retry() {
+                Retry::After(_) => true,
+                Retry::Never => false,
+                Retry::WhenChanged => continue,
+            };
+            assert_eq!(may_pass(Kind::Refused, refusal.code(), None), expected, "{}", refusal.code());
+        }
+    }
+
+    #[test]
+    fn a_reset_is_come_back_from_and_an_admins_no_is_not() {
+        for code in ["device_deactivated", "device_held", "device_purged", "signature_invalid"] {
+            assert!(comes_back_from(code), "{code}");
+        }
+        for code in ["device_suspended", "device_quarantined", "device_decommissioning", "server_busy", "something_new"]
+        {
+            assert!(!comes_back_from(code), "{code}");
         }
     }
 }

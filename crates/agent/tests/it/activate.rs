@@ -8,7 +8,7 @@ use agent::remote::Around;
 use agent::state::{Pin, Server, StateDir};
 use base::{DeviceId, SeededEntropy, Span};
 use format::StoredPath;
-use protocol::agent::activation::{ActivationRequest, Choice, Proof};
+use protocol::agent::activation::{ActivationRequest, Choice, Preview, Proof};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::json;
 use tempfile::TempDir;
@@ -36,11 +36,27 @@ fn by_password(server: Server) -> Ask {
     let proof =
         AskProof::Password { email: "anna@example.com".to_owned(), password: Hidden::new("correct horse".to_owned()) };
     let folder = StoredPath::from_bytes(b"home/anna".to_vec()).expect("a path");
-    Ask { server, proof, choice: Choice::Auto, restore: None, can_ask: true, folders: vec![folder] }
+    Ask {
+        server,
+        proof,
+        choice: Choice::Auto,
+        restore: None,
+        can_ask: true,
+        preview: Preview::None,
+        folders: vec![folder],
+    }
 }
 
 fn by_old_key(server: Server) -> Ask {
-    Ask { server, proof: AskProof::OldKey, choice: Choice::Auto, restore: None, can_ask: false, folders: vec![] }
+    Ask {
+        server,
+        proof: AskProof::OldKey,
+        choice: Choice::Auto,
+        restore: None,
+        can_ask: false,
+        preview: Preview::None,
+        folders: vec![],
+    }
 }
 
 /// Activates, and takes no other answer.

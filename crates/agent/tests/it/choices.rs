@@ -82,7 +82,7 @@ fn a_script_gets_the_question_and_gives_the_choice() {
 }
 
 /// Runs the program at a pseudo-terminal, and types `answers` one by one as the prompts come.
-fn at_terminal(state: &Path, arguments: &[&str], answers: &[(&str, &str)]) -> (i32, String) {
+pub fn at_terminal(state: &Path, arguments: &[&str], answers: &[(&str, &str)]) -> (i32, String) {
     let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
     let master = rustix::pty::openpt(flags).expect("a pseudo-terminal");
     rustix::pty::grantpt(&master).expect("granted");

@@ -96,10 +96,11 @@ fn help_and_version_are_answers() {
 #[test]
 fn every_help_fits_a_terminal_of_80_columns() {
     let (_dir, state, _) = place();
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 20] = [
         &[],
         &["activate"],
         &["unattended"],
+        &["password"],
         &["backup"],
         &["status"],
         &["policy"],

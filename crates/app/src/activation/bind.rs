@@ -4,13 +4,14 @@
 use super::keep::{self, Binding, Earlier, Kept, binding_keep};
 use super::prove::Proved;
 use super::standing::{self, Standing};
-use super::{Activation, Outcome};
+use super::{Activation, Outcome, Preview};
 use crate::audit::{self, Deed};
-use crate::effects::{self, KeyToBind};
+use crate::effects::{self, Comer};
 use crate::{App, AppError, campaigns, conflicts, counters, policy, rates};
 use base::{Count, DeviceId, Span, Timestamp};
-use control::activation::{Basis, Decision, Question, Request, Restore, decide};
+use control::activation::{self, Basis, Decision, Question, Request, Restore, decide};
 use control::attempts::Limit;
+use control::policy::PolicyChanges;
 use control::token::RATE_SPAN;
 use control::{Event, Proof, Refusal, State, lifecycle};
 use db::{ActivationRow, DeviceRow, Tx, UserRow, WaitingRow};
@@ -26,6 +27,8 @@ pub(super) enum Done {
     Kept(Kept),
     /// Nothing; a person is asked.
     Asks(Question),
+    /// Nothing; a person is shown what would.
+    Shows(Preview),
 }
 
 /// A key that is bound: the answer that is kept, the record as it is then, and whose it is.
@@ -65,16 +68,15 @@ pub(super) async fn bind(
         // What a token is refused is remembered by `tokens::refused`, and nothing of this stays.
         Err(refusal) if standing.spent.token.is_some() => return Err(refusal.into()),
         Err(refusal) => {
-            let subject = standing.user.email.clone();
-            let detail = format!("refused: {}", refusal.code());
-            if let Some(device) = standing.old_key {
-                campaigns::came_refused(&mut tx, now, device, refusal.code()).await?;
-            }
-            work.write(&mut tx, standing.proof, subject, detail).await?;
+            work.refused(&mut tx, &refusal).await?;
             tx.commit().await.map_err(during())?;
             return Err(refusal.into());
         }
     };
+    if let Some(preview) = work.preview(&mut tx, &decision).await? {
+        tx.commit().await.map_err(during())?;
+        return Ok(Done::Shows(preview));
+    }
     let done = match decision {
         Decision::Ask(question) => Done::Asks(question),
         Decision::Add { event: None, resembles } => {
@@ -104,7 +106,7 @@ pub(super) async fn bind(
     match &done {
         Done::Bound(bound) => app.states.changed(bound.device.id),
         Done::Kept(Kept::Waits(device)) => app.states.changed(*device),
-        Done::Kept(Kept::Bound(_)) | Done::Asks(_) => {}
+        Done::Kept(Kept::Bound(_)) | Done::Asks(_) | Done::Shows(_) => {}
     }
     Ok(done)
 }
@@ -168,6 +170,38 @@ impl Work<'_> {
         Err(refusal.into())
     }
 
+    /// Writes down what is refused to whoever has proved who asks.
+    async fn refused(&self, tx: &mut Tx, refusal: &Refusal) -> Result<(), AppError> {
+        let Work { now, standing, .. } = *self;
+        if let Some(device) = standing.old_key {
+            campaigns::came_refused(tx, now, device, refusal.code()).await?;
+        }
+        let (subject, detail) = (standing.user.email.clone(), format!("refused: {}", refusal.code()));
+        self.write(tx, standing.proof, subject, detail).await
+    }
+
+    /// What the decision would change, where that is to be shown first.
+    async fn preview(&self, tx: &mut Tx, decision: &Decision) -> Result<Option<Preview>, AppError> {
+        let asked = self.activation.preview;
+        let preview = match decision {
+            // Nothing is read for who does not want to see it.
+            _ if asked == activation::Preview::None => return Ok(None),
+            Decision::Ask(_) => return Ok(None),
+            Decision::Add { .. } => {
+                let (name, changes) = (String::new(), PolicyChanges::default());
+                Preview { device: None, name, outcome: Outcome::New, changes }
+            }
+            Decision::Attach { device, basis, event, .. } => {
+                let record = db::device_get(tx, *device).await.map_err(AppError::db("reading a device"))?;
+                let record = record.ok_or(Refusal::DeviceNotYours)?;
+                let (_, effects) = lifecycle::step(self.now, &record.state, event)?;
+                let changes = effects::changes(tx, &record, &effects, self.restore().takes_settings()).await?;
+                Preview { device: Some(*device), name: record.name, outcome: Outcome::of(event, Some(*basis)), changes }
+            }
+        };
+        Ok(Some(preview).filter(|preview| asked.shows(&preview.changes)))
+    }
+
     /// Puts the event to the record, binds the key, and keeps the answer.
     async fn carry_out(
         &self,
@@ -181,10 +215,11 @@ impl Work<'_> {
         let epoch_before = record.epoch;
         let follows = counters::follows(&event, &record.state);
         let step = lifecycle::step(now, &record.state, &event)?;
-        let key = KeyToBind { key: &activation.device_key, record_new: basis.is_none() };
+        let takes_settings = self.restore().takes_settings();
+        let comer = Comer { key: &activation.device_key, record_new: basis.is_none(), takes_settings };
         let record = DeviceRow { about: activation.about.clone(), activated_at: now, ..self.traced(record) };
         let effects::Changed { device, was, changes, .. } =
-            effects::carry_out(app, tx, now, record, step, Some(key)).await?;
+            effects::carry_out(app, tx, now, record, step, Some(comer)).await?;
         let (id, epoch) = (device.id, device.epoch);
         assert!(epoch > epoch_before, "every way into service that a device asks for issues a credential");
         if follows {

@@ -1,8 +1,11 @@
-//! What a person at the device has to choose between. Refuses to change anything: a question binds nothing.
+//! What a person at the device has to choose between, and what they see before anything changes. Refuses to change
+//! anything: a question binds nothing.
 
+use super::Outcome;
 use crate::{App, AppError};
 use base::{Count, DeviceId, Timestamp};
 use control::activation::{self, Choice};
+use control::policy::PolicyChanges;
 
 /// What a person has to choose between.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +16,19 @@ pub struct Question {
     pub adding_refused: Option<String>,
     /// What to offer as the default.
     pub suggestion: Choice,
+}
+
+/// What an activation would do, before it does anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// The record that the computer would be; `None` for a new one.
+    pub device: Option<DeviceId>,
+    /// Its name; empty for a new one.
+    pub name: String,
+    /// How it would come to it.
+    pub outcome: Outcome,
+    /// What it would change of the user's own choices.
+    pub changes: PolicyChanges,
 }
 
 /// A device that may be replaced.

@@ -6,16 +6,16 @@ use crate::policy::{self, revision_grow};
 use control::policy::{PolicyChanges, reactivation};
 use db::{DeviceRow, PolicySubject, Tx};
 
-/// What a reactivation of this device would change, by what holds now.
+/// What a reactivation of this device would change, by what holds now, for somebody who takes its settings over or not.
 ///
 /// # Errors
 /// The database does not answer, or a stored value is damaged.
-pub(super) async fn plan(tx: &mut Tx, device: &DeviceRow) -> Result<PolicyChanges, AppError> {
+pub(super) async fn plan(tx: &mut Tx, device: &DeviceRow, takes_settings: bool) -> Result<PolicyChanges, AppError> {
     let during = || AppError::db("reading what a device's user has chosen");
     let loaded = policy::levels(tx, device.user, Some(device.id)).await?;
     let folders = db::folder_list_by_levels(tx, loaded.profile.id, device.user, Some(device.id)).await;
     let unlinked = db::unlinked_list(tx, device.id).await.map_err(during())?;
-    Ok(reactivation(&loaded.levels, &folders.map_err(during())?, &unlinked))
+    Ok(reactivation(&loaded.levels, &folders.map_err(during())?, &unlinked, takes_settings))
 }
 
 /// Links every folder of the device again, unless the plan keeps them.

@@ -33,8 +33,26 @@ pub(crate) async fn from_directory(app: &App, activation: &Activation) -> Result
 /// Whose computer it is: of the device map, of the old key's record, of the directory, of the account.
 ///
 /// # Errors
-/// `user_unknown_to_token`, `token_user_ambiguous`; the database does not answer.
+/// `user_unknown_to_token`, `token_user_ambiguous`, `token_profile`; the database does not answer.
 pub(crate) async fn find(
+    app: &App,
+    tx: &mut Tx,
+    now: Timestamp,
+    activation: &Activation,
+    token: &TokenRow,
+    old_key: Option<DeviceId>,
+    directory: Option<&str>,
+) -> Result<Whose, AppError> {
+    let found = by_anything(app, tx, now, activation, token, old_key, directory).await?;
+    let Some(profile) = token.profile else { return Ok(found) };
+    let has = db::profile_get_by_user(tx, found.user.id).await.map_err(AppError::db("reading a user's profile"))?;
+    match has.is_some_and(|has| has.id == profile) {
+        true => Ok(found),
+        false => Err(Refusal::TokenProfile.into()),
+    }
+}
+
+async fn by_anything(
     app: &App,
     tx: &mut Tx,
     now: Timestamp,

@@ -78,7 +78,7 @@ async fn a_use_case_asks_for_its_permit_itself_whatever_let_the_request_in() {
         code(app::passwords::link_make(app, actor, user, app::passwords::Purpose::Reset, false).await),
         code(app::tokens::make(app, actor, &wish).await),
         code(app::tokens::revoke(app, actor, token).await),
-        code(app::tokens::legacy_make(app, actor).await),
+        code(app::tokens::legacy_make(app, actor, &[], false).await),
         code(app::tickets::revoke(app, actor, ticket).await),
         code(app::desk::approve(app, actor, device).await),
         code(app::desk::refuse(app, actor, device, "no").await),

@@ -7,7 +7,7 @@ use app::password::Password;
 use app::tickets::{Made, TicketWay};
 use app::{AdminActor, AppError, DeviceAbout, SecretText};
 use base::{DeviceId, Entropy as _, UserId};
-use control::activation::{Choice, Restore};
+use control::activation::{Choice, Preview, Restore};
 use db::DeviceRow;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use std::net::IpAddr;
@@ -102,6 +102,7 @@ impl Machine {
             about: self.about.clone(),
             choice: Choice::Auto,
             can_ask: false,
+            preview: Preview::None,
             restore: None,
             source: SOURCE.parse().expect("an address"),
         };
@@ -129,7 +130,7 @@ impl Asking<'_> {
         self.activation.signed = [
             &asked.request[..],
             asked.email.as_bytes(),
-            format!("{:?} {} {:?}", asked.choice, asked.can_ask, asked.restore).as_bytes(),
+            format!("{:?} {} {:?} {:?}", asked.choice, asked.can_ask, asked.preview, asked.restore).as_bytes(),
         ]
         .concat();
         self.activation.signature = signature(&machine.key, &self.activation.signed);
@@ -143,6 +144,12 @@ impl Asking<'_> {
 
     pub fn restore(mut self, machine: &Machine, restore: Restore) -> Self {
         self.activation.restore = Some(restore);
+        self.sign(machine);
+        self
+    }
+
+    pub fn preview(mut self, machine: &Machine, preview: Preview) -> Self {
+        self.activation.preview = preview;
         self.sign(machine);
         self
     }

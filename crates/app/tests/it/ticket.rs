@@ -2,11 +2,11 @@
 
 use crate::machine::{ADMIN, Machine};
 use crate::world::{World, code};
-use app::activation::Outcome;
+use app::activation::{Answer, Outcome};
 use app::tickets::{TicketRow, TicketWay, Wish, make, revoke};
 use base::{DeviceId, Span};
 use control::Rights;
-use control::activation::{Choice, Restore};
+use control::activation::{Choice, Preview, Restore};
 use control::ticket::Code;
 
 const ANNA: &str = "anna@example.org";
@@ -135,4 +135,21 @@ async fn a_ticket_is_made_for_a_known_user_and_device_and_a_bounded_time() {
     ] {
         assert_eq!(code(make(app, &ADMIN, &wrong).await), "ticket_wish_invalid");
     }
+}
+
+#[tokio::test]
+async fn what_is_only_shown_binds_nothing_and_uses_nothing_up() {
+    let world = World::quick().await;
+    let user = world.person(ANNA, None).await;
+    let code = ticket(&world, Choice::Auto, Restore::None).await.code.to_text();
+    let machine = Machine::new(&world, "laptop");
+    let shown = machine.by_ticket(&world, &code).preview(&machine, Preview::Always).answer().await.expect("shown");
+    let Answer::Changes(shown) = shown else { panic!("bound: {shown:?}") };
+    assert_eq!((shown.device, shown.outcome), (None, Outcome::New));
+    assert!(world.records(user).await.is_empty());
+    // Where nothing would change there is nothing to show: the key is bound at once.
+    let bound = machine.by_ticket(&world, &code).preview(&machine, Preview::Changes).bound().await;
+    assert_eq!(bound.outcome, Outcome::New);
+    let next = machine.again(&world);
+    assert_eq!(next.by_ticket(&world, &code).refused().await, "ticket_invalid");
 }

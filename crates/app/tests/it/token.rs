@@ -194,8 +194,8 @@ async fn a_token_counts_a_network_as_what_it_is() {
 #[tokio::test]
 async fn the_legacy_token_is_one_and_a_new_one_ends_the_one_before() {
     let world = world().await;
-    let first = legacy_make(&world.app, &ADMIN).await.expect("permitted");
-    let second = legacy_make(&world.app, &ADMIN).await.expect("permitted");
+    let first = legacy_make(&world.app, &ADMIN, &[], false).await.expect("permitted");
+    let second = legacy_make(&world.app, &ADMIN, &[], false).await.expect("permitted");
     assert!(second.text.expose().starts_with("hft1_"));
     let good = legacy_get(&world.app, &ADMIN).await.expect("readable").expect("there is one");
     assert_eq!((good.id, good.version), (second.token.id, 1));
@@ -205,6 +205,22 @@ async fn the_legacy_token_is_one_and_a_new_one_ends_the_one_before() {
     assert_eq!(next.by_token(&world, &first.text).refused().await, "token_revoked");
     let back = next.by_token(&world, &second.text).old_key(owner.device, &machine);
     assert_eq!(back.bound().await.device, owner.device);
+}
+
+#[tokio::test]
+async fn the_legacy_token_finds_a_user_by_the_account_and_adds_one_where_the_admin_says_so() {
+    let world = world().await;
+    let plain = legacy_make(&world.app, &ADMIN, &[], false).await.expect("permitted");
+    let machine = Machine::new(&world, "laptop").of("anna");
+    assert_eq!(machine.by_token(&world, &plain.text).refused().await, "user_unknown_to_token");
+    let domains = ["example.org".to_owned()];
+    let made = legacy_make(&world.app, &ADMIN, &domains, true).await.expect("permitted");
+    assert_eq!((made.token.version, made.token.domains.as_slice()), (1, &domains[..]));
+    assert_eq!(machine.by_token(&world, &made.text).bound().await.user, ANNA);
+    let other = Machine::new(&world, "new").of("newcomer");
+    assert_eq!(other.by_token(&world, &made.text).bound().await.user, "newcomer@example.org");
+    let no = legacy_make(&world.app, &ADMIN, &["no domain".to_owned()], false).await;
+    assert_eq!(no.map(drop).expect_err("no domain").code(), "token_wish_invalid");
 }
 
 #[tokio::test]
@@ -256,6 +272,20 @@ async fn a_wish_that_makes_no_sense_is_refused_with_what_is_wrong() {
     }
     let unknown = Wish { profile: Some(base::ProfileId::from_bytes([9; 16])), ..wish() };
     assert_eq!(code(make(&world.app, &ADMIN, &unknown).await), "profile_unknown");
+}
+
+#[tokio::test]
+async fn a_token_of_a_profile_serves_its_users_and_gives_it_to_those_that_it_creates() {
+    let world = World::quick().await;
+    let anna = world.person(ANNA, None).await;
+    let profile = app::profiles::make(&world.app, &ADMIN, "laptops").await.expect("permitted").id;
+    let made = token(&world, Wish { profile: Some(profile), create_users: true, ..wish() }).await;
+    let machine = Machine::new(&world, "laptop").of("anna");
+    assert_eq!(machine.by_token(&world, &made.text).refused().await, "token_profile");
+    let other = Machine::new(&world, "new").of("newcomer");
+    assert_eq!(other.by_token(&world, &made.text).bound().await.user, "newcomer@example.org");
+    app::profiles::assign(&world.app, &ADMIN, profile, anna).await.expect("granted");
+    assert_eq!(machine.by_token(&world, &made.text).bound().await.user, ANNA);
 }
 
 /// A directory that knows one account and one password.

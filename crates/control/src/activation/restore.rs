@@ -8,7 +8,7 @@ pub enum Restore {
     None,
     /// The folders of the newest snapshot.
     Data,
-    /// The user's own settings.
+    /// The user's own settings: what they have set and unlinked at the record stays, whatever the profile says.
     Settings,
     /// Both.
     All,
@@ -26,6 +26,11 @@ impl Restore {
             Restore::Settings => "settings",
             Restore::All => "all",
         }
+    }
+
+    /// Are the user's own settings among it? Never fails.
+    pub const fn takes_settings(self) -> bool {
+        matches!(self, Restore::Settings | Restore::All)
     }
 
     /// The choice with this word; `None` for any other text. Never fails.

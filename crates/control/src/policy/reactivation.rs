@@ -9,7 +9,8 @@ use std::fmt;
 /// What a reactivation has changed, or (`kept`) has left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyChanges {
-    /// True when the profile keeps the user's choices: the lists say what still differs, and nothing was changed.
+    /// True when the profile, or who has asked for it, keeps the user's choices: the
+    /// lists say what still differs, and nothing was changed.
     pub kept: bool,
     /// The folders that the user had taken out, and that are back.
     pub folders: Vec<FolderChange>,
@@ -38,8 +39,9 @@ pub struct ValueChange {
 }
 
 /// What a reactivation changes for a device with these levels, folders and unlinked list. The list is cleared whole,
-/// also of what no longer counts; named are the folders that come back by it. Never fails.
-pub fn reactivation(levels: &Levels, folders: &[Folder], unlinked: &[FolderId]) -> PolicyChanges {
+/// also of what no longer counts; named are the folders that come back by it. `takes_over`: whoever activates has
+/// asked for the device's own settings, which keeps them as the profile may do. Never fails.
+pub fn reactivation(levels: &Levels, folders: &[Folder], unlinked: &[FolderId], takes_over: bool) -> PolicyChanges {
     let policy = effective(levels);
     let back = |folder: &&Folder| unlinked.contains(&folder.id) && may_unlink(&policy, folder).is_ok();
     let folders =
@@ -50,7 +52,7 @@ pub fn reactivation(levels: &Levels, folders: &[Folder], unlinked: &[FolderId]) 
         Some(ValueChange { key: **key, was: own.clone(), now: without.value(**key).clone() })
     };
     PolicyChanges {
-        kept: policy.keeps_on_reactivation(),
+        kept: takes_over || policy.keeps_on_reactivation(),
         folders: folders.collect(),
         values: Key::ALL.iter().filter_map(|key| value(&key)).collect(),
     }

@@ -237,7 +237,7 @@ proptest! {
     #[test]
     fn a_reactivation_takes_back_exactly_what_it_says(sets in prop::collection::vec(a_set(), 0..40)) {
         let levels = levels_of(sets);
-        let changes = reactivation(&levels, &[], &[]);
+        let changes = reactivation(&levels, &[], &[], false);
         let after = effective(&levels.without_user_resets());
         for (key, value, from) in effective(&levels).iter() {
             let own = levels.own_value(key).filter(|_| key.resets());
@@ -248,7 +248,11 @@ proptest! {
                 None => prop_assert_eq!((value, from), (after.value(key), after.from(key))),
             }
         }
-        prop_assert_eq!(PolicyChanges::from_text(&changes.to_text()), Some(changes));
+        prop_assert_eq!(PolicyChanges::from_text(&changes.to_text()), Some(changes.clone()));
+        // Who asks for the device's own settings gets all of them, whatever the profile says, and the same is named.
+        let taken_over = reactivation(&levels, &[], &[], true);
+        prop_assert!(taken_over.kept);
+        prop_assert_eq!(taken_over.values, changes.values);
     }
 }
 
@@ -293,7 +297,7 @@ fn unlinking_is_as_the_document_says() {
         let found = may_unlink(&policy, &folder).map_or_else(|no| format!("`{}`", no.code()), |()| "yes".to_owned());
         assert_eq!(found, unlink, "{row:?}");
         let unlinked = [folder.id];
-        let changes = reactivation(&levels, std::slice::from_ref(&folder), &unlinked);
+        let changes = reactivation(&levels, std::slice::from_ref(&folder), &unlinked, false);
         let linked = folders_of(&policy, None, vec![folder], &unlinked)[0].linked;
         assert_eq!(if linked { "in" } else { "out" }, earlier, "{row:?}");
         assert_eq!(changes.folders.is_empty(), linked, "what is named is what comes back: {row:?}");

@@ -12,7 +12,7 @@ use std::fmt;
 pub struct TokenMake {
     /// What to call it: 1 to 100 bytes.
     pub name: String,
-    /// The profile of users that it creates.
+    /// The profile whose users it serves, and that those whom it creates get; `null` is every user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Text<ProfileId>>,
     /// Networks in CIDR form, from which it may be used; everywhere when there is none.
@@ -46,7 +46,7 @@ pub struct Token {
     pub name: String,
     /// The beginning of its text.
     pub prefix: String,
-    /// The profile of users that it creates.
+    /// The profile whose users it serves, and that those whom it creates get; `null` is every user.
     pub profile: Option<Text<ProfileId>>,
     /// Networks from which it may be used.
     pub networks: Vec<String>,
@@ -76,6 +76,18 @@ pub struct Token {
     pub last_failure_at_ms: Option<i64>,
     /// The code of that refusal.
     pub last_failure: Option<String>,
+}
+
+/// What a new legacy token may do besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LegacyTokenMake {
+    /// Mail domains at which an account of the operating system may name the user; empty is none.
+    #[serde(default)]
+    pub domains: Vec<String>,
+    /// Whether such a user is added who is not there yet; needs exactly one domain.
+    #[serde(default)]
+    pub create_users: bool,
 }
 
 /// A token that was just made.

@@ -32,6 +32,9 @@ pub struct ActivationRequest {
     pub choice: Choice,
     /// Whether a person is there who can answer a question; if not, the server decides.
     pub can_ask: bool,
+    /// Whether it is shown first what the activation would change; without it, nothing is.
+    #[serde(default, skip_serializing_if = "Preview::is_none")]
+    pub preview: Preview,
     /// What is to be brought back afterwards, where the user has said so.
     pub restore: Option<Restore>,
     /// The key that this computer used before, beside whatever `proof` says; absent when the user wants another record.
@@ -49,6 +52,26 @@ pub struct OldKey {
     /// What this computer would present at its next session with that key; absent in a state that has none. Not
     /// signed: it carries the server's own code.
     pub counter: Option<Hex<56>>,
+}
+
+/// Whether it is shown what an activation would change of the user's own choices, before anything is bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preview {
+    /// No: nobody is there to see it.
+    #[default]
+    None,
+    /// Where something would change; otherwise the key is bound at once.
+    Changes,
+    /// In every case: nothing is ever bound.
+    Always,
+}
+
+impl Preview {
+    /// Is nothing shown? Never fails.
+    pub fn is_none(&self) -> bool {
+        *self == Preview::None
+    }
 }
 
 /// What is to be brought back to the computer after its activation. `none` is the default when a device comes back to
@@ -149,6 +172,8 @@ pub enum ActivationAnswer {
     Activated(Box<ActivationReply>),
     /// Nothing has happened yet: a person has to choose, and the endpoint asks anew with the choice.
     Question(ActivationQuestion),
+    /// Nothing has happened yet: this is what would change, and the endpoint asks anew without a preview.
+    Changes(ActivationChanges),
     /// The record waits for an admin; the endpoint repeats the same request until the answer is another.
     Waiting(ActivationWaiting),
 }
@@ -181,6 +206,19 @@ pub struct Replaceable {
     pub last_backup_at_ms: Option<i64>,
     /// How many snapshots there are.
     pub snapshots: u64,
+}
+
+/// What an activation would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivationChanges {
+    /// The record that the computer would be; absent for a new one.
+    pub device: Option<Text<DeviceId>>,
+    /// Its name on the console; empty for a new one.
+    pub name: String,
+    /// `new`, `replaced` or `reactivated`.
+    pub outcome: String,
+    /// What it would change of the user's own choices, or would leave as they are.
+    pub changes: PolicyChanges,
 }
 
 /// A record that waits for an admin.
@@ -237,7 +275,14 @@ impl ActivationRequest {
             Some(Restore::Settings) => "settings",
             Some(Restore::All) => "all",
         };
-        let can_ask = if self.can_ask { "asks" } else { "" };
+        let can_ask = match (self.can_ask, self.preview) {
+            (false, Preview::None) => "",
+            (true, Preview::None) => "asks",
+            (false, Preview::Changes) => "shows changes",
+            (true, Preview::Changes) => "asks, shows changes",
+            (false, Preview::Always) => "shows",
+            (true, Preview::Always) => "asks, shows",
+        };
         let Evidence { host_name, serial, hardware_uuid, os_user } = &self.evidence;
         for text in [&self.email, host_name, serial, hardware_uuid, os_user, &choice, restore, can_ask] {
             bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());

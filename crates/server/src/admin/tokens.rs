@@ -7,7 +7,7 @@ use app::tokens::{self, Made, TokenRow, Wish};
 use base::{Count, Timestamp, TokenId};
 use control::Permit;
 use protocol::Text;
-use protocol::admin::token::{LegacyToken, Token, TokenMade, TokenMake};
+use protocol::admin::token::{LegacyToken, LegacyTokenMake, Token, TokenMade, TokenMake};
 use protocol::admin::{Page, PageQuery};
 
 #[rustfmt::skip]
@@ -56,8 +56,9 @@ async fn legacy_show(at: AtAdmin) -> Reply<LegacyToken> {
     Ok(Yes(LegacyToken { token: tokens::legacy_get(&at.app, &at.actor).await?.map(token) }))
 }
 
-async fn legacy_make(at: AtAdmin) -> Reply<TokenMade> {
-    Ok(Yes(made(tokens::legacy_make(&at.app, &at.actor).await?)))
+async fn legacy_make(at: AtAdmin, Body(body): Body<LegacyTokenMake>) -> Reply<TokenMade> {
+    let LegacyTokenMake { domains, create_users } = body;
+    Ok(Yes(made(tokens::legacy_make(&at.app, &at.actor, &domains, create_users).await?)))
 }
 
 fn made(made: Made) -> TokenMade {

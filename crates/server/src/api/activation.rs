@@ -4,11 +4,11 @@ use crate::api::policy::changes_to_wire;
 use crate::api::snapshot::detail;
 use crate::extract::{At, FromJson};
 use crate::reply::{Reply, Yes};
-use app::activation::{Activated, Activation, Answer, Claim, OldKey, Question, Replaceable, Waiting};
+use app::activation::{Activated, Activation, Answer, Claim, OldKey, Preview, Question, Replaceable, Waiting};
 use app::password::Password;
 use app::{DeviceAbout, SecretText};
 use base::Timestamp;
-use control::activation::{Choice, Restore};
+use control::activation::{self, Choice, Restore};
 use control::desk::WAITING_SENTENCE;
 use protocol::agent::activation as wire;
 use protocol::{Hex, Text};
@@ -34,6 +34,7 @@ fn from_wire(request: wire::ActivationRequest, source: IpAddr) -> Activation {
         platform,
         choice,
         can_ask,
+        preview,
         restore,
         old_key,
     } = request;
@@ -60,6 +61,11 @@ fn from_wire(request: wire::ActivationRequest, source: IpAddr) -> Activation {
         wire::Restore::Settings => Restore::Settings,
         wire::Restore::All => Restore::All,
     });
+    let preview = match preview {
+        wire::Preview::None => activation::Preview::None,
+        wire::Preview::Changes => activation::Preview::Changes,
+        wire::Preview::Always => activation::Preview::Always,
+    };
     let about = DeviceAbout { host_name, serial, hardware_uuid, os_user, os, arch, agent };
     let (Hex(request), Hex(device_key), Hex(signature)) = (request, device_key, signature);
     Activation {
@@ -73,6 +79,7 @@ fn from_wire(request: wire::ActivationRequest, source: IpAddr) -> Activation {
         about,
         choice,
         can_ask,
+        preview,
         restore,
         source,
     }
@@ -82,6 +89,14 @@ fn to_wire(answer: Answer) -> wire::ActivationAnswer {
     match answer {
         Answer::Activated(activated) => wire::ActivationAnswer::Activated(Box::new(activated_to_wire(*activated))),
         Answer::Question(question) => wire::ActivationAnswer::Question(question_to_wire(question)),
+        Answer::Changes(Preview { device, name, outcome, changes }) => {
+            wire::ActivationAnswer::Changes(wire::ActivationChanges {
+                device: device.map(Text),
+                name,
+                outcome: outcome.word().to_owned(),
+                changes: changes_to_wire(changes),
+            })
+        }
         Answer::Waiting(Waiting { device, left }) => wire::ActivationAnswer::Waiting(wire::ActivationWaiting {
             device: Text(device),
             detail: WAITING_SENTENCE.to_owned(),

@@ -1,12 +1,13 @@
 //! The admin API of a server over HTTPS, with a credential. Refuses every certificate but the pinned one, redirects,
 //! and to ask twice for one change: a request that is repeated because no answer came bears the same key.
 
-use super::{Call, Pieces, refused, tls};
+use super::{Call, Pieces, refused};
 use crate::admin::once::KEY;
 use crate::out::Failure;
 use base::{Clock, Entropy, Span};
 use data_encoding::HEXLOWER;
 use futures::{StreamExt as _, TryStreamExt as _};
+use pin::{Pin, Refused};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, Url};
 use std::error::Error as _;
@@ -22,14 +23,6 @@ const ATTEMPTS: u32 = 3;
 const ATTEMPT_GAP: Span = Span::seconds(1);
 /// The largest refusal that is read.
 const PROBLEM_BYTES_MAX: usize = 64 << 10;
-
-/// What the server's certificate must be.
-pub(crate) enum Pin {
-    /// Issued by the authority in this PEM text.
-    Ca(String),
-    /// This one, or issued by this one: the SHA-256.
-    Fingerprint([u8; 32]),
-}
 
 /// A server, and the credential to be presented there.
 pub(crate) struct Remote {
@@ -55,7 +48,7 @@ impl Remote {
         let base = checked_url(url)?;
         let invalid = || failure("ca_invalid", "The file given with --ca holds no certificate that can be used.");
         let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls::client_config(pin).ok_or_else(invalid)?)
+            .tls_backend_preconfigured(pin::client_config(Some(pin), Refused::default()).ok_or_else(invalid)?)
             .https_only(true)
             .http1_only()
             .redirect(reqwest::redirect::Policy::none())

@@ -6,7 +6,7 @@ use crate::out::{Answer, Failure, card, table};
 use base::{ProfileId, Span, Timestamp};
 use clap::{Args, Subcommand};
 use protocol::admin::profile::Profile;
-use protocol::admin::token::{LegacyToken, Token as Wire, TokenMade, TokenMake};
+use protocol::admin::token::{LegacyToken, LegacyTokenMake, Token as Wire, TokenMade, TokenMake};
 use protocol::admin::{Nothing, PageQuery};
 
 /// What can be asked about deployment tokens. TOKEN is an identifier, the beginning of one, or a name.
@@ -34,7 +34,14 @@ pub enum Token {
     /// Show the organisation's legacy token, without its text.
     Legacy,
     /// Make a new legacy token; the one before is revoked.
-    LegacyMake,
+    LegacyMake {
+        /// A mail domain at which an account of the operating system names the user; may be given more than once.
+        #[arg(long = "domain", value_name = "DOMAIN")]
+        domains: Vec<String>,
+        /// Add a user who is not there yet, with one domain.
+        #[arg(long)]
+        create_users: bool,
+    },
 }
 
 /// What a token may be.
@@ -42,7 +49,7 @@ pub enum Token {
 pub struct Make {
     /// What to call it.
     name: String,
-    /// The profile of users that it creates.
+    /// The profile whose users it serves, and that those whom it creates get.
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
     /// A network from which it may be used, in CIDR form; may be given more than once.
@@ -77,7 +84,10 @@ impl Token {
                 let said = client.post::<TokenMade>("/tokens", &make.wire(desk, profile)).await?;
                 Ok(made(said))
             }
-            Token::LegacyMake => Ok(made(client.post::<TokenMade>("/legacy-token", &Nothing {}).await?)),
+            Token::LegacyMake { domains, create_users } => {
+                let make = LegacyTokenMake { domains, create_users };
+                Ok(made(client.post::<TokenMade>("/legacy-token", &make).await?))
+            }
             Token::List => {
                 let Said { value, json } = client.list::<Wire>("/tokens", &PageQuery::default()).await?;
                 let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();

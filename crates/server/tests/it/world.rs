@@ -14,7 +14,9 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use protocol::agent::activation::{ActivationReply, ActivationRequest, Choice, Evidence, OldKey, Platform, Proof};
+use protocol::agent::activation::{
+    ActivationReply, ActivationRequest, Choice, Evidence, OldKey, Platform, Preview, Proof,
+};
 use protocol::agent::session::{ChallengeReply, ChallengeRequest, SessionReply, SessionRequest, signed_bytes};
 use protocol::{Hex, Problem, Text};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -343,6 +345,7 @@ impl Device {
             platform,
             choice,
             can_ask: false,
+            preview: Preview::None,
             restore: None,
             old_key: None,
         };

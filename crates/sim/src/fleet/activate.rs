@@ -5,7 +5,9 @@ use super::SimError;
 use super::device::{Device, public, sign};
 use super::life::Life;
 use base::Span;
-use protocol::agent::activation::{ActivationAnswer, ActivationReply, ActivationRequest, Choice, OldKey, Proof};
+use protocol::agent::activation::{
+    ActivationAnswer, ActivationReply, ActivationRequest, Choice, OldKey, Preview, Proof,
+};
 use protocol::{Hex, Text};
 
 /// By what a device proves who asks.
@@ -82,7 +84,9 @@ impl Life<'_> {
                     }
                     self.crowd.clock.sleep(wait).await;
                 }
-                ActivationAnswer::Question(_) => return Err(SimError::Answer { path: "/v1/activations".to_owned() }),
+                ActivationAnswer::Question(_) | ActivationAnswer::Changes(_) => {
+                    return Err(SimError::Answer { path: "/v1/activations".to_owned() });
+                }
             }
         }
     }
@@ -107,6 +111,7 @@ impl Life<'_> {
             platform: Device::platform(),
             choice: Choice::Auto,
             can_ask: false,
+            preview: Preview::None,
             restore: None,
             old_key: None,
         };

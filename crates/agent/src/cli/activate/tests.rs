@@ -68,6 +68,7 @@ fn ask(restore: Option<Restore>) -> Ask {
         choice: Choice::Auto,
         restore,
         can_ask: true,
+        preview: Preview::None,
         folders: vec![],
     }
 }

@@ -1,13 +1,13 @@
 //! The answers of the commands that say who this computer is and what it is to do.
 
 use super::{no, path_text, restored, snapshot};
-use crate::cli::activate::Finished;
+use crate::cli::activate::{Finished, InService};
 use crate::error::AgentError;
 use crate::policy::Known;
+use crate::restore::Restored;
 use crate::status::{Device, Status};
-use crate::unattended::Ended;
 use engine::RemoteError;
-use protocol::agent::activation::{ActivationQuestion, ActivationWaiting, Choice, Replaceable};
+use protocol::agent::activation::{ActivationChanges, ActivationQuestion, ActivationWaiting, Choice, Replaceable};
 use serde_json::{Value, json};
 
 pub(super) fn activated(done: &Finished) -> Value {
@@ -29,22 +29,36 @@ pub(super) fn activated(done: &Finished) -> Value {
         "restore": reply.restore,
         "changes": reply.changes,
         "catch_up_at_ms": reply.catch_up_at_ms,
-        "restored": done.restored.as_ref().map(|ended| match ended {
-            Ok(done) => restored(done),
-            Err(error) => json!({ "error": no(error) }),
-        }),
+        "restored": done.restored.as_ref().map(brought_back),
+        "restore_owed": done.owed,
         "token_taken_out_of": done.scrubbed,
         "token_left": done.unscrubbed.as_ref().map(no),
     })
 }
 
-pub(super) fn in_service(ended: &Ended) -> Value {
+fn brought_back(ended: &Result<Restored, AgentError>) -> Value {
+    match ended {
+        Ok(done) => restored(done),
+        Err(error) => json!({ "error": no(error) }),
+    }
+}
+
+/// What would change.
+pub(super) fn changes(changes: &ActivationChanges) -> Value {
+    let ActivationChanges { device, name, outcome, changes } = changes;
+    json!({ "preview": { "device": device, "name": name, "outcome": outcome, "changes": changes } })
+}
+
+pub(super) fn in_service(done: &InService) -> Value {
+    let InService { ended, restored, owed } = done;
     json!({
         "server": ended.state.server.url,
         "device": ended.state.device.to_string(),
         "epoch": ended.state.epoch,
         "user": ended.state.user,
         "outcome": "in_service",
+        "restored": restored.as_ref().map(brought_back),
+        "restore_owed": owed,
         "token_taken_out_of": ended.scrubbed,
         "token_left": ended.unscrubbed.as_ref().map(no),
     })
@@ -95,6 +109,7 @@ pub(super) fn status(status: &Status) -> Value {
         None => json!({ "error": no(&AgentError::NotActivated) }),
     };
     value["activated"] = json!(status.device.is_some());
+    value["restore_owed"] = json!(status.owed);
     value["unattended"] = json!(status.unattended);
     value["wiped"] = json!(status.wiped);
     value["last"] = json!(status.last);

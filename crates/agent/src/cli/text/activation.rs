@@ -1,10 +1,16 @@
 //! What a person reads of an activation: the question, the waiting, what became of it and what follows from it.
 
-use super::{Count, TimeZone, folders, printable, restored, row, sentence, when, words, wrapped};
-use crate::cli::activate::Finished;
+use super::{Count, TimeZone, folders, printable, row, sentence, when, words, wrapped};
+use crate::cli::activate::{Finished, InService};
+use crate::error::AgentError;
 use crate::folders::path_text;
-use crate::unattended::{Ended, Record};
-use protocol::agent::activation::{ActivationQuestion, ActivationWaiting, Choice, Replaceable, Restore};
+use crate::owed::Owed;
+use crate::restore::Restored;
+use crate::unattended::Record;
+use base::Span;
+use protocol::agent::activation::{
+    ActivationChanges, ActivationQuestion, ActivationReply, ActivationWaiting, Choice, Replaceable, Restore,
+};
 use protocol::agent::policy::PolicyChanges;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -41,39 +47,89 @@ pub(super) fn activated(done: &Finished, zone: &TimeZone) -> String {
     if let Some(at_ms) = reply.catch_up_at_ms {
         row(&mut text, "catch up", &format!("what was missed is backed up from {} on", when(at_ms, zone)));
     }
-    changes(&mut text, &reply.changes);
+    settings(&mut text, reply);
+    changes(&mut text, &reply.changes, Tense::Is);
     refused_folders(&mut text, done);
-    brought_back(&mut text, done);
+    brought_back(&mut text, done.restored.as_ref(), done.owed.as_ref());
     used_token(&mut text, &done.scrubbed, done.unscrubbed.as_ref());
     text
 }
 
 /// A computer for which nothing was to be done.
-pub(super) fn in_service(ended: &Ended) -> String {
-    let mut text = "This computer is activated already; nothing was to be done.\n\n".to_owned();
+pub(super) fn in_service(done: &InService) -> String {
+    let InService { ended, restored, owed } = done;
+    let first = match restored {
+        Some(_) => "This computer is activated already.",
+        None => "This computer is activated already; nothing was to be done.",
+    };
+    let mut text = format!("{first}\n\n");
     row(&mut text, "server", &printable(&ended.state.server.url));
     row(&mut text, "device", &ended.state.device.to_string());
     row(&mut text, "user", &printable(&ended.state.user));
+    brought_back(&mut text, restored.as_ref(), owed.as_ref());
     used_token(&mut text, &ended.scrubbed, ended.unscrubbed.as_ref());
     text
 }
 
-fn changes(text: &mut String, changes: &PolicyChanges) {
-    let PolicyChanges { kept, folders, values } = changes;
-    if folders.is_empty() && values.is_empty() {
-        return;
+/// What an activation would change, before anything is.
+pub(in crate::cli) fn would_change(would: &ActivationChanges) -> String {
+    let ActivationChanges { device, name, outcome, changes } = would;
+    let first = match (device, outcome.as_str()) {
+        (None, _) => "This computer would be a new device.".to_owned(),
+        (Some(_), "replaced") => format!("This computer would take the place of {}.", short(name, 40)),
+        (Some(_), _) => format!("This computer would be {} again.", short(name, 40)),
+    };
+    let mut text = format!("{first}\n\n");
+    if let Some(device) = device {
+        row(&mut text, "device", &device.0.to_string());
     }
+    if changes.folders.is_empty() && changes.values.is_empty() {
+        row(&mut text, "changes", "none of your own choices");
+    }
+    self::changes(&mut text, changes, Tense::Would);
+    text
+}
+
+/// A password that was set.
+pub(super) fn password_set(email: &str) -> String {
+    let mut text = "The password is set, and the link used up.\n\n".to_owned();
+    row(&mut text, "user", &printable(email));
+    row(&mut text, "then", "`holdfast activate` makes this computer your device");
+    text
+}
+
+/// One line for the log of whatever has started a backup that waits.
+pub(in crate::cli) fn in_slot(wait: Span) -> String {
+    format!("what was missed is backed up in {wait}: the server has given this computer its turn\n")
+}
+
+/// Whether something has happened, or only would.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tense {
+    Is,
+    Would,
+}
+
+fn changes(text: &mut String, changes: &PolicyChanges, tense: Tense) {
+    let PolicyChanges { kept, folders, values } = changes;
+    let (would_be, are) = match tense {
+        Tense::Is => ("", if folders.len() == 1 { "is" } else { "are" }),
+        Tense::Would => ("would be ", "would be"),
+    };
+    let list = folders.iter().map(|folder| printable(&folder.path)).collect::<Vec<_>>().join(", ");
+    let count = Count::of(folders.len()).counted("folder");
     if *kept {
-        let (folders, values) =
-            (Count::of(folders.len()).counted("folder"), Count::of(values.len()).counted("setting"));
-        sentence(text, "choices", &format!("your own choices were kept: {folders} taken out, {values}"));
+        if !folders.is_empty() {
+            sentence(text, "kept", &format!("{would_be}taken out still, {count}: {list}"));
+        }
+        for value in values {
+            let (key, was, now) = (words(&value.key), printable(&value.was), printable(&value.now));
+            row(text, "kept", &format!("{would_be}{key}: {was} (profile: {now})"));
+        }
         return;
     }
     if !folders.is_empty() {
-        let paths: Vec<String> = folders.iter().map(|folder| printable(&folder.path)).collect();
-        let are = if folders.len() == 1 { "is" } else { "are" };
-        let count = Count::of(folders.len()).counted("folder");
-        sentence(text, "changes", &format!("{count} {are} back: {}", paths.join(", ")));
+        sentence(text, "changes", &format!("{count} {are} back: {list}"));
     }
     let mut name = if folders.is_empty() { "changes" } else { "" };
     for value in values {
@@ -94,24 +150,48 @@ fn refused_folders(text: &mut String, done: &Finished) {
     }
 }
 
-fn brought_back(text: &mut String, done: &Finished) {
-    if matches!(done.activated.reply.restore, Restore::Settings | Restore::All) {
-        row(text, "settings", "taken over from the device");
+/// What became of a wish for the device's own settings.
+fn settings(text: &mut String, reply: &ActivationReply) {
+    if !matches!(reply.restore, Restore::Settings | Restore::All) {
+        return;
     }
-    match &done.restored {
-        None => {}
-        Some(Ok(done)) => {
-            let _ = write!(text, "\n{}", restored(done));
+    let PolicyChanges { kept, folders, values } = &reply.changes;
+    let said = match (reply.outcome.as_str(), kept) {
+        ("new", _) => "there were none to take over: this is a new device".to_owned(),
+        (_, true) if folders.is_empty() && values.is_empty() => "the device has none of its own".to_owned(),
+        (_, true) => "taken over from the device".to_owned(),
+        (_, false) => "not taken over".to_owned(),
+    };
+    row(text, "settings", &said);
+}
+
+/// What is still to be brought back, and when.
+pub(super) fn owed_sentence(owed: &Owed) -> String {
+    let name = owed.snapshot.0;
+    format!(
+        "{name} is brought back once this computer has full rights, by `holdfast unattended` or `holdfast activate`"
+    )
+}
+
+fn brought_back(text: &mut String, restored: Option<&Result<Restored, AgentError>>, owed: Option<&Owed>) {
+    match (restored, owed) {
+        (None, None) => {}
+        (None, Some(owed)) => sentence(text, "restore", &owed_sentence(owed)),
+        (Some(Ok(done)), _) => {
+            let _ = write!(text, "\n{}", super::restored(done));
         }
-        Some(Err(error)) => {
+        (Some(Err(error)), owed) => {
             let why = format!("{} ({})", printable(&error.sentence()), printable(error.code()));
-            let again = "the data was not brought back; `holdfast restore latest --to / --keep` tries again";
-            sentence(text, "restore", &format!("{why}; {again}"));
+            let again = match owed {
+                Some(_) => "`holdfast unattended` or `holdfast activate` tries again",
+                None => "`holdfast restore latest --to / --keep` tries again",
+            };
+            sentence(text, "restore", &format!("{why}; the data was not brought back; {again}"));
         }
     }
 }
 
-fn used_token(text: &mut String, scrubbed: &[PathBuf], unscrubbed: Option<&crate::error::AgentError>) {
+fn used_token(text: &mut String, scrubbed: &[PathBuf], unscrubbed: Option<&AgentError>) {
     for path in scrubbed {
         sentence(text, "token", &format!("taken out of {}", printable(&path.to_string_lossy())));
     }

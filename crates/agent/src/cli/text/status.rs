@@ -1,5 +1,6 @@
 //! What a person reads of where this computer stands: on one screen, with why, and with what to do.
 
+use super::activation::owed_sentence;
 use super::{Bytes, Count, TimeZone, folders, policy, printable, row, sentence, when, words};
 use crate::last::Last;
 use crate::status::{Device, Status};
@@ -12,7 +13,12 @@ use protocol::agent::status::DeviceReply;
 pub(super) fn status(status: &Status, zone: &TimeZone) -> String {
     let mut text = String::new();
     match &status.device {
-        Some(device) => self::device(&mut text, device, &status.last, zone),
+        Some(device) => {
+            self::device(&mut text, device, &status.last, zone);
+            if let Some(owed) = &status.owed {
+                sentence(&mut text, "restore", &owed_sentence(owed));
+            }
+        }
         None => not_activated(&mut text, status, zone),
     }
     bundle(&mut text, status, zone);

@@ -122,7 +122,7 @@ fn snapshots_are_a_table_of_80_columns() {
 }
 
 fn status(device: Option<Device>, unattended: Option<Record>) -> Report {
-    Report::Status(Box::new(Status { device, unattended, wiped: None, last: Last::default() }))
+    Report::Status(Box::new(Status { device, owed: None, unattended, wiped: None, last: Last::default() }))
 }
 
 #[test]
@@ -199,6 +199,7 @@ fn an_activation_says_what_it_changed_and_what_the_rights_mean() {
             activated: Activated { state: state.clone(), reply },
             chosen: vec![],
             restored: None,
+            owed: None,
             scrubbed: Vec::new(),
             unscrubbed: None,
         }))
@@ -224,8 +225,27 @@ fn an_activation_says_what_it_changed_and_what_the_rights_mean() {
         ],
     );
     let kept = PolicyChanges { kept: true, ..reply.changes.clone() };
-    let text = report(&made(ActivationReply { changes: kept, ..reply }), &TimeZone::UTC);
-    assert!(text.contains("your own choices were kept: 2 folders taken out, 2 settings\n"), "{text}");
+    let all = ActivationReply { changes: kept, restore: Restore::Settings, ..reply.clone() };
+    let text = report(&made(all.clone()), &TimeZone::UTC);
+    for line in [
+        "  settings    taken over from the device\n",
+        "  kept        taken out still, 2 folders: ${home}/Videos, /srv\n",
+        "  kept        interval: 1h (profile: 4h)\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+    // What was done is said, and not what was wished for.
+    let none = ActivationReply { changes: PolicyChanges { kept: true, ..PolicyChanges::default() }, ..all.clone() };
+    let new = ActivationReply { outcome: "new".to_owned(), changes: PolicyChanges::default(), ..all.clone() };
+    let older_server = ActivationReply { restore: Restore::Settings, ..reply };
+    for (reply, said) in [
+        (none, "the device has none of its own"),
+        (new, "there were none to take over: this is a new device"),
+        (older_server, "not taken over"),
+    ] {
+        let text = report(&made(reply), &TimeZone::UTC);
+        assert!(text.contains(&format!("  settings    {said}\n")), "{said}: {text}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use app::activation::{Activated, Activation, Answer, Claim, OldKey, Outcome, act
 use app::password::Password;
 use app::{AppError, DeviceAbout};
 use base::{DeviceId, TicketId, TokenId, UserId};
-use control::activation::Choice;
+use control::activation::{Choice, Preview};
 use control::{Rights, State, Strength};
 use db::MapRow;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -149,6 +149,7 @@ impl Play {
             about: self.machines[machine].about.clone(),
             choice,
             can_ask,
+            preview: Preview::None,
             restore: None,
             source,
         };
@@ -221,7 +222,7 @@ impl Play {
                 self.bound(which, *activated).await;
             }
             Ok(Answer::Waiting(waiting)) => self.waits(which, waiting.device).await,
-            Ok(Answer::Question(_)) | Err(AppError::Refused(_)) => {
+            Ok(Answer::Question(_) | Answer::Changes(_)) | Err(AppError::Refused(_)) => {
                 self.granted[1] += 1;
                 self.settle(&[]).await;
             }

@@ -93,6 +93,11 @@ macro_rules! activation {
             "token_user_ambiguous", Refused, After(PROOF_POLL),
             "More than one user may be meant by this computer's account, so it was not activated. \
              It tries again by itself; your admin can name its user in the device map.";
+        /// The token is for users of a profile, and this user has another.
+        TokenProfile,
+            "token_profile", Refused, After(PROOF_POLL),
+            "The deployment token of this installation is for users of another profile. It tries again by itself; \
+             your admin can give you that profile, or you can sign in with your e-mail address and password.";
         /// An admin has looked at the record that waited, and has refused it.
         ActivationRefused {
             /// The admin's words.

@@ -5,10 +5,11 @@ use crate::activation::Activated;
 use crate::cli::Report;
 use crate::cli::json::tests::{check, detail, detail_json, path, state};
 use crate::last::{Last, LastBackup, LastBundle, LastError};
+use crate::owed::Owed;
 use crate::policy::Chosen;
-use crate::unattended::Record;
+use crate::unattended::{Ended, Record};
 use crate::wipe::Wiped;
-use base::{FolderId, Kind};
+use base::{FolderId, Kind, SnapshotId};
 use protocol::Text;
 use protocol::agent::activation::{ActivationReply, Restore};
 use protocol::agent::policy::ValueChange;
@@ -78,6 +79,7 @@ fn an_activation_has_these_fields() {
         activated: Activated { state: state(), reply },
         chosen: vec![Chosen { folder: path(b"etc"), refused: Some(refused()) }],
         restored: Some(Err(AgentError::Remote(refused()))),
+        owed: None,
         scrubbed: vec!["/a/legacy.cfg".into()],
         unscrubbed: None,
     };
@@ -91,16 +93,34 @@ fn an_activation_has_these_fields() {
             "folders": [{ "folder": folder_id().to_string(), "path": "/srv" }],
             "values": [{ "key": "interval", "was": "1h", "now": "4h" }],
         },
-        "restored": { "error": refused_json() },
+        "restored": { "error": refused_json() }, "restore_owed": null,
         "token_taken_out_of": ["/a/legacy.cfg"], "token_left": null,
     });
     check(&Report::Activated(Box::new(done)), &expected);
-    let ended = Ended { state: state(), activated: None, scrubbed: Vec::new(), unscrubbed: None };
+    let ended =
+        Ended { state: state(), has_full_rights: false, activated: None, scrubbed: Vec::new(), unscrubbed: None };
+    let snapshot = SnapshotId::from_bytes([7; 16]);
+    let owed = Some(Owed { device: Text(state().device), snapshot: Text(snapshot) });
+    let in_service = InService { ended, restored: None, owed };
     let expected = json!({
         "server": "https://backup.example.com", "device": state().device.to_string(), "epoch": 3,
-        "user": "anna@example.com", "outcome": "in_service", "token_taken_out_of": [], "token_left": null,
+        "user": "anna@example.com", "outcome": "in_service", "restored": null,
+        "restore_owed": { "device": state().device.to_string(), "snapshot": snapshot.to_string() },
+        "token_taken_out_of": [], "token_left": null,
     });
-    check(&Report::InService(Box::new(ended)), &expected);
+    check(&Report::InService(Box::new(in_service)), &expected);
+    let would = ActivationChanges {
+        device: Some(Text(state().device)),
+        name: "laptop".to_owned(),
+        outcome: "reactivated".to_owned(),
+        changes: PolicyChanges::default(),
+    };
+    let expected = json!({ "preview": {
+        "device": state().device.to_string(), "name": "laptop", "outcome": "reactivated",
+        "changes": { "kept": false, "folders": [], "values": [] },
+    } });
+    check(&Report::Changes(would), &expected);
+    check(&Report::PasswordSet("anna@example.com".to_owned()), &json!({ "email": "anna@example.com" }));
 }
 
 #[test]
@@ -151,6 +171,7 @@ fn status_of(device: Option<Device>) -> Status {
     let error = LastError { command: "backup".to_owned(), at_ms: 1, code: "c".to_owned(), sentence: "s".to_owned() };
     Status {
         device,
+        owed: None,
         unattended: Some(record),
         wiped: Some(Wiped { server: "https://a".to_owned(), device: "dev_x".to_owned(), at_ms: 9 }),
         last: Last { backup: Some(backup), error: Some(error), bundle: Some(LastBundle { sent_at_ms: 4, bytes: 5 }) },
@@ -159,6 +180,7 @@ fn status_of(device: Option<Device>) -> Status {
 
 fn around_status(fields: &Value) -> Value {
     let mut whole = json!({
+        "restore_owed": null,
         "unattended": {
             "server": "https://a", "found_in": "command line", "attempts": 2, "tried_at_ms": 3, "next_at_ms": null,
             "code": "token_rate", "sentence": "Too many.",

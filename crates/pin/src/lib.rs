@@ -1,16 +1,24 @@
-//! TLS 1.3 with the server's certificate pinned: by the authority that issued it, or by a fingerprint, which is that
-//! of the authority (it comes along in the handshake) or of the certificate itself.
+//! TLS 1.3 with the server's certificate pinned, for every client of a server: by the authority that issued it, or by a
+//! fingerprint, which is that of the authority (it comes along in the handshake) or of the certificate itself.
 //! Refuses every other certificate, the system's authorities included, and remembers who showed it.
 
-use crate::state::Pin;
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use ring::digest::{SHA256, digest};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, version};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// What a server's certificate must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// Issued by one of these authorities: certificates in PEM.
+    Ca(String),
+    /// This very certificate, or one issued by it: SHA-256 of its bytes.
+    Fingerprint([u8; 32]),
+}
 
 /// What a refused certificate said of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,19 +32,32 @@ pub struct Stranger {
 }
 
 /// The certificate that was refused last.
-pub(super) type Refused = Arc<Mutex<Option<Stranger>>>;
+pub type Refused = Arc<Mutex<Option<Stranger>>>;
 
 /// The settings for a client of the server with this pin; without one, every certificate is refused and remembered.
 /// `None` when the pin holds no certificate that can be used. Never fails otherwise.
-pub(super) fn client_config(pin: Option<&Pin>, refused: Refused) -> Option<ClientConfig> {
+pub fn client_config(pin: Option<&Pin>, refused: Refused) -> Option<ClientConfig> {
+    config(pin, refused, None)
+}
+
+/// The same for thousands of clients in one process, each with handshakes of its own: nothing is resumed, and a
+/// certificate that was verified once is compared after that instead of being verified again, because verifying it is
+/// each client's own work and no load on the server.
+pub fn client_config_of_many(pin: &Pin) -> Option<ClientConfig> {
+    let mut config = config(Some(pin), Refused::default(), Some(OnceLock::new()))?;
+    config.resumption = Resumption::disabled();
+    Some(config)
+}
+
+fn config(
+    pin: Option<&Pin>,
+    refused: Refused,
+    seen: Option<OnceLock<CertificateDer<'static>>>,
+) -> Option<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let rule = match pin {
-        Some(Pin::Ca(pem)) => Rule::Issued(issued_by(certificates_in(pem), &provider)?),
-        Some(Pin::Fingerprint(sha256)) => Rule::Very(*sha256, Arc::clone(&provider)),
-        None => Rule::Nothing,
-    };
+    let rule = rule(pin, &provider)?;
     let algorithms = provider.signature_verification_algorithms;
-    let verifier = Arc::new(Pinned { rule, algorithms, refused });
+    let verifier = Arc::new(Pinned { rule, algorithms, refused, seen });
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13])
         .expect("the provider has the suites of TLS 1.3");
@@ -44,8 +65,30 @@ pub(super) fn client_config(pin: Option<&Pin>, refused: Refused) -> Option<Clien
     Some(config)
 }
 
-/// How many certificates a PEM text holds that an authority could have. Never fails.
-pub(super) fn certificates_in(pem: &str) -> Vec<CertificateDer<'static>> {
+fn rule(pin: Option<&Pin>, provider: &Arc<CryptoProvider>) -> Option<Rule> {
+    Some(match pin {
+        Some(Pin::Ca(pem)) => Rule::Issued(issued_by(certificates_in(pem), provider)?),
+        Some(Pin::Fingerprint(sha256)) => Rule::Very(*sha256, Arc::clone(provider)),
+        None => Rule::Nothing,
+    })
+}
+
+/// A fingerprint as `holdfast-server fingerprint` shows it: 64 hexadecimal digits. Never fails.
+pub fn fingerprint_text(sha256: &[u8; 32]) -> String {
+    HEXLOWER.encode(sha256)
+}
+
+/// The fingerprint in a text of 64 hexadecimal digits, with or without colons or spaces, in either case; `None` for
+/// anything else. Never fails otherwise.
+pub fn fingerprint_from_text(text: &str) -> Option<[u8; 32]> {
+    let digits: String = text.chars().filter(|letter| !matches!(letter, ':' | ' ')).collect();
+    let digits = digits.to_ascii_lowercase();
+    let digits = digits.strip_prefix("sha256").unwrap_or(&digits);
+    HEXLOWER.decode(digits.as_bytes()).ok()?.try_into().ok()
+}
+
+/// The certificates in a PEM text, whatever else stands in it.
+fn certificates_in(pem: &str) -> Vec<CertificateDer<'static>> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     const END: &str = "-----END CERTIFICATE-----";
     let bodies = pem.split(BEGIN).skip(1).filter_map(|rest| rest.split_once(END).map(|(body, _)| body));
@@ -57,7 +100,7 @@ pub(super) fn certificates_in(pem: &str) -> Vec<CertificateDer<'static>> {
 }
 
 /// SHA-256 of a certificate. Never fails.
-pub(super) fn fingerprint(certificate: &[u8]) -> [u8; 32] {
+fn fingerprint(certificate: &[u8]) -> [u8; 32] {
     digest(&SHA256, certificate).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
@@ -86,6 +129,8 @@ struct Pinned {
     rule: Rule,
     algorithms: WebPkiSupportedAlgorithms,
     refused: Refused,
+    /// What was verified, where that is remembered.
+    seen: Option<OnceLock<CertificateDer<'static>>>,
 }
 
 impl ServerCertVerifier for Pinned {
@@ -97,6 +142,9 @@ impl ServerCertVerifier for Pinned {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if self.seen.as_ref().and_then(OnceLock::get).is_some_and(|seen| seen == end_entity) {
+            return Ok(ServerCertVerified::assertion());
+        }
         let issued = |rule: &WebPkiServerVerifier| {
             rule.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         };
@@ -111,6 +159,10 @@ impl ServerCertVerifier for Pinned {
             }
             Rule::Nothing => stranger(),
         };
+        if let (Some(seen), Ok(_)) = (&self.seen, &verified) {
+            // Another thread may have been first; it has seen the same.
+            let _ = seen.set(end_entity.clone().into_owned());
+        }
         verified.inspect_err(|error| {
             let compared = intermediates.last().unwrap_or(end_entity);
             let stranger =
@@ -191,6 +243,19 @@ mod tests {
     }
 
     #[test]
+    fn fingerprints_are_read_as_people_copy_them() {
+        let text = fingerprint_text(&[0xab; 32]);
+        assert_eq!(text, "ab".repeat(32));
+        let pairs = ["AB"; 32].join(":");
+        for text in [text.clone(), text.to_uppercase(), pairs.clone(), format!("SHA256:{pairs}"), format!(" {text}")] {
+            assert_eq!(fingerprint_from_text(&text), Some([0xab; 32]), "{text}");
+        }
+        for text in ["", "ab", &text[..62], &text.replace('a', "g")] {
+            assert_eq!(fingerprint_from_text(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn the_issuer_of_a_broken_certificate_is_nobody() {
         let cases: [&[u8]; 4] = [b"", &[0x06, 0x03, 0x55, 0x04, 0x03], &[0x06, 0x03, 0x55, 0x04, 0x03, 0x0c], b"x"];
         for bytes in cases {
@@ -200,5 +265,64 @@ mod tests {
         assert_eq!(issuer(&named), "Anna");
         let short = [&[0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x40][..], b"Anna"].concat();
         assert_eq!(issuer(&short), "");
+    }
+
+    /// An authority and a certificate that it has issued for `name`.
+    fn issued(name: &str) -> (CertificateDer<'static>, CertificateDer<'static>, String) {
+        let ca_key = rcgen::KeyPair::generate().expect("a key");
+        let mut ca = rcgen::CertificateParams::new(vec![]).expect("parameters");
+        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let certificate = ca.self_signed(&ca_key).expect("a certificate");
+        let issuer = rcgen::Issuer::new(ca, ca_key);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let leaf = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        let leaf = leaf.signed_by(&key, &issuer).expect("a certificate");
+        (certificate.der().clone(), leaf.der().clone(), certificate.pem())
+    }
+
+    fn pinned(pin: Option<&Pin>, seen: bool) -> Pinned {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let rule = rule(pin, &provider).expect("a pin");
+        let seen = seen.then(OnceLock::new);
+        Pinned { rule, algorithms: provider.signature_verification_algorithms, refused: Refused::default(), seen }
+    }
+
+    fn takes(pinned: &Pinned, leaf: &CertificateDer<'_>, chain: &[CertificateDer<'_>], name: &str) -> bool {
+        let name = ServerName::try_from(name.to_owned()).expect("a name");
+        pinned.verify_server_cert(leaf, chain, &name, &[], UnixTime::now()).is_ok()
+    }
+
+    #[test]
+    fn only_what_was_pinned_is_taken_and_a_stranger_is_remembered() {
+        let (ca, leaf, pem) = issued("backup.example.org");
+        let (other_ca, other, _) = issued("backup.example.org");
+        let pins = [
+            (Pin::Ca(pem.clone()), true, false),
+            (Pin::Fingerprint(fingerprint(&ca)), true, false),
+            // The certificate itself is known whatever it is called.
+            (Pin::Fingerprint(fingerprint(&leaf)), true, true),
+            (Pin::Fingerprint(fingerprint(&other_ca)), false, false),
+        ];
+        for (pin, by_name, by_other_name) in pins {
+            let pinned = pinned(Some(&pin), false);
+            let chain = [ca.clone()];
+            assert_eq!(takes(&pinned, &leaf, &chain, "backup.example.org"), by_name, "{pin:?}");
+            assert_eq!(takes(&pinned, &leaf, &chain, "elsewhere.example.org"), by_other_name, "{pin:?}");
+            assert_eq!(pinned.refused.lock().expect("free").is_some(), !by_name || !by_other_name);
+        }
+        let by_authority = pinned(Some(&Pin::Ca(pem)), false);
+        assert!(!takes(&by_authority, &other, &[other_ca], "backup.example.org"));
+        assert!(!takes(&pinned(None, false), &leaf, &[ca], "backup.example.org"));
+    }
+
+    #[test]
+    fn a_process_of_many_clients_verifies_once_and_takes_no_other_certificate() {
+        let (ca, leaf, pem) = issued("backup.example.org");
+        let (other_ca, other, _) = issued("backup.example.org");
+        let many = pinned(Some(&Pin::Ca(pem)), true);
+        assert!(!takes(&many, &other, &[other_ca.clone()], "backup.example.org"), "a stranger is not remembered");
+        assert!(takes(&many, &leaf, &[ca], "backup.example.org"));
+        assert!(takes(&many, &leaf, &[], "elsewhere.example.org"), "it is compared, not verified");
+        assert!(!takes(&many, &other, &[other_ca], "backup.example.org"));
     }
 }
