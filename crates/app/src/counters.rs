@@ -88,11 +88,10 @@ async fn alarm(
         Presented::Sealed(counter) => counter.number,
         Presented::Nothing | Presented::Unsealed => 0,
     };
-    if let Some(open) = db::conflict_get_open(tx, device.id).await.map_err(during())? {
+    let open = db::conflict_get_open(tx, device.id, ConflictKind::Clone).await.map_err(during())?;
+    let is_new = open.is_none();
+    if let Some(open) = open {
         db::conflict_seen_update(tx, open.id, opening.source, shown, now).await.map_err(during())?;
-        if open.kind == ConflictKind::Clone {
-            return Ok(false);
-        }
     } else {
         let (id, host_name) = (ConflictId::mint(app.entropy.as_ref()), device.about.host_name.clone());
         let opened = ConflictRow::open(id, device.id, ConflictKind::Clone, host_name, now);
@@ -100,15 +99,21 @@ async fn alarm(
         let row = ConflictRow { counter: given, counter_seen: shown, source, ..opened };
         db::conflict_insert(tx, &row).await.map_err(during())?;
     }
-    // Where the lifecycle refuses (the device is on its way out), there is nothing to protect: it reads nothing.
-    let Ok((state, effects)) = lifecycle::step(now, &device.state, &Event::Conflict) else { return Ok(false) };
+    let (actor, subject) = (format!("device {}", device.id), device.id.to_string());
+    let presented = format!("presented number {shown} of {given} from {}", opening.source);
+    let deed = Deed { actor, subject, source: opening.source.to_owned(), ..Deed::default() };
+    // Where the lifecycle refuses, the device is quarantined already, or is on its way out and reads nothing.
+    let Ok((state, effects)) = lifecycle::step(now, &device.state, &Event::Conflict) else {
+        if is_new {
+            let detail = format!("clone: stays {}: {presented}", device.state);
+            audit::write(tx, now, Deed { action: "conflict_open", detail, ..deed }).await?;
+        }
+        return Ok(false);
+    };
     effects::carry_out(app, tx, now, device, &state, &effects, None).await?;
     db::device_state_update(tx, device.id, &state).await.map_err(during())?;
-    let detail = format!("{} to {state}: presented number {shown} of {given} from {}", device.state, opening.source);
-    let (actor, subject) = (format!("device {}", device.id), device.id.to_string());
-    let source = opening.source.to_owned();
-    let deed = Deed { actor, action: "device_conflict", subject, detail, source, ..Deed::default() };
-    audit::write(tx, now, deed).await?;
+    let detail = format!("{} to {state}: {presented}", device.state);
+    audit::write(tx, now, Deed { action: "device_conflict", detail, ..deed }).await?;
     tracing::warn!(device.id = %device.id, "two computers present themselves as device {}", device.id);
     Ok(true)
 }

@@ -17,6 +17,8 @@ pub enum TurnStatus {
     Waiting,
     /// It was reset, or was cut off more strictly already.
     Reset,
+    /// It has come back by a token alone: nobody has shown that it is this machine.
+    Unproved,
     /// It has come back.
     Done,
     /// The lifecycle refused the reset.
@@ -85,8 +87,10 @@ pub struct BoardRow {
     pub state: State,
     /// When it was last heard of.
     pub seen_at: Option<Timestamp>,
-    /// Is a conflict about it open?
+    /// Are two machines in question that present themselves as it?
     pub conflict: bool,
+    /// Was it merged into another record?
+    pub merged: bool,
 }
 
 /// What a first backup has shown.
@@ -102,29 +106,6 @@ pub struct TurnEvidence {
     pub snapshot: SnapshotId,
     /// When it was committed.
     pub at: Timestamp,
-}
-
-/// Adds a device to a campaign.
-///
-/// # Errors
-/// Constraint: it is there already; the database does not answer.
-pub async fn campaign_device_insert(tx: &mut Tx, row: &CampaignDeviceRow) -> Result<(), DbError> {
-    query(
-        "insert into campaign_device (campaign_id, device_id, wave, due_ms, class, status, reason, epoch_before) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
-    .bind(&row.campaign.as_bytes()[..])
-    .bind(&row.device.as_bytes()[..])
-    .bind(int(row.wave))
-    .bind(int(row.due.as_ms()))
-    .bind(row.class.word())
-    .bind(row.status.word())
-    .bind(&row.reason)
-    .bind(int(row.epoch_before))
-    .execute(tx.conn())
-    .await
-    .map_err(failed("insert a device of a campaign"))?;
-    Ok(())
 }
 
 /// A device's row in a campaign.
@@ -226,7 +207,7 @@ pub async fn campaign_device_excused_update(
 ) -> Result<bool, DbError> {
     let done = query(
         "update campaign_device set status = 'excused', reason = $3 \
-         where campaign_id = $1 and device_id = $2 and status in ('waiting', 'reset', 'refused')",
+         where campaign_id = $1 and device_id = $2 and status in ('waiting', 'reset', 'unproved', 'refused')",
     )
     .bind(&campaign.as_bytes()[..])
     .bind(&device.as_bytes()[..])
@@ -237,24 +218,26 @@ pub async fn campaign_device_excused_update(
     Ok(done.rows_affected() == 1)
 }
 
-/// Marks a device as done in every campaign that has reset it. Gives how many those are.
+/// Marks a device as back in every campaign that has reset it: as `Done`, or as `Unproved`. Gives how many those are.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn campaign_device_back_update(
     tx: &mut Tx,
     device: DeviceId,
+    status: TurnStatus,
     proof: &str,
     now: Timestamp,
 ) -> Result<Count, DbError> {
     let done = query(
-        "update campaign_device set status = 'done', back_at = $2, proof = $3 \
-         where device_id = $1 and status = 'reset' and campaign_id in \
+        "update campaign_device set status = $4, back_at = $2, proof = $3 \
+         where device_id = $1 and status in ('reset', 'unproved') and campaign_id in \
          (select id from campaign where status in ('running', 'paused', 'aborted'))",
     )
     .bind(&device.as_bytes()[..])
     .bind(now.as_ms())
     .bind(proof)
+    .bind(status.word())
     .execute(tx.conn())
     .await
     .map_err(failed("mark a device as back"))?;
@@ -292,7 +275,7 @@ pub async fn campaign_device_evidence_update(
 ) -> Result<(), DbError> {
     query(
         "update campaign_device set bytes_read = $2, bytes_sent = $3, bytes_covered = $4, first_good = $5, \
-         first_good_at = $6 where device_id = $1 and status = 'done' and first_good is null",
+         first_good_at = $6 where device_id = $1 and status in ('unproved', 'done') and first_good is null",
     )
     .bind(&device.as_bytes()[..])
     .bind(evidence.bytes_read.map(|bytes| int(bytes.0)))
@@ -318,7 +301,7 @@ pub async fn campaign_device_list_board(
 ) -> Result<Vec<BoardRow>, DbError> {
     let rows = query(
         "select c.*, d.name, d.user_id, d.state, d.state_was, d.state_rights, d.state_level, d.append_until, \
-         d.purge_after, d.last_seen_at, u.email, u.state as user_state, \
+         d.purge_after, d.last_seen_at, d.merged_into, u.email, u.state as user_state, \
          (select count(*) from conflict k where k.device_id = d.id and k.status = 'open' and k.kind = 'clone') \
          as conflicts \
          from campaign_device c join device d on d.id = c.device_id join \"user\" u on u.id = d.user_id \
@@ -341,6 +324,7 @@ pub async fn campaign_device_list_board(
             state: device::state(row)?,
             seen_at: row.time_maybe("last_seen_at")?,
             conflict: row.int("conflicts")? > 0,
+            merged: row.bytes_maybe::<16>("merged_into")?.is_some(),
         });
     }
     Ok(list)
@@ -393,7 +377,7 @@ pub async fn campaign_device_count_get(tx: &mut Tx, campaign: CampaignId) -> Res
 pub async fn campaign_device_watch_get(tx: &mut Tx, device: DeviceId) -> Result<Option<Span>, DbError> {
     let row = query(
         "select k.watch_ms from campaign_device c join campaign k on k.id = c.campaign_id \
-         where c.device_id = $1 and c.status = 'reset' order by c.reset_at desc limit 1",
+         where c.device_id = $1 and c.status in ('reset', 'unproved') order by c.reset_at desc limit 1",
     )
     .bind(&device.as_bytes()[..])
     .fetch_optional(tx.conn())
@@ -403,9 +387,10 @@ pub async fn campaign_device_watch_get(tx: &mut Tx, device: DeviceId) -> Result<
 }
 
 impl TurnStatus {
-    const ALL: [TurnStatus; 6] = [
+    const ALL: [TurnStatus; 7] = [
         TurnStatus::Waiting,
         TurnStatus::Reset,
+        TurnStatus::Unproved,
         TurnStatus::Done,
         TurnStatus::Refused,
         TurnStatus::Excused,
@@ -417,6 +402,7 @@ impl TurnStatus {
         match self {
             TurnStatus::Waiting => "waiting",
             TurnStatus::Reset => "reset",
+            TurnStatus::Unproved => "unproved",
             TurnStatus::Done => "done",
             TurnStatus::Refused => "refused",
             TurnStatus::Excused => "excused",

@@ -12,7 +12,7 @@ use control::activation::{Basis, Candidate, Decision, Question, Request, Restore
 use control::attempts::Limit;
 use control::token::RATE_SPAN;
 use control::{Event, Proof, Refusal, State, lifecycle};
-use db::{ActivationRow, DeviceRow, Tx, WaitingRow};
+use db::{ActivationRow, Came, DeviceRow, Former, Tx, WaitingRow};
 
 /// When an activation comes again whose row of the device map another one has just used.
 const COME_AGAIN: Span = Span::seconds(5);
@@ -72,11 +72,12 @@ pub(super) async fn bind(
             tx.commit().await.map_err(during())?;
             return Ok(Done::Asks(question));
         }
+        Decision::Wait { device } => {
+            work.wait_there(&mut tx, device).await?;
+            (Kept::Waits(device), device)
+        }
         Decision::Add { event: None, resembles } => {
-            let device = work.wait(&mut tx).await?;
-            if let Some(twin) = resembles {
-                conflicts::resembles(app, &mut tx, now, device, twin).await?;
-            }
+            let device = work.wait_anew(&mut tx, resembles).await?;
             (Kept::Waits(device), device)
         }
         Decision::Add { event: Some(event), resembles } => {
@@ -121,13 +122,12 @@ impl Work<'_> {
     async fn decide(&self, tx: &mut Tx) -> Result<Result<Decision, Refusal>, AppError> {
         let user = &self.standing.user;
         let records = db::device_list_by_user(tx, user.id).await.map_err(AppError::db("listing a user's devices"))?;
-        let candidate = |record: DeviceRow| Candidate {
-            device: record.id,
-            owner: record.user,
-            state: record.state,
-            evidence: evidence(&record.about),
-        };
-        let candidates: Vec<Candidate> = records.into_iter().map(candidate).collect();
+        let mut candidates = Vec::with_capacity(records.len());
+        for record in records {
+            let asked = record.state == State::Pending && waits(tx, record.id).await?;
+            let (device, owner, evidence) = (record.id, record.user, evidence(&record.about));
+            candidates.push(Candidate { device, owner, state: record.state, evidence, asked });
+        }
         let request = Request {
             user: user.id,
             user_state: user.state,
@@ -162,7 +162,10 @@ impl Work<'_> {
         }
         let rights = state.rights().expect("an activation leads to an active device, which has rights");
         let outcome = Outcome::of(&event, basis);
-        let binding = Binding { device: record.id, epoch, rights, outcome, restore: self.restore(), changes };
+        // What an old key or a map row makes of a token, too.
+        let proof = event.proof().expect("`decide` puts only activate, reactivate and replace to a record");
+        let came = self.came(&record, proof);
+        let binding = Binding { device: record.id, epoch, rights, outcome, restore: self.restore(), changes, came };
         self.spend(tx, record.id).await?;
         if record.state == State::Pending {
             db::waiting_remove(tx, record.id).await.map_err(during())?;
@@ -170,8 +173,6 @@ impl Work<'_> {
         let (request, key) = (&activation.request, &activation.device_key);
         let row = binding_keep(tx, now, request, key, self.digest, &binding).await?;
         let twin = resembles.map_or_else(String::new, |twin| format!(", resembles {twin}"));
-        // What an old key or a map row makes of a token, too.
-        let proof = event.proof().expect("`decide` puts only activate, reactivate and replace to a record");
         let changes = match binding.changes.is_empty() {
             true => String::new(),
             false => format!("; {}", binding.changes),
@@ -183,14 +184,43 @@ impl Work<'_> {
         Ok(row)
     }
 
-    /// The record is made, and waits with the key of the request.
-    async fn wait(&self, tx: &mut Tx) -> Result<DeviceId, AppError> {
+    /// How the machine comes to the record, beside what the record held before.
+    fn came(&self, record: &DeviceRow, proof: Proof) -> Came {
+        let about = record.about.clone();
+        let (seen_at, activated_at) = (record.last_seen_at, record.activated_at);
+        Came {
+            proof: proof.word().to_owned(),
+            token: self.standing.spent.token.as_ref().map(|token| token.id),
+            source: self.activation.source_text(),
+            former: (record.epoch > 0).then_some(Former { about, seen_at, activated_at }),
+        }
+    }
+
+    /// A record is made, and waits.
+    async fn wait_anew(&self, tx: &mut Tx, resembles: Option<DeviceId>) -> Result<DeviceId, AppError> {
+        let record = self.record_new();
+        db::device_insert(tx, &record).await.map_err(AppError::db("letting a record wait"))?;
+        self.wait(tx, record.id).await?;
+        if let Some(twin) = resembles {
+            conflicts::resembles(self.app, tx, self.now, record.id, twin).await?;
+        }
+        Ok(record.id)
+    }
+
+    /// A record waits that is there, as what the machine says of itself.
+    async fn wait_there(&self, tx: &mut Tx, device: DeviceId) -> Result<(), AppError> {
+        let during = || AppError::db("letting a record wait");
+        db::waiting_remove(tx, device).await.map_err(during())?;
+        db::device_binding_update(tx, device, 0, &self.activation.about, self.now).await.map_err(during())?;
+        self.wait(tx, device).await
+    }
+
+    /// The record waits with the key of the request.
+    async fn wait(&self, tx: &mut Tx, device: DeviceId) -> Result<(), AppError> {
         let during = || AppError::db("letting a record wait");
         let Work { now, activation, standing, .. } = *self;
-        let record = self.record_new();
-        db::device_insert(tx, &record).await.map_err(during())?;
         let waiting = WaitingRow {
-            device: record.id,
+            device,
             device_key: activation.device_key,
             request: activation.request,
             digest: *self.digest,
@@ -204,9 +234,8 @@ impl Work<'_> {
             refusal: String::new(),
         };
         db::waiting_insert(tx, &waiting).await.map_err(during())?;
-        self.spend(tx, record.id).await?;
-        self.write(tx, standing.proof, record.id.to_string(), "waits".to_owned()).await?;
-        Ok(record.id)
+        self.spend(tx, device).await?;
+        self.write(tx, standing.proof, device.to_string(), "waits".to_owned()).await
     }
 
     /// Uses up what is used up by an activation, exactly once.
@@ -278,4 +307,10 @@ impl Work<'_> {
     fn restore(&self) -> Restore {
         self.activation.restore.or(self.standing.restore).unwrap_or_default()
     }
+}
+
+/// Does a computer wait for this record?
+async fn waits(tx: &mut Tx, device: DeviceId) -> Result<bool, AppError> {
+    let waiting = db::waiting_get(tx, device).await.map_err(AppError::db("reading a record that waits"))?;
+    Ok(waiting.is_some_and(|waiting| waiting.refused_at.is_none()))
 }

@@ -178,6 +178,8 @@ fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> BoardEntry {
         deadline: campaign.deadline,
         reset_at: turn.reset_at,
         done: turn.status == TurnStatus::Done,
+        unproved: turn.status == TurnStatus::Unproved,
+        merged: row.merged,
         excused: turn.status == TurnStatus::Excused,
         retired: turn.status == TurnStatus::Retired,
         stricter: !turn.reason.is_empty(),
@@ -193,7 +195,7 @@ fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> BoardEntry {
         TurnStatus::Waiting | TurnStatus::Reset | TurnStatus::Refused | TurnStatus::Retired => {
             turn.refused_code.unwrap_or_default()
         }
-        TurnStatus::Done => String::new(),
+        TurnStatus::Done | TurnStatus::Unproved => String::new(),
     };
     BoardEntry {
         device: turn.device,

@@ -5,6 +5,7 @@
 mod audit;
 mod backup;
 mod credentials;
+mod decisions;
 mod desk;
 mod device_map;
 mod fake_smtp;

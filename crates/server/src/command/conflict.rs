@@ -2,7 +2,7 @@
 
 use super::{Desk, device, user, words};
 use crate::client::{Said, encoded};
-use crate::out::{Answer, Failure, card, table};
+use crate::out::{Answer, Failure, card, table, wrapped};
 use base::{ConflictId, Count, Timestamp};
 use clap::{Subcommand, ValueEnum};
 use protocol::Text;
@@ -34,6 +34,9 @@ pub enum Conflict {
         /// With two-machines: for whom a record is prepared, so that the other machine finds it.
         #[arg(long, value_name = "USER")]
         other_user: Option<String>,
+        /// With merge: the record that stays. Without it, the one that was heard of last.
+        #[arg(long, value_name = "DEVICE")]
+        keep: Option<String>,
     },
     /// Take a decision back.
     Undo {
@@ -83,15 +86,19 @@ impl Conflict {
                 return Ok(Answer::good(list(&value), json));
             }
             Conflict::Show { conflict } => client.get::<wire::Conflict>(&path(conflict, ""), &()).await?,
-            Conflict::Resolve { conflict, decision, other_user } => {
+            Conflict::Resolve { conflict, decision, other_user, keep } => {
                 let other_user = match &other_user {
                     Some(named) => Some(Text(user::id(&client, named).await?)),
+                    None => None,
+                };
+                let keep = match &keep {
+                    Some(keep) => Some(device::named(&client, keep).await?.value.device),
                     None => None,
                 };
                 let body = match decision {
                     Decision::OneMachine => wire::ConflictDecision::OneMachine,
                     Decision::TwoMachines => wire::ConflictDecision::TwoMachines { other_user },
-                    Decision::Merge => wire::ConflictDecision::Merge,
+                    Decision::Merge => wire::ConflictDecision::Merge { keep },
                     Decision::KeepBoth => wire::ConflictDecision::KeepBoth,
                 };
                 client.post::<wire::Conflict>(&path(conflict, "/resolve"), &body).await?
@@ -156,6 +163,10 @@ fn text(conflict: &wire::Conflict) -> String {
         ("decided by", conflict.resolved_by.clone().unwrap_or_else(|| "-".to_owned())),
         ("undo until", time(conflict.undo_until_ms)),
     ]);
+    if let Some(keep) = &conflict.merge_keeps {
+        text.push_str(&wrapped(&format!("merge keeps {}, which was heard of last; --keep chooses.", keep.0), ""));
+        text.push_str(&wrapped("What a computer says of itself (computer, serial) is its own word.", ""));
+    }
     for side in [Some(&conflict.device), conflict.other.as_ref()].into_iter().flatten() {
         text.push('\n');
         text.push_str(&card(&[
