@@ -15,7 +15,7 @@ use crate::password::Password;
 use crate::secret_text::{SecretText, TEXT_BYTES_MAX};
 use crate::snapshots::{self, SnapshotView};
 use crate::tokens::refused;
-use crate::{App, AppError, counters, session};
+use crate::{App, AppError, campaigns, counters, session};
 use base::{DeviceId, Span, Timestamp};
 use bind::{Bound, Done};
 use control::access::Verb;
@@ -168,6 +168,7 @@ pub async fn activate(app: &App, activation: &Activation) -> Result<Answer, AppE
             let _turn = app.lanes.activation.turn().await?;
             match bind::bind(app, activation, &digest, &proved).await {
                 Err(AppError::Refused(refusal)) if proved.token().is_some() => {
+                    campaigns::refused(app, proved.old_key.map(|bound| bound.device), &refusal).await?;
                     return Err(refused::remember(app, activation, proved.token(), refusal).await?.into());
                 }
                 bound => bound?,

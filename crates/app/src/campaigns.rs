@@ -1,6 +1,7 @@
 //! Reset campaigns as admins make and steer them; the job that carries them out is in `campaigns/turns.rs`.
 //! Refuses to touch a device by itself: a start freezes who is meant, and each turn is a step of the lifecycle.
 
+mod begin;
 mod board;
 mod dry_run;
 pub mod evidence;
@@ -15,7 +16,7 @@ pub use dry_run::{DryRun, Foretold, dry_run};
 pub use messages::MessageCounts;
 pub use turns::tick;
 
-pub(crate) use hooks::{backed_up, came_back, came_refused};
+pub(crate) use hooks::{backed_up, came_back, came_refused, refused};
 pub(crate) use reminders::tick as remind;
 
 use crate::audit::{self, Deed};
@@ -169,7 +170,7 @@ pub async fn start(app: &App, actor: &AdminActor, id: CampaignId, at: Option<Tim
     let campaign = steer(app, actor, id, Verb::Start, String::new(), change).await?;
     // What is to start now starts now, and not at the job's next turn.
     if campaign.start_at.is_none() {
-        turns::begin(app, id).await?;
+        begin::begin(app, id).await?;
     }
     shown(app, id).await
 }
@@ -305,6 +306,10 @@ async fn steer(
     let status = next(row.status, verb)?;
     let row = CampaignRow { status, ..change(row)? };
     db::campaign_update(&mut tx, &row).await.map_err(during())?;
+    if row.ended_at.is_some() && row.started_at.is_none() {
+        // Nobody was reset, and those that stood on the board already stand there no more.
+        db::campaign_slice_remove(&mut tx, id).await.map_err(during())?;
+    }
     deed(&mut tx, now, Deed::by(actor), &format!("campaign_{}", verb.word()), id, detail).await?;
     tx.commit().await.map_err(during())?;
     tracing::info!(campaign.id = %id, "campaign {id} is {} now, by {actor}", status.word());

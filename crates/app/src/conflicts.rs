@@ -1,16 +1,23 @@
 //! The conflict desk: what an admin decides about two machines with one key, or two records of one machine.
-//! Refuses to decide by itself, and to merge records of different users. Undoing is in `conflicts/undo.rs`.
+//! Refuses to decide by itself, and to merge records of different users. What a decision does is in the files beside
+//! this one: `clones`, `merge`, `undo`.
 
+mod clones;
+mod merge;
 mod undo;
 
+pub use merge::merge;
 pub use undo::undo;
+
+pub(crate) use undo::overtaken;
 
 use crate::audit::{self, Deed};
 use crate::page::{self, Page, PageAsk};
-use crate::{AdminActor, App, AppError, effects};
+use crate::{AdminActor, App, AppError};
 use base::{ConflictId, DeviceId, Span, Timestamp, UserId};
-use control::{Event, Permit, State, Verdict, lifecycle};
-use db::{ConflictKind, ConflictRow, ConflictStatus, DeviceAbout, DeviceCounterRow, DeviceRow, PageKey, Tx};
+use control::{Permit, State};
+use db::{ConflictKind, ConflictRow, ConflictStatus, DeviceAbout, DeviceRow, PageKey, Tx};
+use std::collections::BTreeMap;
 
 /// For how long a decision can be undone.
 pub const UNDO_SPAN: Span = Span::days(30);
@@ -25,8 +32,11 @@ pub enum Decision {
         /// For whom a record is prepared, so that the other machine finds it.
         other_user: Option<UserId>,
     },
-    /// Two records of one machine: the other is merged into the one of the conflict.
-    Merge,
+    /// Two records of one machine: one is merged into the other.
+    Merge {
+        /// The one that stays; `None` is the one that was heard of last.
+        keep: Option<DeviceId>,
+    },
     /// Two records that both stay; nobody is warned of them again.
     KeepBoth,
 }
@@ -60,6 +70,8 @@ pub struct Conflict {
     pub resolved_at: Option<Timestamp>,
     /// Until when that can be undone.
     pub undo_until: Option<Timestamp>,
+    /// Which of two records in question a merge keeps, where the admin does not say.
+    pub merge_keeps: Option<DeviceId>,
 }
 
 /// One of the two.
@@ -115,7 +127,7 @@ pub async fn get(app: &App, actor: &AdminActor, id: ConflictId) -> Result<Confli
 /// `conflict_unknown`; `conflict_decided` for one that is not open; `decision_unfit` for a decision that this kind of
 /// conflict does not take; the refusals of the lifecycle; as `merge`.
 pub async fn resolve(app: &App, actor: &AdminActor, id: ConflictId, decision: Decision) -> Result<Conflict, AppError> {
-    actor.need(Permit::CampaignManage)?;
+    actor.need(Permit::DeviceManage)?;
     let now = app.clock.now();
     let during = || AppError::db("deciding a conflict");
     let mut tx = app.db.write().await.map_err(during())?;
@@ -123,19 +135,18 @@ pub async fn resolve(app: &App, actor: &AdminActor, id: ConflictId, decision: De
     if row.status != ConflictStatus::Open {
         return Err(AppError::conflict("conflict_decided", "This conflict was decided already; undo that first."));
     }
+    let before = states(&mut tx, &row).await?;
     let device = record(&mut tx, row.device).await?;
     let decided = match (row.kind, decision) {
-        (ConflictKind::Clone, Decision::OneMachine) => one_machine(app, &mut tx, now, row, &device).await?,
+        (ConflictKind::Clone, Decision::OneMachine) => clones::one_machine(app, &mut tx, now, row, &device).await?,
         (ConflictKind::Clone, Decision::TwoMachines { other_user }) => {
-            two_machines(app, &mut tx, now, row, &device, other_user).await?
+            clones::two_machines(app, &mut tx, now, row, &device, other_user).await?
         }
-        (ConflictKind::Records, Decision::Merge) => {
-            let other = row.other.ok_or_else(unfit)?;
-            let suspended = merge_into(app, &mut tx, now, &device, other).await?;
-            ConflictRow { status: ConflictStatus::Merged, before: Some(u64::from(suspended)), ..row }
+        (ConflictKind::Records, Decision::Merge { keep }) => {
+            merge::decided(app, &mut tx, now, row, &device, keep).await?
         }
         (ConflictKind::Records, Decision::KeepBoth) => ConflictRow { status: ConflictStatus::Kept, ..row },
-        (ConflictKind::Clone, Decision::Merge | Decision::KeepBoth)
+        (ConflictKind::Clone, Decision::Merge { .. } | Decision::KeepBoth)
         | (ConflictKind::Records, Decision::OneMachine | Decision::TwoMachines { .. }) => return Err(unfit()),
     };
     let decided = ConflictRow {
@@ -145,36 +156,7 @@ pub async fn resolve(app: &App, actor: &AdminActor, id: ConflictId, decision: De
         ..decided
     };
     db::conflict_update(&mut tx, &decided).await.map_err(during())?;
-    finish(app, tx, now, actor, "conflict_resolve", decided).await
-}
-
-/// Merges record `other` into record `keep`, both of one user and one machine: its snapshots are shown and read there.
-///
-/// # Errors
-/// `device_unknown`; `merge_unfit` for records of different users, a record and itself, or one that is merged already;
-/// `not_permitted`.
-pub async fn merge(app: &App, actor: &AdminActor, keep: DeviceId, other: DeviceId) -> Result<Conflict, AppError> {
-    actor.need(Permit::CampaignManage)?;
-    let now = app.clock.now();
-    let during = || AppError::db("merging records");
-    let mut tx = app.db.write().await.map_err(during())?;
-    let device = record(&mut tx, keep).await?;
-    let suspended = merge_into(app, &mut tx, now, &device, other).await?;
-    let id = ConflictId::mint(app.entropy.as_ref());
-    let row = ConflictRow {
-        // Nobody has seen it: an admin has said so.
-        times: 0,
-        status: ConflictStatus::Merged,
-        resolved_at: Some(now),
-        resolved_by: Some(actor.to_string()),
-        undo_until: Some(now + UNDO_SPAN),
-        other: Some(other),
-        before: Some(u64::from(suspended)),
-        ..ConflictRow::open(id, keep, ConflictKind::Records, device.about.host_name, now)
-    };
-    db::conflict_insert(&mut tx, &row).await.map_err(during())?;
-    db::conflict_update(&mut tx, &row).await.map_err(during())?;
-    finish(app, tx, now, actor, "conflict_merge", row).await
+    finish(app, tx, now, actor, "conflict_resolve", (before, decided)).await
 }
 
 /// Two records of one machine were seen at an activation: the desk is told, unless an admin has decided to keep both.
@@ -190,119 +172,63 @@ pub(crate) async fn resembles(
 ) -> Result<(), AppError> {
     let during = || AppError::db("keeping a conflict");
     let silenced = db::conflict_kept_get(tx, device, twin).await.map_err(during())?;
-    if silenced || db::conflict_get_open(tx, twin).await.map_err(during())?.is_some() {
+    let open = db::conflict_get_open(tx, twin, ConflictKind::Records).await.map_err(during())?;
+    if silenced || open.is_some() {
         return Ok(());
     }
     let about = record(tx, twin).await?.about;
     let id = ConflictId::mint(app.entropy.as_ref());
     let opened = ConflictRow::open(id, twin, ConflictKind::Records, about.host_name, now);
     let row = ConflictRow { other: Some(device), ..opened };
-    db::conflict_insert(tx, &row).await.map_err(during())
+    db::conflict_insert(tx, &row).await.map_err(during())?;
+    let detail = format!("records {id}: {device} says that it is this machine");
+    let deed = Deed {
+        actor: "server".to_owned(),
+        action: "conflict_open",
+        subject: twin.to_string(),
+        detail,
+        ..Deed::default()
+    };
+    audit::write(tx, now, deed).await
 }
 
-async fn one_machine(
-    app: &App,
-    tx: &mut Tx,
-    now: Timestamp,
-    row: ConflictRow,
-    device: &DeviceRow,
-) -> Result<ConflictRow, AppError> {
-    // A reset may have cut it off in the meantime, or a new key was bound: then it stays so, and the decision is only
-    // recorded.
-    let is_quarantined = device.state.is_quarantined();
-    // Whichever counter the machine has now is the one to go on from.
-    let counter = DeviceCounterRow { remembered: None, ..device.counter };
-    let device = DeviceRow { counter, ..device.clone() };
-    if is_quarantined {
-        effects::put(app, tx, now, device, &Event::Resolve { verdict: Verdict::OneMachine }).await?;
-    } else {
-        db::device_update(tx, &device).await.map_err(AppError::db("beginning a counter anew"))?;
+/// The records of a conflict, each with where it stands.
+async fn states(tx: &mut Tx, row: &ConflictRow) -> Result<BTreeMap<DeviceId, State>, AppError> {
+    let mut states = BTreeMap::new();
+    for device in [Some(row.device), row.other].into_iter().flatten() {
+        states.insert(device, record(tx, device).await?.state);
     }
-    Ok(ConflictRow { status: ConflictStatus::Merged, before: Some(u64::from(is_quarantined)), ..row })
+    Ok(states)
 }
 
-async fn two_machines(
-    app: &App,
-    tx: &mut Tx,
-    now: Timestamp,
-    row: ConflictRow,
-    device: &DeviceRow,
-    other_user: Option<UserId>,
-) -> Result<ConflictRow, AppError> {
-    let during = || AppError::db("preparing a record");
-    // A reset may have cut it off in the meantime, as this decision would, and a new key may be bound since: then
-    // nothing is left but to record it.
-    if device.state.is_quarantined() {
-        effects::put(app, tx, now, device.clone(), &Event::Resolve { verdict: Verdict::TwoMachines }).await?;
-    }
-    let mut other = None;
-    if let Some(user) = other_user {
-        let known = db::user_get(tx, user).await.map_err(during())?;
-        let user = known.ok_or_else(|| AppError::user_unknown(user))?;
-        let id = DeviceId::mint(app.entropy.as_ref());
-        let about = DeviceAbout { host_name: device.about.host_name.clone(), ..DeviceAbout::default() };
-        let prepared = DeviceRow::new(id, user.id, device.name.clone(), about, now);
-        db::device_insert(tx, &prepared).await.map_err(during())?;
-        other = Some(id);
-    }
-    let state_before = Some(undo::state_text(&device.state));
-    Ok(ConflictRow { status: ConflictStatus::Split, before: Some(device.epoch), other, state_before, ..row })
-}
-
-/// Merges `other` into `device`. Gives whether it was suspended for that.
-async fn merge_into(
-    app: &App,
-    tx: &mut Tx,
-    now: Timestamp,
-    device: &DeviceRow,
-    other: DeviceId,
-) -> Result<bool, AppError> {
-    let during = || AppError::db("merging records");
-    let unfit = |what: &str| AppError::conflict("merge_unfit", format!("These records cannot be merged: {what}."));
-    let other = record(tx, other).await?;
-    if other.id == device.id {
-        return Err(unfit("they are one record"));
-    }
-    if other.user != device.user {
-        return Err(unfit("they belong to different users"));
-    }
-    let merged = db::device_merged_get(tx, other.id).await.map_err(during())?.is_some()
-        || db::device_merged_get(tx, device.id).await.map_err(during())?.is_some()
-        || !db::device_merged_list(tx, other.id).await.map_err(during())?.is_empty();
-    if merged {
-        return Err(unfit("one of them is merged with another already"));
-    }
-    if matches!(other.state, State::Deleted { .. } | State::Purged)
-        || matches!(device.state, State::Deleted { .. } | State::Purged)
-    {
-        return Err(unfit("one of them was deleted"));
-    }
-    db::device_merged_update(tx, other.id, Some(device.id)).await.map_err(during())?;
-    // A record that is not in service anyway stays as it is.
-    let Ok(step) = lifecycle::step(now, &other.state, &Event::Suspend) else { return Ok(false) };
-    effects::carry_out(app, tx, now, other, step, None).await?;
-    Ok(true)
-}
-
-/// The audit row, the commit, and what has to be said after it.
+/// The audit row with the states before and after, the commit, and what has to be said after it.
 async fn finish(
     app: &App,
     mut tx: Tx,
     now: Timestamp,
     actor: &AdminActor,
     action: &str,
-    row: ConflictRow,
+    (before, row): (BTreeMap<DeviceId, State>, ConflictRow),
 ) -> Result<Conflict, AppError> {
+    let mut touched = states(&mut tx, &row).await?;
+    for device in before.keys() {
+        touched.insert(*device, record(&mut tx, *device).await?.state);
+    }
     let other = row.other.map_or_else(String::new, |other| format!(" with {other}"));
-    let detail = format!("{} {}: {}{other}", row.kind.word(), row.id, row.status.word());
+    let mut detail = format!("{} {}: {}{other}", row.kind.word(), row.id, row.status.word());
+    for (device, state) in &touched {
+        match before.get(device) {
+            Some(before) => detail.push_str(&format!("; {device} {before} to {state}")),
+            None => detail.push_str(&format!("; {device} made, {state}")),
+        }
+    }
     let deed = Deed { action, subject: row.device.to_string(), detail, ..Deed::by(actor) };
     audit::write(&mut tx, now, deed).await?;
     let view = view(&mut tx, row).await?;
     tx.commit().await.map_err(AppError::db("deciding a conflict"))?;
     // ORDER: said after the commit, or a request in between would remember the old state.
-    app.states.changed(view.device.device);
-    if let Some(other) = &view.other {
-        app.states.changed(other.device);
+    for device in touched.into_keys() {
+        app.states.changed(device);
     }
     Ok(view)
 }
@@ -323,11 +249,13 @@ fn unfit() -> AppError {
 }
 
 async fn view(tx: &mut Tx, row: ConflictRow) -> Result<Conflict, AppError> {
-    let device = side(tx, row.device).await?;
+    let device = record(tx, row.device).await?;
     let other = match row.other {
-        Some(other) => Some(side(tx, other).await?),
+        Some(other) => Some(record(tx, other).await?),
         None => None,
     };
+    let in_question = row.kind == ConflictKind::Records && row.status == ConflictStatus::Open;
+    let merge_keeps = other.as_ref().filter(|_| in_question).map(|other| merge::latest(&device, other).id);
     Ok(Conflict {
         id: row.id,
         kind: row.kind,
@@ -337,17 +265,20 @@ async fn view(tx: &mut Tx, row: ConflictRow) -> Result<Conflict, AppError> {
         counter: row.counter,
         counter_seen: row.counter_seen,
         source: row.source,
-        device,
-        other,
+        device: side(tx, device).await?,
+        other: match other {
+            Some(other) => Some(side(tx, other).await?),
+            None => None,
+        },
         resolved_by: row.resolved_by,
         resolved_at: row.resolved_at,
         undo_until: row.undo_until,
+        merge_keeps,
     })
 }
 
-async fn side(tx: &mut Tx, id: DeviceId) -> Result<Side, AppError> {
-    let row = record(tx, id).await?;
+async fn side(tx: &mut Tx, row: DeviceRow) -> Result<Side, AppError> {
     let user = db::user_get(tx, row.user).await.map_err(AppError::db("reading a user"))?;
     let email = user.map(|user| user.email).unwrap_or_default();
-    Ok(Side { device: id, name: row.name, email, state: row.state, about: row.about, seen_at: row.last_seen_at })
+    Ok(Side { device: row.id, name: row.name, email, state: row.state, about: row.about, seen_at: row.last_seen_at })
 }

@@ -97,26 +97,31 @@ struct Seen<'a> {
 async fn alarm(app: &App, tx: &mut Tx, now: Timestamp, device: DeviceRow, seen: &Seen<'_>) -> Result<bool, AppError> {
     let during = || AppError::db("keeping a conflict");
     let Seen { given, shown, source, how } = *seen;
-    if let Some(open) = db::conflict_get_open(tx, device.id).await.map_err(during())? {
+    let open = db::conflict_get_open(tx, device.id, ConflictKind::Clone).await.map_err(during())?;
+    let is_new = open.is_none();
+    if let Some(open) = open {
         db::conflict_seen_update(tx, open.id, source, shown, now).await.map_err(during())?;
-        if open.kind == ConflictKind::Clone {
-            return Ok(false);
-        }
     } else {
         let (id, host_name) = (ConflictId::mint(app.entropy.as_ref()), device.about.host_name.clone());
         let opened = ConflictRow::open(id, device.id, ConflictKind::Clone, host_name, now);
         let row = ConflictRow { counter: given, counter_seen: shown, source: source.to_owned(), ..opened };
         db::conflict_insert(tx, &row).await.map_err(during())?;
     }
-    // Where the lifecycle refuses (the device is on its way out), there is nothing to protect: it reads nothing.
-    let Ok(step) = lifecycle::step(now, &device.state, &Event::Conflict) else { return Ok(false) };
     let id = device.id;
+    let presented = format!("presented number {shown} of {given} {how} from {source}");
+    let deed =
+        Deed { actor: format!("device {id}"), subject: id.to_string(), source: source.to_owned(), ..Deed::default() };
+    // Where the lifecycle refuses, the device is quarantined already, or is on its way out and reads nothing.
+    let Ok(step) = lifecycle::step(now, &device.state, &Event::Conflict) else {
+        if is_new {
+            let detail = format!("clone: stays {}: {presented}", device.state);
+            audit::write(tx, now, Deed { action: "conflict_open", detail, ..deed }).await?;
+        }
+        return Ok(false);
+    };
     let changed = effects::carry_out(app, tx, now, device, step, None).await?;
-    let detail = format!("{}: presented number {shown} of {given} {how} from {source}", changed.states());
-    let (actor, subject) = (format!("device {id}"), id.to_string());
-    let source = source.to_owned();
-    let deed = Deed { actor, action: "device_conflict", subject, detail, source, ..Deed::default() };
-    audit::write(tx, now, deed).await?;
+    let detail = format!("{}: {presented}", changed.states());
+    audit::write(tx, now, Deed { action: "device_conflict", detail, ..deed }).await?;
     tracing::warn!(device.id = %id, "two computers present themselves as device {id}");
     Ok(true)
 }

@@ -1,29 +1,49 @@
 //! The desk: what waits for an admin, and the admin's yes or no. Refuses a record's key without a yes, and a no
 //! without a reason. Rules: docs/control.md, "Desk".
 
+mod came;
+
+pub use came::{Came, Former};
+
 use crate::activation::{Binding, Outcome, binding_keep};
 use crate::audit::{self, Deed};
 use crate::devices::{self, DeviceView};
 use crate::effects::{self, Comer};
 use crate::page::{self, Page, PageAsk};
-use crate::{AdminActor, App, AppError};
+use crate::{AdminActor, App, AppError, campaigns};
 use base::{Count, DeviceId, Timestamp};
 use control::policy::PolicyChanges;
-use control::{Event, Permit, State, desk};
+use control::{Event, Permit, Proof, State, desk};
 use db::{DeviceRow, PageKey, Tx, UserRow, WaitingRow};
 
 pub use db::RefusedRow;
 
-/// A record that waits.
+/// A pending record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// The record.
+    /// The record, and what the computer that waits says of itself.
     pub device: DeviceView,
-    /// How it came here.
-    pub waiting: WaitingRow,
+    /// When it was asked for first; when it was made, where nobody has.
+    pub at: Timestamp,
+    /// Why it waits: a stable word.
+    pub reason: String,
+    /// How it was asked for; `None` where no computer has.
+    pub came: Option<Came>,
 }
 
-/// The records that wait, the oldest first.
+/// A device in service that waits for full rights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendOnly {
+    /// The device, and what its computer says of itself.
+    pub device: DeviceView,
+    /// How that computer came to it.
+    pub came: Option<Came>,
+}
+
+/// Why a record waits that no computer has asked for.
+const UNASKED: &str = "nobody_asked";
+
+/// The pending records, the oldest first.
 ///
 /// # Errors
 /// `not_permitted`; `request_malformed` for a cursor that no page gave.
@@ -33,26 +53,35 @@ pub async fn pending(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Pag
     let after = page::timed(ask, PageKey::FIRST)?;
     let mut tx = app.db.read().await.map_err(during())?;
     let mut pending = Vec::new();
-    for waiting in db::waiting_list(&mut tx, after, Count(ask.rows().into())).await.map_err(during())? {
-        let device = db::device_get(&mut tx, waiting.device).await.map_err(during())?.ok_or_else(damaged)?;
+    for row in db::waiting_list(&mut tx, after, Count(ask.rows().into())).await.map_err(during())? {
+        let device = db::device_get(&mut tx, row.device).await.map_err(during())?.ok_or_else(damaged)?;
         let user = db::user_get(&mut tx, device.user).await.map_err(during())?.ok_or_else(damaged)?;
-        pending.push(Pending { device: devices::view(device, user.email), waiting });
+        let (reason, came) = match row.waiting {
+            Some(waiting) => (waiting.reason.clone(), Some(came::of_waiting(&mut tx, waiting, &device.about).await?)),
+            None => (UNASKED.to_owned(), None),
+        };
+        pending.push(Pending { device: devices::view(device, user.email), at: row.at, reason, came });
     }
-    let key = |row: &Pending| page::timed_parts(row.waiting.asked_at, row.waiting.device.as_bytes());
-    Ok(ask.page(pending, key, |row| row))
+    Ok(ask.page(pending, |row| page::timed_parts(row.at, row.device.id.as_bytes()), |row| row))
 }
 
 /// The devices in service that wait for full rights, by name.
 ///
 /// # Errors
 /// `not_permitted`; `request_malformed` for a cursor that no page gave.
-pub async fn append_only(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<DeviceView>, AppError> {
+pub async fn append_only(app: &App, actor: &AdminActor, ask: &PageAsk) -> Result<Page<AppendOnly>, AppError> {
     actor.need(Permit::DeviceRead)?;
     let (name, id) = devices::key(ask)?;
     let during = || AppError::db("listing devices that are append-only");
     let mut tx = app.db.read().await.map_err(during())?;
     let rows = db::device_append_only_list(&mut tx, (&name, id), ask.rows()).await.map_err(during())?;
-    Ok(devices::paged(ask, rows))
+    let Page { items: devices, next } = devices::paged(ask, rows);
+    let mut items = Vec::with_capacity(devices.len());
+    for device in devices {
+        let came = came::of_device(&mut tx, device.id, &device.about).await?;
+        items.push(AppendOnly { device, came });
+    }
+    Ok(Page { items, next })
 }
 
 /// What was refused to tokens, the newest first.
@@ -96,7 +125,8 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
         }
     };
     if device.state == State::Pending && waiting.is_none() {
-        return Err(AppError::conflict("nobody_waits", "No computer has asked for this record yet."));
+        let sentence = "No computer has asked for this record yet; the next request of its machine waits here.";
+        return Err(AppError::conflict("nobody_waits", sentence));
     }
     let comer =
         waiting.as_ref().map(|waiting| Comer { key: &waiting.device_key, record_new: false, takes_settings: false });
@@ -105,6 +135,8 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
     let changed = effects::carry_out(app, &mut tx, now, device, step, comer).await?;
     let detail = changed.states();
     let device = changed.device;
+    // An admin says that it is the machine that it says it is.
+    campaigns::came_back(&mut tx, now, id, Proof::Admin).await?;
     if let Some(waiting) = &waiting {
         bound(&mut tx, now, &device, waiting).await?;
     }
@@ -116,7 +148,7 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
     Ok(devices::view(device, user.email))
 }
 
-/// Says no to a record that waits: it is deleted, and its computer is told the reason.
+/// Says no to a pending record: it is deleted, and the computer that waits for it is told the reason.
 ///
 /// # Errors
 /// `device_unknown`; `nobody_waits`; `reason_invalid`; `not_permitted`.
@@ -128,9 +160,7 @@ pub async fn refuse(app: &App, actor: &AdminActor, id: DeviceId, reason: &str) -
     let during = || AppError::db("refusing a device");
     let mut tx = app.db.write().await.map_err(during())?;
     let (device, user) = named(&mut tx, id).await?;
-    let waiting = db::waiting_get(&mut tx, id).await.map_err(during())?;
-    let waits = waiting.is_some_and(|waiting| device.state == State::Pending && waiting.refused_at.is_none());
-    if !waits {
+    if device.state != State::Pending {
         return Err(AppError::conflict("nobody_waits", "This record does not wait for an admin."));
     }
     let event = Event::Delete { purge_after: now + app.config.device_undelete };
@@ -152,7 +182,9 @@ async fn bound(tx: &mut Tx, now: Timestamp, device: &DeviceRow, waiting: &Waitin
     let during = || AppError::db("binding the key of a record that waited");
     let rights = device.state.rights().expect("an approval leads to an active device, which has rights");
     let (device, epoch, outcome, restore) = (device.id, device.epoch, Outcome::New, waiting.restore);
-    let binding = Binding { device, epoch, rights, outcome, restore, changes: PolicyChanges::default() };
+    let came =
+        db::Came { proof: waiting.proof.clone(), token: waiting.token, source: waiting.source.clone(), former: None };
+    let binding = Binding { device, epoch, rights, outcome, restore, changes: PolicyChanges::default(), came };
     binding_keep(tx, now, &waiting.request, &waiting.device_key, &waiting.digest, &binding).await?;
     db::waiting_remove(tx, device).await.map_err(during())
 }

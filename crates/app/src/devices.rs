@@ -6,7 +6,7 @@ mod merged;
 use crate::audit::{self, Deed};
 use crate::page::{Page, PageAsk, part};
 use crate::snapshots::{self, SnapshotView};
-use crate::{AdminActor, App, AppError, DeviceActor, campaigns, desk, effects, policy, users};
+use crate::{AdminActor, App, AppError, DeviceActor, campaigns, conflicts, desk, effects, policy, users};
 use base::{Count, DeviceId, SnapshotId, Span, Timestamp};
 use control::access::Verb;
 use control::lifecycle::Step;
@@ -277,11 +277,16 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
     let during = || AppError::db("changing a device");
     let mut tx = app.db.write().await.map_err(during())?;
     let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::device_unknown(id))?;
+    conflicts::overtaken(&mut tx, now, &device, &event).await?;
     match step(&mut tx, now, &device, &event).await? {
         Ok(step) => {
             let changed = effects::carry_out(app, &mut tx, now, device, step, None).await?;
             if let Event::Reactivate { proof } = event {
                 campaigns::came_back(&mut tx, now, id, proof).await?;
+            }
+            if event == Event::Undelete {
+                // A refusal is taken back with the deletion that it was: its computer may ask again.
+                db::waiting_refused_remove(&mut tx, id).await.map_err(during())?;
             }
             let followers = merged::follow(app, &mut tx, now, actor, &changed, &event).await?;
             let mut detail = changed.detail();

@@ -97,6 +97,8 @@ pub struct Candidate {
     pub state: State,
     /// What its machine said of itself last.
     pub evidence: Evidence,
+    /// Has a computer asked for it that waits for an admin now?
+    pub asked: bool,
 }
 
 /// What becomes of the activation.
@@ -120,6 +122,11 @@ pub enum Decision {
         event: Event,
         /// What the device may do then.
         rights: Rights,
+    },
+    /// Let the machine wait for an admin as this record, which is there and which nobody else has asked for.
+    Wait {
+        /// The record.
+        device: DeviceId,
     },
     /// Change nothing yet, and ask the person at the device.
     Ask(Question),
@@ -223,7 +230,9 @@ impl Desk<'_> {
     fn attach(&self, found: &Candidate, basis: Basis, proof: Proof) -> Result<Decision, Refusal> {
         let same_machine = basis == Basis::OldKey || evidence::same_machine(&self.request.evidence, &found.evidence);
         let event = match &found.state {
-            State::Pending if self.waits(proof) => return Err(Refusal::DevicePending),
+            // Another request of the machine: the key that waits is not exchanged beneath the admin's eyes.
+            State::Pending if self.waits(proof) && found.asked => return Err(Refusal::DevicePending),
+            State::Pending if self.waits(proof) => return Ok(Decision::Wait { device: found.device }),
             State::Pending => Event::Activate { proof },
             State::Active { .. } => Event::Replace { proof },
             State::Held { .. }

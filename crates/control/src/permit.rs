@@ -10,7 +10,7 @@ use std::fmt;
 pub enum Permit {
     /// See devices, their states and their runs.
     DeviceRead,
-    /// Approve, deactivate, reactivate, suspend, decommission, delete devices.
+    /// Approve, deactivate, reactivate, suspend, decommission, delete devices; resolve conflicts.
     DeviceManage,
     /// Ask a device for a support bundle, read and remove it.
     DeviceSupport,
@@ -38,7 +38,7 @@ pub enum Permit {
     TokenManage,
     /// See reset campaigns, their boards and their evidence.
     CampaignRead,
-    /// Make, start, pause, end campaigns; resolve conflicts.
+    /// Make, start, pause, end campaigns.
     CampaignManage,
     /// See the organisation's settings, the templates and the outbox.
     SettingRead,

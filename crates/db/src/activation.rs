@@ -2,9 +2,9 @@
 
 use crate::error::failed;
 use crate::row::Columns as _;
-use crate::sql::query;
-use crate::{DbError, Tx};
-use base::{DeviceId, Timestamp};
+use crate::sql::{Row, query};
+use crate::{DbError, DeviceAbout, Tx};
+use base::{DeviceId, Timestamp, TokenId};
 
 /// The answer that a request with a key got.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,41 @@ pub async fn device_key_get(tx: &mut Tx, request: &[u8; 16], device_key: &[u8; 3
     Ok(DeviceKeyRow { asked: row.int("asked")? > 0, bound: row.int("bound")? > 0 })
 }
 
+/// How a machine came to its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Came {
+    /// The proof's word.
+    pub proof: String,
+    /// The deployment token.
+    pub token: Option<TokenId>,
+    /// From where it asked.
+    pub source: String,
+    /// What the record held before; `None` for one that was made for the machine.
+    pub former: Option<Former>,
+}
+
+/// The machine that had a record before another activation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// What it said of itself.
+    pub about: DeviceAbout,
+    /// When it was heard of last.
+    pub seen_at: Option<Timestamp>,
+    /// When it was activated.
+    pub activated_at: Timestamp,
+}
+
+/// The newest activation of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CameRow {
+    /// When.
+    pub at: Timestamp,
+    /// The outcome's word.
+    pub outcome: String,
+    /// How.
+    pub came: Came,
+}
+
 /// The answer kept for this request with this key.
 ///
 /// # Errors
@@ -82,7 +117,7 @@ pub async fn activation_get(
     }))
 }
 
-/// Keeps the answer to a request.
+/// Keeps the answer to a request, and how the machine came to it.
 ///
 /// # Errors
 /// Constraint: this request with this key has one; the database does not answer.
@@ -91,12 +126,14 @@ pub async fn activation_insert(
     request: &[u8; 16],
     device_key: &[u8; 32],
     answer: &ActivationRow,
+    came: &Came,
     now: Timestamp,
 ) -> Result<(), DbError> {
+    let former = came.former.as_ref();
     query(
         "insert into activation (request, device_key, digest, device_id, epoch, rights, outcome, restore, created_at, \
-         changes) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         changes, proof, token_id, source, former, former_seen_at, former_activated_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(&request[..])
     .bind(&device_key[..])
@@ -108,8 +145,60 @@ pub async fn activation_insert(
     .bind(&answer.restore)
     .bind(now.as_ms())
     .bind(&answer.changes)
+    .bind(&came.proof)
+    .bind(came.token.as_ref().map(|token| &token.as_bytes()[..]))
+    .bind(&came.source)
+    .bind(former.map_or(String::new(), |former| lines(&former.about)))
+    .bind(former.and_then(|former| former.seen_at).map(Timestamp::as_ms))
+    .bind(former.map(|former| former.activated_at.as_ms()))
     .execute(tx.conn())
     .await
     .map_err(failed("insert an activation"))?;
     Ok(())
+}
+
+/// How the machine that has this record now came to it.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn activation_get_newest(tx: &mut Tx, device: DeviceId) -> Result<Option<CameRow>, DbError> {
+    let row = query(
+        "select created_at, outcome, proof, token_id, source, former, former_seen_at, former_activated_at \
+         from activation where device_id = $1 order by epoch desc limit 1",
+    )
+    .bind(&device.as_bytes()[..])
+    .fetch_optional(tx.conn())
+    .await
+    .map_err(failed("get the newest activation of a device"))?;
+    let Some(row) = row else { return Ok(None) };
+    let came = Came {
+        proof: row.text("proof")?,
+        token: row.bytes_maybe("token_id")?.map(TokenId::from_bytes),
+        source: row.text("source")?,
+        former: former(&row)?,
+    };
+    Ok(Some(CameRow { at: row.time("created_at")?, outcome: row.text("outcome")?, came }))
+}
+
+fn former(row: &Row) -> Result<Option<Former>, DbError> {
+    let Some(activated_at) = row.time_maybe("former_activated_at")? else { return Ok(None) };
+    let text = row.text("former")?;
+    let mut lines = text.split('\n').map(str::to_owned);
+    let mut next = || lines.next().ok_or(DbError::Column { column: "former", what: "what a machine says of itself" });
+    let about = DeviceAbout {
+        host_name: next()?,
+        serial: next()?,
+        hardware_uuid: next()?,
+        os_user: next()?,
+        os: next()?,
+        arch: next()?,
+        agent: next()?,
+    };
+    Ok(Some(Former { about, seen_at: row.time_maybe("former_seen_at")?, activated_at }))
+}
+
+/// One text a line: an activation with a control character is refused before it is stored.
+fn lines(about: &DeviceAbout) -> String {
+    let DeviceAbout { host_name, serial, hardware_uuid, os_user, os, arch, agent } = about;
+    [host_name, serial, hardware_uuid, os_user, os, arch, agent].map(String::as_str).join("\n")
 }

@@ -33,6 +33,8 @@ pub enum TurnStatus {
     Waiting,
     /// It was reset, or was cut off more strictly already.
     Reset,
+    /// It has come back by a token alone: nobody has shown that it is this machine.
+    Unproved,
     /// It has come back.
     Done,
     /// The lifecycle refused the reset.
@@ -105,9 +107,9 @@ pub struct BoardRow {
     pub state: State,
     /// When it was last heard of.
     pub seen_at: Option<Timestamp>,
-    /// Is a conflict about it open?
+    /// Are two machines in question that present themselves as it?
     pub conflict: bool,
-    /// Was the record merged into another?
+    /// Was it merged into another record?
     pub merged: bool,
 }
 
@@ -124,29 +126,6 @@ pub struct TurnEvidence {
     pub snapshot: SnapshotId,
     /// When it was committed.
     pub at: Timestamp,
-}
-
-/// Adds a device to a campaign.
-///
-/// # Errors
-/// Constraint: it is there already; the database does not answer.
-pub async fn campaign_device_insert(tx: &mut Tx, row: &CampaignDeviceRow) -> Result<(), DbError> {
-    query(
-        "insert into campaign_device (campaign_id, device_id, wave, due_ms, class, status, reason, epoch_before) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
-    .bind(&row.campaign.as_bytes()[..])
-    .bind(&row.device.as_bytes()[..])
-    .bind(int(row.wave))
-    .bind(int(row.due.as_ms()))
-    .bind(row.class.word())
-    .bind(row.status.word())
-    .bind(&row.reason)
-    .bind(int(row.epoch_before))
-    .execute(tx.conn())
-    .await
-    .map_err(failed("insert a device of a campaign"))?;
-    Ok(())
 }
 
 /// A device's row in a campaign.
@@ -248,7 +227,7 @@ pub async fn campaign_device_excused_update(
 ) -> Result<bool, DbError> {
     let done = query(
         "update campaign_device set status = 'excused', reason = $3 \
-         where campaign_id = $1 and device_id = $2 and status in ('waiting', 'reset', 'refused')",
+         where campaign_id = $1 and device_id = $2 and status in ('waiting', 'reset', 'unproved', 'refused')",
     )
     .bind(&campaign.as_bytes()[..])
     .bind(&device.as_bytes()[..])
@@ -259,24 +238,26 @@ pub async fn campaign_device_excused_update(
     Ok(done.rows_affected() == 1)
 }
 
-/// Marks a device as done in every campaign that has reset it. Gives how many those are.
+/// Marks a device as back in every campaign that has reset it: as `Done`, or as `Unproved`. Gives how many those are.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn campaign_device_back_update(
     tx: &mut Tx,
     device: DeviceId,
+    status: TurnStatus,
     proof: &str,
     now: Timestamp,
 ) -> Result<Count, DbError> {
     let done = query(
-        "update campaign_device set status = 'done', back_at = $2, proof = $3 \
-         where device_id = $1 and status = 'reset' and campaign_id in \
+        "update campaign_device set status = $4, back_at = $2, proof = $3 \
+         where device_id = $1 and status in ('reset', 'unproved') and campaign_id in \
          (select id from campaign where status in ('running', 'paused', 'aborted'))",
     )
     .bind(&device.as_bytes()[..])
     .bind(now.as_ms())
     .bind(proof)
+    .bind(status.word())
     .execute(tx.conn())
     .await
     .map_err(failed("mark a device as back"))?;
@@ -314,7 +295,7 @@ pub async fn campaign_device_evidence_update(
 ) -> Result<(), DbError> {
     query(
         "update campaign_device set bytes_read = $2, bytes_sent = $3, bytes_covered = $4, first_good = $5, \
-         first_good_at = $6 where device_id = $1 and status = 'done' and first_good is null",
+         first_good_at = $6 where device_id = $1 and status in ('unproved', 'done') and first_good is null",
     )
     .bind(&device.as_bytes()[..])
     .bind(evidence.bytes_read.map(|bytes| int(bytes.0)))
@@ -342,7 +323,7 @@ pub async fn campaign_device_list_board(
 ) -> Result<Vec<BoardRow>, DbError> {
     let rows = query(board!(
         " where c.campaign_id = $1 and c.device_id > $2 \
-         and ($4 = 0 or c.status in ('waiting', 'reset', 'refused')) order by c.device_id limit $3"
+         and ($4 = 0 or c.status in ('waiting', 'reset', 'unproved', 'refused')) order by c.device_id limit $3"
     ))
     .bind(&campaign.as_bytes()[..])
     .bind(after.map_or(Vec::new(), |device| device.as_bytes().to_vec()))
@@ -420,13 +401,26 @@ pub async fn campaign_list_done_by_device(tx: &mut Tx, device: DeviceId) -> Resu
         "select k.id from campaign k where k.status = 'running' and k.started_at is not null \
          and k.id in (select c.campaign_id from campaign_device c where c.device_id = $1) \
          and not exists (select 1 from campaign_device w where w.campaign_id = k.id \
-         and w.status in ('waiting', 'reset', 'refused'))",
+         and w.status in ('waiting', 'reset', 'unproved', 'refused'))",
     )
     .bind(&device.as_bytes()[..])
     .fetch_all(tx.conn())
     .await
     .map_err(failed("list the campaigns that are done"))?;
     rows.iter().map(|row| Ok(CampaignId::from_bytes(row.bytes("id")?))).collect()
+}
+
+/// How many devices of a campaign there are.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn campaign_device_count_get(tx: &mut Tx, campaign: CampaignId) -> Result<Count, DbError> {
+    let row = query("select count(*) as devices from campaign_device where campaign_id = $1")
+        .bind(&campaign.as_bytes()[..])
+        .fetch_one(tx.conn())
+        .await
+        .map_err(failed("count the devices of a campaign"))?;
+    Ok(Count(row.number("devices")?))
 }
 
 /// For how long the newest campaign that has reset this device watches it; `None` when none has.
@@ -436,7 +430,7 @@ pub async fn campaign_list_done_by_device(tx: &mut Tx, device: DeviceId) -> Resu
 pub async fn campaign_device_watch_get(tx: &mut Tx, device: DeviceId) -> Result<Option<Span>, DbError> {
     let row = query(
         "select k.watch_ms from campaign_device c join campaign k on k.id = c.campaign_id \
-         where c.device_id = $1 and c.status = 'reset' order by c.reset_at desc limit 1",
+         where c.device_id = $1 and c.status in ('reset', 'unproved') order by c.reset_at desc limit 1",
     )
     .bind(&device.as_bytes()[..])
     .fetch_optional(tx.conn())
@@ -446,9 +440,10 @@ pub async fn campaign_device_watch_get(tx: &mut Tx, device: DeviceId) -> Result<
 }
 
 impl TurnStatus {
-    const ALL: [TurnStatus; 6] = [
+    const ALL: [TurnStatus; 7] = [
         TurnStatus::Waiting,
         TurnStatus::Reset,
+        TurnStatus::Unproved,
         TurnStatus::Done,
         TurnStatus::Refused,
         TurnStatus::Excused,
@@ -460,6 +455,7 @@ impl TurnStatus {
         match self {
             TurnStatus::Waiting => "waiting",
             TurnStatus::Reset => "reset",
+            TurnStatus::Unproved => "unproved",
             TurnStatus::Done => "done",
             TurnStatus::Refused => "refused",
             TurnStatus::Excused => "excused",

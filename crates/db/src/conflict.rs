@@ -1,4 +1,5 @@
-//! The conflict desk: two machines with one key, or two records of one machine. Refuses a second open one of a device.
+//! The conflict desk: two machines with one key, or two records of one machine. Refuses a second open one of
+//! a device and a kind.
 
 use crate::error::failed;
 use crate::row::{Columns as _, int};
@@ -95,7 +96,7 @@ impl ConflictRow {
 /// Adds a conflict.
 ///
 /// # Errors
-/// Constraint: one of the device is open; the database does not answer.
+/// Constraint: one of this kind is open for the device; the database does not answer.
 pub async fn conflict_insert(tx: &mut Tx, row: &ConflictRow) -> Result<(), DbError> {
     query(
         "insert into conflict (id, device_id, kind, seen_at, counter, counter_seen, source, host_name, times, status, \
@@ -131,17 +132,65 @@ pub async fn conflict_get(tx: &mut Tx, id: ConflictId) -> Result<Option<Conflict
     row.as_ref().map(read).transpose()
 }
 
-/// The open conflict of a device.
+/// The open conflict of a device of this kind.
 ///
 /// # Errors
 /// The database does not answer, or the row is damaged.
-pub async fn conflict_get_open(tx: &mut Tx, device: DeviceId) -> Result<Option<ConflictRow>, DbError> {
-    let row = query("select * from conflict where device_id = $1 and status = 'open'")
+pub async fn conflict_get_open(
+    tx: &mut Tx,
+    device: DeviceId,
+    kind: ConflictKind,
+) -> Result<Option<ConflictRow>, DbError> {
+    let row = query("select * from conflict where device_id = $1 and kind = $2 and status = 'open'")
         .bind(&device.as_bytes()[..])
+        .bind(kind.word())
         .fetch_optional(tx.conn())
         .await
         .map_err(failed("get the open conflict of a device"))?;
     row.as_ref().map(read).transpose()
+}
+
+/// The records that this one is in question to be the same machine as, in conflicts that are open.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn conflict_list_resembled(tx: &mut Tx, other: DeviceId) -> Result<Vec<DeviceId>, DbError> {
+    let rows = query(
+        "select device_id from conflict where other_device = $1 and kind = 'records' and status = 'open' \
+         order by seen_at, id",
+    )
+    .bind(&other.as_bytes()[..])
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list what a record resembles"))?;
+    rows.iter().map(|row| row.bytes("device_id").map(DeviceId::from_bytes)).collect()
+}
+
+/// A reset has come for a device that a split has cut off: the split cannot be undone any more.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn conflict_split_final_update(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<(), DbError> {
+    query("update conflict set undo_until = $2 where device_id = $1 and status = 'split' and undo_until > $2")
+        .bind(&device.as_bytes()[..])
+        .bind(now.as_ms())
+        .execute(tx.conn())
+        .await
+        .map_err(failed("end the undo of a split"))?;
+    Ok(())
+}
+
+/// An admin has suspended a record that a merge had suspended: an undo of the merge leaves it so.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn conflict_suspended_update(tx: &mut Tx, other: DeviceId) -> Result<(), DbError> {
+    query("update conflict set before = 0 where other_device = $1 and status = 'merged' and kind = 'records'")
+        .bind(&other.as_bytes()[..])
+        .execute(tx.conn())
+        .await
+        .map_err(failed("keep that a merged record is suspended"))?;
+    Ok(())
 }
 
 /// At most `limit` conflicts, newest first, after the one that `after` names by time and id; only open ones if asked.
@@ -223,11 +272,11 @@ pub async fn conflict_seen_update(
 /// Keeps what was decided, or that it was taken back.
 ///
 /// # Errors
-/// Constraint: it is open again and another one of the device is; the database does not answer.
+/// Constraint: it is open again and another one of its kind is, for the device; the database does not answer.
 pub async fn conflict_update(tx: &mut Tx, row: &ConflictRow) -> Result<Count, DbError> {
     let done = query(
         "update conflict set status = $2, resolved_at = $3, resolved_by = $4, undo_until = $5, other_device = $6, \
-         before = $7, state_before = $8 where id = $1",
+         before = $7, state_before = $8, device_id = $9 where id = $1",
     )
     .bind(&row.id.as_bytes()[..])
     .bind(row.status.word())
@@ -237,6 +286,7 @@ pub async fn conflict_update(tx: &mut Tx, row: &ConflictRow) -> Result<Count, Db
     .bind(row.other.as_ref().map(|device| &device.as_bytes()[..]))
     .bind(row.before.map(int))
     .bind(&row.state_before)
+    .bind(&row.device.as_bytes()[..])
     .execute(tx.conn())
     .await
     .map_err(failed("update a conflict"))?;

@@ -231,7 +231,9 @@ pub async fn device_list_by_user(tx: &mut Tx, user: UserId) -> Result<Vec<Device
 pub async fn device_candidate_list(tx: &mut Tx, user: UserId) -> Result<Vec<Candidate>, DbError> {
     let rows = query(
         "select id, state, state_was, state_rights, state_level, append_until, purge_after, host_name, serial, \
-         hardware_uuid from device where user_id = $1 and merged_into is null order by created_at, id",
+         hardware_uuid, case when state = 'pending' then (select count(*) from waiting w \
+         where w.device_id = device.id and w.refused_at is null) else 0 end as asked \
+         from device where user_id = $1 and merged_into is null order by created_at, id",
     )
     .bind(&user.as_bytes()[..])
     .fetch_all(tx.conn())
@@ -245,7 +247,7 @@ pub async fn device_candidate_list(tx: &mut Tx, user: UserId) -> Result<Vec<Cand
             os_user: String::new(),
         };
         let device = DeviceId::from_bytes(row.bytes("id")?);
-        Ok(Candidate { device, owner: user, state: state(row)?, evidence })
+        Ok(Candidate { device, owner: user, state: state(row)?, evidence, asked: row.int("asked")? > 0 })
     };
     rows.iter().map(candidate).collect()
 }
@@ -421,7 +423,7 @@ mod tests {
     fn candidate(row: &DeviceRow) -> Candidate {
         let DeviceAbout { host_name, serial, hardware_uuid, .. } = row.about.clone();
         let evidence = Evidence { host_name, serial, hardware_uuid, os_user: String::new() };
-        Candidate { device: row.id, owner: row.user, state: row.state.clone(), evidence }
+        Candidate { device: row.id, owner: row.user, state: row.state.clone(), evidence, asked: false }
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ mod batch;
 mod campaign;
 mod campaign_device;
 mod campaign_reminder;
+mod campaign_slice;
 mod challenge;
 mod chunk;
 mod conflict;
@@ -52,7 +53,10 @@ mod usage;
 mod user;
 mod waiting;
 
-pub use activation::{ActivationRow, DeviceKeyRow, activation_get, activation_insert, device_key_get};
+pub use activation::{
+    ActivationRow, Came, CameRow, DeviceKeyRow, Former, activation_get, activation_get_newest, activation_insert,
+    device_key_get,
+};
 pub use admin::{AdminRow, admin_get, admin_insert, admin_list, admin_page_list, admin_remove, admin_update};
 pub use api_credential::{
     ApiCredentialRow, api_credential_get, api_credential_get_by_hash, api_credential_insert, api_credential_list,
@@ -64,12 +68,15 @@ pub use audit::{
 pub use campaign::{CampaignRow, campaign_get, campaign_insert, campaign_list, campaign_list_open, campaign_update};
 pub use campaign_device::{
     BoardRow, CampaignDeviceRow, TurnEvidence, TurnStatus, campaign_device_back_list, campaign_device_back_update,
-    campaign_device_evidence_update, campaign_device_excused_update, campaign_device_get, campaign_device_insert,
+    campaign_device_count_get, campaign_device_evidence_update, campaign_device_excused_update, campaign_device_get,
     campaign_device_list_board, campaign_device_list_due, campaign_device_list_reset, campaign_device_refused_update,
     campaign_device_turn_update, campaign_device_waiting_update, campaign_device_watch_get,
     campaign_list_done_by_device,
 };
 pub use campaign_reminder::{campaign_device_list_unreminded, campaign_device_reminded_update};
+pub use campaign_slice::{
+    CampaignDeviceNew, campaign_slice_count_get, campaign_slice_insert, campaign_slice_move, campaign_slice_remove,
+};
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
     ChunkRow, ClosedRow, Place, Shape, chunk_count_list, chunk_insert, chunk_list, chunk_missing_list,
@@ -77,7 +84,8 @@ pub use chunk::{
 };
 pub use conflict::{
     ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_kept_get,
-    conflict_list, conflict_list_kept, conflict_seen_update, conflict_update,
+    conflict_list, conflict_list_kept, conflict_list_resembled, conflict_seen_update, conflict_split_final_update,
+    conflict_suspended_update, conflict_update,
 };
 pub use credential::{
     CredentialRow, CredentialSince, credential_follows_update, credential_get_live, credential_get_newest,
@@ -181,5 +189,6 @@ pub use user::{
     user_page_list, user_password_rehash_update, user_password_set_get, user_password_update, user_state_update,
 };
 pub use waiting::{
-    WaitingRow, waiting_get, waiting_get_by_key, waiting_insert, waiting_list, waiting_refused_update, waiting_remove,
+    PendingRow, WaitingRow, waiting_get, waiting_get_by_key, waiting_insert, waiting_list, waiting_refused_remove,
+    waiting_refused_update, waiting_remove,
 };

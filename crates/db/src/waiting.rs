@@ -89,15 +89,28 @@ pub async fn waiting_get_by_key(tx: &mut Tx, device_key: &[u8; 32]) -> Result<Op
     row.as_ref().map(read).transpose()
 }
 
-/// The records that wait after this place, the oldest first; none that was refused or deleted.
+/// A pending record, and the computer that waits for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingRow {
+    /// The record.
+    pub device: DeviceId,
+    /// When it was asked for first; when it was made, where nobody has.
+    pub at: Timestamp,
+    /// Who waits; `None` where no computer has asked.
+    pub waiting: Option<WaitingRow>,
+}
+
+/// The pending records after this place, the oldest first.
 ///
 /// # Errors
 /// The database does not answer, or a row is damaged.
-pub async fn waiting_list(tx: &mut Tx, after: PageKey, rows: Count) -> Result<Vec<WaitingRow>, DbError> {
+pub async fn waiting_list(tx: &mut Tx, after: PageKey, rows: Count) -> Result<Vec<PendingRow>, DbError> {
     let rows = query(
-        "select w.* from waiting w join device d on d.id = w.device_id and d.state = 'pending' \
-         where w.refused_at is null and (w.asked_at > $1 or (w.asked_at = $1 and w.device_id > $2)) \
-         order by w.asked_at, w.device_id limit $3",
+        "select w.*, p.id as pending_id, p.at as pending_at from \
+         (select d.id, coalesce(v.asked_at, d.created_at) as at from device d \
+         left join waiting v on v.device_id = d.id and v.refused_at is null where d.state = 'pending') p \
+         left join waiting w on w.device_id = p.id and w.refused_at is null \
+         where p.at > $1 or (p.at = $1 and p.id > $2) order by p.at, p.id limit $3",
     )
     .bind(after.at.as_ms())
     .bind(&after.id[..])
@@ -105,7 +118,25 @@ pub async fn waiting_list(tx: &mut Tx, after: PageKey, rows: Count) -> Result<Ve
     .fetch_all(tx.conn())
     .await
     .map_err(failed("list records that wait"))?;
-    rows.iter().map(read).collect()
+    let pending = |row: &Row| {
+        let waiting = row.bytes_maybe::<16>("device_id")?.map(|_| read(row)).transpose()?;
+        let device = DeviceId::from_bytes(row.bytes("pending_id")?);
+        Ok(PendingRow { device, at: row.time("pending_at")?, waiting })
+    };
+    rows.iter().map(pending).collect()
+}
+
+/// A refusal is taken back: nobody waits for the record, and its computer may ask for it again.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn waiting_refused_remove(tx: &mut Tx, device: DeviceId) -> Result<(), DbError> {
+    query("delete from waiting where device_id = $1 and refused_at is not null")
+        .bind(&device.as_bytes()[..])
+        .execute(tx.conn())
+        .await
+        .map_err(failed("take a refusal back"))?;
+    Ok(())
 }
 
 /// Marks a record as refused, with the admin's words.

@@ -116,6 +116,11 @@ pub fn card(lines: &[(&str, String)]) -> String {
     lines.iter().map(|(word, value)| format!("{word:width$}{GAP}{}\n", plain(value))).collect()
 }
 
+/// One line as it is printed: control characters shown as escapes, and what is beyond 80 columns cut. Never fails.
+pub fn cut(text: &str) -> String {
+    clip(&plain(text), COLUMNS)
+}
+
 /// A text broken into lines of at most 80 columns, each after `indent`. Never fails.
 pub fn wrapped(text: &str, indent: &str) -> String {
     let mut lines = vec![String::new()];

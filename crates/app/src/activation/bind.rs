@@ -14,7 +14,7 @@ use control::attempts::Limit;
 use control::policy::PolicyChanges;
 use control::token::RATE_SPAN;
 use control::{Event, Proof, Refusal, State, lifecycle};
-use db::{ActivationRow, DeviceRow, Tx, UserRow, WaitingRow};
+use db::{ActivationRow, Came, DeviceRow, Former, Tx, UserRow, WaitingRow};
 
 /// When an activation comes again whose row of the device map another one has just used.
 const COME_AGAIN: Span = Span::seconds(5);
@@ -79,11 +79,12 @@ pub(super) async fn bind(
     }
     let done = match decision {
         Decision::Ask(question) => Done::Asks(question),
+        Decision::Wait { device } => {
+            work.wait_there(&mut tx, device).await?;
+            Done::Kept(Kept::Waits(device))
+        }
         Decision::Add { event: None, resembles } => {
-            let device = work.wait(&mut tx).await?;
-            if let Some(twin) = resembles {
-                conflicts::resembles(app, &mut tx, now, device, twin).await?;
-            }
+            let device = work.wait_anew(&mut tx, resembles).await?;
             Done::Kept(Kept::Waits(device))
         }
         Decision::Add { event: Some(event), resembles } => {
@@ -186,7 +187,8 @@ impl Work<'_> {
         let preview = match decision {
             // Nothing is read for who does not want to see it.
             _ if asked == activation::Preview::None => return Ok(None),
-            Decision::Ask(_) => return Ok(None),
+            // Nothing is bound, and the desk shows what there is.
+            Decision::Ask(_) | Decision::Wait { .. } => return Ok(None),
             Decision::Add { .. } => {
                 let (name, changes) = (String::new(), PolicyChanges::default());
                 Preview { device: None, name, outcome: Outcome::New, changes }
@@ -215,6 +217,9 @@ impl Work<'_> {
         let epoch_before = record.epoch;
         let follows = counters::follows(&event, &record.state);
         let step = lifecycle::step(now, &record.state, &event)?;
+        // What an old key or a map row makes of a token, too.
+        let proof = event.proof().expect("`decide` puts only activate, reactivate and replace to a record");
+        let came = self.came(&record, proof);
         let takes_settings = self.restore().takes_settings();
         let comer = Comer { key: &activation.device_key, record_new: basis.is_none(), takes_settings };
         let record = DeviceRow { about: activation.about.clone(), activated_at: now, ..self.traced(record) };
@@ -233,7 +238,7 @@ impl Work<'_> {
         }
         let rights = device.state.rights().expect("an activation leads to an active device, which has rights");
         let outcome = Outcome::of(&event, basis);
-        let binding = Binding { device: id, epoch, rights, outcome, restore: self.restore(), changes };
+        let binding = Binding { device: id, epoch, rights, outcome, restore: self.restore(), changes, came };
         self.spend(tx, id).await?;
         if was == State::Pending && basis.is_some() {
             db::waiting_remove(tx, id).await.map_err(during())?;
@@ -241,8 +246,6 @@ impl Work<'_> {
         let (request, key) = (&activation.request, &activation.device_key);
         let row = binding_keep(tx, now, request, key, self.digest, &binding).await?;
         let twin = resembles.map_or_else(String::new, |twin| format!(", resembles {twin}"));
-        // What an old key or a map row makes of a token, too.
-        let proof = event.proof().expect("`decide` puts only activate, reactivate and replace to a record");
         let changes = match binding.changes.is_empty() {
             true => String::new(),
             false => format!("; {}", binding.changes),
@@ -264,14 +267,46 @@ impl Work<'_> {
         DeviceRow { token, source: Some(self.activation.source_text()), ..record }
     }
 
-    /// The record is made, and waits with the key of the request.
-    async fn wait(&self, tx: &mut Tx) -> Result<DeviceId, AppError> {
+    /// How the machine comes to the record, beside what the record held before.
+    fn came(&self, record: &DeviceRow, proof: Proof) -> Came {
+        let about = record.about.clone();
+        let (seen_at, activated_at) = (record.last_seen_at, record.activated_at);
+        Came {
+            proof: proof.word().to_owned(),
+            token: self.standing.spent.token.as_ref().map(|token| token.id),
+            source: self.activation.source_text(),
+            former: (record.epoch > 0).then_some(Former { about, seen_at, activated_at }),
+        }
+    }
+
+    /// A record is made, and waits.
+    async fn wait_anew(&self, tx: &mut Tx, resembles: Option<DeviceId>) -> Result<DeviceId, AppError> {
+        let record = self.traced(self.record_new());
+        db::device_insert(tx, &record).await.map_err(AppError::db("letting a record wait"))?;
+        self.wait(tx, record.id).await?;
+        if let Some(twin) = resembles {
+            conflicts::resembles(self.app, tx, self.now, record.id, twin).await?;
+        }
+        Ok(record.id)
+    }
+
+    /// A record waits that is there, as what the machine says of itself.
+    async fn wait_there(&self, tx: &mut Tx, device: DeviceId) -> Result<(), AppError> {
+        let during = || AppError::db("letting a record wait");
+        db::waiting_remove(tx, device).await.map_err(during())?;
+        let record = db::device_get(tx, device).await.map_err(during())?.ok_or(Refusal::DeviceNotYours)?;
+        let record = self.traced(record);
+        let record = DeviceRow { about: self.activation.about.clone(), activated_at: self.now, ..record };
+        db::device_update(tx, &record).await.map_err(during())?;
+        self.wait(tx, device).await
+    }
+
+    /// The record waits with the key of the request.
+    async fn wait(&self, tx: &mut Tx, device: DeviceId) -> Result<(), AppError> {
         let during = || AppError::db("letting a record wait");
         let Work { now, activation, standing, .. } = *self;
-        let record = self.traced(self.record_new());
-        db::device_insert(tx, &record).await.map_err(during())?;
         let waiting = WaitingRow {
-            device: record.id,
+            device,
             device_key: activation.device_key,
             request: activation.request,
             digest: *self.digest,
@@ -285,9 +320,8 @@ impl Work<'_> {
             refusal: String::new(),
         };
         db::waiting_insert(tx, &waiting).await.map_err(during())?;
-        self.spend(tx, record.id).await?;
-        self.write(tx, standing.proof, record.id.to_string(), "waits".to_owned()).await?;
-        Ok(record.id)
+        self.spend(tx, device).await?;
+        self.write(tx, standing.proof, device.to_string(), "waits".to_owned()).await
     }
 
     /// Uses up what is used up by an activation, exactly once.

@@ -7,7 +7,7 @@ use base::{DeviceId, Timestamp};
 use control::activation::Restore;
 use control::policy::PolicyChanges;
 use control::{Refusal, Rights, State};
-use db::{ActivationRow, DeviceAbout, Tx, WaitingRow};
+use db::{ActivationRow, Came, DeviceAbout, Tx, WaitingRow};
 
 /// What is known of a request and its key.
 pub(super) enum Earlier {
@@ -75,6 +75,7 @@ pub(crate) struct Binding {
     pub outcome: Outcome,
     pub restore: Restore,
     pub changes: PolicyChanges,
+    pub came: Came,
 }
 
 /// Keeps the answer to a request whose key was bound.
@@ -98,7 +99,7 @@ pub(crate) async fn binding_keep(
         restore: binding.restore.word().to_owned(),
         changes: binding.changes.to_text(),
     };
-    let kept = db::activation_insert(tx, request, device_key, &row, now).await;
+    let kept = db::activation_insert(tx, request, device_key, &row, &binding.came, now).await;
     kept.map_err(AppError::db("keeping the answer to an activation"))?;
     Ok(row)
 }

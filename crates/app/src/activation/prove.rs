@@ -5,7 +5,7 @@ use super::{Activation, Claim, OldKey};
 use crate::counters::{self, Shown};
 use crate::secret_text::SecretText;
 use crate::tokens::{self, refused, whose};
-use crate::{App, AppError, policy, session, tickets, users};
+use crate::{App, AppError, campaigns, policy, session, tickets, users};
 use base::{DeviceId, TicketId, TokenId, UserId};
 use control::policy::effective;
 use control::{Proof, Refusal};
@@ -70,22 +70,37 @@ pub(super) async fn prove(app: &App, activation: &Activation, mut look: Tx) -> R
     if let (None, Some(old)) = (old_key, &activation.old_key) {
         old_key_looked_at(app, activation, old).await?;
     }
-    let (proof, by) = match &activation.proof {
+    match by(app, activation, token, old_key.is_some()).await {
+        Ok((proof, by)) => Ok(Proved { proof, by, old_key }),
+        Err(AppError::Refused(refusal)) => {
+            campaigns::refused(app, old_key.map(|bound| bound.device), &refusal).await?;
+            Err(refusal.into())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn by(
+    app: &App,
+    activation: &Activation,
+    token: Option<TokenRow>,
+    has_old_key: bool,
+) -> Result<(Proof, By), AppError> {
+    match &activation.proof {
         Claim::Password(password) => {
             let signed_in = users::sign_in(app, activation.source, &activation.email, password).await?;
             let by = By::Password { user: signed_in.user, hash: signed_in.password_hash };
-            (signed_in.proof, by)
+            Ok((signed_in.proof, by))
         }
         Claim::Ticket(code) => {
             let ticket = tickets::find(app, activation.source, &activation.email, code.expose()).await?;
-            (Proof::Ticket, By::Ticket { ticket: ticket.id })
+            Ok((Proof::Ticket, By::Ticket { ticket: ticket.id }))
         }
-        Claim::Token(_) => (Proof::Token, by_token(app, activation, token).await?),
-        Claim::SignOn(code) => (Proof::SingleSignOn, by_sign_on(app, code).await?),
-        Claim::OldKey if old_key.is_some() => (Proof::OldKey, By::OldKey),
-        Claim::OldKey => return Err(Refusal::SignatureInvalid.into()),
-    };
-    Ok(Proved { proof, by, old_key })
+        Claim::Token(_) => Ok((Proof::Token, by_token(app, activation, token).await?)),
+        Claim::SignOn(code) => Ok((Proof::SingleSignOn, by_sign_on(app, code).await?)),
+        Claim::OldKey if has_old_key => Ok((Proof::OldKey, By::OldKey)),
+        Claim::OldKey => Err(Refusal::SignatureInvalid.into()),
+    }
 }
 
 /// The record whose newest key has signed. `None` for an unknown record and a key that is not its newest alike: beside

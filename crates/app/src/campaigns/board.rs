@@ -189,13 +189,14 @@ pub(super) fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> Bo
         deadline: campaign.deadline,
         reset_at: turn.reset_at,
         done: turn.status == TurnStatus::Done,
+        unproved: turn.status == TurnStatus::Unproved,
+        merged: row.merged,
         excused: turn.status == TurnStatus::Excused,
         retired: turn.status == TurnStatus::Retired,
         stricter: !turn.reason.is_empty(),
         state: &row.state,
         user: row.user_state,
         conflict: row.conflict,
-        merged: row.merged,
         seen_at: row.seen_at,
         refused: turn.status == TurnStatus::Refused || turn.refused_code.is_some(),
     };
@@ -205,7 +206,7 @@ pub(super) fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> Bo
         TurnStatus::Waiting | TurnStatus::Reset | TurnStatus::Refused | TurnStatus::Retired => {
             turn.refused_code.unwrap_or_default()
         }
-        TurnStatus::Done => String::new(),
+        TurnStatus::Done | TurnStatus::Unproved => String::new(),
     };
     BoardEntry {
         device: turn.device,

@@ -1,18 +1,23 @@
 //! What other use cases tell the campaigns, in their own transactions. Refuses to fail for a device of no campaign.
 
 use super::turns;
-use crate::AppError;
+use crate::{App, AppError};
 use base::{Bytes, DeviceId, Timestamp};
-use control::Proof;
-use db::{RunCounters, SnapshotNew, TurnEvidence, Tx};
+use control::{Proof, Refusal, Strength};
+use db::{RunCounters, SnapshotNew, TurnEvidence, TurnStatus, Tx};
 
-/// A device has come back to its record: to be said in the transaction that binds its key. Where it was the last of its
-/// campaign, that closes by it.
+/// A device has come back to its record, or has been shown to be what it says: to be said in the transaction that binds
+/// its key, or that gives it full rights. Where it was the last of its campaign, that closes by it.
 ///
 /// # Errors
 /// The database does not answer.
 pub(crate) async fn came_back(tx: &mut Tx, now: Timestamp, device: DeviceId, proof: Proof) -> Result<(), AppError> {
-    let marked = db::campaign_device_back_update(tx, device, proof.word(), now).await;
+    let status = match proof.strength() {
+        // Somebody has an installer; that it is this machine is its own word.
+        Strength::Token | Strength::TokenAndMap => TurnStatus::Unproved,
+        Strength::OldKey | Strength::OldKeyAndToken | Strength::Person | Strength::Admin => TurnStatus::Done,
+    };
+    let marked = db::campaign_device_back_update(tx, device, status, proof.word(), now).await;
     if marked.map_err(AppError::db("marking a device as back"))?.0 == 0 {
         return Ok(());
     }
@@ -28,12 +33,26 @@ pub(crate) async fn came_back(tx: &mut Tx, now: Timestamp, device: DeviceId, pro
 /// # Errors
 /// The database does not answer.
 pub(crate) async fn came_refused(tx: &mut Tx, now: Timestamp, device: DeviceId, code: &str) -> Result<(), AppError> {
-    // That a person is needed is where it stands anyway, and no refusal of its own.
-    if matches!(code, "sign_in_needed" | "device_deactivated" | "already_active") {
+    // That a person is needed is where it stands anyway, and no refusal of its own; nor is a server that is busy.
+    let of_others = ["sign_in_needed", "device_deactivated", "already_active", "server_busy", "too_many_requests"];
+    if of_others.contains(&code) {
         return Ok(());
     }
     let kept = db::campaign_device_refused_update(tx, device, code, now).await;
     kept.map_err(AppError::db("keeping why a device was refused"))
+}
+
+/// The same in a transaction of its own, where the device is known: its newest key has signed the request. What a
+/// machine only says of itself marks no device: anybody can say it.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) async fn refused(app: &App, device: Option<DeviceId>, refusal: &Refusal) -> Result<(), AppError> {
+    let Some(device) = device else { return Ok(()) };
+    let during = || AppError::db("keeping why a device was refused");
+    let mut tx = app.db.write().await.map_err(during())?;
+    came_refused(&mut tx, app.clock.now(), device, refusal.code()).await?;
+    tx.commit().await.map_err(during())
 }
 
 /// A device has a new snapshot: to be said in the transaction that commits it.

@@ -1,12 +1,13 @@
 //! The job of the campaigns: starts those whose time has come, gives devices their turns, ends what is settled.
 //! Refuses to do a turn twice: what a turn changes, and that it was, are stored in one transaction.
 
-use super::{board, deed, dry_run, known, messages};
+use super::begin::{begin, is_due};
+use super::{board, deed, known, messages};
 use crate::audit::{self, Deed};
-use crate::{AdminActor, App, AppError, devices, effects};
-use base::{CampaignId, Count, DeviceId, Span, Timestamp};
+use crate::{AdminActor, App, AppError, conflicts, devices, effects};
+use base::{CampaignId, Span, Timestamp};
 use control::campaign::{Status, Verb, next};
-use control::{Event, Proof, Refusal, State, lifecycle, slots};
+use control::{Event, Proof, Refusal, State, lifecycle};
 use db::{CampaignDeviceRow, CampaignRow, TurnStatus, Tx};
 
 /// Turns in one transaction.
@@ -39,65 +40,6 @@ pub async fn tick(app: &App) -> Result<(), AppError> {
         settle(app, campaign.id).await?;
     }
     Ok(())
-}
-
-/// Starts a campaign whose time has come: settles who is meant, once.
-///
-/// # Errors
-/// The database does not answer.
-pub(super) async fn begin(app: &App, id: CampaignId) -> Result<(), AppError> {
-    let now = app.clock.now();
-    let during = || AppError::db("starting a campaign");
-    let mut tx = app.db.write().await.map_err(during())?;
-    let row = known(&mut tx, id).await?;
-    // RACE: read again under the write lock: it may have been paused, and another server may have begun it.
-    if !is_due(&row, now) {
-        return tx.commit().await.map_err(during());
-    }
-    let foretold = dry_run::foretell(app, &mut tx, now, &row).await?;
-    let devices: Vec<DeviceId> = foretold.iter().map(|device| device.device).collect();
-    let by_id: std::collections::HashMap<DeviceId, _> =
-        foretold.into_iter().map(|device| (device.device, device)).collect();
-    for turn in slots::turns(id, &devices, row.wave_size, row.wave_span) {
-        let device = &by_id[&turn.device];
-        let waiting = CampaignDeviceRow {
-            campaign: id,
-            device: turn.device,
-            wave: turn.wave,
-            due: turn.due,
-            class: device.class,
-            status: TurnStatus::Waiting,
-            reason: String::new(),
-            epoch_before: device.epoch,
-            reset_at: None,
-            back_at: None,
-            proof: None,
-            refused_code: None,
-            refused_at: None,
-            bytes_read: None,
-            bytes_sent: None,
-            bytes_covered: None,
-            first_good: None,
-            first_good_at: None,
-            reminders: Count(0),
-            reminded_at: None,
-        };
-        db::campaign_device_insert(&mut tx, &waiting).await.map_err(during())?;
-    }
-    let append_until = row.append_until.unwrap_or(now + app.config.device_hold);
-    let row = CampaignRow { started_at: Some(now), ticked_at: Some(now), append_until: Some(append_until), ..row };
-    db::campaign_update(&mut tx, &row).await.map_err(during())?;
-    let detail = format!("{} devices in waves of {}", devices.len(), row.wave_size);
-    deed(&mut tx, now, Deed { actor: by(id), ..Deed::default() }, "campaign_begin", id, detail).await?;
-    tx.commit().await.map_err(during())?;
-    tracing::info!(campaign.id = %id, "campaign {id} begins with {} devices", devices.len());
-    Ok(())
-}
-
-/// Is it time for a campaign to begin that has not?
-fn is_due(campaign: &CampaignRow, now: Timestamp) -> bool {
-    let waits = campaign.status == Status::Running && campaign.started_at.is_none();
-    waits && campaign.start_at.is_none_or(|at| at <= now)
 }
 
 /// Moves the campaign's clock and gives one batch its turns. Gives whether more of them are due.
@@ -145,6 +87,7 @@ async fn take_turn(
     let device =
         device.ok_or_else(|| AppError::damaged("device_unknown", "A campaign names a device that is gone."))?;
     let event = campaign.level.event(campaign.append_until.unwrap_or(now));
+    conflicts::overtaken(tx, now, &device, &event).await?;
     let taken = CampaignDeviceRow { reset_at: Some(now), epoch_before: device.epoch, ..turn.clone() };
     let (taken, detail) = match lifecycle::step(now, &device.state, &event) {
         Ok((state, effects)) => {
@@ -260,6 +203,7 @@ async fn bring_one_back(
     Ok(true)
 }
 
-fn by(id: CampaignId) -> String {
+/// The job as the audit log names it. Never fails.
+pub(super) fn by(id: CampaignId) -> String {
     format!("campaign {id}")
 }

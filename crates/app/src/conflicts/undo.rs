@@ -1,9 +1,10 @@
-//! Takes a decision of the conflict desk back, with everything as it was. Refuses once its time is over, and where the
-//! device has gone on since.
+//! Takes a decision of the conflict desk back, with everything as it was. Refuses once its time is over, where the
+//! device has gone on since, and to take back with it what an admin or a campaign has done meanwhile.
 
-use super::{Conflict, finish, known, record};
+use super::clones::cut;
+use super::{Conflict, finish, known, record, states};
 use crate::{AdminActor, App, AppError, effects};
-use base::{ConflictId, Timestamp};
+use base::{ConflictId, DeviceId, Timestamp};
 use control::{Effect, Event, FlatState, Level, Permit, Refusal, State};
 use db::{ConflictKind, ConflictRow, ConflictStatus, DeviceRow, Tx};
 
@@ -12,7 +13,7 @@ use db::{ConflictKind, ConflictRow, ConflictStatus, DeviceRow, Tx};
 /// # Errors
 /// `conflict_unknown`; `undo_too_late`; `not_permitted`.
 pub async fn undo(app: &App, actor: &AdminActor, id: ConflictId) -> Result<Conflict, AppError> {
-    actor.need(Permit::CampaignManage)?;
+    actor.need(Permit::DeviceManage)?;
     let now = app.clock.now();
     let during = || AppError::db("undoing a decision");
     let mut tx = app.db.write().await.map_err(during())?;
@@ -21,20 +22,14 @@ pub async fn undo(app: &App, actor: &AdminActor, id: ConflictId) -> Result<Confl
     if !decided || row.undo_until.is_none_or(|until| now >= until) {
         return Err(Refusal::UndoTooLate.into());
     }
-    // One that came up since is decided first: a device has one open conflict.
-    if db::conflict_get_open(&mut tx, row.device).await.map_err(during())?.is_some() {
+    // One that came up since is decided first: a device has one open conflict of a kind.
+    if db::conflict_get_open(&mut tx, row.device, row.kind).await.map_err(during())?.is_some() {
         return Err(Refusal::UndoTooLate.into());
     }
+    let before = states(&mut tx, &row).await?;
     match (row.kind, row.status) {
         (ConflictKind::Records, ConflictStatus::Merged) => unmerge(app, &mut tx, now, &row).await?,
-        // It was not quarantined any more when that was decided.
-        (ConflictKind::Clone, ConflictStatus::Merged) if row.before == Some(0) => {}
-        (ConflictKind::Clone, ConflictStatus::Merged) => {
-            let device = record(&mut tx, row.device).await?;
-            effects::put(app, &mut tx, now, device, &Event::Conflict)
-                .await
-                .map_err(|_| AppError::from(Refusal::UndoTooLate))?;
-        }
+        (ConflictKind::Clone, ConflictStatus::Merged) => requarantine(app, &mut tx, now, &row).await?,
         (ConflictKind::Clone, ConflictStatus::Split) => unsplit(app, &mut tx, now, &row).await?,
         (_, ConflictStatus::Kept | ConflictStatus::Split | ConflictStatus::Open | ConflictStatus::Undone) => {}
     }
@@ -44,7 +39,26 @@ pub async fn undo(app: &App, actor: &AdminActor, id: ConflictId) -> Result<Confl
     let undone = ConflictRow { status, resolved_at: None, resolved_by: None, undo_until: None, other, ..row };
     let undone = ConflictRow { before: None, state_before: None, ..undone };
     db::conflict_update(&mut tx, &undone).await.map_err(during())?;
-    finish(app, tx, now, actor, "conflict_undo", undone).await
+    finish(app, tx, now, actor, "conflict_undo", (before, undone)).await
+}
+
+/// An admin or a campaign puts an event to a device, granted or not: what an undo of an earlier decision would take
+/// back with it stays. To be said in the transaction of the event, before it is carried out.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) async fn overtaken(tx: &mut Tx, now: Timestamp, device: &DeviceRow, event: &Event) -> Result<(), AppError> {
+    let during = || AppError::db("keeping that a decision is overtaken");
+    match event {
+        // Cut off as hard as can be: the reset is refused, and yet it has to come back as the reset asks for.
+        Event::Deactivate { .. } | Event::Hold { .. } if device.state.level() == Some(Level::Distrust) => {
+            db::conflict_split_final_update(tx, device.id, now).await.map_err(during())
+        }
+        Event::Suspend if matches!(device.state, State::Suspended { .. }) => {
+            db::conflict_suspended_update(tx, device.id).await.map_err(during())
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn unmerge(app: &App, tx: &mut Tx, now: Timestamp, row: &ConflictRow) -> Result<(), AppError> {
@@ -62,23 +76,47 @@ async fn unmerge(app: &App, tx: &mut Tx, now: Timestamp, row: &ConflictRow) -> R
     Ok(())
 }
 
-/// Puts a split device back to where it stood, as long as nothing was bound to it since. The state is one that the
-/// lifecycle had made: nothing is decided here that it has not.
+/// Two machines may be in question again. What was in no quarantine when it was decided goes into none.
+async fn requarantine(app: &App, tx: &mut Tx, now: Timestamp, row: &ConflictRow) -> Result<(), AppError> {
+    if row.before != Some(1) {
+        return Ok(());
+    }
+    let device = record(tx, row.device).await?;
+    match effects::put(app, tx, now, device, &Event::Conflict).await {
+        Ok(_) => Ok(()),
+        // It stands where no quarantine is: it has gone on since.
+        Err(AppError::Refused(_)) => Err(Refusal::UndoTooLate.into()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a split device back to where it stood, as long as it stands exactly where the split has put it, under the same
+/// binding. The state is one that the lifecycle had made: nothing is decided here that it has not.
 async fn unsplit(app: &App, tx: &mut Tx, now: Timestamp, row: &ConflictRow) -> Result<(), AppError> {
     let device = record(tx, row.device).await?;
-    let as_split = device.state.level() == Some(Level::Distrust) && row.before == Some(device.epoch);
-    let state = row.state_before.as_deref().and_then(state_read).filter(|_| as_split);
-    let Some(state) = state else { return Err(Refusal::UndoTooLate.into()) };
-    // What was cut off before the decision stays so: there is no key to be taken back.
-    let cut_off = state.level() == Some(Level::Distrust);
-    let effects = if cut_off { Vec::new() } else { vec![Effect::RenewCredential] };
-    effects::carry_out(app, tx, now, device, (state, effects), None).await?;
+    if let Some(epoch) = row.before {
+        let merged = db::device_merged_get(tx, device.id).await.map_err(AppError::db("reading a merged record"))?;
+        let state = row.state_before.as_deref().and_then(state_read);
+        let as_split = |state: &State| cut(now, state).is_some_and(|(split, _)| split == device.state);
+        let state = state.filter(|state| as_split(state) && device.epoch == epoch && merged.is_none());
+        let Some(state) = state else { return Err(Refusal::UndoTooLate.into()) };
+        // What was deactivated before had no key that is in force.
+        let effects = if state.level().is_some() { Vec::new() } else { vec![Effect::RenewCredential] };
+        effects::carry_out(app, tx, now, device, (state, effects), None).await?;
+    }
     // The record that was prepared for the other machine goes, if nobody has taken it.
     if let Some(other) = row.other {
-        let other: DeviceRow = record(tx, other).await?;
-        if other.state == State::Pending {
-            effects::put(app, tx, now, other, &Event::Delete { purge_after: now }).await?;
-        }
+        unprepare(app, tx, now, other).await?;
+    }
+    Ok(())
+}
+
+async fn unprepare(app: &App, tx: &mut Tx, now: Timestamp, other: DeviceId) -> Result<(), AppError> {
+    let other = record(tx, other).await?;
+    let waiting = db::waiting_get(tx, other.id).await.map_err(AppError::db("reading a record that waits"))?;
+    // One that a computer has asked for meanwhile is an admin's to decide about.
+    if other.state == State::Pending && waiting.is_none() {
+        effects::put(app, tx, now, other, &Event::Delete { purge_after: now }).await?;
     }
     Ok(())
 }

@@ -85,7 +85,7 @@ async fn a_use_case_asks_for_its_permit_itself_whatever_let_the_request_in() {
         code(app::device_map::import_rows(app, actor, Vec::new()).await),
         code(app::campaigns::start(app, actor, campaign, None).await),
         code(app::campaigns::bring_back(app, actor, campaign).await),
-        code(app::conflicts::resolve(app, actor, conflict, app::conflicts::Decision::Merge).await),
+        code(app::conflicts::resolve(app, actor, conflict, app::conflicts::Decision::Merge { keep: None }).await),
         code(app::policy::set(app, actor, app::PolicySubject::Organisation, &values).await),
         code(credentials::make(app, actor, new(Permits::NONE.with(Permit::RepositoryScrub))).await),
         code(app::audit::export(app, actor, 0).await),

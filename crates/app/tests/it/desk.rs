@@ -41,8 +41,10 @@ async fn a_record_waits_until_an_admin_says_yes_and_the_same_request_is_answered
     assert_eq!(world.record(device).await.state, State::Pending);
     let listed = pending(&world.app, &ADMIN, &world.all()).await.expect("readable").items;
     let [one] = listed.as_slice() else { panic!("{listed:?}") };
-    assert_eq!((one.device.user.as_str(), one.waiting.token, one.waiting.proof.as_str()), (ANNA, Some(token), "token"));
-    assert_eq!((one.waiting.source.as_str(), one.device.about.serial.as_str()), ("192.0.2.1", "SN-laptop"));
+    let came = one.came.as_ref().expect("it was asked for");
+    assert_eq!((one.device.user.as_str(), came.token.clone()), (ANNA, Some((token, "i".to_owned()))));
+    assert_eq!((came.proof.as_str(), one.device.about.serial.as_str()), ("token", "SN-laptop"));
+    assert_eq!((came.source.as_str(), came.former.clone()), ("192.0.2.1", None));
     let other = machine.again(&world);
     assert_eq!(other.by_token(&world, &text).refused().await, "device_pending", "another request of the machine");
     approve(&world.app, &ADMIN, device).await.expect("it waits");
@@ -110,7 +112,7 @@ async fn a_record_that_waits_beside_one_of_its_machine_is_on_the_conflict_desk_a
     let [conflict] = open.as_slice() else { panic!("{open:?}") };
     let other = conflict.other.as_ref().map(|other| (other.device, other.state.clone()));
     assert_eq!((conflict.device.device, other), (known, Some((device, State::Pending))));
-    conflicts::resolve(&world.app, &ADMIN, conflict.id, Decision::Merge).await.expect("one machine");
+    conflicts::resolve(&world.app, &ADMIN, conflict.id, Decision::Merge { keep: None }).await.expect("one machine");
     assert_eq!(code(approve(&world.app, &ADMIN, device).await), "device_merged");
     let ordered = devices::order(&world.app, &ADMIN, device, DeviceOrder::Approve).await;
     assert_eq!(code(ordered), "device_merged");
@@ -138,7 +140,7 @@ async fn append_only_devices_are_listed_and_approved_to_full_rights() {
     world.policy("token_waits", "no").await;
     let bound = Machine::new(&world, "laptop").of("anna").by_token(&world, &text).bound().await;
     let listed = append_only(&world.app, &ADMIN, &world.all()).await.expect("readable").items;
-    assert_eq!(listed.iter().map(|device| device.id).collect::<Vec<_>>(), [bound.device]);
+    assert_eq!(listed.iter().map(|row| row.device.id).collect::<Vec<_>>(), [bound.device]);
     let approved = app::devices::change(&world.app, &ADMIN, bound.device, Event::Approve).await.expect("granted");
     assert_eq!(approved.state, State::Active { rights: Rights::Full });
     assert_eq!(approved.epoch, 1, "the credential stays");

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 const ADMIN: AdminActor = AdminActor::Command;
 const MINUTE: Span = Span::minutes(1);
 
-fn plan(level: Reset) -> Plan {
+pub fn plan(level: Reset) -> Plan {
     Plan {
         name: format!("{} all", level.word()),
         reason: "a laptop was stolen".to_owned(),
@@ -59,21 +59,21 @@ async fn seen(world: &World, device: DeviceId) {
     tx.commit().await.expect("nothing stands against it");
 }
 
-async fn started(world: &World, plan: Plan) -> CampaignId {
+pub async fn started(world: &World, plan: Plan) -> CampaignId {
     let campaign = campaigns::make(&world.app, &ADMIN, plan).await.expect("a good plan");
     campaigns::start(&world.app, &ADMIN, campaign.id, None).await.expect("a draft starts").id
 }
 
-async fn tick(world: &World) {
+pub async fn tick(world: &World) {
     campaigns::tick(&world.app).await.expect("the job works");
 }
 
-async fn places(world: &World, id: CampaignId) -> BTreeMap<Place, u64> {
+pub async fn places(world: &World, id: CampaignId) -> BTreeMap<Place, u64> {
     let counts = campaigns::board(&world.app, &ADMIN, id).await.expect("there").counts;
     counts.into_iter().filter(|(_, count)| *count > 0).collect()
 }
 
-async fn state(world: &World, device: DeviceId) -> State {
+pub async fn state(world: &World, device: DeviceId) -> State {
     devices::get(&world.app, &ADMIN, device).await.expect("there").state
 }
 
@@ -262,7 +262,7 @@ async fn an_ill_said_campaign_is_refused_and_a_late_start_waits() {
 }
 
 /// Opens a session that presents `counter`; gives the next one.
-async fn open(world: &World, device: &Device, counter: Option<[u8; 56]>) -> Result<[u8; 56], &'static str> {
+pub async fn open(world: &World, device: &Device, counter: Option<[u8; 56]>) -> Result<[u8; 56], &'static str> {
     let challenge = session::challenge(&world.app, device.actor.device);
     answer(world, device, &challenge.bytes, counter).await
 }
@@ -285,7 +285,7 @@ async fn answer(
     session::open(&world.app, &opening).await.map(|session| session.counter).map_err(|error| error.code())
 }
 
-async fn conflict(world: &World) -> Option<conflicts::Conflict> {
+pub async fn conflict(world: &World) -> Option<conflicts::Conflict> {
     let page = conflicts::page(&world.app, &ADMIN, true, &PageAsk::first()).await.expect("readable");
     page.items.into_iter().next()
 }

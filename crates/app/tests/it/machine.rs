@@ -1,12 +1,13 @@
 //! A computer that asks to be activated, without the wire: what it says of itself, its keys, and its requests.
 
-use crate::world::World;
+use crate::world::{Device, World};
 use app::activation::{Activated, Activation, Answer, Claim, OldKey, activate};
 use app::page::PageAsk;
 use app::password::Password;
 use app::tickets::{Made, TicketWay};
-use app::{AdminActor, AppError, DeviceAbout, SecretText};
+use app::{AdminActor, AppError, DeviceAbout, DeviceActor, SecretText};
 use base::{DeviceId, Entropy as _, UserId};
+use control::UserState;
 use control::activation::{Choice, Preview, Restore};
 use db::DeviceRow;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -20,6 +21,7 @@ pub const SOURCE: &str = "192.0.2.1";
 pub struct Machine {
     pub about: DeviceAbout,
     key: Ed25519KeyPair,
+    seed: [u8; 32],
 }
 
 /// A request on its way.
@@ -47,12 +49,14 @@ impl Machine {
             arch: text("x86_64"),
             agent: text("0.0.0"),
         };
-        Self { about, key: fresh(world) }
+        let (seed, key) = fresh(world);
+        Self { about, key, seed }
     }
 
     /// The same computer with another key.
     pub fn again(&self, world: &World) -> Self {
-        Self { about: self.about.clone(), key: fresh(world) }
+        let (seed, key) = fresh(world);
+        Self { about: self.about.clone(), key, seed }
     }
 
     /// Whose account is at work.
@@ -81,6 +85,14 @@ impl Machine {
             source: SOURCE,
         };
         app::session::open(&world.app, &opening).await.map(|session| session.counter).map_err(|error| error.code())
+    }
+
+    /// This computer as the record that it was activated as, in a session.
+    pub async fn device(&self, world: &World, device: DeviceId) -> Device {
+        let DeviceRow { user, epoch, state, .. } = world.record(device).await;
+        let (user_state, repository) = (UserState::Active, world.repository);
+        let key = Ed25519KeyPair::from_seed_unchecked(&self.seed).expect("32 bytes are a seed");
+        Device::new(DeviceActor { device, user, user_state, epoch, state, repository }, key)
     }
 
     pub fn public(&self) -> [u8; 32] {
@@ -224,10 +236,10 @@ impl World {
     }
 }
 
-fn fresh(world: &World) -> Ed25519KeyPair {
+fn fresh(world: &World) -> ([u8; 32], Ed25519KeyPair) {
     let mut seed = [0; 32];
     world.entropy.fill(&mut seed);
-    Ed25519KeyPair::from_seed_unchecked(&seed).expect("32 bytes are a seed")
+    (seed, Ed25519KeyPair::from_seed_unchecked(&seed).expect("32 bytes are a seed"))
 }
 
 fn signature(key: &Ed25519KeyPair, bytes: &[u8]) -> [u8; 64] {

@@ -8,6 +8,7 @@ mod between;
 mod campaign_end;
 mod copies;
 mod credentials;
+mod decisions;
 mod desk;
 mod device_map;
 mod fake_mailer;

@@ -171,7 +171,8 @@ fn candidate(text: &str) -> Candidate {
     if let Some(rest) = state.strip_prefix("of another ") {
         (owner, state) = (STRANGER, rest);
     }
-    Candidate { device: device(name), owner, state: parse_state(state), evidence: evidence(said) }
+    let asked = !state.ends_with(" unasked");
+    Candidate { device: device(name), owner, state: parse_state(state), evidence: evidence(said), asked }
 }
 
 fn parse_state(text: &str) -> State {
@@ -229,6 +230,7 @@ fn said(decision: &Result<Decision, Refusal>) -> String {
             let rights = said_rights(Some(*rights));
             format!("{} by {}: {}, {rights}", letter(*device), basis.word(), event.word())
         }
+        Ok(Decision::Wait { device }) => format!("{}: waits", letter(*device)),
         Ok(Decision::Ask(question)) => {
             let devices: Vec<String> = question.replaceable.iter().map(|id| letter(*id).to_string()).collect();
             let suggestion = match question.suggestion {

@@ -18,14 +18,16 @@ pub struct Seen<'a> {
     pub reset_at: Option<Timestamp>,
     /// Has it come back since?
     pub done: bool,
+    /// Has it come back since by a token alone, so that nobody has shown that it is this machine?
+    pub unproved: bool,
     /// Has an admin let it be?
     pub excused: bool,
+    /// Was it merged into another record, where it lives on?
+    pub merged: bool,
     /// Had it nothing to reset when its turn came?
     pub retired: bool,
     /// Was it cut off more strictly already when its turn came?
     pub stricter: bool,
-    /// Was it merged into another record?
-    pub merged: bool,
     /// Where it stands in its lifecycle now.
     pub state: &'a State,
     /// Where its user stands now.
@@ -43,6 +45,8 @@ pub struct Seen<'a> {
 pub enum Place {
     /// Has come back and proved itself.
     Done,
+    /// Has come back by a token alone: it appends, and reads nothing until somebody has shown that it is this machine.
+    Unproved,
     /// Its turn has not come.
     Waiting,
     /// Was heard of since the reset, and needs a person.
@@ -66,6 +70,8 @@ pub enum Place {
 pub enum Reason {
     /// It has come back.
     CameBack,
+    /// It has come back by a token alone.
+    ByToken,
     /// Its wave comes later.
     WaveAhead,
     /// The campaign ended before its wave.
@@ -143,8 +149,9 @@ fn retired(seen: &Seen<'_>) -> Option<Reason> {
         UserState::Preserved | UserState::Deleted | UserState::Purged => Some(Reason::UserLeft),
         UserState::Active | UserState::Locked => None,
     };
+    let by_merge = seen.merged.then_some(Reason::Merged);
     // A record that had nothing to reset at its turn is not of this campaign, whatever becomes of it later.
-    by_state.or(seen.merged.then_some(Reason::Merged)).or(by_user).or(seen.retired.then_some(Reason::NeverActivated))
+    by_state.or(by_merge).or(by_user).or(seen.retired.then_some(Reason::NeverActivated))
 }
 
 fn under_way(seen: &Seen<'_>, reset_at: Timestamp) -> (Place, Reason) {
@@ -153,6 +160,9 @@ fn under_way(seen: &Seen<'_>, reset_at: Timestamp) -> (Place, Reason) {
     }
     if matches!(seen.state, State::Suspended { .. }) {
         return (Place::Refused, Reason::Suspended);
+    }
+    if seen.unproved && matches!(seen.state, State::Active { .. }) {
+        return (Place::Unproved, Reason::ByToken);
     }
     if seen.refused {
         return (Place::Refused, Reason::Answer);
@@ -170,8 +180,9 @@ fn under_way(seen: &Seen<'_>, reset_at: Timestamp) -> (Place, Reason) {
 
 impl Place {
     /// Every place, in the order of docs/control.md.
-    pub const ALL: [Place; 9] = [
+    pub const ALL: [Place; 10] = [
         Place::Done,
+        Place::Unproved,
         Place::Waiting,
         Place::WaitingForUser,
         Place::Offline,
@@ -186,6 +197,7 @@ impl Place {
     pub const fn word(self) -> &'static str {
         match self {
             Place::Done => "done",
+            Place::Unproved => "unproved",
             Place::Waiting => "waiting",
             Place::WaitingForUser => "waiting_for_user",
             Place::Offline => "offline",
@@ -210,8 +222,9 @@ impl Place {
 
 impl Reason {
     /// Every reason, in the order of docs/control.md.
-    pub const ALL: [Reason; 18] = [
+    pub const ALL: [Reason; 19] = [
         Reason::CameBack,
+        Reason::ByToken,
         Reason::WaveAhead,
         Reason::CampaignEnded,
         Reason::BySelf,
@@ -235,6 +248,7 @@ impl Reason {
     pub const fn word(self) -> &'static str {
         match self {
             Reason::CameBack => "came_back",
+            Reason::ByToken => "by_token",
             Reason::WaveAhead => "wave_ahead",
             Reason::CampaignEnded => "campaign_ended",
             Reason::BySelf => "by_itself",
@@ -259,6 +273,9 @@ impl Reason {
     pub const fn sentence(self) -> &'static str {
         match self {
             Reason::CameBack => "It has come back and proved itself.",
+            Reason::ByToken => {
+                "Somebody with an installer says that it is this computer: have its user sign in there, or approve it."
+            }
             Reason::WaveAhead => "Its wave has not come yet; it works as before.",
             Reason::CampaignEnded => "The campaign ended before its wave; it works as before.",
             Reason::BySelf => "It comes back by itself as soon as its program asks.",
@@ -274,7 +291,7 @@ impl Reason {
             Reason::Decommissioning => "It is being retired.",
             Reason::Decommissioned => "It was retired.",
             Reason::Deleted => "It was deleted.",
-            Reason::Merged => "Its record was merged into another one of the same computer.",
+            Reason::Merged => "It was merged into another record of the same computer.",
             Reason::UserLeft => "Its user has left.",
         }
     }

@@ -126,10 +126,18 @@ impl Class {
         match self {
             Class::Automatic => matches!(place, Place::Done | Place::Offline | Place::Overdue),
             Class::NeedsUser | Class::NotSeen | Class::Already => {
-                matches!(place, Place::Done | Place::Offline | Place::WaitingForUser | Place::Overdue)
+                matches!(place, Place::Done | Place::Unproved | Place::Offline | Place::WaitingForUser | Place::Overdue)
             }
             Class::Duplicate => {
-                matches!(place, Place::Done | Place::Conflict | Place::Offline | Place::WaitingForUser | Place::Overdue)
+                matches!(
+                    place,
+                    Place::Done
+                        | Place::Unproved
+                        | Place::Conflict
+                        | Place::Offline
+                        | Place::WaitingForUser
+                        | Place::Overdue
+                )
             }
             Class::OutOfService => {
                 matches!(place, Place::Retired | Place::Refused | Place::Conflict | Place::Overdue)

@@ -102,8 +102,9 @@ pub const fn by_itself(level: Reset, class: Class) -> bool {
 const fn helps(reason: Reason) -> bool {
     match reason {
         Reason::BySelf | Reason::SignIn | Reason::Stricter | Reason::NotSeen | Reason::Answer => true,
-        // These are an admin's to decide, or over.
+        // These are an admin's to decide, or over; one that is back by a token is back, as its user sees it.
         Reason::CameBack
+        | Reason::ByToken
         | Reason::WaveAhead
         | Reason::CampaignEnded
         | Reason::TwoMachines

@@ -30,7 +30,7 @@ fn every_cell_of_what_may_be_done_to_a_campaign_is_as_the_document_says() {
 fn all_seen(states: &[State]) -> impl Iterator<Item = Seen<'_>> {
     let past = NOW - Span::days(2);
     states.iter().flat_map(move |state| {
-        (0..3_072u32).map(move |bits| {
+        (0..6_144u32).map(move |bits| {
             let bit = |at: u32| bits >> at & 1 == 1;
             let user = if bit(0) {
                 UserState::Active
@@ -40,15 +40,16 @@ fn all_seen(states: &[State]) -> impl Iterator<Item = Seen<'_>> {
                 UserState::Preserved
             };
             Seen {
-                level: Reset::ALL[usize::try_from(bits / 512 % 3).expect("below three")],
+                level: Reset::ALL[usize::try_from(bits / 2_048).expect("below three")],
                 ended: bit(1),
                 deadline: bit(2).then_some(if bit(3) { NOW } else { NOW + Span::ms(1) }),
                 reset_at: bit(4).then_some(past),
                 done: bit(5) && bit(6) && bit(4),
+                unproved: bit(9) && bit(4) && !bit(5),
+                merged: bit(10),
                 excused: bit(5) && !bit(6),
                 retired: !bit(5) && bit(6) && bit(7) && bit(8),
                 stricter: bit(7),
-                merged: bits >= 1_536,
                 state,
                 user,
                 conflict: bit(8) && !bit(7),
@@ -68,10 +69,11 @@ fn board_condition(text: &str, seen: &Seen<'_>) -> bool {
         "has come back" => seen.done,
         "excused" => seen.excused,
         "state pending" => word == "pending",
+        "merged into another record" => seen.merged,
+        "has come back by a token alone, and is active" => seen.unproved && word == "active",
         "had no key at its turn" => seen.retired,
         "state decommissioning" => word == "decommissioning",
         "state decommissioned" => word == "decommissioned",
-        "merged into another record" => seen.merged,
         "state deleted or purged" => word == "deleted" || word == "purged",
         "user preserved or deleted" => matches!(seen.user, UserState::Preserved | UserState::Deleted),
         "open conflict, or quarantined, also beneath" => seen.conflict || quarantined,
@@ -208,6 +210,7 @@ fn a_device_stands_after_its_reset_where_its_class_said_that_it_may() {
                 deadline: None,
                 reset_at,
                 done,
+                unproved: false,
                 excused: false,
                 retired: retired && !matches!(state, State::Quarantined { .. }),
                 stricter,

@@ -75,6 +75,16 @@ CREATE INDEX unlinked_by_folder ON unlinked (folder_id);
 ALTER TABLE device ADD COLUMN policy_revision BIGINT NOT NULL DEFAULT 0;
 -- What the activation has changed of the user's own choices: control::policy::PolicyChanges as text.
 ALTER TABLE activation ADD COLUMN changes TEXT COLLATE "C" NOT NULL DEFAULT '';
+-- What an admin has to know of how the machine came: the proof, the token, from where.
+ALTER TABLE activation ADD COLUMN proof TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE activation ADD COLUMN token_id BYTEA;
+ALTER TABLE activation ADD COLUMN source TEXT COLLATE "C" NOT NULL DEFAULT '';
+-- What the machine that had the record before said of itself, a text a line, when it was heard
+-- of last and when it was activated. Empty for a record that was made for the machine.
+ALTER TABLE activation ADD COLUMN former TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE activation ADD COLUMN former_seen_at BIGINT;
+ALTER TABLE activation ADD COLUMN former_activated_at BIGINT;
+CREATE INDEX activation_by_device ON activation (device_id, epoch);
 
 -- ---------------------------------------------------------------------------------------------------- proofs
 
@@ -286,16 +296,19 @@ CREATE TABLE conflict (
     undo_until   BIGINT,
     -- The other record: merged into the device, or made by the split.
     other_device BYTEA,
-    -- What an undo has to know: the epoch that a split ended, 1 when a merge has suspended the other record, or 1 when
-    -- finding one machine has ended a quarantine.
+    -- What an undo has to know: the epoch of the record that a split has cut off, NULL where there was nothing to cut;
+    -- 1 when a merge has suspended the other record, or when one machine has ended a quarantine.
     before       BIGINT,
     -- The state that a split ended, as app::conflicts writes it.
     state_before TEXT COLLATE "C"
 );
-CREATE UNIQUE INDEX conflict_open ON conflict (device_id) WHERE status = 'open';
+-- One open conflict of each kind: two records in question hide no copy.
+CREATE UNIQUE INDEX conflict_open ON conflict (device_id, kind) WHERE status = 'open';
 CREATE INDEX conflict_by_time ON conflict (seen_at);
 -- What an admin has decided to keep is looked for at every activation that resembles another record.
 CREATE INDEX conflict_kept ON conflict (device_id, other_device) WHERE status = 'kept';
+CREATE INDEX conflict_by_device ON conflict (device_id);
+CREATE INDEX conflict_by_other ON conflict (other_device);
 
 -- ---------------------------------------------------------------------------------------------------- campaigns
 
@@ -344,7 +357,8 @@ CREATE TABLE campaign_device (
     due_ms        BIGINT NOT NULL,
     -- What the dry run said, when the campaign was started.
     class         TEXT COLLATE "C" NOT NULL,
-    status        TEXT COLLATE "C" NOT NULL CHECK (status IN ('waiting', 'reset', 'done', 'refused', 'excused', 'retired')),
+    status        TEXT COLLATE "C" NOT NULL CHECK (status IN ('waiting', 'reset', 'unproved', 'done', 'refused', 'excused',
+                  'retired')),
     -- Why it is where it is, as a stable code; empty where the status says it all.
     reason        TEXT COLLATE "C" NOT NULL,
     epoch_before  BIGINT NOT NULL,
@@ -367,6 +381,15 @@ CREATE TABLE campaign_device (
 );
 CREATE INDEX campaign_device_by_device ON campaign_device (device_id);
 CREATE INDEX campaign_device_by_status ON campaign_device (campaign_id, status, due_ms);
+
+-- Who is meant, as it was settled at the start, until each slice of it stands in campaign_device.
+CREATE TABLE campaign_slice (
+    campaign_id BYTEA NOT NULL REFERENCES campaign (id),
+    number      BIGINT NOT NULL,
+    -- As db::campaign_slice says.
+    devices     BYTEA NOT NULL,
+    PRIMARY KEY (campaign_id, number)
+);
 
 -- ---------------------------------------------------------------------------------------------------- mail
 

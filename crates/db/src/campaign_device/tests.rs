@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::{
-    CampaignRow, ConflictKind, ConflictRow, ConflictStatus, PageKey, campaign_get, campaign_insert, campaign_list,
-    campaign_list_open, campaign_update, conflict_get, conflict_get_open, conflict_insert, conflict_kept_get,
-    conflict_list, conflict_list_kept, conflict_seen_update, conflict_update, device_contact_update, device_fleet_list,
-    device_good_update, device_list_over, device_list_purged_rest, device_list_watched, device_merged_get,
-    device_merged_list, device_merged_update, device_rest_remove, password_link_remove_old, refused_remove_old,
-    snapshot_list_with_merged, tally_remove_old, testing,
+    CampaignDeviceNew, CampaignRow, ConflictKind, ConflictRow, ConflictStatus, PageKey, campaign_get, campaign_insert,
+    campaign_list, campaign_list_open, campaign_slice_count_get, campaign_slice_insert, campaign_slice_move,
+    campaign_update, conflict_get, conflict_get_open, conflict_insert, conflict_kept_get, conflict_list,
+    conflict_list_kept, conflict_list_resembled, conflict_seen_update, conflict_split_final_update, conflict_update,
+    device_contact_update, device_fleet_list, device_good_update, device_list_over, device_list_purged_rest,
+    device_list_watched, device_merged_get, device_merged_list, device_merged_update, device_rest_remove,
+    password_link_remove_old, refused_remove_old, snapshot_list_with_merged, tally_remove_old, testing,
 };
 use base::ConflictId;
 use control::Rights;
@@ -93,9 +94,18 @@ async fn a_campaign_and_its_turns_come_back_as_they_were_stored() {
         );
         assert_eq!(campaign_list_open(&mut tx).await.expect("readable").len(), 1);
 
-        for (device, due) in [(testing::DEVICE, 0), (OTHER, 5)] {
-            campaign_device_insert(&mut tx, &turn(device, due)).await.expect("it is new");
+        for (number, device, due) in [(0, testing::DEVICE, 0), (1, OTHER, 5)] {
+            let CampaignDeviceRow { wave, due, class, epoch_before, .. } = turn(device, due);
+            let new = CampaignDeviceNew { device, wave, due, class, epoch_before };
+            campaign_slice_insert(&mut tx, CAMPAIGN, number, &[new]).await.expect("it is new");
         }
+        assert_eq!(campaign_slice_count_get(&mut tx, CAMPAIGN).await.expect("readable"), Count(2));
+        let mut moved = [true; 3];
+        for moved in &mut moved {
+            *moved = campaign_slice_move(&mut tx, CAMPAIGN).await.expect("writable");
+        }
+        assert_eq!(moved, [true, true, false]);
+        assert_eq!(campaign_slice_count_get(&mut tx, CAMPAIGN).await.expect("readable"), Count(0));
         let due = campaign_device_list_due(&mut tx, CAMPAIGN, Span::ms(4), 9).await.expect("readable");
         assert_eq!(due, [turn(testing::DEVICE, 0)]);
         let reset = CampaignDeviceRow { status: TurnStatus::Reset, reset_at: Some(at(4)), ..turn(testing::DEVICE, 0) };
@@ -104,9 +114,12 @@ async fn a_campaign_and_its_turns_come_back_as_they_were_stored() {
         assert_eq!(campaign_device_list_reset(&mut tx, CAMPAIGN, None, 9).await.expect("readable"), [reset]);
         assert_eq!(campaign_device_watch_get(&mut tx, testing::DEVICE).await.expect("readable"), Some(Span::days(2)));
         campaign_device_refused_update(&mut tx, testing::DEVICE, "token_expired", at(5)).await.expect("writable");
-        let back = async |tx: &mut Tx| campaign_device_back_update(tx, testing::DEVICE, "password", at(6_000)).await;
-        assert_eq!(back(&mut tx).await.expect("writable"), Count(1));
-        assert_eq!(back(&mut tx).await.expect("writable"), Count(0), "once");
+        let back = async |tx: &mut Tx, status, proof| {
+            campaign_device_back_update(tx, testing::DEVICE, status, proof, at(6_000)).await.expect("writable")
+        };
+        assert_eq!(back(&mut tx, TurnStatus::Unproved, "token").await, Count(1));
+        assert_eq!(back(&mut tx, TurnStatus::Done, "password").await, Count(1));
+        assert_eq!(back(&mut tx, TurnStatus::Done, "password").await, Count(0), "once");
         let evidence = TurnEvidence {
             bytes_read: None,
             bytes_sent: Bytes(1),
@@ -176,12 +189,25 @@ async fn conflicts_merges_the_watch_and_the_purge_are_stored_on_either_database(
         };
         conflict_insert(&mut tx, &row).await.expect("it is new");
         conflict_seen_update(&mut tx, id, "192.0.2.2", 3, at(2)).await.expect("it is there");
-        let open = conflict_get_open(&mut tx, testing::DEVICE).await.expect("readable").expect("open");
+        let kind = ConflictKind::Records;
+        let open = conflict_get_open(&mut tx, testing::DEVICE, kind).await.expect("readable").expect("open");
+        assert_eq!(conflict_list_resembled(&mut tx, OTHER).await.expect("readable"), [testing::DEVICE]);
+        let clone = ConflictId::from_bytes([8; 16]);
+        let both = ConflictRow::open(clone, testing::DEVICE, ConflictKind::Clone, String::new(), at(1));
+        conflict_insert(&mut tx, &both).await.expect("another kind is another conflict");
+        let split = ConflictRow { status: ConflictStatus::Split, undo_until: Some(at(9)), ..both };
+        conflict_update(&mut tx, &split).await.expect("writable");
+        conflict_split_final_update(&mut tx, testing::DEVICE, at(3)).await.expect("writable");
+        let ends = conflict_get(&mut tx, clone).await.expect("readable").and_then(|row| row.undo_until);
+        assert_eq!(ends, Some(at(3)), "it cannot be undone any more");
         assert_eq!((open.times, open.counter_seen), (2, 3), "{}", temp.name);
         row = ConflictRow { status: ConflictStatus::Kept, before: Some(1), resolved_at: Some(at(3)), ..open };
         assert_eq!(conflict_update(&mut tx, &row).await.expect("writable"), Count(1));
         assert_eq!(conflict_get(&mut tx, id).await.expect("readable"), Some(row.clone()));
-        assert_eq!(conflict_list(&mut tx, false, PageKey::LAST, 9).await.expect("readable"), [row]);
+        assert_eq!(
+            conflict_list(&mut tx, false, PageKey::LAST, 9).await.expect("readable"),
+            [row, ConflictRow { undo_until: Some(at(3)), ..split }]
+        );
         assert_eq!(
             conflict_list(&mut tx, true, PageKey { at: at(9), id: *id.as_bytes() }, 9).await.expect("readable"),
             []

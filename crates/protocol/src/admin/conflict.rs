@@ -50,6 +50,8 @@ pub struct Conflict {
     pub resolved_at_ms: Option<i64>,
     /// Until when that can be undone.
     pub undo_until_ms: Option<i64>,
+    /// Which of two records in question a merge keeps, where the admin does not say: the one that was heard of last.
+    pub merge_keeps: Option<Text<DeviceId>>,
 }
 
 /// One of the two.
@@ -81,8 +83,12 @@ pub enum ConflictDecision {
         #[serde(default)]
         other_user: Option<Text<UserId>>,
     },
-    /// Two records of one machine: the other is merged into this one.
-    Merge,
+    /// Two records of one machine: one is merged into the other.
+    Merge {
+        /// The record that stays; `merge_keeps` of the conflict where it is not given.
+        #[serde(default)]
+        keep: Option<Text<DeviceId>>,
+    },
     /// Both records stay, and nobody is warned of them again.
     KeepBoth,
 }

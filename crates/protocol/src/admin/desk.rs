@@ -1,26 +1,66 @@
 //! The desk: `/api/v1/desk`.
 
 use crate::Text;
-use crate::admin::device::Device;
-use base::TokenId;
+use crate::admin::device::{About, Device};
+use base::{DeviceId, TokenId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A record that waits for an admin.
+/// A pending record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pending {
-    /// The record.
+    /// The record. What stands in its `about` is the own word of the computer that waits.
     pub device: Device,
-    /// The proof's word.
-    pub proof: String,
-    /// Why it waits: `token_waits`.
+    /// Why it waits: `token_waits`; `nobody_asked` for one that no computer has asked for.
     pub reason: String,
+    /// When it was asked for first; when it was made, where nobody has.
+    pub asked_at_ms: i64,
+    /// How it was asked for; `null` where no computer has.
+    pub came: Option<Came>,
+}
+
+/// A device in service that waits for full rights.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AppendOnly {
+    /// The device. What stands in its `about` is its computer's own word.
+    pub device: Device,
+    /// How that computer came to it.
+    pub came: Option<Came>,
+}
+
+/// How a computer came to a record, or asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Came {
+    /// The proof's word: what was shown, and not only said.
+    pub proof: String,
     /// The deployment token.
     pub token: Option<Text<TokenId>>,
-    /// From where it was asked.
+    /// What its maker calls it.
+    pub token_name: Option<String>,
+    /// The address that was asked from.
     pub source: String,
-    /// When it was asked first.
-    pub asked_at_ms: i64,
+    /// When.
+    pub at_ms: i64,
+    /// What it was to the record: `new`, `replaced`, `reactivated`; `waits`.
+    pub outcome: String,
+    /// The computer that is known: the one that had the record before, or that of a record which this one resembles;
+    /// `null` where there is none.
+    pub former: Option<Former>,
+}
+
+/// A computer that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Former {
+    /// Its record.
+    pub device: Text<DeviceId>,
+    /// What it said of itself: its own word.
+    pub about: About,
+    /// In which fields of `about` the two say something else.
+    pub differs: Vec<String>,
+    /// When it was heard of last.
+    pub last_seen_at_ms: Option<i64>,
+    /// When it was activated.
+    pub activated_at_ms: Option<i64>,
 }
 
 /// Why a record is refused.

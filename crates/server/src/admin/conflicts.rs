@@ -1,5 +1,6 @@
 //! `/api/v1/conflicts`: the conflict desk. Refuses to decide.
 
+use crate::admin::devices::about;
 use crate::admin::extract::{AtAdmin, Body, Named, Query, ask};
 use crate::admin::{Entry, get, post};
 use crate::reply::{Reply, Yes};
@@ -9,18 +10,17 @@ use control::Permit;
 use protocol::Text;
 use protocol::admin::Page;
 use protocol::admin::conflict as wire;
-use protocol::admin::device::About;
 
 #[rustfmt::skip]
 pub(super) fn routes() -> Vec<Entry> {
-    use Permit::{CampaignManage, CampaignRead};
+    use Permit::{CampaignRead, DeviceManage};
     vec![
         get("conflict_list", "/api/v1/conflicts", CampaignRead, "Conflicts, the newest first.", list),
         get("conflict_show", "/api/v1/conflicts/{conflict}", CampaignRead, "One conflict, with both sides.", show),
-        post("conflict_resolve", "/api/v1/conflicts/{conflict}/resolve", CampaignManage,
+        post("conflict_resolve", "/api/v1/conflicts/{conflict}/resolve", DeviceManage,
             "Decide a conflict; for thirty days that can be undone.", resolve),
-        post("conflict_undo", "/api/v1/conflicts/{conflict}/undo", CampaignManage, "Take a decision back.", undo),
-        post("conflict_merge", "/api/v1/conflicts/merge", CampaignManage,
+        post("conflict_undo", "/api/v1/conflicts/{conflict}/undo", DeviceManage, "Take a decision back.", undo),
+        post("conflict_merge", "/api/v1/conflicts/merge", DeviceManage,
             "Make two records of one computer one.", merge),
     ]
 }
@@ -44,7 +44,7 @@ async fn resolve(
         wire::ConflictDecision::TwoMachines { other_user } => {
             Decision::TwoMachines { other_user: other_user.map(|user| user.0) }
         }
-        wire::ConflictDecision::Merge => Decision::Merge,
+        wire::ConflictDecision::Merge { keep } => Decision::Merge { keep: keep.map(|keep| keep.0) },
         wire::ConflictDecision::KeepBoth => Decision::KeepBoth,
     };
     Ok(Yes(conflict(conflicts::resolve(&at.app, &at.actor, id, decision).await?)))
@@ -73,25 +73,17 @@ fn conflict(conflict: Conflict) -> wire::Conflict {
         resolved_by: conflict.resolved_by,
         resolved_at_ms: conflict.resolved_at.map(Timestamp::as_ms),
         undo_until_ms: conflict.undo_until.map(Timestamp::as_ms),
+        merge_keeps: conflict.merge_keeps.map(Text),
     }
 }
 
 fn side(side: Side) -> wire::ConflictSide {
-    let about = side.about;
     wire::ConflictSide {
         device: Text(side.device),
         name: side.name,
         user: side.email,
         state: side.state.word().to_owned(),
-        about: About {
-            host_name: about.host_name,
-            serial: about.serial,
-            hardware_uuid: about.hardware_uuid,
-            os_user: about.os_user,
-            os: about.os,
-            arch: about.arch,
-            agent: about.agent,
-        },
+        about: about(side.about),
         seen_at_ms: side.seen_at.map(Timestamp::as_ms),
     }
 }

@@ -1,14 +1,14 @@
 //! `/api/v1/desk`: what waits for an admin. Refuses to decide.
 
-use crate::admin::devices::device;
+use crate::admin::devices::{about, device};
 use crate::admin::extract::{AtAdmin, Body, Named, Query, ask};
 use crate::admin::{Entry, get, post};
 use crate::reply::{Reply, Yes};
 use app::desk::{self, RefusedRow};
-use base::DeviceId;
+use base::{DeviceId, Timestamp};
 use control::Permit;
 use protocol::Text;
-use protocol::admin::desk::{Pending, Refuse, RefusedActivation};
+use protocol::admin::desk::{AppendOnly, Came, Former, Pending, Refuse, RefusedActivation};
 use protocol::admin::device::Device;
 use protocol::admin::{Page, PageQuery};
 
@@ -17,9 +17,9 @@ pub(super) fn routes() -> Vec<Entry> {
     use Permit::{DeviceManage, DeviceRead, TokenRead};
     vec![
         get("desk_pending_list", "/api/v1/desk/pending", DeviceRead,
-            "Records that wait for an admin, the oldest first.", pending),
+            "Pending records, the oldest first: how each was asked for, and what it resembles.", pending),
         get("desk_append_only_list", "/api/v1/desk/append-only", DeviceRead,
-            "Devices in service that wait for full rights, by name.", append_only),
+            "Devices in service that wait for full rights: how each came, and what was there before.", append_only),
         get("desk_refused_list", "/api/v1/desk/refused", TokenRead,
             "Activations by a token that were refused, the newest first.", refused),
         post("desk_approve", "/api/v1/desk/{device}/approve", DeviceManage,
@@ -33,18 +33,37 @@ async fn pending(at: AtAdmin, Query(query): Query<PageQuery>) -> Reply<Page<Pend
     let page = desk::pending(&at.app, &at.actor, &ask(query.after, query.limit)?).await?;
     let item = |row: desk::Pending| Pending {
         device: device(row.device),
-        proof: row.waiting.proof,
-        reason: row.waiting.reason,
-        token: row.waiting.token.map(Text),
-        source: row.waiting.source,
-        asked_at_ms: row.waiting.asked_at.as_ms(),
+        reason: row.reason,
+        asked_at_ms: row.at.as_ms(),
+        came: row.came.map(came),
     };
     Ok(Yes(Page { items: page.items.into_iter().map(item).collect(), next: page.next }))
 }
 
-async fn append_only(at: AtAdmin, Query(query): Query<PageQuery>) -> Reply<Page<Device>> {
+async fn append_only(at: AtAdmin, Query(query): Query<PageQuery>) -> Reply<Page<AppendOnly>> {
     let page = desk::append_only(&at.app, &at.actor, &ask(query.after, query.limit)?).await?;
-    Ok(Yes(Page { items: page.items.into_iter().map(device).collect(), next: page.next }))
+    let item = |row: desk::AppendOnly| AppendOnly { device: device(row.device), came: row.came.map(came) };
+    Ok(Yes(Page { items: page.items.into_iter().map(item).collect(), next: page.next }))
+}
+
+fn came(came: desk::Came) -> Came {
+    let former = |former: desk::Former| Former {
+        device: Text(former.device),
+        about: about(former.about),
+        differs: former.differs.into_iter().map(str::to_owned).collect(),
+        last_seen_at_ms: former.seen_at.map(Timestamp::as_ms),
+        activated_at_ms: former.activated_at.map(Timestamp::as_ms),
+    };
+    let (token, token_name) = came.token.map(|(id, name)| (Text(id), name)).unzip();
+    Came {
+        proof: came.proof,
+        token,
+        token_name,
+        source: came.source,
+        at_ms: came.at.as_ms(),
+        outcome: came.outcome,
+        former: came.former.map(former),
+    }
 }
 
 async fn refused(at: AtAdmin, Query(query): Query<PageQuery>) -> Reply<Page<RefusedActivation>> {

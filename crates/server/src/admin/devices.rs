@@ -3,6 +3,7 @@
 use crate::admin::extract::{AtAdmin, Body, Named, Query, ask, malformed, time};
 use crate::admin::{Entry, delete as remove_of, get, post};
 use crate::reply::{Reply, Yes};
+use app::DeviceAbout;
 use app::devices::{self, DeviceAsk, DeviceOrder, DeviceView};
 use app::support_bundles::{self, BundleView};
 use base::{DeviceId, Span, Timestamp};
@@ -133,7 +134,6 @@ async fn order(at: AtAdmin, id: DeviceId, order: DeviceOrder) -> Reply<Device> {
 /// A device on the wire. Never fails.
 pub(super) fn device(view: DeviceView) -> Device {
     let flat = view.state.to_flat();
-    let about = view.about;
     Device {
         device: Text(view.id),
         name: view.name,
@@ -149,14 +149,12 @@ pub(super) fn device(view: DeviceView) -> Device {
         activated_at_ms: view.activated_at.as_ms(),
         last_seen_at_ms: view.last_seen_at.map(Timestamp::as_ms),
         last_snapshot: view.last_snapshot.map(Text),
-        about: About {
-            host_name: about.host_name,
-            serial: about.serial,
-            hardware_uuid: about.hardware_uuid,
-            os_user: about.os_user,
-            os: about.os,
-            arch: about.arch,
-            agent: about.agent,
-        },
+        about: about(view.about),
     }
+}
+
+/// What a computer says of itself, on the wire. Never fails.
+pub(super) fn about(about: DeviceAbout) -> About {
+    let DeviceAbout { host_name, serial, hardware_uuid, os_user, os, arch, agent } = about;
+    About { host_name, serial, hardware_uuid, os_user, os, arch, agent }
 }

@@ -2,7 +2,7 @@
 
 use super::{Desk, named, words};
 use crate::client::Said;
-use crate::out::{Answer, Failure, card, table};
+use crate::out::{Answer, Failure, card, table, wrapped};
 use base::{ConflictId, Count, Timestamp};
 use clap::{Subcommand, ValueEnum};
 use protocol::Text;
@@ -36,6 +36,9 @@ pub enum Conflict {
         /// With two-machines: for whom a record is prepared, so that the other machine finds it.
         #[arg(long, value_name = "USER")]
         other_user: Option<String>,
+        /// With merge: the record that stays. Without it, the one that was heard of last.
+        #[arg(long, value_name = "DEVICE")]
+        keep: Option<String>,
     },
     /// Take a decision back.
     Undo {
@@ -85,15 +88,19 @@ impl Conflict {
                 return Ok(Answer::good(list(&value), json));
             }
             Conflict::Show { conflict } => named::find::<wire::Conflict>(&client, &conflict).await?,
-            Conflict::Resolve { conflict, decision, other_user } => {
+            Conflict::Resolve { conflict, decision, other_user, keep } => {
                 let other_user = match &other_user {
                     Some(user) => Some(Text(named::id::<User>(&client, user).await?)),
+                    None => None,
+                };
+                let keep = match &keep {
+                    Some(keep) => Some(Text(named::id::<Device>(&client, keep).await?)),
                     None => None,
                 };
                 let body = match decision {
                     Decision::OneMachine => wire::ConflictDecision::OneMachine,
                     Decision::TwoMachines => wire::ConflictDecision::TwoMachines { other_user },
-                    Decision::Merge => wire::ConflictDecision::Merge,
+                    Decision::Merge => wire::ConflictDecision::Merge { keep },
                     Decision::KeepBoth => wire::ConflictDecision::KeepBoth,
                 };
                 // Of a device's conflicts the open one is meant, of which there is one.
@@ -163,6 +170,10 @@ fn text(conflict: &wire::Conflict) -> String {
         ("decided by", conflict.resolved_by.clone().unwrap_or_else(|| "-".to_owned())),
         ("undo until", time(conflict.undo_until_ms)),
     ]);
+    if let Some(keep) = &conflict.merge_keeps {
+        text.push_str(&wrapped(&format!("merge keeps {}, which was heard of last; --keep chooses.", keep.0), ""));
+        text.push_str(&wrapped("What a computer says of itself (computer, serial) is its own word.", ""));
+    }
     for side in [Some(&conflict.device), conflict.other.as_ref()].into_iter().flatten() {
         text.push('\n');
         text.push_str(&card(&[

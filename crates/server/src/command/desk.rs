@@ -1,12 +1,13 @@
 //! `desk pending|append-only|refused|approve|refuse`.
 
+mod came;
+
 use super::{Desk, device, words};
 use crate::client::Said;
 use crate::out::{Answer, Failure, table};
 use base::Timestamp;
 use clap::Subcommand;
-use protocol::admin::desk::{Pending, Refuse, RefusedActivation};
-use protocol::admin::device::Device as WireDevice;
+use protocol::admin::desk::{AppendOnly, Pending, Refuse, RefusedActivation};
 use protocol::admin::{Nothing, PageQuery};
 
 /// What waits for an admin. DEVICE is an identifier, the beginning of one, or a name.
@@ -40,21 +41,13 @@ impl DeskCommand {
         match self {
             DeskCommand::Pending => {
                 let Said { value, json } = desk.client().await?.list::<Pending>("/desk/pending", &all).await?;
-                let row = |Pending { device, proof, source, asked_at_ms, .. }: Pending| {
-                    let id = device.device.0.to_string();
-                    vec![id, device.name, device.user, device.about.serial, proof, source, time(asked_at_ms)]
-                };
-                let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
-                Ok(Answer::good(table(&["DEVICE", "NAME", "USER", "SERIAL", "PROOF", "FROM", "ASKED"], &rows), json))
+                let text = |row: &Pending| came::text(&row.device, row.came.as_ref());
+                Ok(Answer::good(came::list(value.iter().map(text)), json))
             }
             DeskCommand::AppendOnly => {
-                let Said { value, json } = desk.client().await?.list::<WireDevice>("/desk/append-only", &all).await?;
-                let row = |device: WireDevice| {
-                    let id = device.device.0.to_string();
-                    vec![id, device.name, device.user, device.about.serial, time(device.activated_at_ms)]
-                };
-                let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
-                Ok(Answer::good(table(&["DEVICE", "NAME", "USER", "SERIAL", "ACTIVATED"], &rows), json))
+                let Said { value, json } = desk.client().await?.list::<AppendOnly>("/desk/append-only", &all).await?;
+                let text = |row: &AppendOnly| came::text(&row.device, row.came.as_ref());
+                Ok(Answer::good(came::list(value.iter().map(text)), json))
             }
             DeskCommand::Refused => {
                 let Said { value, json } =

@@ -245,7 +245,12 @@ impl Play {
         let decided = conflicts::resolve(&self.world.app, &ADMIN, id, decision).await;
         let code = decided.as_ref().map(|_| "yes").map_err(|error| error.code());
         self.say(format!("conflict {id}: {verdict:?}: {code:?}"));
-        let touched = self.explain(&[(None, Event::Resolve { verdict })]).await;
+        let mut events = vec![(None, Event::Resolve { verdict })];
+        if !one {
+            // Of a record that is on its way out, the key that two machines have is worth nothing either.
+            events.push((None, Event::Deactivate { level: Level::Distrust }));
+        }
+        let touched = self.explain(&events).await;
         assert!(touched.len() <= 1, "one record is decided");
         self.settle(&touched).await;
     }
