@@ -127,12 +127,13 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "password.memory_mib",
-        meaning: "Memory of one Argon2id computation. A change holds for passwords set afterwards.",
+        meaning: "Memory of one Argon2id computation. A change holds for passwords set afterwards, and for the others \
+                  from their next sign-in on.",
         field: Field::Mib(|c| &mut c.password_memory, 1, 1_024),
     },
     Key {
         name: "password.passes",
-        meaning: "Passes of one Argon2id computation. A change holds for passwords set afterwards.",
+        meaning: "Passes of one Argon2id computation. A change holds in the same way.",
         field: Field::Number(|c| &mut c.password_passes, 1, 16),
     },
     Key {

@@ -144,8 +144,9 @@ async fn an_activation_whose_commit_or_its_answer_is_lost_is_done_once_by_the_sa
         },
     );
     cuts.push(by_ticket.await);
-    // Before and after each commit: of the key alone; with a sign-in before it; with a ticket found before it.
-    assert_eq!(cuts, [2, 4, 4]);
+    // Before and after each commit: of the key alone; with a sign-in that is counted, and then
+    // found right, before it; with a ticket found before it.
+    assert_eq!(cuts, [2, 6, 4]);
     assert_eq!(app::audit::verify(&world.app, &ADMIN, None).await.expect("readable").broken, None);
 }
 

@@ -53,7 +53,7 @@ impl Play {
         self.say(format!("{device} is to be {order:?}: {code:?}"));
         // A no is audited as well, but for a record that nobody has asked for.
         let quiet = code == Err("nobody_waits");
-        assert_eq!(self.audited().await, audited + u64::from(!quiet), "one line for each order");
+        assert_eq!(self.audited_of(device, audited).await, usize::from(!quiet), "one line for each order");
         let events: &[_] = if code.is_ok() { &[(Some(device), event)] } else { &[] };
         self.explain(events).await;
         self.settle(&[device]).await;

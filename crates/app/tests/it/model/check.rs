@@ -15,6 +15,13 @@ impl Play {
         db::audit_get_newest(&mut tx).await.expect("readable").map_or(0, |(seq, _)| seq)
     }
 
+    /// How many lines about this device came after that one; a campaign that ends by it has its own.
+    pub async fn audited_of(&self, device: DeviceId, after: u64) -> usize {
+        let mut tx = self.world.app.db.read().await.expect("readable");
+        let rows = app::audit::list(&mut tx, after).await.expect("readable");
+        rows.iter().filter(|row| row.subject == device.to_string()).count()
+    }
+
     /// Every record as it stands.
     pub async fn rows_all(&self) -> Vec<DeviceRow> {
         let mut tx = self.world.app.db.read().await.expect("readable");

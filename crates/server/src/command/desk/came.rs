@@ -155,7 +155,7 @@ mod tests {
             "192.0.2.7, 2025-11-24 17:30",
             "took this record over",
             "its own word",
-            "known as       SN-0",
+            "known as     SN-0",
             "last seen      2025-11-24 17:30",
             "differs        serial",
         ] {
