@@ -222,7 +222,7 @@ impl<'a> Ways<'a> {
             let values = policy["policy"]["values"].as_array().expect("a list").clone();
             let value = values.iter().find(|value| value["key"] == "interval").expect("an interval").clone();
             let folders = policy["policy"]["folders"].as_array().expect("a list").clone();
-            let music = folders.iter().find(|one| one["folder"] == Value::from(folder.clone())).expect("it").clone();
+            let music = folders.iter().find(|one| one["folder"] == folder.as_str()).expect("it").clone();
             (text(&value, "value"), music["linked"].as_bool())
         };
         let reset = || {

@@ -34,7 +34,7 @@ fn requests(play: &Play) -> Vec<ActivationRequest> {
 }
 
 /// What `taker` answers, with these fields changed.
-fn changed(number: usize, request: &Request, fields: Value) -> Reply {
+fn changed(number: usize, request: &Request, fields: &Value) -> Reply {
     let Reply::Json(status, mut answer) = taker(number, request) else { panic!("no JSON") };
     for (field, value) in fields.as_object().expect("an object") {
         answer[field] = value.clone();
@@ -48,7 +48,7 @@ fn a_held_device_comes_back_at_once_and_by_its_key_where_the_token_has_ended() {
     let is_held = Arc::new(AtomicBool::new(false));
     let held = Arc::clone(&is_held);
     let play = Play::start(move |number, request| match request.path.as_str() {
-        "/v1/device" if held.load(Ordering::SeqCst) => changed(number, request, json!({ "state": "held" })),
+        "/v1/device" if held.load(Ordering::SeqCst) => changed(number, request, &json!({ "state": "held" })),
         "/v1/activations" if held.load(Ordering::SeqCst) => {
             let asked: ActivationRequest = serde_json::from_slice(&request.body).expect("a request");
             match asked.proof {
@@ -133,11 +133,11 @@ fn what_may_not_be_read_yet_is_owed_and_an_own_wish_gives_it_up() {
         };
         let snapshot = &listed["snapshots"][0];
         match request.path.as_str() {
-            "/v1/activations" if is_full => changed(number, request, json!({ "snapshot": snapshot })),
+            "/v1/activations" if is_full => changed(number, request, &json!({ "snapshot": snapshot })),
             "/v1/activations" => {
-                changed(number, request, json!({ "rights": rights, "snapshot": snapshot, "restore": "data" }))
+                changed(number, request, &json!({ "rights": rights, "snapshot": snapshot, "restore": "data" }))
             }
-            "/v1/device" => changed(number, request, json!({ "rights": rights })),
+            "/v1/device" => changed(number, request, &json!({ "rights": rights })),
             "/v1/runs" => problem(503, "server_busy", None),
             _ => taker(number, request),
         }
@@ -168,7 +168,7 @@ fn what_may_not_be_read_yet_is_owed_and_an_own_wish_gives_it_up() {
 async fn a_timer_waits_for_the_slot_by_the_servers_clock_and_a_person_does_not() {
     let (_dir, state, password) = place();
     let play = Play::start(|number, request| match request.path.as_str() {
-        "/v1/device" => changed(number, request, json!({ "now_ms": 1_000, "catch_up_at_ms": 601_000 })),
+        "/v1/device" => changed(number, request, &json!({ "now_ms": 1_000, "catch_up_at_ms": 601_000 })),
         _ => taker(number, request),
     });
     assert_eq!(activate(&play, &state, &password).exit, 0);

@@ -92,7 +92,7 @@ fn expected(route: &str) -> &'static [&'static str] {
         "GET /v1/device" | "GET /v1/snapshots" | "GET /v1/policy" => &["200"],
         "POST /v1/device/wiped" => &["wrong_state"],
         // What it says of itself, where an admin has asked for that.
-        "PUT /v1/device/support-bundle" => &["bundle_unknown"],
+        "PUT /v1/device/support-bundle" => &["bundle_not_asked"],
         "PATCH /v1/policy/values"
         | "POST /v1/policy/folders"
         | "DELETE /v1/policy/folders/{folder}"
