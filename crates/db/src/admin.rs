@@ -155,12 +155,12 @@ mod tests {
             assert_eq!(admin_list(&mut tx).await.expect("readable"), [amy.clone(), zoe.clone()]);
             let off = Some(Timestamp::from_ms(2));
             admin_update(&mut tx, amy.id, "user_read", off).await.expect("there");
-            assert_eq!(admin_list(&mut tx).await.expect("readable"), [zoe.clone()], "of those in service");
+            assert_eq!(admin_list(&mut tx).await.expect("readable"), std::slice::from_ref(&zoe), "of those in service");
             let amy = AdminRow { permits: "user_read".to_owned(), disabled_at: off, ..amy };
             let page = async |tx: &mut Tx, email, after| admin_page_list(tx, email, after, 9).await.expect("readable");
             assert_eq!(page(&mut tx, None, "").await, [amy.clone(), zoe.clone()]);
-            assert_eq!(page(&mut tx, None, "amy@x").await, [zoe.clone()]);
-            assert_eq!(page(&mut tx, Some("amy@x"), "").await, [amy.clone()]);
+            assert_eq!(page(&mut tx, None, "amy@x").await, std::slice::from_ref(&zoe));
+            assert_eq!(page(&mut tx, Some("amy@x"), "").await, std::slice::from_ref(&amy));
             assert_eq!(admin_get(&mut tx, amy.id).await.expect("readable"), Some(amy.clone()));
             admin_remove(&mut tx, amy.id).await.expect("there");
             assert_eq!(admin_get(&mut tx, amy.id).await.expect("readable"), None);

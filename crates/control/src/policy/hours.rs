@@ -213,10 +213,9 @@ mod tests {
         for (start, blackout, minutes) in cases {
             let (start, blackout) = (hours(start), hours(blackout));
             assert_eq!(start.closed_longest(&blackout), minutes.map(Span::minutes), "{start} without {blackout}");
-            let week = start.week();
-            for at in 0..WEEK_MINUTES {
+            for (at, open) in start.week().into_iter().enumerate() {
                 let (day, minute) = (at / usize::from(DAY_MINUTES), at % usize::from(DAY_MINUTES));
-                assert_eq!(week[at], start.covers(day as u8, minute as u16), "{start}: day {day}, minute {minute}");
+                assert_eq!(open, start.covers(day as u8, minute as u16), "{start}: day {day}, minute {minute}");
             }
         }
     }
