@@ -86,8 +86,7 @@ impl Audit {
 
 fn hash_of(text: &str) -> Result<Hex<32>, Failure> {
     let bytes = HEXLOWER.decode(text.trim().as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-    let wrong =
-        || Failure { code: "hash_invalid".to_owned(), sentence: "A hash has 64 hexadecimal digits.".to_owned() };
+    let wrong = || Failure::new("hash_invalid", "A hash has 64 hexadecimal digits.");
     bytes.map(Hex).ok_or_else(wrong)
 }
 
