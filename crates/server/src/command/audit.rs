@@ -16,7 +16,7 @@ use protocol::admin::audit::{AuditBroken, AuditQuery, AuditRow, AuditVerified, E
 pub enum Audit {
     /// List the newest rows.
     List {
-        /// Only those of exactly this actor: "admin command", "credential crd_…", "device dev_…".
+        /// Only those of exactly this actor: "local root", "credential crd_…", "device dev_…".
         #[arg(long)]
         actor: Option<String>,
         /// Only those of exactly this action: device_deactivate.

@@ -136,7 +136,7 @@ fn templates_are_shown_set_and_reset_and_a_test_message_says_why_it_was_not_take
     assert!(refused["error"]["sentence"].as_str().is_some_and(|said| said.contains("`dedline`")), "{refused}");
     std::fs::write(&text, "{{ device.name }} until {{ deadline }}\n").expect("own file");
     let (good, set) = desk.json(&set);
-    assert!(good && set["set_by"] == "admin command", "{set}");
+    assert!(good && set["set_by"] == app::AdminActor::Command.to_string(), "{set}");
     let shown = desk.run(&["template", "preview", "held"]);
     assert_eq!(said(&shown), "Subject: Hold on\n\nAnna's laptop until 2027-01-31 12:00 UTC\n");
     assert_eq!(desk.refused(&["template", "show", "../held"]), "template_unknown");
