@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_local_admin_has_the_name_of_the_account_or_its_number() {
-        let rows = [(Some("root"), "root"), (Some("a b"), "1000"), (Some("a\n"), "1000"), (Some(""), "1000"), (None, "1000")];
+        let rows =
+            [(Some("root"), "root"), (Some("a b"), "1000"), (Some("a\n"), "1000"), (Some(""), "1000"), (None, "1000")];
         for (name, text) in rows {
             assert_eq!(account_text(1_000, name.map(str::to_owned)), text, "{name:?}");
         }

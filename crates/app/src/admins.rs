@@ -159,10 +159,7 @@ async fn known(tx: &mut Tx, id: AdminId) -> Result<AdminRow, AppError> {
 
 fn some(permits: Permits) -> Result<(), AppError> {
     if permits == Permits::NONE {
-        return Err(AppError::invalid(
-            "permits_missing",
-            "An admin needs at least one permit; disable one instead.",
-        ));
+        return Err(AppError::invalid("permits_missing", "An admin needs at least one permit; disable one instead."));
     }
     Ok(())
 }

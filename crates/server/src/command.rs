@@ -248,9 +248,8 @@ impl Desk {
     /// The admin API: of the server that was named, or in this process over the data directory.
     async fn client(&self) -> Result<Client, Failure> {
         let Some(server) = &self.server else { return Ok(Client::Own(Box::new(Own::new(self.app().await?)))) };
-        let no_file = || {
-            Failure::new(NO_CREDENTIAL, "Give the credential: --credential-file FILE, or HOLDFAST_CREDENTIAL_FILE.")
-        };
+        let no_file =
+            || Failure::new(NO_CREDENTIAL, "Give the credential: --credential-file FILE, or HOLDFAST_CREDENTIAL_FILE.");
         let credential = read_text(self.credential_file.as_deref().ok_or_else(no_file)?)?;
         let credential = credential.lines().next().unwrap_or_default().trim().to_owned();
         let pin = match (&self.ca, &self.fingerprint) {

@@ -82,9 +82,8 @@ fn said(sources: &Sources) -> (BTreeMap<String, Said>, Vec<Problem>) {
 /// The tokens of a file without comments and tests.
 fn tokens(source: &Source) -> Vec<Token<'_>> {
     let tests = source.test_lines();
-    let counts = |token: &Token<'_>| {
-        token.kind != Kind::Comment && !tests.iter().any(|range| range.contains(&token.line))
-    };
+    let counts =
+        |token: &Token<'_>| token.kind != Kind::Comment && !tests.iter().any(|range| range.contains(&token.line));
     source.tokens().into_iter().filter(counts).collect()
 }
 

@@ -37,10 +37,7 @@ pub(super) fn from_text(text: &str) -> Result<Scope, AppError> {
     let mut scope = Scope::default();
     for line in text.lines() {
         take(&mut scope, line).ok_or_else(|| {
-            AppError::damaged(
-                "row_damaged",
-                format!("A campaign's scope has the line \"{}\".", line.escape_debug()),
-            )
+            AppError::damaged("row_damaged", format!("A campaign's scope has the line \"{}\".", line.escape_debug()))
         })?;
     }
     Ok(scope)

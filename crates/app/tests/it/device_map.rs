@@ -2,14 +2,14 @@
 
 use crate::machine::{ADMIN, Machine};
 use crate::world::{World, body, code};
-use app::{AdminActor, CredentialActor, SecretText};
 use app::device_map::{Imported, RowText, import_csv, import_rows, page, remove};
 use app::page::PageAsk;
 use app::tokens::{Wish, make};
+use app::{AdminActor, CredentialActor, SecretText};
 use base::{Count, CredentialId, DeviceId};
 use bytes::Bytes;
-use control::{Permits, Rights};
 use control::activation::Restore;
+use control::{Permits, Rights};
 use futures::{StreamExt as _, stream};
 use std::fmt::Write as _;
 use std::io;
@@ -102,7 +102,8 @@ async fn the_audit_log_says_what_a_row_holds_what_it_held_and_what_it_was_used_f
     assert!(activated.contains(&format!("replaced by token_and_map, {}, epoch 2", row.id)), "{activated}");
     remove(&world.app, &ADMIN, row.id).await.expect("there");
     let value = row.value;
-    let (before, after) = (format!("for {user}, as it is found, restore none"), format!("for {user}, as {old}, restore data"));
+    let (before, after) =
+        (format!("for {user}, as it is found, restore none"), format!("for {user}, as {old}, restore data"));
     assert_eq!(
         written(&world, row.id).await,
         [

@@ -99,7 +99,10 @@ fn init_makes_a_private_data_directory_once() {
     assert_eq!(again.status.code(), Some(1));
     assert!(said(&again).contains("already") && said(&again).contains("holdfast-server run"), "{}", said(&again));
     assert_eq!(files(&desk.data()), before, "a refused init changes nothing");
-    assert_eq!(desk.refused(&["init", "--admin-email", "a@b", "--admin-password-file", "/dev/null"]), "password_missing");
+    assert_eq!(
+        desk.refused(&["init", "--admin-email", "a@b", "--admin-password-file", "/dev/null"]),
+        "password_missing"
+    );
 }
 
 #[test]

@@ -31,13 +31,20 @@ fn codes_are_read_wherever_an_error_is_made() {
             &["a_u", "b_u"],
         ),
         ("fn a() { AppError::db(\"reading\"); other(\"no_code\") }", &[]),
-        ("// AppError::invalid(\"a\", \"\")\n#[cfg(test)]\nmod tests { fn a() { AppError::invalid(\"b\", \"\") } }", &[]),
+        (
+            "// AppError::invalid(\"a\", \"\")\n#[cfg(test)]\nmod tests { fn a() { AppError::invalid(\"b\", \"\") } }",
+            &[],
+        ),
         ("impl Failure { fn a() -> Failure { b() } } pub struct Failure { pub code: String }", &[]),
         ("fn code(&self) -> &str { match self { A => \"no_code\" } } fn b() { Self::invalid(\"no_code\", \"\") }", &[]),
     ];
     for (text, codes) in rows {
         let (said, problems) = found("crates/server/src/a.rs", text);
-        assert_eq!((said.iter().map(String::as_str).collect::<Vec<_>>(), problems.len()), (codes.to_vec(), 0), "{text}");
+        assert_eq!(
+            (said.iter().map(String::as_str).collect::<Vec<_>>(), problems.len()),
+            (codes.to_vec(), 0),
+            "{text}"
+        );
     }
     let own = "fn code(&self) -> &str { match self { A => \"a_failed\" } } fn b() { Self::invalid(\"b\", \"\") }";
     assert_eq!(found(ERRORS, own).0, ["a_failed", "b invalid"]);
@@ -90,7 +97,8 @@ fn a_code_of_two_kinds_and_one_of_a_refusal_are_problems() {
     let write = |page: &str, text: &str| std::fs::write(root.path().join(page), text).expect("writing");
     write(TABLE, &format!("{TABLE_MARK}\n| code | kind |\n|---|---|\n| `a` | conflict |\n"));
     write(REFUSALS, &format!("{REFUSALS_MARK}\n| code | kind |\n|---|---|\n| `b` | refused |\n"));
-    let text = "fn a() { AppError::invalid(\"a\", \"\"); AppError::conflict(\"a\", \"\"); AppError::invalid(\"b\", \"\") }";
+    let text =
+        "fn a() { AppError::invalid(\"a\", \"\"); AppError::conflict(\"a\", \"\"); AppError::invalid(\"b\", \"\") }";
     let problems = check(root.path(), &sources(&[("crates/app/src/a.rs", text)])).expect("readable");
     let problems: Vec<_> = problems.iter().map(Problem::to_string).collect();
     assert_eq!(problems.len(), 2, "{problems:?}");
