@@ -1,6 +1,7 @@
 //! The rules of the house that no compiler checks: as a command, and as the tests at the end of this file.
 //! Refuses to change a file, save for the hashes that `--bless` writes. Rules: CONTRIBUTING.md.
 
+mod codes;
 mod docs;
 mod lex;
 mod manifests;
@@ -23,7 +24,9 @@ pub fn run(root: &Path, bless: bool) -> anyhow::Result<()> {
     }
     let sources = Sources::read(root)?;
     let mut problems = crate::layers::check(root)?;
-    for check in [manifests::check, shape::check, words::check, marks::check, docs::check_hashes, docs::check_paths] {
+    let of_sources = [manifests::check, shape::check, words::check, marks::check];
+    let of_documents = [codes::check, docs::check_hashes, docs::check_paths];
+    for check in of_sources.into_iter().chain(of_documents) {
         problems.extend(check(root, &sources)?);
     }
     for problem in &problems {
@@ -100,6 +103,11 @@ mod tests {
     #[test]
     fn marks_have_issue_numbers_and_nobody_imports_a_whole_crate() {
         check(marks::check);
+    }
+
+    #[test]
+    fn every_code_that_is_said_stands_in_the_table_of_codes() {
+        check(codes::check);
     }
 
     #[test]

@@ -262,7 +262,7 @@ async fn activated(app: &App, bound: Bound) -> Result<Activated, AppError> {
 }
 
 fn damaged() -> AppError {
-    AppError::damaged("activation_damaged", "A stored activation cannot be read.")
+    AppError::damaged("row_damaged", "A stored activation cannot be read.")
 }
 
 /// What a computer has said of itself, as the rules take it. Never fails.

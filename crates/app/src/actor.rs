@@ -9,6 +9,7 @@ use control::access::Verb;
 use control::{Permit, Permits, State, UserState, access};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 /// A device whose session token was good, and its record's standing at this request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +26,15 @@ pub struct DeviceActor {
     pub state: State,
     /// The row number of the repository that the device's user belongs to.
     pub repository: i64,
+    /// The address the request came from.
+    pub source: Option<IpAddr>,
 }
 
 /// Somebody who administers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminActor {
-    /// A person with the right to read the data directory, on the server's own command line.
+    /// A person with the right to read the data directory, on the server's own command line, as the account of the
+    /// operating system that this process has.
     Command,
     /// A program with a credential of the admin API.
     Credential(Box<CredentialActor>),
@@ -56,6 +60,11 @@ pub trait Doer: fmt::Display {
     /// From where; empty where that is not known. Never fails.
     fn source(&self) -> String;
 
+    /// By which proof; empty where the name says it. Never fails.
+    fn proof(&self) -> String {
+        String::new()
+    }
+
     /// The request's idempotency key. Never fails.
     fn mark(&self) -> Option<Mark> {
         None
@@ -69,6 +78,12 @@ impl DeviceActor {
     /// `Refused` with the refusal that says why not.
     pub fn may(&self, now: Timestamp, verb: Verb) -> Result<(), AppError> {
         access::may_of_user(self.user_state, &self.state, now, verb).map_err(AppError::Refused)
+    }
+
+    /// The same device, of a request from there. Never fails.
+    #[must_use]
+    pub fn from_source(self, source: Option<IpAddr>) -> Self {
+        Self { source, ..self }
     }
 }
 
@@ -105,9 +120,7 @@ impl Doer for AdminActor {
     fn source(&self) -> String {
         match self {
             AdminActor::Command => "command line".to_owned(),
-            AdminActor::Credential(credential) => {
-                credential.source.map(|source| source.to_string()).unwrap_or_default()
-            }
+            AdminActor::Credential(credential) => source_text(credential.source),
         }
     }
 
@@ -121,15 +134,39 @@ impl Doer for AdminActor {
 
 impl Doer for DeviceActor {
     fn source(&self) -> String {
-        String::new()
+        source_text(self.source)
+    }
+
+    fn proof(&self) -> String {
+        // Opened by a signature of the device's key; the password or token of the activation is in that one's row.
+        "session".to_owned()
     }
 }
 
+fn source_text(source: Option<IpAddr>) -> String {
+    source.map(|source| source.to_canonical().to_string()).unwrap_or_default()
+}
+
+/// The account of the operating system that this process runs as, the real one: its name, or its number where it has
+/// none that fits into a line.
+fn local_account() -> &'static str {
+    static ACCOUNT: OnceLock<String> = OnceLock::new();
+    ACCOUNT.get_or_init(|| {
+        let uid = rustix::process::getuid().as_raw();
+        account_text(uid, uzers::get_user_by_uid(uid).and_then(|user| user.name().to_str().map(str::to_owned)))
+    })
+}
+
+fn account_text(uid: u32, name: Option<String>) -> String {
+    let plain = |name: &String| !name.is_empty() && !name.chars().any(|c| c.is_control() || c.is_whitespace());
+    name.filter(plain).unwrap_or_else(|| uid.to_string())
+}
+
 impl fmt::Display for AdminActor {
-    /// As the audit log writes it: `admin command`, `credential crd_…`.
+    /// As the audit log writes it: `local root`, `credential crd_…`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AdminActor::Command => f.write_str("admin command"),
+            AdminActor::Command => write!(f, "local {}", local_account()),
             AdminActor::Credential(credential) => write!(f, "credential {}", credential.id),
         }
     }
@@ -139,5 +176,22 @@ impl fmt::Display for DeviceActor {
     /// As the audit log writes it: `device dev_…`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "device {}", self.device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_admin_has_the_name_of_the_account_or_its_number() {
+        let rows =
+            [(Some("root"), "root"), (Some("a b"), "1000"), (Some("a\n"), "1000"), (Some(""), "1000"), (None, "1000")];
+        for (name, text) in rows {
+            assert_eq!(account_text(1_000, name.map(str::to_owned)), text, "{name:?}");
+        }
+        let uid = rustix::process::getuid().as_raw();
+        let account = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
+        assert_eq!(AdminActor::Command.to_string(), format!("local {}", account.unwrap_or_else(|| uid.to_string())));
     }
 }

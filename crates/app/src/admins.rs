@@ -62,7 +62,7 @@ pub async fn get(app: &App, actor: &AdminActor, id: AdminId) -> Result<AdminView
 /// Adds an admin, in service.
 ///
 /// # Errors
-/// `email_invalid`, `admin_exists`, `admin_permits_missing`; `permit_beyond_own`; `password_too_short`,
+/// `email_invalid`, `admin_exists`, `permits_missing`; `permit_beyond_own`; `password_too_short`,
 /// `password_too_long`; `not_permitted`.
 pub async fn make(
     app: &App,
@@ -99,7 +99,7 @@ pub async fn make(
 /// Gives an admin other permits, or puts one out of service, or in again.
 ///
 /// # Errors
-/// `admin_unknown`, `admin_permits_missing`; `permit_beyond_own`, `last_admin`, `admin_state_same`; `not_permitted`.
+/// `admin_unknown`, `permits_missing`; `permit_beyond_own`, `last_admin`, `admin_state_same`; `not_permitted`.
 pub async fn change(app: &App, actor: &AdminActor, id: AdminId, event: AdminEvent) -> Result<AdminView, AppError> {
     if let AdminEvent::Permits(permits) = event {
         some(permits)?;
@@ -159,16 +159,13 @@ async fn known(tx: &mut Tx, id: AdminId) -> Result<AdminRow, AppError> {
 
 fn some(permits: Permits) -> Result<(), AppError> {
     if permits == Permits::NONE {
-        return Err(AppError::invalid(
-            "admin_permits_missing",
-            "An admin needs at least one permit; disable one instead.",
-        ));
+        return Err(AppError::invalid("permits_missing", "An admin needs at least one permit; disable one instead."));
     }
     Ok(())
 }
 
 fn permits_of(row: &AdminRow) -> Result<Permits, AppError> {
-    let damaged = || AppError::damaged("admin_damaged", "The permits of a stored admin cannot be read.");
+    let damaged = || AppError::damaged("row_damaged", "The permits of a stored admin cannot be read.");
     permits_from_text(&row.permits).ok_or_else(damaged)
 }
 

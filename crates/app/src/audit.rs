@@ -44,7 +44,8 @@ pub struct Deed<'a> {
 impl Deed<'_> {
     /// A deed of this actor, from where it asks; action and subject are still to be said. Never fails.
     pub fn by(actor: &impl Doer) -> Self {
-        Self { actor: actor.to_string(), source: actor.source(), mark: actor.mark(), ..Self::default() }
+        let (source, proof, mark) = (actor.source(), actor.proof(), actor.mark());
+        Self { actor: actor.to_string(), source, proof, mark, ..Self::default() }
     }
 }
 

@@ -350,7 +350,7 @@ fn well_said(plan: &Plan) -> Result<(), AppError> {
         return Err(invalid("it needs a name of one line, of at most 200 bytes"));
     }
     if !line(&plan.reason, REASON_BYTES_MAX) {
-        return Err(invalid("it needs a reason, of at most 2,000 bytes"));
+        return Err(AppError::invalid("reason_invalid", "A campaign needs a reason, of at most 2,000 bytes."));
     }
     if plan.wave_size == 0 || plan.wave_size > 1_000_000 {
         return Err(invalid("a wave has from 1 to 1,000,000 devices"));
@@ -367,7 +367,7 @@ fn well_said(plan: &Plan) -> Result<(), AppError> {
 fn reason_of(text: &str) -> Result<&str, AppError> {
     let text = text.trim();
     if text.is_empty() || text.len() > REASON_BYTES_MAX {
-        return Err(invalid("it needs a reason, of at most 2,000 bytes"));
+        return Err(AppError::invalid("reason_invalid", "A campaign needs a reason, of at most 2,000 bytes."));
     }
     Ok(text)
 }

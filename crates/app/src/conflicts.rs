@@ -160,6 +160,7 @@ pub async fn resolve(app: &App, actor: &AdminActor, id: ConflictId, decision: De
 }
 
 /// Two records of one machine were seen at an activation: the desk is told, unless an admin has decided to keep both.
+/// `by` says whose activation that is.
 ///
 /// # Errors
 /// The database does not answer.
@@ -169,6 +170,7 @@ pub(crate) async fn resembles(
     now: Timestamp,
     device: DeviceId,
     twin: DeviceId,
+    by: Deed<'_>,
 ) -> Result<(), AppError> {
     let during = || AppError::db("keeping a conflict");
     let silenced = db::conflict_kept_get(tx, device, twin).await.map_err(during())?;
@@ -179,17 +181,10 @@ pub(crate) async fn resembles(
     let about = record(tx, twin).await?.about;
     let id = ConflictId::mint(app.entropy.as_ref());
     let opened = ConflictRow::open(id, twin, ConflictKind::Records, about.host_name, now);
-    let row = ConflictRow { other: Some(device), ..opened };
+    let row = ConflictRow { other: Some(device), source: by.source.clone(), ..opened };
     db::conflict_insert(tx, &row).await.map_err(during())?;
     let detail = format!("records {id}: {device} says that it is this machine");
-    let deed = Deed {
-        actor: "server".to_owned(),
-        action: "conflict_open",
-        subject: twin.to_string(),
-        detail,
-        ..Deed::default()
-    };
-    audit::write(tx, now, deed).await
+    audit::write(tx, now, Deed { action: "conflict_open", subject: twin.to_string(), detail, ..by }).await
 }
 
 /// The records of a conflict, each with where it stands.

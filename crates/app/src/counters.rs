@@ -10,7 +10,7 @@ use crate::{App, AppError, effects};
 use base::{ConflictId, DeviceId, Timestamp};
 use control::access::{self, Verb};
 use control::counter::{COUNTER_LEN, Counter, Judgement, NONCE_LEN, Presented, Remembered, judge, overtaken};
-use control::{Event, Refusal, lifecycle};
+use control::{Event, Proof, Refusal, lifecycle};
 use db::{ConflictKind, ConflictRow, DeviceCounterRow, DeviceRow, Tx};
 
 const BODY_LEN: usize = COUNTER_LEN - 32;
@@ -64,8 +64,9 @@ pub(crate) async fn advance(
         let given = device.counter.remembered.map_or(0, |remembered| remembered.current.number);
         // What is stored with the alarm is what the line goes on with.
         let counter = DeviceCounterRow { remembered: Some(next), challenge_at: Some(opening.challenge_at) };
-        let seen = Seen { given, shown: number(presented), source: opening.source, how: "at a session" };
-        changed = alarm(app, tx, now, DeviceRow { counter, ..device }, &seen).await?;
+        let by = by_key(opening.device, opening.source);
+        let seen = Seen { given, shown: number(presented), by, how: "at a session" };
+        changed = alarm(app, tx, now, DeviceRow { counter, ..device }, seen).await?;
     }
     Ok((seal(app, opening.device, &next.current), changed))
 }
@@ -87,16 +88,23 @@ struct Seen<'a> {
     given: u64,
     /// The number that was presented.
     shown: u64,
-    /// The address that it came from; empty where there is none.
-    source: &'a str,
+    /// Who has presented it, from where and by which proof.
+    by: Deed<'static>,
     /// At what, for the audit log.
     how: &'a str,
 }
 
+/// A deed of whoever has signed with a key of this device.
+fn by_key(device: DeviceId, source: &str) -> Deed<'static> {
+    let (actor, proof) = (format!("device {device}"), Proof::OldKey.word().to_owned());
+    Deed { actor, source: source.to_owned(), proof, ..Deed::default() }
+}
+
 /// Two machines: the device is quarantined and the desk told. Gives whether the device's state has changed.
-async fn alarm(app: &App, tx: &mut Tx, now: Timestamp, device: DeviceRow, seen: &Seen<'_>) -> Result<bool, AppError> {
+async fn alarm(app: &App, tx: &mut Tx, now: Timestamp, device: DeviceRow, seen: Seen<'_>) -> Result<bool, AppError> {
     let during = || AppError::db("keeping a conflict");
-    let Seen { given, shown, source, how } = *seen;
+    let Seen { given, shown, by, how } = seen;
+    let source = by.source.as_str();
     let open = db::conflict_get_open(tx, device.id, ConflictKind::Clone).await.map_err(during())?;
     let is_new = open.is_none();
     if let Some(open) = open {
@@ -109,8 +117,7 @@ async fn alarm(app: &App, tx: &mut Tx, now: Timestamp, device: DeviceRow, seen: 
     }
     let id = device.id;
     let presented = format!("presented number {shown} of {given} {how} from {source}");
-    let deed =
-        Deed { actor: format!("device {id}"), subject: id.to_string(), source: source.to_owned(), ..Deed::default() };
+    let deed = Deed { subject: id.to_string(), ..by };
     // Where the lifecycle refuses, the device is quarantined already, or is on its way out and reads nothing.
     let Ok(step) = lifecycle::step(now, &device.state, &Event::Conflict) else {
         if is_new {

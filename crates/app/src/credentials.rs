@@ -61,7 +61,7 @@ pub struct CredentialNew {
 /// Makes a credential. Its text is in the answer and nowhere else.
 ///
 /// # Errors
-/// `credential_name_invalid`, `credential_permits_missing`, `credential_expiry_past`; `permit_beyond_own`;
+/// `credential_name_invalid`, `permits_missing`, `credential_expiry_past`; `permit_beyond_own`;
 /// `not_permitted`.
 pub async fn make(app: &App, actor: &AdminActor, new: CredentialNew) -> Result<(CredentialView, SecretText), AppError> {
     actor.need(Permit::CredentialManage)?;
@@ -69,7 +69,7 @@ pub async fn make(app: &App, actor: &AdminActor, new: CredentialNew) -> Result<(
     let CredentialNew { name, permits, expires_at } = new;
     let name = name_parse(&name)?;
     if permits == Permits::NONE {
-        return Err(AppError::invalid("credential_permits_missing", "A credential needs at least one permit."));
+        return Err(AppError::invalid("permits_missing", "A credential needs at least one permit."));
     }
     control::admin::may_give(actor.permits(), permits)?;
     if expires_at.is_some_and(|at| at <= now) {
@@ -280,7 +280,7 @@ pub(crate) fn permits_from_text(text: &str) -> Option<Permits> {
 }
 
 fn permits_read(row: &ApiCredentialRow) -> Result<Permits, AppError> {
-    let damaged = || AppError::damaged("credential_damaged", "The permits of a stored credential cannot be read.");
+    let damaged = || AppError::damaged("row_damaged", "The permits of a stored credential cannot be read.");
     permits_from_text(&row.permits).ok_or_else(damaged)
 }
 

@@ -197,5 +197,5 @@ async fn named(tx: &mut Tx, id: DeviceId) -> Result<(DeviceRow, UserRow), AppErr
 }
 
 fn damaged() -> AppError {
-    AppError::damaged("waiting_damaged", "A record that waits belongs to no device or user.")
+    AppError::damaged("row_damaged", "A record that waits belongs to no device or user.")
 }

@@ -130,10 +130,14 @@ pub async fn remove(app: &App, actor: &AdminActor, id: MapRowId) -> Result<(), A
     actor.need(Permit::TokenManage)?;
     let during = || AppError::db("removing a row of the device map");
     let mut tx = app.db.write().await.map_err(during())?;
+    let row = db::device_map_get(&mut tx, id).await.map_err(during())?;
+    let unknown = || AppError::not_found("map_row_unknown", format!("There is no row {id}."));
+    let row = row.ok_or_else(unknown)?;
     if !db::device_map_remove(&mut tx, id).await.map_err(during())? {
-        return Err(AppError::not_found("map_row_unknown", format!("There is no row {id}.")));
+        return Err(unknown());
     }
-    let deed = Deed { action: "device_map_remove", subject: id.to_string(), ..Deed::by(actor) };
+    let detail = shown(&row);
+    let deed = Deed { action: "device_map_remove", subject: id.to_string(), detail, ..Deed::by(actor) };
     audit::write(&mut tx, app.clock.now(), deed).await?;
     tx.commit().await.map_err(during())
 }
@@ -235,8 +239,10 @@ async fn put(
             Err(error) => return Ok(Err(error.to_owned())),
         },
     };
+    let before = db::device_map_get_newest(tx, key.word(), &key.value).await.map_err(during())?;
+    let open = before.as_ref().filter(|before| before.consumed_at.is_none());
     let row = MapRow {
-        id: MapRowId::mint(app.entropy.as_ref()),
+        id: open.as_ref().map_or_else(|| MapRowId::mint(app.entropy.as_ref()), |open| open.id),
         user: user.id,
         kind: key.word().to_owned(),
         value: key.value,
@@ -248,12 +254,23 @@ async fn put(
         consumed_at: None,
         consumed_by: None,
     };
-    let before = db::device_map_get_newest(tx, &row.kind, &row.value).await.map_err(during())?;
-    if before.is_some_and(|before| says_the_same(&before, &row)) {
+    if before.as_ref().is_some_and(|before| says_the_same(before, &row)) {
         return Ok(Ok(false));
     }
     db::device_map_update(tx, &row).await.map_err(during())?;
+    let was = open.map_or_else(String::new, |open| format!("; before: {}", shown(open)));
+    let detail = format!("{}{was}", shown(&row));
+    let deed = Deed { action: "device_map_set", subject: row.id.to_string(), detail, ..Deed::by(actor) };
+    // The request is done with its last batch, and not with a row of it.
+    audit::write(tx, now, Deed { mark: None, ..deed }).await?;
     Ok(Ok(true))
+}
+
+/// A row as the audit log has it: which machine becomes whose, as what, and what comes back.
+fn shown(row: &MapRow) -> String {
+    let MapRow { kind, value, user, replaces, restore, .. } = row;
+    let replaces = replaces.map_or_else(|| "as it is found".to_owned(), |device| format!("as {device}"));
+    format!("{kind} {value} for {user}, {replaces}, restore {}", restore.word())
 }
 
 /// The record of this user that is meant, by identifier or by a name that only one has.

@@ -18,7 +18,7 @@ pub enum AppError {
     Said {
         /// What the caller can do about it.
         kind: Kind,
-        /// The stable code, snake_case; of docs/control.md, or listed in docs/operating.md, "Codes".
+        /// The stable code, snake_case; of docs/control.md, or listed in docs/api.md, "Codes".
         code: &'static str,
         /// One plain sentence for a person.
         sentence: String,

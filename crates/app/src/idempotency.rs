@@ -91,7 +91,7 @@ fn earlier(
     }
     if let Some((status, sealed)) = row.answer {
         let body = keys::open(&app.keys.answer, &aad(mark, status), &sealed);
-        let damaged = || AppError::damaged("answer_damaged", "The stored answer to this request cannot be read.");
+        let damaged = || AppError::damaged("kept_answer_damaged", "The stored answer to this request cannot be read.");
         return Ok(Some(Claim::Again { status, body: body.ok_or_else(damaged)? }));
     }
     match (now < row.busy_until, row.done) {

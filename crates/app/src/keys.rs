@@ -1,8 +1,9 @@
 //! The server's keys: the master key from its file, and what hangs on it. Refuses a key file that others can read.
 //! Nothing else in the data directory opens a stored object or a session without the master key.
 
-use crate::AppError;
+use crate::{AppError, backup};
 use base::{Entropy, RepositoryId, Secret, SnapshotId};
+use control::Refusal;
 use data_encoding::HEXLOWER;
 use db::Db;
 use format::{ChunkRef, NamingKey, RepositoryKey};
@@ -98,7 +99,7 @@ impl Keys {
     /// # Errors
     /// `Damaged`: the database names a repository that has no keys.
     pub fn repository(&self, seq: i64) -> Result<&Arc<RepositoryKeys>, AppError> {
-        let missing = || AppError::damaged("repository_unknown", "The repository of this device has no keys.");
+        let missing = || AppError::damaged("repository_keys_damaged", "The repository of this device has no keys.");
         self.repositories.get(&seq).ok_or_else(missing)
     }
 
@@ -165,7 +166,9 @@ impl RepositoryKeys {
             let plain = open(&keys.root, &self.root_aad(snapshot), sealed)?;
             Some(ChunkRef::from_bytes(plain.try_into().ok()?))
         };
-        open().ok_or_else(|| AppError::damaged("root_damaged", format!("The root of snapshot {snapshot} is damaged.")))
+        open().ok_or_else(|| {
+            backup::refused(&Refusal::StoredDataDamaged, &format_args!("the root of snapshot {snapshot}"))
+        })
     }
 
     fn newest_seal(&self) -> (u32, &SealKeys) {

@@ -180,11 +180,11 @@ pub(crate) async fn levels(tx: &mut Tx, user: UserId, device: Option<DeviceId>) 
 /// The levels that rows say. A level that a policy no longer has is damage: nothing is guessed.
 ///
 /// # Errors
-/// `policy_damaged`.
+/// `row_damaged`.
 pub(crate) fn levels_of(rows: impl IntoIterator<Item = PolicyValueRow>) -> Result<Levels, AppError> {
     let mut levels = Levels::default();
     for PolicyValueRow { level, key, set } in rows {
-        let damaged = |_| AppError::damaged("policy_damaged", format!("A stored value of {key} is not of its level."));
+        let damaged = |_| AppError::damaged("row_damaged", format!("A stored value of {key} is not of its level."));
         levels.set(level, key, set).map_err(damaged)?;
     }
     Ok(levels)

@@ -211,12 +211,9 @@ pub(crate) async fn default_make(db: &Db, entropy: &dyn Entropy, now: Timestamp)
     let name = if taken { id.to_string() } else { DEFAULT_NAME.to_owned() };
     let row = ProfileRow { id, name, is_default: true, created_at: now, revision: 1 };
     if db::profile_insert(&mut tx, &row).await.map_err(during())? {
-        let deed = Deed {
-            action: "profile_make",
-            subject: id.to_string(),
-            detail: format!("{}, the default", row.name),
-            ..Deed::by(&AdminActor::Command)
-        };
+        // Nobody has asked for it: whatever opens the database first makes it.
+        let (actor, subject, detail) = ("server".to_owned(), id.to_string(), format!("{}, the default", row.name));
+        let deed = Deed { actor, action: "profile_make", subject, detail, ..Deed::default() };
         audit::write(&mut tx, now, deed).await?;
     }
     tx.commit().await.map_err(during())

@@ -154,7 +154,7 @@ pub async fn authenticate(app: &App, bearer: &str, verb: Verb) -> Result<DeviceA
 /// # Errors
 /// `session_invalid` when another key was bound since; the refusal of the device's state.
 pub async fn recheck(app: &App, actor: &DeviceActor, verb: Verb) -> Result<DeviceActor, AppError> {
-    current(app, actor.device, actor.epoch, verb).await
+    Ok(current(app, actor.device, actor.epoch, verb).await?.from_source(actor.source))
 }
 
 /// Checks an Ed25519 signature.
@@ -179,7 +179,7 @@ async fn current(app: &App, device: DeviceId, epoch: u64, verb: Verb) -> Result<
 
 fn actor(device: DeviceId, standing: Standing) -> DeviceActor {
     let Standing { user, user_state, repository, epoch, state, .. } = standing;
-    DeviceActor { device, user, user_state, epoch, state, repository }
+    DeviceActor { device, user, user_state, epoch, state, repository, source: None }
 }
 
 fn token(app: &App, device: DeviceId, epoch: u64, now: Timestamp) -> String {

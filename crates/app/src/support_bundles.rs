@@ -127,7 +127,7 @@ fn unknown(id: DeviceId) -> AppError {
 }
 
 fn view(device: DeviceId, row: SupportBundleRow) -> Result<BundleView, AppError> {
-    let damaged = |_| AppError::damaged("bundle_damaged", "A stored support bundle is no text.");
+    let damaged = |_| AppError::damaged("row_damaged", "A stored support bundle is no text.");
     let text = row.body.map(String::from_utf8).transpose().map_err(damaged)?;
     Ok(BundleView { device, asked_at: row.asked_at, asked_by: row.asked_by, sent_at: row.sent_at, text })
 }

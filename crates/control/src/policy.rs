@@ -10,7 +10,7 @@ mod value;
 
 pub use folder::{EffectiveFolder, FOLDERS_MAX, Folder, FolderOs, folders_of, may_unlink, path_parse};
 pub use hours::Hours;
-pub use key::Key;
+pub use key::{Key, ObeyedBy};
 pub use reactivation::{FolderChange, PolicyChanges, ValueChange, reactivation};
 pub use value::{Rate, VALUE_BYTES_MAX, Value};
 

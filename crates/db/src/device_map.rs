@@ -29,7 +29,7 @@ pub struct MapRow {
     pub restore: Restore,
     /// When the row was made.
     pub created_at: Timestamp,
-    /// By whom.
+    /// By whom: who has said what it says now.
     pub created_by: String,
     /// When an activation used it.
     pub consumed_at: Option<Timestamp>,
@@ -37,7 +37,7 @@ pub struct MapRow {
     pub consumed_by: Option<DeviceId>,
 }
 
-/// Adds a row, or changes the open row for the same number.
+/// Adds a row, or changes the open row for the same number, which keeps its identifier and its age.
 ///
 /// # Errors
 /// Constraint: no such user or record; the database does not answer.
@@ -46,7 +46,7 @@ pub async fn device_map_update(tx: &mut Tx, row: &MapRow) -> Result<(), DbError>
         "insert into device_map (id, user_id, kind, value, device_name, replaces, restore, created_at, created_by) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
          on conflict (kind, value) where consumed_at is null do update set \
-         user_id = $2, device_name = $5, replaces = $6, restore = $7",
+         user_id = $2, device_name = $5, replaces = $6, restore = $7, created_by = $9",
     )
     .bind(&row.id.as_bytes()[..])
     .bind(&row.user.as_bytes()[..])
@@ -97,6 +97,19 @@ pub async fn device_map_get_newest(tx: &mut Tx, kind: &str, value: &str) -> Resu
     .fetch_optional(tx.conn())
     .await
     .map_err(failed("get a row of the device map"))?;
+    row.as_ref().map(read).transpose()
+}
+
+/// A row, used or not.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn device_map_get(tx: &mut Tx, id: MapRowId) -> Result<Option<MapRow>, DbError> {
+    let row = query("select * from device_map where id = $1")
+        .bind(&id.as_bytes()[..])
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(failed("get a row of the device map"))?;
     row.as_ref().map(read).transpose()
 }
 

@@ -102,8 +102,8 @@ pub use device_fleet::{
     device_list_watched, device_merged_get, device_merged_list, device_merged_update,
 };
 pub use device_map::{
-    MapRow, device_map_consumed_update, device_map_get_newest, device_map_list, device_map_open_get, device_map_remove,
-    device_map_update,
+    MapRow, device_map_consumed_update, device_map_get, device_map_get_newest, device_map_list, device_map_open_get,
+    device_map_remove, device_map_update,
 };
 pub use error::DbError;
 pub use folder::{

@@ -6,14 +6,15 @@ use serde::{Deserialize, Serialize};
 /// Why a request was not carried out, for machines (`code`) and for a person (`detail`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
-    /// A link to the code's description, relative to the documentation: `docs/control.md#code`.
+    /// A link to the code's description, relative to the documentation: `docs/control.md#code`
+    /// for a refusal, `docs/api.md#code` for the others.
     #[serde(rename = "type")]
     pub reference: String,
     /// The kind in words, the same for every occurrence of a code.
     pub title: String,
     /// The HTTP status, repeated.
     pub status: u16,
-    /// The stable code, snake_case; the list is in docs/control.md.
+    /// The stable code, snake_case; the lists are in docs/control.md and docs/api.md.
     pub code: String,
     /// One plain sentence: what happened and what to do.
     pub detail: String,

@@ -158,7 +158,7 @@ pub(crate) async fn whole(mut pieces: Pieces) -> Result<Vec<u8>, Failure> {
 /// What an answer that is no success says.
 fn refused(status: u16, body: &[u8]) -> Failure {
     match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => Failure { code: problem.code, sentence: problem.detail },
+        Ok(problem) => Failure::said(problem.code, problem.detail),
         Err(_) => damaged(&format!("status {status}")),
     }
 }
@@ -176,7 +176,7 @@ pub(crate) fn said<T: DeserializeOwned>(body: Vec<u8>) -> Result<Said<T>, Failur
 
 fn damaged(why: &str) -> Failure {
     let sentence = format!("The server's answer cannot be understood ({why}): is it a Holdfast server?");
-    Failure { code: "answer_damaged".to_owned(), sentence }
+    Failure::new("answer_damaged", sentence)
 }
 
 fn object(query: &impl Serialize) -> serde_json::Map<String, Value> {

@@ -241,27 +241,24 @@ const FILE_BYTES_MAX: Bytes = Bytes::kib(64);
 
 impl Desk {
     fn data(&self) -> Result<&Path, Failure> {
-        self.data.as_deref().ok_or_else(|| Failure {
-            code: NO_DATA.to_owned(),
-            sentence: "Give the data directory: --data DIR, or HOLDFAST_DATA.".to_owned(),
-        })
+        let not_given = || Failure::new(NO_DATA, "Give the data directory: --data DIR, or HOLDFAST_DATA.");
+        self.data.as_deref().ok_or_else(not_given)
     }
 
     /// The admin API: of the server that was named, or in this process over the data directory.
     async fn client(&self) -> Result<Client, Failure> {
         let Some(server) = &self.server else { return Ok(Client::Own(Box::new(Own::new(self.app().await?)))) };
-        let said = |code: &str, sentence: &str| Failure { code: code.to_owned(), sentence: sentence.to_owned() };
         let no_file =
-            || said(NO_CREDENTIAL, "Give the credential: --credential-file FILE, or HOLDFAST_CREDENTIAL_FILE.");
+            || Failure::new(NO_CREDENTIAL, "Give the credential: --credential-file FILE, or HOLDFAST_CREDENTIAL_FILE.");
         let credential = read_text(self.credential_file.as_deref().ok_or_else(no_file)?)?;
         let credential = credential.lines().next().unwrap_or_default().trim().to_owned();
         let pin = match (&self.ca, &self.fingerprint) {
             (Some(ca), _) => Pin::Ca(read_text(ca)?),
             (None, Some(text)) => {
-                let wrong = || said("fingerprint_invalid", "A fingerprint has 64 hexadecimal digits.");
+                let wrong = || Failure::new("fingerprint_invalid", "A fingerprint has 64 hexadecimal digits.");
                 Pin::Fingerprint(pin::fingerprint_from_text(text).ok_or_else(wrong)?)
             }
-            (None, None) => return Err(said(NO_PIN, "Say whom to trust: --ca FILE or --fingerprint SHA256.")),
+            (None, None) => return Err(Failure::new(NO_PIN, "Say whom to trust: --ca FILE or --fingerprint SHA256.")),
         };
         let Surroundings { clock, entropy, .. } = &self.surroundings;
         let remote = Remote::new(server, &pin, credential, Arc::clone(clock), Arc::clone(entropy))?;
@@ -291,20 +288,24 @@ fn read(path: &Path, max: Bytes) -> Result<Vec<u8>, Failure> {
     took.map_err(|cause| unreadable(path, &cause))?;
     if Bytes::of(bytes.len()) > max {
         let sentence = format!("The file {} is longer than the {} bytes that it may have.", path.display(), max.0);
-        return Err(Failure { code: "file_too_large".to_owned(), sentence });
+        return Err(Failure::new("file_too_large", sentence));
     }
     Ok(bytes)
 }
 
 fn unreadable(path: &Path, cause: &dyn std::error::Error) -> Failure {
-    let sentence = format!("The file {} cannot be read: {cause}.", path.display());
-    Failure { code: "file_unreadable".to_owned(), sentence }
+    Failure::new("file_unreadable", format!("The file {} cannot be read: {cause}.", path.display()))
+}
+
+/// A file that a command was to make: what stands there already is not touched.
+fn unwritable(path: &Path, cause: &std::io::Error) -> Failure {
+    Failure::new("file_unwritable", format!("The file {} cannot be written: {cause}.", path.display()))
 }
 
 impl From<AppError> for Failure {
     /// The sentence, and what is behind it: an operator needs the causes. Never fails.
     fn from(error: AppError) -> Self {
-        Failure { code: error.code().to_owned(), sentence: chain(&error) }
+        Failure::said(error.code(), chain(&error))
     }
 }
 

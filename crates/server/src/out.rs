@@ -27,6 +27,18 @@ pub struct Failure {
     pub sentence: String,
 }
 
+impl Failure {
+    /// A failure of the command's own. The code is a literal or a constant, and listed in docs/api.md. Never fails.
+    pub fn new(code: &str, sentence: impl Into<String>) -> Self {
+        Self::said(code, sentence)
+    }
+
+    /// What somebody else has said, with their code. Never fails.
+    pub fn said(code: impl Into<String>, sentence: impl Into<String>) -> Self {
+        Self { code: code.into(), sentence: sentence.into() }
+    }
+}
+
 /// Where answers go.
 #[derive(Clone, Copy, Debug)]
 pub struct Out {

@@ -115,13 +115,10 @@ fn broken(error: &AppError) -> Said {
     }
     match error.kind() {
         Kind::Damaged => refused(&Refusal::StoredDataDamaged),
-        Kind::Invalid | Kind::Refused | Kind::NotFound | Kind::Conflict | Kind::Unavailable => Said {
-            kind: Kind::Unavailable,
-            code: "server_failed",
-            sentence: "The server could not do this now. Nothing is lost; the request is repeated by itself."
-                .to_owned(),
-            retry_after: Some(BROKEN_RETRY),
-        },
+        Kind::Invalid | Kind::Refused | Kind::NotFound | Kind::Conflict | Kind::Unavailable => {
+            let sentence = "The server could not do this now. Nothing is lost; the request is repeated by itself.";
+            said(&AppError::unavailable("server_failed", sentence, BROKEN_RETRY))
+        }
     }
 }
 
@@ -155,8 +152,10 @@ fn problem(said: &Said, status: StatusCode) -> Problem {
         Kind::Unavailable => "Not now",
         Kind::Damaged => "Bytes are not what they must be",
     };
+    let is_refusal = Refusal::ALL.iter().any(|(code, _)| *code == said.code);
+    let page = if is_refusal { "docs/control.md" } else { "docs/api.md" };
     Problem {
-        reference: format!("docs/control.md#{}", said.code),
+        reference: format!("{page}#{}", said.code),
         title: title.to_owned(),
         status: status.as_u16(),
         code: said.code.to_owned(),

@@ -342,7 +342,8 @@ async fn admit(shared: &Shared, route: &Route, request: &mut Request) -> Result<
                 Some(token) => app::session::authenticate(&shared.app, token, verb).await?,
                 None => return Err(Refusal::SessionInvalid.into()),
             };
-            request.extensions_mut().insert(actor);
+            let source = source_of(request.extensions(), request.headers(), shared);
+            request.extensions_mut().insert(actor.from_source(source));
         }
         Audience::Admin(permit) => {
             let actor = if request.extensions().get::<OwnCommand>().is_some() {

@@ -209,7 +209,7 @@ pub(super) fn new_password(file: Option<&Path>, person: &mut Somebody<'_>) -> Re
     if first.expose() == second.expose() {
         return Ok(first);
     }
-    Err(AgentError::usage("password_differs", "two different passwords were typed, so nothing was changed"))
+    Err(AgentError::usage("passwords_differ", "two different passwords were typed, so nothing was changed"))
 }
 
 fn read_text(file: &Path) -> Result<String, AgentError> {

@@ -234,6 +234,6 @@ fn a_password_is_set_by_a_link_and_typed_twice_until_it_is_good() {
         &server,
         &[("its page:", "hfl1_good"), ("New password:", "one two three"), ("The same again:", "one two four")],
     );
-    assert!(exit == 2 && shown.contains("password_differs"), "{shown}");
+    assert!(exit == 2 && shown.contains("passwords_differ"), "{shown}");
     assert!(!state.join("state.json").exists(), "this computer need not be a device");
 }

@@ -153,11 +153,10 @@ impl Work<'_> {
     async fn copied(&self, tx: &mut Tx, record: &DeviceRow, event: &Event) -> Result<Option<Refusal>, AppError> {
         let Work { app, now, activation, .. } = *self;
         let counter = activation.old_key.as_ref().and_then(|old| old.counter.as_ref());
-        let source = activation.source_text();
-        let refusal = counters::is_copy(app, tx, now, record, event, counter, &source).await?;
+        let proof = event.proof().unwrap_or(self.standing.proof);
+        let refusal = counters::is_copy(app, tx, now, record, event, counter, self.deed(proof)).await?;
         if let Some(refusal) = &refusal {
             campaigns::came_refused(tx, now, record.id, refusal.code()).await?;
-            let proof = event.proof().unwrap_or(self.standing.proof);
             self.write(tx, proof, record.id.to_string(), format!("refused: {}", refusal.code())).await?;
         }
         Ok(refusal)
@@ -177,7 +176,7 @@ impl Work<'_> {
         if let Some(device) = standing.old_key {
             campaigns::came_refused(tx, now, device, refusal.code()).await?;
         }
-        let (subject, detail) = (standing.user.email.clone(), format!("refused: {}", refusal.code()));
+        let (subject, detail) = (standing.user.id.to_string(), format!("refused: {}", refusal.code()));
         self.write(tx, standing.proof, subject, detail).await
     }
 
@@ -234,7 +233,7 @@ impl Work<'_> {
             campaigns::came_back(tx, now, id, proof).await?;
         }
         if let Some(twin) = resembles {
-            conflicts::resembles(app, tx, now, id, twin).await?;
+            conflicts::resembles(app, tx, now, id, twin, self.deed(proof)).await?;
         }
         let rights = device.state.rights().expect("an activation leads to an active device, which has rights");
         let outcome = Outcome::of(&event, basis);
@@ -250,7 +249,8 @@ impl Work<'_> {
             true => String::new(),
             false => format!("; {}", binding.changes),
         };
-        let detail = format!("{} by {proof}, epoch {epoch}{twin}{changes}", outcome.word());
+        let spent = self.spent_text();
+        let detail = format!("{} by {proof}{spent}, epoch {epoch}{twin}{changes}", outcome.word());
         let user = standing.user.id;
         tracing::info!(device.id = %id, user.id = %user, "device {id} is activated: {detail}");
         self.write(tx, proof, id.to_string(), detail).await?;
@@ -285,7 +285,7 @@ impl Work<'_> {
         db::device_insert(tx, &record).await.map_err(AppError::db("letting a record wait"))?;
         self.wait(tx, record.id).await?;
         if let Some(twin) = resembles {
-            conflicts::resembles(self.app, tx, self.now, record.id, twin).await?;
+            conflicts::resembles(self.app, tx, self.now, record.id, twin, self.deed(self.standing.proof)).await?;
         }
         Ok(record.id)
     }
@@ -321,7 +321,7 @@ impl Work<'_> {
         };
         db::waiting_insert(tx, &waiting).await.map_err(during())?;
         self.spend(tx, device).await?;
-        self.write(tx, standing.proof, device.to_string(), "waits".to_owned()).await
+        self.write(tx, standing.proof, device.to_string(), format!("waits{}", self.spent_text())).await
     }
 
     /// Uses up what is used up by an activation, exactly once.
@@ -357,13 +357,27 @@ impl Work<'_> {
     }
 
     async fn write(&self, tx: &mut Tx, proof: Proof, subject: String, detail: String) -> Result<(), AppError> {
+        let deed = Deed { action: "device_activate", subject, detail, ..self.deed(proof) };
+        audit::write(tx, self.now, deed).await
+    }
+
+    /// Who activates, from where and by which proof.
+    fn deed(&self, proof: Proof) -> Deed<'static> {
         let actor = match &self.standing.spent.token {
             Some(token) => format!("token {}", token.id),
             None => format!("user {}", self.standing.user.id),
         };
         let (source, proof) = (self.activation.source_text(), proof.word().to_owned());
-        let deed = Deed { actor, action: "device_activate", subject, detail, source, proof, mark: None };
-        audit::write(tx, self.now, deed).await
+        Deed { actor, source, proof, ..Deed::default() }
+    }
+
+    /// Which ticket and which row of the device map are used up by it, for the audit log: those have rows of their own
+    /// there, that say who has made them.
+    fn spent_text(&self) -> String {
+        let spent = &self.standing.spent;
+        let ticket = spent.ticket.map(|ticket| format!(", {ticket}"));
+        let map_row = spent.map_row.map(|row| format!(", {row}"));
+        [ticket, map_row].into_iter().flatten().collect()
     }
 
     fn record_new(&self) -> DeviceRow {

@@ -32,15 +32,12 @@ pub(super) fn to_text(scope: &Scope) -> String {
 /// The scope of a text.
 ///
 /// # Errors
-/// `campaign_damaged`: the stored text is none of `to_text`.
+/// `row_damaged`: the stored text is none of `to_text`.
 pub(super) fn from_text(text: &str) -> Result<Scope, AppError> {
     let mut scope = Scope::default();
     for line in text.lines() {
         take(&mut scope, line).ok_or_else(|| {
-            AppError::damaged(
-                "campaign_damaged",
-                format!("A campaign's scope has the line \"{}\".", line.escape_debug()),
-            )
+            AppError::damaged("row_damaged", format!("A campaign's scope has the line \"{}\".", line.escape_debug()))
         })?;
     }
     Ok(scope)
@@ -90,7 +87,7 @@ mod tests {
             assert_eq!(from_text(&to_text(&scope)).expect("it was just written"), scope);
         }
         for text in ["everyone", "user usr_", "planet earth", "activated_before x"] {
-            assert_eq!(from_text(text).expect_err("nobody wrote it").code(), "campaign_damaged");
+            assert_eq!(from_text(text).expect_err("nobody wrote it").code(), "row_damaged");
         }
     }
 }

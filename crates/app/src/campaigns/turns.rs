@@ -84,8 +84,7 @@ async fn take_turn(
 ) -> Result<(), AppError> {
     let during = || AppError::db("resetting a device");
     let device = db::device_get(tx, turn.device).await.map_err(during())?;
-    let device =
-        device.ok_or_else(|| AppError::damaged("device_unknown", "A campaign names a device that is gone."))?;
+    let device = device.ok_or_else(|| AppError::damaged("row_damaged", "A campaign names a device that is gone."))?;
     let event = campaign.level.event(campaign.append_until.unwrap_or(now));
     conflicts::overtaken(tx, now, &device, &event).await?;
     let taken = CampaignDeviceRow { reset_at: Some(now), epoch_before: device.epoch, ..turn.clone() };

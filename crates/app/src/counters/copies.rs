@@ -2,7 +2,8 @@
 //! its own word. Refuses to take a lost answer, or a request that was long under way, for a second machine.
 //! Rules: docs/control.md, "Clones".
 
-use super::{Seen, alarm, number, open, presented};
+use super::{Seen, alarm, by_key, number, open, presented};
+use crate::audit::Deed;
 use crate::{App, AppError, session};
 use base::{DeviceId, Timestamp};
 use control::counter::{COUNTER_LEN, Judgement, NONCE_LEN, judge, outlived};
@@ -35,7 +36,7 @@ pub(crate) async fn is_copy(
     device: &DeviceRow,
     event: &Event,
     counter: Option<&[u8; COUNTER_LEN]>,
-    source: &str,
+    by: Deed<'static>,
 ) -> Result<Option<Refusal>, AppError> {
     if !follows(event, &device.state) {
         return Ok(None);
@@ -48,8 +49,8 @@ pub(crate) async fn is_copy(
         Judgement::Conflict(_) => {}
     }
     let given = remembered.map_or(0, |remembered| remembered.current.number);
-    let seen = Seen { given, shown: number(presented), source, how: "at an activation" };
-    alarm(app, tx, now, device.clone(), &seen).await?;
+    let seen = Seen { given, shown: number(presented), by, how: "at an activation" };
+    alarm(app, tx, now, device.clone(), seen).await?;
     Ok(Some(match device.state.level() {
         None => Refusal::DeviceQuarantined,
         Some(_) => Refusal::SignInNeeded,
@@ -93,8 +94,8 @@ pub(crate) async fn look_for_copy(app: &App, now: Timestamp, shown: &Shown<'_>) 
     }
     let given = used.map_or(0, |line| line.current.number);
     let how = "with a key that it has replaced";
-    let seen = Seen { given, shown: counter.number, source: shown.source, how };
-    alarm(app, &mut tx, now, device, &seen).await?;
+    let seen = Seen { given, shown: counter.number, by: by_key(shown.device, shown.source), how };
+    alarm(app, &mut tx, now, device, seen).await?;
     tx.commit().await.map_err(during())?;
     app.states.changed(shown.device);
     Ok(())

@@ -30,6 +30,15 @@ async fn open_conflicts(world: &World) -> Vec<conflicts::Conflict> {
     conflicts::page(&world.app, &ADMIN, true, &PageAsk::first()).await.expect("readable").items
 }
 
+/// Who has done this to the device last, from where and by which proof.
+async fn written(world: &World, device: DeviceId, action: &str) -> (String, String, String) {
+    let mut tx = world.app.db.read().await.expect("readable");
+    let rows = app::audit::list(&mut tx, 0).await.expect("readable").into_iter().rev();
+    let row = rows.filter(|row| row.subject == device.to_string()).find(|row| row.action == action);
+    let row = row.expect("it is written down");
+    (row.actor, row.source, row.proof)
+}
+
 async fn state(world: &World, device: DeviceId) -> State {
     world.record(device).await.state
 }
@@ -40,19 +49,37 @@ async fn a_copy_whose_counter_was_overtaken_does_not_take_the_record_over_by_its
         let world = World::quick().await;
         let (machine, device, counters) = original(&world).await;
         let wish = Wish { name: "installer".to_owned(), domains: vec!["example.org".to_owned()], ..Wish::default() };
-        let text = make(&world.app, &ADMIN, &wish).await.expect("a good wish").text;
+        let made = make(&world.app, &ADMIN, &wish).await.expect("a good wish");
         let copy = machine.again(&world);
-        let claim = if token { Claim::Token(text) } else { Claim::OldKey };
+        let claim = if token { Claim::Token(made.text) } else { Claim::OldKey };
         let asked = copy.ask(&world, "", claim).old_key_with(device, &machine, Some(counters[0]));
         assert_eq!(asked.refused().await, "device_quarantined");
         assert!(matches!(state(&world, device).await, State::Quarantined { .. }));
         assert_eq!(world.record(device).await.epoch, 1, "nothing was bound");
+        let (by, proof) = match token {
+            true => (format!("token {}", made.token.id), "old_key_and_token"),
+            false => (format!("user {}", world.record(device).await.user), "old_key"),
+        };
+        let deed = (by, SOURCE.to_owned(), proof.to_owned());
+        assert_eq!(written(&world, device, "device_conflict").await, deed, "the alarm is the activation's deed");
         let [found] = open_conflicts(&world).await.try_into().expect("one conflict");
         assert_eq!((found.device.device, found.source.as_str(), found.times), (device, SOURCE, 1));
         assert_eq!(asked.refused().await, "device_quarantined", "and again");
         machine.open(&world, device, counters.last().copied()).await.expect("the original appends as before");
         assert_eq!(open_conflicts(&world).await[0].times, 1, "and is no other machine");
     }
+}
+
+#[tokio::test]
+async fn a_second_record_of_a_machine_is_the_deed_of_the_activation_that_made_it() {
+    let world = World::quick().await;
+    let (machine, device, _) = original(&world).await;
+    let wish = Wish { name: "installer".to_owned(), domains: vec!["example.org".to_owned()], ..Wish::default() };
+    let made = make(&world.app, &ADMIN, &wish).await.expect("a good wish");
+    let twin = machine.again(&world).of("anna").by_token(&world, &made.text).from("192.0.2.9").bound().await.device;
+    assert_ne!(twin, device);
+    let deed = (format!("token {}", made.token.id), "192.0.2.9".to_owned(), "token".to_owned());
+    assert_eq!(written(&world, device, "conflict_open").await, deed);
 }
 
 #[tokio::test]

@@ -106,7 +106,7 @@ async fn what_is_no_credential_is_not_made() {
         (" ", Permits::all(), None, "credential_name_invalid"),
         (long.as_str(), Permits::all(), None, "credential_name_invalid"),
         ("two\nlines", Permits::all(), None, "credential_name_invalid"),
-        ("a", Permits::NONE, None, "credential_permits_missing"),
+        ("a", Permits::NONE, None, "permits_missing"),
         ("a", Permits::all(), Some(now), "credential_expiry_past"),
     ] {
         let new = CredentialNew { name: name.to_owned(), permits, expires_at };

@@ -2,14 +2,14 @@
 
 use crate::machine::{ADMIN, Machine};
 use crate::world::{World, body, code};
-use app::SecretText;
 use app::device_map::{Imported, RowText, import_csv, import_rows, page, remove};
 use app::page::PageAsk;
 use app::tokens::{Wish, make};
-use base::{Count, DeviceId};
+use app::{AdminActor, CredentialActor, SecretText};
+use base::{Count, CredentialId, DeviceId};
 use bytes::Bytes;
-use control::Rights;
 use control::activation::Restore;
+use control::{Permits, Rights};
 use futures::{StreamExt as _, stream};
 use std::fmt::Write as _;
 use std::io;
@@ -20,6 +20,14 @@ const HEAD: &str = "email,device_id,device_id_type,device_name,replace_device,re
 
 async fn csv(world: &World, rows: &str) -> Imported {
     import_csv(&world.app, &ADMIN, body(format!("{HEAD}{rows}").into_bytes())).await.expect("a good file")
+}
+
+/// What the audit log has of this subject: who, what, and the rest.
+async fn written(world: &World, subject: impl ToString) -> Vec<String> {
+    let mut tx = world.app.db.read().await.expect("readable");
+    let (subject, rows) = (subject.to_string(), app::audit::list(&mut tx, 0).await.expect("readable"));
+    let of_subject = rows.into_iter().filter(|row| row.subject == subject);
+    of_subject.map(|row| format!("{} {}: {}", row.actor, row.action, row.detail)).collect()
 }
 
 async fn count(world: &World) -> usize {
@@ -62,6 +70,48 @@ async fn a_row_names_the_user_the_record_and_what_comes_back_and_is_used_once() 
     assert_eq!(world.record(fresh.device).await.name, "Anna's new one");
     let again = csv(&world, &rows).await;
     assert_eq!((again.stored, again.unchanged), (Count(0), Count(2)), "what was used is not asked for twice");
+}
+
+#[tokio::test]
+async fn the_audit_log_says_what_a_row_holds_what_it_held_and_what_it_was_used_for() {
+    let world = world().await;
+    let old = Machine::new(&world, "old").by_password(&world, ANNA, GOOD).bound().await.device;
+    let user = world.record(old).await.user;
+    csv(&world, &format!("{ANNA},SN-new,serial,,,\n")).await;
+    let first = page(&world.app, &ADMIN, &world.all()).await.expect("readable").items.remove(0).0;
+    let (id, permits) = (CredentialId::from_bytes([1; 16]), Permits::all());
+    let other = CredentialActor { id, name: "import".to_owned(), permits, source: None, mark: None };
+    let other = AdminActor::Credential(Box::new(other));
+    let text = str::to_owned;
+    let changed = RowText {
+        email: text(ANNA),
+        device_id: text("SN-new"),
+        device_id_type: text("serial"),
+        replace_device: old.to_string(),
+        restore_data: text("data"),
+        ..RowText::default()
+    };
+    import_rows(&world.app, &other, vec![changed.clone()]).await.expect("a good row");
+    assert_eq!(import_rows(&world.app, &other, vec![changed]).await.expect("the same").unchanged, Count(1));
+    let row = page(&world.app, &ADMIN, &world.all()).await.expect("readable").items.remove(0).0;
+    assert_eq!((row.id, row.created_at), (first.id, first.created_at), "it is the same row");
+    assert_eq!((first.created_by, row.created_by), (ADMIN.to_string(), other.to_string()), "who says what it says");
+    let bound = Machine::new(&world, "new").by_token(&world, &installer(&world).await).bound().await;
+    assert_eq!(bound.device, old);
+    let activated = written(&world, old).await.pop().expect("an activation is written down");
+    assert!(activated.contains(&format!("replaced by token_and_map, {}, epoch 2", row.id)), "{activated}");
+    remove(&world.app, &ADMIN, row.id).await.expect("there");
+    let value = row.value;
+    let (before, after) =
+        (format!("for {user}, as it is found, restore none"), format!("for {user}, as {old}, restore data"));
+    assert_eq!(
+        written(&world, row.id).await,
+        [
+            format!("{ADMIN} device_map_set: serial {value} {before}"),
+            format!("{other} device_map_set: serial {value} {after}; before: serial {value} {before}"),
+            format!("{ADMIN} device_map_remove: serial {value} {after}"),
+        ]
+    );
 }
 
 #[tokio::test]

@@ -247,7 +247,7 @@ async fn an_ill_said_campaign_is_refused_and_a_late_start_waits() {
     world.device(1).await;
     let make = async |plan| campaigns::make(&world.app, &ADMIN, plan).await.map_err(|error| error.code());
     assert_eq!(make(Plan { scope: Scope::default(), ..plan(Reset::Hold) }).await.err(), Some("scope_empty"));
-    assert_eq!(make(Plan { reason: " ".to_owned(), ..plan(Reset::Hold) }).await.err(), Some("campaign_invalid"));
+    assert_eq!(make(Plan { reason: " ".to_owned(), ..plan(Reset::Hold) }).await.err(), Some("reason_invalid"));
     assert_eq!(make(Plan { wave_size: 0, ..plan(Reset::Hold) }).await.err(), Some("campaign_invalid"));
     let draft = make(plan(Reset::Revoke)).await.expect("a good plan");
     let at = world.clock_now() + Span::hours(1);

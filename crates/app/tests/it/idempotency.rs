@@ -44,7 +44,7 @@ async fn an_answer_is_kept_sealed_and_given_again() {
     let mut tx = world.app.db.write().await.expect("nobody else writes");
     let wrong = db::testing::execute(&mut tx, "update idempotency set status = 201").await;
     tx.commit().await.expect("nothing stands against it");
-    assert_eq!((wrong, code(claim(&world, &caller).await)), (1, "answer_damaged"), "the seal covers the status");
+    assert_eq!((wrong, code(claim(&world, &caller).await)), (1, "kept_answer_damaged"), "the seal covers the status");
 }
 
 #[tokio::test]

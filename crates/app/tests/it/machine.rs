@@ -92,7 +92,8 @@ impl Machine {
         let DeviceRow { user, epoch, state, .. } = world.record(device).await;
         let (user_state, repository) = (UserState::Active, world.repository);
         let key = Ed25519KeyPair::from_seed_unchecked(&self.seed).expect("32 bytes are a seed");
-        Device::new(DeviceActor { device, user, user_state, epoch, state, repository }, key)
+        let source = Some(SOURCE.parse().expect("an address"));
+        Device::new(DeviceActor { device, user, user_state, epoch, state, repository, source }, key)
     }
 
     pub fn public(&self) -> [u8; 32] {

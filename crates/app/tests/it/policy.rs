@@ -83,8 +83,8 @@ async fn every_value_says_which_level_it_comes_from_and_every_change_is_audited(
     );
     let of_values: Vec<String> = audit(&world).await.into_iter().filter(|row| row.contains("policy_set")).collect();
     assert_eq!(of_values.len(), steps.len());
-    assert_eq!(of_values[0], "admin command policy_set: interval: nothing to 6h");
-    assert_eq!(of_values[5], "admin command policy_set: interval: 2h to nothing");
+    assert_eq!(of_values[0], format!("{ADMIN} policy_set: interval: nothing to 6h"));
+    assert_eq!(of_values[5], format!("{ADMIN} policy_set: interval: 2h to nothing"));
 }
 
 #[tokio::test]

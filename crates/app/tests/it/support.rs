@@ -68,7 +68,7 @@ async fn admins_are_made_changed_and_removed_and_the_last_whole_one_stays() {
     let make = async |email: &str, permits| admins::make(app, &ADMIN, email, permits, &password).await;
     let amy = make("Amy@example.org", Permits::all()).await.expect("new").id;
     assert_eq!(code(make("amy@example.org", Permits::all()).await), "admin_exists");
-    assert_eq!(code(make("zoe@example.org", Permits::NONE).await), "admin_permits_missing");
+    assert_eq!(code(make("zoe@example.org", Permits::NONE).await), "permits_missing");
     let zoe = make("zoe@example.org", Permits::NONE.with(Permit::DeviceRead)).await.expect("new").id;
     let change = async |id, event| admins::change(app, &ADMIN, id, event).await;
     assert_eq!(code(change(amy, AdminEvent::Disable).await), "last_admin");

@@ -227,7 +227,8 @@ impl World {
         db::credential_insert(&mut tx, id, 1, &public, now).await.expect("the key is new");
         tx.commit().await.expect("nothing stands against it");
         let user_state = UserState::Active;
-        let actor = DeviceActor { device: id, user: USER, user_state, epoch: 1, state, repository: self.repository };
+        let repository = self.repository;
+        let actor = DeviceActor { device: id, user: USER, user_state, epoch: 1, state, repository, source: None };
         Device { actor, key }
     }
 

@@ -1,5 +1,5 @@
 //! Every policy, one row each: word, shape, default, what is allowed, levels, who may change it, what a reactivation
-//! does to it. Refuses a second place for any of these. docs/control.md has the same table, tested.
+//! does to it, who obeys it today. Refuses a second place for any of these. docs/control.md has the same table, tested.
 
 use super::PolicyLevel;
 use super::PolicyLevel::{Device, Organisation, Profile, User};
@@ -31,6 +31,34 @@ pub(super) enum Shape {
     Line,
 }
 
+/// Which program does what a policy says, today: one that nobody obeys is kept, shown, and changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObeyedBy {
+    /// The server, in what it refuses, makes or says.
+    Server,
+    /// The server alone, where it judges whether a device that came back backs up as planned.
+    Watch,
+    /// The endpoint, in its backups.
+    Endpoint,
+    /// The server and the endpoint.
+    Both,
+    /// No program yet.
+    Nothing,
+}
+
+impl ObeyedBy {
+    /// As docs/control.md has it. Never fails.
+    pub const fn word(self) -> &'static str {
+        match self {
+            ObeyedBy::Server => "server",
+            ObeyedBy::Watch => "server's watch",
+            ObeyedBy::Endpoint => "endpoint",
+            ObeyedBy::Both => "server, endpoint",
+            ObeyedBy::Nothing => "nothing yet",
+        }
+    }
+}
+
 struct Rule {
     word: &'static str,
     shape: Shape,
@@ -39,6 +67,7 @@ struct Rule {
     levels: &'static [PolicyLevel],
     permit: Option<Key>,
     resets: bool,
+    obeyed_by: ObeyedBy,
 }
 
 const EVERY: &[PolicyLevel] = &[Organisation, Profile, User, Device];
@@ -53,7 +82,7 @@ macro_rules! keys {
     ($(
         $(#[doc = $doc:literal])+
         $name:ident, $word:literal, $shape:expr, $default:literal,
-        $allowed:expr, $levels:expr, $permit:expr, $resets:literal;
+        $allowed:expr, $levels:expr, $permit:expr, $resets:literal, $obeyed_by:ident;
     )+) => {
         /// One policy. The words are stable.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +104,7 @@ macro_rules! keys {
                         levels: $levels,
                         permit: $permit,
                         resets: $resets,
+                        obeyed_by: ObeyedBy::$obeyed_by,
                     },)+
                 }
             }
@@ -85,83 +115,84 @@ macro_rules! keys {
 keys! {
     /// How often a device backs up.
     Interval, "interval", Shape::Interval { min: 5, max: 30 * 24 * 60 }, "4h",
-        "off, or 5m to 30d", EVERY, Some(Key::UserMayChangeInterval), true;
+        "off, or 5m to 30d", EVERY, Some(Key::UserMayChangeInterval), true, Watch;
     /// When backups may begin, in the device's time zone.
     StartHours, "start_hours", Shape::Hours { none: false }, "00:00-24:00",
-        "up to 32 ranges such as mon-fri 08:00-18:00, separated by commas", EVERY, None, false;
+        "up to 32 ranges such as mon-fri 08:00-18:00, separated by commas", EVERY, None, false, Watch;
     /// When no backup runs, in the device's time zone.
     BlackoutHours, "blackout_hours", Shape::Hours { none: true }, "none",
-        "none, or up to 32 ranges such as mon-fri 08:00-18:00, separated by commas", EVERY, None, false;
+        "none, or up to 32 ranges such as mon-fri 08:00-18:00, separated by commas", EVERY, None, false, Watch;
     /// How fast a backup may send in the organisation's own network.
-    BandwidthLan, "bandwidth_lan", Shape::Rate, "none", RATE, EVERY, Some(Key::UserMayChangeBandwidth), true;
+    BandwidthLan, "bandwidth_lan", Shape::Rate, "none", RATE, EVERY, Some(Key::UserMayChangeBandwidth), true, Nothing;
     /// How fast a backup may send anywhere else.
-    BandwidthWan, "bandwidth_wan", Shape::Rate, "none", RATE, EVERY, Some(Key::UserMayChangeBandwidth), true;
+    BandwidthWan, "bandwidth_wan", Shape::Rate, "none", RATE, EVERY, Some(Key::UserMayChangeBandwidth), true, Nothing;
     /// How much a backup gives way to other programs.
     CpuPriority, "cpu_priority", Shape::Word(&["low", "normal", "high"]), "low",
-        "low, normal or high", EVERY, Some(Key::UserMayChangeCpu), true;
+        "low, normal or high", EVERY, Some(Key::UserMayChangeCpu), true, Nothing;
     /// Whether backups begin while the computer runs on its battery.
-    RunOnBattery, "run_on_battery", Shape::Flag, "yes", YES_OR_NO, EVERY, None, false;
+    RunOnBattery, "run_on_battery", Shape::Flag, "yes", YES_OR_NO, EVERY, None, false, Nothing;
     /// Whether backups begin on a network that is paid for by what is sent.
-    RunOnMetered, "run_on_metered", Shape::Flag, "no", YES_OR_NO, EVERY, None, false;
+    RunOnMetered, "run_on_metered", Shape::Flag, "no", YES_OR_NO, EVERY, None, false, Nothing;
     /// For how many days every snapshot is kept.
     RetentionDays, "retention_days", Shape::Number { min: 1, max: 3_650, none: false }, "30",
-        "1 to 3650", EVERY, None, false;
+        "1 to 3650", EVERY, None, false, Nothing;
     /// For how many weeks the last snapshot of each is kept.
     RetentionWeeks, "retention_weeks", Shape::Number { min: 0, max: 520, none: false }, "8",
-        "0 to 520", EVERY, None, false;
+        "0 to 520", EVERY, None, false, Nothing;
     /// For how many months the last snapshot of each is kept.
     RetentionMonths, "retention_months", Shape::Number { min: 0, max: 240, none: false }, "12",
-        "0 to 240", EVERY, None, false;
+        "0 to 240", EVERY, None, false, Nothing;
     /// How many bytes a user's newest snapshots may be together.
-    Quota, "quota", Shape::Size, "none", "none, or 1kB to 1000PB", TO_USER, None, false;
+    Quota, "quota", Shape::Size, "none", "none, or 1kB to 1000PB", TO_USER, None, false, Server;
     /// How full a user's quota is, in percent, when the user is told.
     QuotaWarning, "quota_warning", Shape::Number { min: 1, max: 99, none: true }, "90",
-        "none, or 1 to 99", TO_USER, None, false;
+        "none, or 1 to 99", TO_USER, None, false, Server;
     /// How many devices a user may have.
     DeviceLimit, "device_limit", Shape::Number { min: 1, max: 1_000, none: true }, "none",
-        "none, or 1 to 1000", TO_USER, None, false;
+        "none, or 1 to 1000", TO_USER, None, false, Server;
     /// Whether users may add devices.
-    MayAddDevices, "may_add_devices", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false;
+    MayAddDevices, "may_add_devices", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false, Server;
     /// Whether only the first device of every user may be activated.
-    FirstDeviceOnly, "first_device_only", Shape::Flag, "no", YES_OR_NO, TO_USER, None, false;
+    FirstDeviceOnly, "first_device_only", Shape::Flag, "no", YES_OR_NO, TO_USER, None, false, Server;
     /// Whether the user's record that matches is taken over without a question.
-    AutomaticReplacement, "automatic_replacement", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false;
+    AutomaticReplacement, "automatic_replacement", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false, Server;
     /// Whether a new record that only a token asks for waits for an admin.
-    TokenWaits, "token_waits", Shape::Flag, "no", YES_OR_NO, TO_USER, None, false;
+    TokenWaits, "token_waits", Shape::Flag, "no", YES_OR_NO, TO_USER, None, false, Server;
     /// After how many days without a connection a device counts as inactive.
     InactiveDays, "inactive_days", Shape::Number { min: 1, max: 3_650, none: true }, "30",
-        "none, or 1 to 3650", EVERY, None, false;
+        "none, or 1 to 3650", EVERY, None, false, Nothing;
     /// What a reactivation does to the user's own choices.
-    OnReactivation, "on_reactivation", Shape::Word(&["reset", "keep"]), "reset", "reset or keep", TO_USER, None, false;
+    OnReactivation, "on_reactivation", Shape::Word(&["reset", "keep"]), "reset",
+        "reset or keep", TO_USER, None, false, Server;
     /// Whether admins may see the names in a user's snapshots and restore from them.
-    AdminMayRead, "admin_may_read", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false;
+    AdminMayRead, "admin_may_read", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false, Nothing;
     /// Whether users may add folders of their own.
-    UserMayAddFolders, "user_may_add_folders", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false;
+    UserMayAddFolders, "user_may_add_folders", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false, Server;
     /// Whether users may take out folders that are not mandatory.
-    UserMayUnlinkFolders, "user_may_unlink_folders", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false;
+    UserMayUnlinkFolders, "user_may_unlink_folders", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false, Server;
     /// Whether users may change the interval.
-    UserMayChangeInterval, "user_may_change_interval", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false;
+    UserMayChangeInterval, "user_may_change_interval", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false, Server;
     /// Whether users may change the bandwidth limits.
-    UserMayChangeBandwidth, "user_may_change_bandwidth", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false;
+    UserMayChangeBandwidth, "user_may_change_bandwidth", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false, Server;
     /// Whether users may change the CPU priority.
-    UserMayChangeCpu, "user_may_change_cpu", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false;
+    UserMayChangeCpu, "user_may_change_cpu", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false, Server;
     /// Whether users may pause backups.
-    UserMayPause, "user_may_pause", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false;
+    UserMayPause, "user_may_pause", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false, Nothing;
     /// Whether users may change the proxy.
-    UserMayChangeProxy, "user_may_change_proxy", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false;
+    UserMayChangeProxy, "user_may_change_proxy", Shape::Flag, "yes", YES_OR_NO, TO_USER, None, false, Nothing;
     /// With whom a user's devices share chunks.
     Deduplication, "deduplication", Shape::Word(&["organisation"]), "organisation",
-        "organisation: all users share one repository", TO_PROFILE, None, false;
+        "organisation: all users share one repository", TO_PROFILE, None, false, Server;
     /// How users may prove who they are.
     Login, "login", Shape::Words(&["password", "directory", "single_sign_on"]), "password",
-        "one or more of password, directory and single_sign_on, separated by commas", TO_PROFILE, None, false;
+        "one or more of password, directory and single_sign_on, separated by commas", TO_PROFILE, None, false, Server;
     /// What no backup takes, whatever the folder.
     Exclusions, "exclusions", Shape::Patterns, "",
-        "up to 256 patterns, one a line, without .. and without control characters", EVERY, None, false;
+        "up to 256 patterns, one a line, without .. and without control characters", EVERY, None, false, Endpoint;
     /// Whom a user may ask for help.
-    Support, "support", Shape::Line, "", "one line of up to 500 bytes", TOP, None, false;
+    Support, "support", Shape::Line, "", "one line of up to 500 bytes", TOP, None, false, Both;
     /// Whether the endpoint shows itself at the device.
-    AgentVisible, "agent_visible", Shape::Flag, "yes", YES_OR_NO, EVERY, None, false;
+    AgentVisible, "agent_visible", Shape::Flag, "yes", YES_OR_NO, EVERY, None, false, Nothing;
 }
 
 impl Key {
@@ -207,6 +238,11 @@ impl Key {
     /// Does a reactivation take back what the user has set? Never fails.
     pub const fn resets(self) -> bool {
         self.rule().resets
+    }
+
+    /// Which program does what it says, today. Never fails.
+    pub const fn obeyed_by(self) -> ObeyedBy {
+        self.rule().obeyed_by
     }
 
     pub(super) const fn shape(self) -> Shape {

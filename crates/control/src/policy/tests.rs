@@ -15,7 +15,8 @@ fn the_document_lists_every_policy_as_it_is() {
         let levels: Vec<&str> = key.levels().iter().map(|level| level.word()).collect();
         let permit = key.user_permit().map_or("–".to_owned(), |permit| format!("`{permit}`"));
         let resets = if key.resets() { "reset" } else { "–" };
-        format!("`{key}` | {default} | {} | {} | {permit} | {resets}", key.allowed(), levels.join(", "))
+        let (allowed, levels, obeyed_by) = (key.allowed(), levels.join(", "), key.obeyed_by().word());
+        format!("`{key}` | {default} | {allowed} | {levels} | {permit} | {resets} | {obeyed_by}")
     };
     assert_eq!(documented, Key::ALL.iter().map(row).collect::<Vec<String>>());
 }

@@ -14,7 +14,7 @@ pub struct AuditQuery {
     /// How many items at most: 1 to 1000, 100 when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// Only rows of exactly this actor: `admin command`, `credential crd_…`, `user usr_…`, `device dev_…`.
+    /// Only rows of exactly this actor: `local root`, `credential crd_…`, `user usr_…`, `device dev_…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
     /// Only rows of exactly this action.

@@ -22,6 +22,8 @@ pub struct PolicyKey {
     pub user_may: Option<String>,
     /// Whether a reactivation takes back what the user has set.
     pub resets: bool,
+    /// Which program does what it says, today; `nothing yet` where none does.
+    pub obeyed_by: String,
 }
 
 /// Every policy.

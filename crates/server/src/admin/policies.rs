@@ -69,6 +69,7 @@ async fn keys(at: AtAdmin) -> Reply<PolicyKeys> {
         levels: key.levels().iter().map(ToString::to_string).collect(),
         user_may: key.user_permit().map(word_of),
         resets: key.resets(),
+        obeyed_by: key.obeyed_by().word().to_owned(),
     };
     Ok(Yes(PolicyKeys { items: Key::ALL.iter().map(key).collect() }))
 }

@@ -42,11 +42,11 @@ impl Own {
         };
         let status = response.status();
         if status.is_success() {
-            let broke = |error: axum::Error| Failure { code: "server_failed".to_owned(), sentence: error.to_string() };
+            let broke = |error: axum::Error| Failure::new("server_failed", error.to_string());
             return Ok(TryStreamExt::map_err(response.into_body().into_data_stream(), broke).boxed());
         }
         if let Some(Behind { code, sentence }) = response.extensions().get() {
-            return Err(Failure { code: (*code).to_owned(), sentence: sentence.clone() });
+            return Err(Failure::said(*code, sentence.clone()));
         }
         let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         Err(refused(status.as_u16(), &body))

@@ -46,7 +46,7 @@ impl Remote {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, Failure> {
         let base = checked_url(url)?;
-        let invalid = || failure("ca_invalid", "The file given with --ca holds no certificate that can be used.");
+        let invalid = || Failure::new("ca_invalid", "The file given with --ca holds no certificate that can be used.");
         let mut builder = Client::builder()
             .tls_backend_preconfigured(pin::client_config(Some(pin), Refused::default()).ok_or_else(invalid)?)
             .https_only(true)
@@ -59,7 +59,7 @@ impl Remote {
             // No proxy has a way to this computer's own loopback.
             builder = builder.no_proxy();
         }
-        let client = builder.build().map_err(|error| failure("url_invalid", error.to_string()))?;
+        let client = builder.build().map_err(|error| Failure::new("url_invalid", error.to_string()))?;
         Ok(Self { client, base, credential, clock, entropy })
     }
 
@@ -130,18 +130,18 @@ impl Remote {
                  Compare with `holdfast-server fingerprint` there.",
                 self.server()
             );
-            return failure("certificate_mismatch", sentence);
+            return Failure::new("certificate_mismatch", sentence);
         }
         let sentence = format!(
             "No answer from {}: is it running, is the address right, is a proxy needed? ({chain})",
             self.server()
         );
-        failure("server_unreachable", sentence)
+        Failure::new("server_unreachable", sentence)
     }
 }
 
 fn broken_off(server: &str, error: &reqwest::Error) -> Failure {
-    failure("server_unreachable", format!("The answer of {server} broke off ({}).", causes(error)))
+    Failure::new("server_unreachable", format!("The answer of {server} broke off ({}).", causes(error)))
 }
 
 fn causes(error: &reqwest::Error) -> String {
@@ -163,7 +163,7 @@ fn checked_url(text: &str) -> Result<Url, Failure> {
     let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let invalid = || {
         let shown = text.escape_debug();
-        failure("url_invalid", format!("\"{shown}\" is no address like https://backup.example.com:8471."))
+        Failure::new("url_invalid", format!("\"{shown}\" is no address like https://backup.example.com:8471."))
     };
     let url = Url::parse(&whole).map_err(|_| invalid())?;
     let plain = url.scheme() == "https"
@@ -178,10 +178,6 @@ fn is_loopback(url: &Url) -> bool {
     let address = url.authority();
     let name = address.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(address, |(name, _)| name);
     name == "localhost" || name == "[::1]" || name.starts_with("127.")
-}
-
-fn failure(code: &str, sentence: impl Into<String>) -> Failure {
-    Failure { code: code.to_owned(), sentence: sentence.into() }
 }
 
 #[cfg(test)]

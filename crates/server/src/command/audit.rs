@@ -16,7 +16,7 @@ use protocol::admin::audit::{AuditBroken, AuditQuery, AuditRow, AuditVerified, E
 pub enum Audit {
     /// List the newest rows.
     List {
-        /// Only those of exactly this actor: "admin command", "credential crd_…", "device dev_…".
+        /// Only those of exactly this actor: "local root", "credential crd_…", "device dev_…".
         #[arg(long)]
         actor: Option<String>,
         /// Only those of exactly this action: device_deactivate.
@@ -86,8 +86,7 @@ impl Audit {
 
 fn hash_of(text: &str) -> Result<Hex<32>, Failure> {
     let bytes = HEXLOWER.decode(text.trim().as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-    let wrong =
-        || Failure { code: "hash_invalid".to_owned(), sentence: "A hash has 64 hexadecimal digits.".to_owned() };
+    let wrong = || Failure::new("hash_invalid", "A hash has 64 hexadecimal digits.");
     bytes.map(Hex).ok_or_else(wrong)
 }
 

@@ -2,7 +2,7 @@
 
 mod text;
 
-use super::{Desk, named};
+use super::{Desk, named, unwritable};
 use crate::client::{Client, Said, call, whole};
 use crate::out::{Answer, Failure};
 use base::{Count, Span, Timestamp};
@@ -278,10 +278,7 @@ async fn change(client: &Client, campaign: &str, verb: &str, body: &impl Seriali
 async fn evidence(desk: &Desk, client: &Client, campaign: &str, out: Option<PathBuf>) -> Result<Answer, Failure> {
     let is_json = desk.surroundings.out.json;
     let Some(file) = out else { return evidence_of(client, campaign, is_json).await };
-    let unwritable = |error| Failure {
-        code: "file_failed".to_owned(),
-        sentence: format!("The evidence could not be written to {}: {error}.", file.display()),
-    };
+    let unwritable = |cause| unwritable(&file, &cause);
     // Opened before anything is fetched: minutes of waiting would be for nothing.
     let mut opened = std::fs::OpenOptions::new().write(true).create_new(true).open(&file).map_err(unwritable)?;
     let written = match evidence_of(client, campaign, is_json).await {

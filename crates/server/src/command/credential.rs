@@ -1,6 +1,6 @@
 //! `credential make|list|show|revoke`.
 
-use super::{Desk, named, words};
+use super::{Desk, named, unwritable, words};
 use crate::client::Said;
 use crate::out::{Answer, Failure, card, table, wrapped};
 use base::{Span, Timestamp};
@@ -93,11 +93,6 @@ fn new_file(path: &Path) -> Result<std::fs::File, Failure> {
     options.map_err(|cause| unwritable(path, &cause))
 }
 
-fn unwritable(path: &Path, cause: &std::io::Error) -> Failure {
-    let sentence = format!("The file {} cannot be written: {cause}.", path.display());
-    Failure { code: "file_unwritable".to_owned(), sentence }
-}
-
 /// The permits that a command line says. Fails with `permit_unknown`.
 pub(super) fn permits_of(words: &[String]) -> Result<Vec<PermitWord>, Failure> {
     if words.iter().any(|word| word == ALL) {
@@ -106,7 +101,7 @@ pub(super) fn permits_of(words: &[String]) -> Result<Vec<PermitWord>, Failure> {
     let unknown = |word: &str| {
         let known = Permit::ALL.map(Permit::word).join(", ");
         let sentence = format!("\"{}\" is no permit. There are: {known}; or {ALL}.", word.escape_debug());
-        Failure { code: "permit_unknown".to_owned(), sentence }
+        Failure::new("permit_unknown", sentence)
     };
     words.iter().map(|word| Permit::from_word(word).map(PermitWord).ok_or_else(|| unknown(word))).collect()
 }

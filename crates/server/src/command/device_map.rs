@@ -1,6 +1,6 @@
 //! `device-map import|list|remove`: exit code 1 when rows were rejected.
 
-use super::{Desk, named, read};
+use super::{Desk, named, read, unwritable};
 use crate::client::{Call, Said, call, said, whole};
 use crate::out::{Answer, Failure, table};
 use base::Count;
@@ -57,11 +57,7 @@ async fn import(desk: &Desk, file: &Path, rejected: Option<&Path>) -> Result<Ans
     let call = Call { media: "text/csv", body, ..call("POST", "/device-map/csv", &(), None) };
     let Said { value, json } = said::<MapImported>(whole(client.send(call).await?).await?)?;
     if let Some(path) = rejected {
-        let unwritable = |cause| Failure {
-            code: "rejected_file".to_owned(),
-            sentence: format!("{} cannot be written: {cause}.", path.display()),
-        };
-        std::fs::write(path, &value.rejected_csv).map_err(unwritable)?;
+        std::fs::write(path, &value.rejected_csv).map_err(|cause| unwritable(path, &cause))?;
     }
     let (stored, rejected) = (Count(value.stored).counted("row"), value.rejected.len());
     let mut text = format!("{stored} stored, {} unchanged, {rejected} rejected\n", value.unchanged);

@@ -26,8 +26,10 @@ const BEGINNING_MIN: usize = 8;
 pub(super) trait Entity: DeserializeOwned {
     /// The identifier's type.
     type Id: FromStr + Display;
-    /// The word of the codes: `device` for `device_unknown`.
+    /// What it is called in a sentence.
     const WORD: &'static str;
+    /// The code for one that there is not.
+    const UNKNOWN: &'static str;
     /// The path of the list.
     const LIST: &'static str;
 
@@ -51,7 +53,7 @@ pub(super) trait Entity: DeserializeOwned {
 /// The one that is named, as the server shows it.
 ///
 /// # Errors
-/// `…_unknown`, `…_ambiguous`; the server's refusal.
+/// Its `UNKNOWN`; `name_ambiguous`; the server's refusal.
 pub(super) async fn find<T: Entity>(client: &Client, named: &str) -> Result<Said<T>, Failure> {
     if let Ok(id) = named.parse::<T::Id>() {
         return client.get(&format!("{}/{id}", T::LIST), &()).await;
@@ -70,17 +72,17 @@ pub(super) async fn find_among<T: Entity>(
 ) -> Result<Said<T>, Failure> {
     let Said { value, json } = client.list::<T>(T::LIST, query).await?;
     let mut fitting = value.into_iter().enumerate().filter(|(_, thing)| thing.fits(named));
-    let (word, shown) = (T::WORD, named.escape_debug());
+    let shown = named.escape_debug();
     match (fitting.next(), fitting.next()) {
         (Some((at, value)), None) => Ok(Said { value, json: json["items"][at].clone() }),
-        (None, _) => Err(failure(word, "unknown", format!("There is no {} \"{shown}\".", spaced(word)))),
+        (None, _) => Err(Failure::new(T::UNKNOWN, format!("There is no {} \"{shown}\".", T::WORD))),
         (Some(_), Some(_)) => {
             let sentence = format!(
                 "More than one {} is called \"{shown}\": give its identifier, or more of it; \
                  a list with `--json` has it.",
-                spaced(word)
+                T::WORD
             );
-            Err(failure(word, "ambiguous", sentence))
+            Err(Failure::new("name_ambiguous", sentence))
         }
     }
 }
@@ -96,17 +98,10 @@ pub(super) async fn id<T: Entity>(client: &Client, named: &str) -> Result<T::Id,
     }
 }
 
-fn failure(word: &str, what: &str, sentence: String) -> Failure {
-    Failure { code: format!("{word}_{what}"), sentence }
-}
-
-fn spaced(word: &str) -> String {
-    word.replace('_', " ")
-}
-
 impl Entity for Device {
     type Id = base::DeviceId;
     const WORD: &'static str = "device";
+    const UNKNOWN: &'static str = "device_unknown";
     const LIST: &'static str = "/devices";
 
     fn id(&self) -> base::DeviceId {
@@ -125,6 +120,7 @@ impl Entity for Device {
 impl Entity for User {
     type Id = base::UserId;
     const WORD: &'static str = "user";
+    const UNKNOWN: &'static str = "user_unknown";
     const LIST: &'static str = "/users";
 
     fn id(&self) -> base::UserId {
@@ -148,6 +144,7 @@ impl Entity for User {
 impl Entity for Admin {
     type Id = base::AdminId;
     const WORD: &'static str = "admin";
+    const UNKNOWN: &'static str = "admin_unknown";
     const LIST: &'static str = "/admins";
 
     fn id(&self) -> base::AdminId {
@@ -171,6 +168,7 @@ impl Entity for Admin {
 impl Entity for Profile {
     type Id = base::ProfileId;
     const WORD: &'static str = "profile";
+    const UNKNOWN: &'static str = "profile_unknown";
     const LIST: &'static str = "/profiles";
 
     fn id(&self) -> base::ProfileId {
@@ -189,6 +187,7 @@ impl Entity for Profile {
 impl Entity for Campaign {
     type Id = base::CampaignId;
     const WORD: &'static str = "campaign";
+    const UNKNOWN: &'static str = "campaign_unknown";
     const LIST: &'static str = "/campaigns";
 
     fn id(&self) -> base::CampaignId {
@@ -203,6 +202,7 @@ impl Entity for Campaign {
 impl Entity for Token {
     type Id = base::TokenId;
     const WORD: &'static str = "token";
+    const UNKNOWN: &'static str = "token_unknown";
     const LIST: &'static str = "/tokens";
 
     fn id(&self) -> base::TokenId {
@@ -217,6 +217,7 @@ impl Entity for Token {
 impl Entity for Credential {
     type Id = base::CredentialId;
     const WORD: &'static str = "credential";
+    const UNKNOWN: &'static str = "credential_unknown";
     const LIST: &'static str = "/credentials";
 
     fn id(&self) -> base::CredentialId {
@@ -232,6 +233,7 @@ impl Entity for Credential {
 impl Entity for Ticket {
     type Id = base::TicketId;
     const WORD: &'static str = "ticket";
+    const UNKNOWN: &'static str = "ticket_unknown";
     const LIST: &'static str = "/tickets";
 
     fn id(&self) -> base::TicketId {
@@ -246,7 +248,8 @@ impl Entity for Ticket {
 /// A row of the device map is named by the machine's number.
 impl Entity for MapRow {
     type Id = base::MapRowId;
-    const WORD: &'static str = "map_row";
+    const WORD: &'static str = "map row";
+    const UNKNOWN: &'static str = "map_row_unknown";
     const LIST: &'static str = "/device-map";
 
     fn id(&self) -> base::MapRowId {
@@ -262,6 +265,7 @@ impl Entity for MapRow {
 impl Entity for Conflict {
     type Id = base::ConflictId;
     const WORD: &'static str = "conflict";
+    const UNKNOWN: &'static str = "conflict_unknown";
     const LIST: &'static str = "/conflicts";
 
     fn id(&self) -> base::ConflictId {

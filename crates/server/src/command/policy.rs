@@ -50,10 +50,10 @@ fn keys(keys: &PolicyKeys) -> String {
     let row = |key: &PolicyKey| {
         let levels: Vec<&str> = key.levels.iter().map(String::as_str).collect();
         let default = if key.default.is_empty() { "-".to_owned() } else { key.default.clone() };
-        vec![key.key.clone(), default, levels.join(" "), key.allowed.clone()]
+        vec![key.key.clone(), default, levels.join(" "), key.obeyed_by.clone(), key.allowed.clone()]
     };
     let rows: Vec<Vec<String>> = keys.items.iter().map(row).collect();
-    table(&["POLICY", "DEFAULT", "LEVELS", "ALLOWED"], &rows)
+    table(&["POLICY", "DEFAULT", "LEVELS", "OBEYED BY", "ALLOWED"], &rows)
 }
 
 fn text(policy: &Wire) -> String {

@@ -34,18 +34,15 @@ enum Format {
 
 impl Run {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
-        let failed = |code: &str, error: &dyn std::error::Error| Failure {
-            code: code.to_owned(),
-            sentence: format!("The server did not start: {}.", chain(error)),
-        };
+        let not_started = |error: &dyn std::error::Error| format!("The server did not start: {}.", chain(error));
         let app = Arc::new(desk.app().await?);
         log(&app.config, self.log_format);
         let files = tls_files(desk.data()?)?;
-        let stop = signals().map_err(|error| failed("signals_failed", &error))?;
+        let stop = signals().map_err(|error| Failure::new("signals_failed", not_started(&error)))?;
         let address = self.listen.unwrap_or(app.config.listen);
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let serving = serve(Arc::clone(&app), &files, address, stop).await;
-        let serving = serving.map_err(|error| failed("listen_failed", &error))?;
+        let serving = serving.map_err(|error| Failure::new("listen_failed", not_started(&error)))?;
         let (address, fingerprint) = (serving.address, files.ca_fingerprint);
         for (name, value) in changed(&app.config) {
             tracing::info!("{CONFIG_FILE} says {name} = {value}");

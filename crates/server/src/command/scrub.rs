@@ -36,10 +36,7 @@ impl Scrub {
 
 /// Shows every step, and gives the report at the end.
 async fn followed(mut pieces: Pieces, show: impl Fn(String)) -> Result<ScrubReport, Failure> {
-    let broken_off = || Failure {
-        code: "answer_damaged".to_owned(),
-        sentence: "The scrub's answer broke off before its report.".to_owned(),
-    };
+    let broken_off = || Failure::new("answer_damaged", "The scrub's answer broke off before its report.");
     let mut waiting = Vec::new();
     while let Some(piece) = pieces.next().await {
         let piece = piece?;
@@ -51,7 +48,7 @@ async fn followed(mut pieces: Pieces, show: impl Fn(String)) -> Result<ScrubRepo
             let line = std::mem::take(&mut waiting);
             match serde_json::from_slice(&line).map_err(|_| broken_off())? {
                 ScrubLine::Report(report) => return Ok(report),
-                ScrubLine::Failed { code, sentence } => return Err(Failure { code, sentence }),
+                ScrubLine::Failed { code, sentence } => return Err(Failure::said(code, sentence)),
                 ScrubLine::Packs { done, total, bytes } => {
                     show(format!("packs: {done} of {total}, {} read", Bytes(bytes)));
                 }

@@ -1,6 +1,7 @@
 //! Passwords from a file or from the terminal, never from the command line. Refuses an empty first line and two
 //! different answers.
 
+use super::unreadable;
 use crate::out::Failure;
 use app::password::Password;
 use std::io::Read as _;
@@ -21,16 +22,13 @@ pub(super) fn password(file: Option<&Path>, prompt: &str) -> Result<Password, Fa
 }
 
 fn from_file(path: &Path) -> Result<Password, Failure> {
-    let unreadable = |cause: std::io::Error| {
-        failure("password_file", format!("The password file {} cannot be read: {cause}.", path.display()))
-    };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let file = std::fs::File::open(path).map_err(|cause| unreadable(path, &cause))?;
     let mut text = String::new();
-    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|cause| unreadable(path, &cause))?;
     // As the agent reads it: the rest of the file may say what the password is for.
     let password = text.lines().next().unwrap_or_default();
     if password.is_empty() {
-        return Err(failure("password_file", format!("The first line of {} is empty.", path.display())));
+        return Err(Failure::new("password_missing", format!("The first line of {} is empty.", path.display())));
     }
     Ok(Password::new(password.to_owned()))
 }
@@ -38,16 +36,12 @@ fn from_file(path: &Path) -> Result<Password, Failure> {
 fn from_terminal(prompt: &str) -> Result<Password, Failure> {
     let ask = |prompt: String| {
         let no_terminal =
-            |_| failure("no_terminal", "There is no terminal to ask for the password: give it in a file.".to_owned());
+            |_| Failure::new("no_terminal", "There is no terminal to ask for the password: give it in a file.");
         rpassword::prompt_password(prompt).map_err(no_terminal)
     };
     let (first, second) = (ask(format!("{prompt}: "))?, ask(format!("{prompt}, again: "))?);
     if first != second {
-        return Err(failure("passwords_differ", "The two passwords differ; nothing was changed.".to_owned()));
+        return Err(Failure::new("passwords_differ", "The two passwords differ; nothing was changed."));
     }
     Ok(Password::new(first))
-}
-
-fn failure(code: &str, sentence: String) -> Failure {
-    Failure { code: code.to_owned(), sentence }
 }

@@ -99,9 +99,9 @@ async fn devices(client: &Client, known: Vec<Device>, ids: &BTreeSet<DeviceId>) 
 }
 
 async fn show(client: &Client, snapshot: &str) -> Result<Answer, Failure> {
-    let unknown = |_| Failure {
-        code: "snapshot_unknown".to_owned(),
-        sentence: format!("\"{}\" is not the identifier of a snapshot.", snapshot.escape_debug()),
+    let unknown = |_| {
+        let sentence = format!("\"{}\" is not the identifier of a snapshot.", snapshot.escape_debug());
+        Failure::new("snapshot_unknown", sentence)
     };
     let id = snapshot.parse::<SnapshotId>().map_err(unknown)?;
     let Said { value: snapshot, json } = client.get::<Wire>(&format!("/snapshots/{id}"), &()).await?;

@@ -12,9 +12,8 @@ use std::collections::BTreeMap;
 pub(super) fn changes(set: &[String], unset: &[String]) -> Result<ValuesSet, Failure> {
     let mut values = BTreeMap::new();
     for text in set {
-        let (key, value) = text.split_once('=').ok_or_else(|| Failure {
-            code: "value_not_given".to_owned(),
-            sentence: format!("\"{}\" has no value: write KEY=VALUE.", text.escape_debug()),
+        let (key, value) = text.split_once('=').ok_or_else(|| {
+            Failure::new("value_not_given", format!("\"{}\" has no value: write KEY=VALUE.", text.escape_debug()))
         })?;
         values.insert(key.to_owned(), Some(value.to_owned()));
     }

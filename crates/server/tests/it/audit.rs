@@ -97,7 +97,33 @@ async fn every_change_says_who_from_where_and_by_which_proof() {
     assert_eq!((said[2].0, said[2].2), ("device_activate", "password"));
     assert!(rows[0].actor.starts_with("credential crd_") && rows[2].actor.starts_with("user usr_"), "{rows:?}");
     let users = audited(&world, &admin, "?action=user_add").await;
-    assert_eq!((users[0].actor.as_str(), users[0].source.as_str()), ("admin command", "command line"));
+    let local = app::AdminActor::Command.to_string();
+    assert_eq!((users[0].actor.as_str(), users[0].source.as_str()), (local.as_str(), "command line"));
+}
+
+#[tokio::test]
+async fn what_a_device_does_itself_says_from_where_and_that_its_session_proved_it() {
+    let world = World::start().await;
+    let device = Device::activated(&world, "laptop").await;
+    let admin = world.credential(Permits::all()).await;
+    let path = format!("/api/v1/devices/{}", device.id);
+    let done = async |method: &str, path: &str, body: String| {
+        let answer = device.ask(&world, method, path, body).await;
+        assert!(answer.status.is_success(), "{method} {path}: {}", answer.status);
+    };
+    done("PATCH", "/v1/policy/values", json!({ "values": { "interval": "2h" } }).to_string()).await;
+    let folder = json!({ "path": "/srv/data", "include": [], "exclude": [] }).to_string();
+    done("POST", "/v1/policy/folders", folder).await;
+    assert_eq!(world.api(&admin, "POST", &format!("{path}/support-bundle"), "").await.status, 200);
+    done("PUT", "/v1/device/support-bundle", "{}".to_owned()).await;
+    assert_eq!(world.api(&admin, "POST", &format!("{path}/decommission"), "").await.status, 200);
+    done("POST", "/v1/device/wiped", String::new()).await;
+    let by_device = format!("?actor={}", format!("device {}", device.id).replace(' ', "%20"));
+    let rows = audited(&world, &admin, &by_device).await;
+    let done: Vec<_> = rows.iter().map(|row| row.action.as_str()).collect();
+    assert_eq!(done, ["device_confirm_wipe", "device_support_send", "folder_add", "policy_set"]);
+    let from: Vec<_> = rows.iter().map(|row| (row.source.as_str(), row.proof.as_str())).collect();
+    assert_eq!(from, [("127.0.0.1", "session"); 4], "{rows:?}");
 }
 
 #[tokio::test]

@@ -99,7 +99,10 @@ fn init_makes_a_private_data_directory_once() {
     assert_eq!(again.status.code(), Some(1));
     assert!(said(&again).contains("already") && said(&again).contains("holdfast-server run"), "{}", said(&again));
     assert_eq!(files(&desk.data()), before, "a refused init changes nothing");
-    assert_eq!(desk.refused(&["init", "--admin-email", "a@b", "--admin-password-file", "/dev/null"]), "password_file");
+    assert_eq!(
+        desk.refused(&["init", "--admin-email", "a@b", "--admin-password-file", "/dev/null"]),
+        "password_missing"
+    );
 }
 
 #[test]
@@ -117,7 +120,7 @@ fn init_refuses_what_it_cannot_use_and_leaves_nothing_behind() {
     std::fs::write(desk.password(), format!("short\r\n{PASSWORD}\n")).expect("own file");
     assert_eq!(init("admin@example.org", "host"), "password_too_short", "only the first line counts");
     std::fs::write(desk.password(), format!("\n{PASSWORD}\n")).expect("own file");
-    assert_eq!(init("admin@example.org", "host"), "password_file", "the first line is empty");
+    assert_eq!(init("admin@example.org", "host"), "password_missing", "the first line is empty");
     std::fs::write(desk.password(), format!("{PASSWORD}\n")).expect("own file");
     assert!(desk.init().status.success(), "after all of that");
 }
@@ -136,7 +139,7 @@ fn templates_are_shown_set_and_reset_and_a_test_message_says_why_it_was_not_take
     assert!(refused["error"]["sentence"].as_str().is_some_and(|said| said.contains("`dedline`")), "{refused}");
     std::fs::write(&text, "{{ device.name }} until {{ deadline }}\n").expect("own file");
     let (good, set) = desk.json(&set);
-    assert!(good && set["set_by"] == "admin command", "{set}");
+    assert!(good && set["set_by"] == app::AdminActor::Command.to_string(), "{set}");
     let shown = desk.run(&["template", "preview", "held"]);
     assert_eq!(said(&shown), "Subject: Hold on\n\nAnna's laptop until 2027-01-31 12:00 UTC\n");
     assert_eq!(desk.refused(&["template", "show", "../held"]), "template_unknown");
@@ -262,7 +265,7 @@ fn what_has_a_name_is_named_by_it_and_what_two_have_by_more() {
     }
     assert_eq!(desk.refused(&["token", "revoke", "desktops"]), "token_unknown");
     desk.json(&["token", "make", "laptops"]);
-    assert_eq!(desk.refused(&["token", "revoke", "laptops"]), "token_ambiguous");
+    assert_eq!(desk.refused(&["token", "revoke", "laptops"]), "name_ambiguous");
     assert!(desk.json(&["token", "revoke", id]).0);
     let make = ["campaign", "make", "c", "--level", "rotate", "--reason", "r", "--profile", "Field", "--token", id];
     assert!(desk.json(&make).0);

@@ -1,7 +1,7 @@
 //! `device support-bundle`: asks a device for one, writes what it has sent to a file, takes the order back. Refuses a
 //! file that is there, and one for nothing.
 
-use super::super::{named, words};
+use super::super::{named, unwritable, words};
 use crate::client::{Client, Said};
 use crate::out::{Answer, Failure};
 use base::Timestamp;
@@ -15,7 +15,7 @@ use std::path::Path;
 /// Asks for a bundle; with `out` writes it there, with `withdraw` removes it.
 ///
 /// # Errors
-/// `device_unknown`, `device_ambiguous`; `bundle_unknown`, `bundle_pending`; `file_unwritable`; the server's refusal.
+/// `device_unknown`, `name_ambiguous`; `bundle_unknown`, `bundle_pending`; `file_unwritable`; the server's refusal.
 pub(super) async fn bundle(
     client: &Client,
     device: &str,
@@ -46,17 +46,14 @@ async fn take(client: &Client, path: &str, file: &Path) -> Result<Answer, Failur
             "The device was asked at {} and has not sent it yet: it does so when it looks next.",
             time(asked_at_ms)
         );
-        return Err(Failure { code: "bundle_pending".to_owned(), sentence });
+        return Err(Failure::new("bundle_pending", sentence));
     };
     let opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
     let written = opened.and_then(|mut opened| {
         opened.write_all(text.as_bytes())?;
         opened.sync_all()
     });
-    written.map_err(|cause| Failure {
-        code: "file_unwritable".to_owned(),
-        sentence: format!("The file {} cannot be written: {cause}.", file.display()),
-    })?;
+    written.map_err(|cause| unwritable(file, &cause))?;
     let said = format!("sent {}, written to {}\n", time(sent_at_ms), file.display());
     let json = json!({ "device": device, "sent_at_ms": sent_at_ms, "file": file.display().to_string() });
     Ok(Answer::good(said, json))

@@ -131,13 +131,12 @@ async fn found(client: &Client, profile: &str, folder: &str) -> Result<Wire, Fai
     let folders = list(client, profile).await?.value.items;
     let mut fitting = folders.into_iter().filter(|other| other.path == folder || other.folder.0.to_string() == folder);
     let shown = folder.escape_debug();
-    let failure = |code: &str, sentence: String| Failure { code: code.to_owned(), sentence };
     match (fitting.next(), fitting.next()) {
         (Some(found), None) => Ok(found),
-        (None, _) => Err(failure("folder_unknown", format!("The profile has no folder \"{shown}\"."))),
+        (None, _) => Err(Failure::new("folder_unknown", format!("The profile has no folder \"{shown}\"."))),
         (Some(_), Some(_)) => {
             let sentence = format!("More than one folder is called \"{shown}\": give its identifier.");
-            Err(failure("folder_ambiguous", sentence))
+            Err(Failure::new("name_ambiguous", sentence))
         }
     }
 }
