@@ -31,7 +31,6 @@ mod words;
 
 use crate::client::{Client, Own, Remote};
 use crate::out::{Failure, Out};
-use crate::reply::chain;
 use app::{App, AppError};
 use base::{Bytes, Clock, Entropy};
 use clap::{Parser, Subcommand};
@@ -304,7 +303,7 @@ fn unreadable(path: &Path, cause: &dyn std::error::Error) -> Failure {
 impl From<AppError> for Failure {
     /// The sentence, and what is behind it: an operator needs the causes. Never fails.
     fn from(error: AppError) -> Self {
-        Failure { code: error.code().to_owned(), sentence: chain(&error) }
+        Failure { code: error.code().to_owned(), sentence: app::chain(&error) }
     }
 }
 
