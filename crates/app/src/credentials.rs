@@ -19,7 +19,7 @@ pub const TEXT_PREFIX: &str = "hfa1_";
 const NAME_MAX: usize = 100;
 /// Uses within this span of the last one noted are not noted.
 const USED_SPAN: Span = Span::minutes(1);
-/// The word for every permit, those of later releases included.
+/// The word for every permit, those of later releases included. Never written but for whoever has asked for that.
 const ALL: &str = "all";
 
 /// A credential as an admin sees one.
@@ -54,6 +54,8 @@ pub struct CredentialNew {
     pub name: String,
     /// What it may do.
     pub permits: Permits,
+    /// Whether it may do everything instead, what later releases can do included.
+    pub all: bool,
     /// When it expires; `None` for never.
     pub expires_at: Option<Timestamp>,
 }
@@ -66,8 +68,9 @@ pub struct CredentialNew {
 pub async fn make(app: &App, actor: &AdminActor, new: CredentialNew) -> Result<(CredentialView, SecretText), AppError> {
     actor.need(Permit::CredentialManage)?;
     let now = app.clock.now();
-    let CredentialNew { name, permits, expires_at } = new;
+    let CredentialNew { name, permits, all, expires_at } = new;
     let name = name_parse(&name)?;
+    let permits = if all { Permits::all() } else { permits };
     if permits == Permits::NONE {
         return Err(AppError::invalid("permits_missing", "A credential needs at least one permit."));
     }
@@ -81,7 +84,7 @@ pub async fn make(app: &App, actor: &AdminActor, new: CredentialNew) -> Result<(
         name,
         prefix: text.visible(TEXT_PREFIX),
         hash: hash(&text).expect("a text of our own begins as it should"),
-        permits: permits_to_text(permits),
+        permits: if all { ALL.to_owned() } else { listed(permits) },
         expires_at,
         revoked_at: None,
         created_at: now,
@@ -263,11 +266,13 @@ fn name_parse(text: &str) -> Result<String, AppError> {
     good.then(|| name.to_owned()).ok_or_else(wrong)
 }
 
-/// As rows keep permits. Never fails.
+/// As the rows of admins keep permits: one who may do everything may do so after an update, too, or nobody could.
+/// Never fails.
 pub(crate) fn permits_to_text(permits: Permits) -> String {
-    if permits == Permits::all() {
-        return ALL.to_owned();
-    }
+    if permits == Permits::all() { ALL.to_owned() } else { listed(permits) }
+}
+
+fn listed(permits: Permits) -> String {
     permits.iter().map(Permit::word).collect::<Vec<_>>().join("\n")
 }
 

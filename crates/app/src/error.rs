@@ -3,6 +3,7 @@
 
 use base::{DeviceId, Kind, Span, UserId};
 use control::Refusal;
+use std::error::Error;
 use std::path::PathBuf;
 
 const STORE_FULL: Refusal = Refusal::StoreFull;
@@ -149,6 +150,19 @@ impl AppError {
     fn said(kind: Kind, code: &'static str, sentence: impl Into<String>) -> Self {
         Self::Said { kind, code, sentence: sentence.into(), retry_after: None }
     }
+}
+
+/// An error and its causes, with a colon between: for logs, and for an operator. The form for programmers is not for
+/// logs: in it PostgreSQL repeats the values of the row that it refused. Never fails.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 impl From<Refusal> for AppError {

@@ -17,7 +17,7 @@ const GROUP_BYTES_MAX: Size = Size::mib(4);
 /// Bytes between two frames that are read along rather than asked for apart.
 const GAP_MAX: Size = Size::kib(64);
 
-/// A pack, and those of its frames that are wanted, in the order of the pack.
+/// A pack, and those of its frames that are wanted, in the order of the pack, none of them beyond its end.
 #[derive(Clone, Debug)]
 pub(crate) struct PackFrames {
     pub(crate) pack: PackRow,
@@ -68,7 +68,7 @@ pub(crate) async fn chunks(app: &App, places: &[Place]) -> Result<Vec<Option<Byt
 /// The rows of these frames, by pack. A pack or frame without a row is left out.
 ///
 /// # Errors
-/// As the database says; a pack whose key or header is not one of this server's.
+/// As the database says; `frames_damaged`; a pack whose key or header is not one of this server's.
 pub(crate) async fn look_up(app: &App, wanted: &BTreeMap<i64, BTreeSet<u32>>) -> Result<Vec<PackFrames>, AppError> {
     if wanted.is_empty() {
         return Ok(Vec::new());
@@ -91,8 +91,24 @@ async fn look_up_pack(
     let Some(pack) = db::pack_get_by_seq(tx, seq).await.map_err(during())? else { return Ok(None) };
     let numbers: Vec<u32> = numbers.iter().copied().collect();
     let frames = db::frame_list(tx, seq, &numbers).await.map_err(during())?;
+    if !fit(&frames, pack.new.bytes) {
+        let sentence = format!("The index says of the pack {} what no pack has: `scrub` says more.", pack.new.id);
+        return Err(AppError::damaged("frames_damaged", sentence));
+    }
     let opener = Arc::new(opener(app, &pack)?);
     Ok(Some(PackFrames { pack, frames, opener }))
+}
+
+/// Do frames follow each other within a pack of so many bytes? What is computed with those that do neither overflows
+/// nor leaves the pack.
+fn fit(frames: &[FrameRow], pack: Size) -> bool {
+    let mut from = 0;
+    frames.iter().all(|frame| {
+        let end = frame.at.checked_add(u64::from(frame.sealed_len)).filter(|end| *end <= pack.0);
+        let follows = frame.at >= from && end.is_some();
+        from = end.unwrap_or(u64::MAX);
+        follows
+    })
 }
 
 /// What opens the frames of a pack.
@@ -283,6 +299,20 @@ mod tests {
         let (at, mib) = (|mib: u64| 64 + (mib << 20), 1 << 20);
         let many = [frame(0, at(0), 3 * mib), frame(1, at(3), mib), frame(2, at(4), 9 * mib)];
         check("more than one read takes", &many, &[(0, 2), (2, 3)]);
+    }
+
+    #[test]
+    fn frames_that_no_pack_has_do_not_fit() {
+        for (what, frames, fits) in [
+            ("none", vec![], true),
+            ("side by side, to the end", vec![frame(0, 64, 100), frame(1, 164, 100)], true),
+            ("beyond the end", vec![frame(0, 64, 100), frame(1, 165, 100)], false),
+            ("one in another", vec![frame(0, 64, 100), frame(1, 163, 100)], false),
+            ("before the one before", vec![frame(0, 164, 100), frame(1, 64, 100)], false),
+            ("beyond every number", vec![frame(0, u64::MAX - 8, 100)], false),
+        ] {
+            assert_eq!(fit(&frames, Size(264)), fits, "{what}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::keys::{
 };
 use crate::password::{Password, Passwords, hash_now};
 use crate::{AdminActor, AppError, Config, audit, certificate, users};
+use argon2::Params;
 use base::{AdminId, Clock, Entropy, RepositoryId, Secret, Timestamp};
 use control::password::PasswordPolicy;
 use db::{AdminRow, Db, RepositoryKeyRow};
@@ -80,7 +81,8 @@ pub async fn init(init: &Init<'_>, clock: &dyn Clock, entropy: &dyn Entropy) -> 
         true => database_file(&work.join(DATABASE_FILE)).await?,
         false => database_open(init.data_dir, &config).await?,
     };
-    database(db, now, &master, &email, init.admin_password, entropy).await?;
+    let price = Passwords::new(&config, entropy).params();
+    database(db, now, &master, &email, (init.admin_password, price), entropy).await?;
     move_out(&work, init.data_dir)?;
     Ok(certificates.ca_fingerprint)
 }
@@ -175,7 +177,7 @@ async fn database(
     now: Timestamp,
     master: &MasterKey,
     email: &str,
-    password: &Password,
+    (password, price): (&Password, Params),
     entropy: &dyn Entropy,
 ) -> Result<(), AppError> {
     let during = || AppError::db("making the database");
@@ -192,7 +194,6 @@ async fn database(
         let key = RepositoryKeyRow { purpose: purpose.word().to_owned(), key_id: FIRST_KEY_ID, sealed };
         db::repository_key_insert(&mut tx, seq, &key, now).await.map_err(during())?;
     }
-    let price = Passwords::new(&Config::default(), entropy).params();
     let mut salt = [0; 16];
     entropy.fill(&mut salt);
     let password_hash = hash_now(password, price, &salt);

@@ -1,12 +1,14 @@
-//! The work that goes on in the background: one loop a process, each job by a lease, so that of several servers one
-//! does it. Refuses to rely on the lease alone: every job may be repeated, killed, and run beside itself.
+//! The work that goes on in the background: a loop for each job, so that none waits for another, and each by a lease,
+//! so that of several servers one does it. Refuses to rely on the lease alone: every job may be repeated, killed, and
+//! run beside itself and every other.
 
 mod purge;
 mod sweep;
 
-use crate::{App, AppError, campaigns, mail, quota};
+use crate::{App, AppError, campaigns, chain, mail, quota};
 use base::{Span, Timestamp};
-use futures::future::BoxFuture;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared, join_all};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use std::sync::Arc;
 const LEASE: Span = Span::seconds(30);
 /// A lease is renewed when no more than this is left of it.
 const RENEW: Span = Span::seconds(10);
-/// How often the loop looks what is due.
+/// How often a loop looks whether its job is due.
 const TICK: Span = Span::ms(500);
 /// The longest wait after failures in a row.
 const BACK_OFF_MAX: Span = Span::minutes(5);
@@ -49,22 +51,22 @@ struct Turn {
 pub async fn run(app: Arc<App>, stop: impl Future<Output = ()> + Send) {
     let mut holder = [0; 16];
     app.entropy.fill(&mut holder);
-    let now = app.clock.now();
-    let mut turns = JOBS.map(|_| Turn { due: now, held_until: None, failures: 0 });
-    tokio::pin!(stop);
+    let stop = stop.shared();
+    join_all(JOBS.iter().map(|job| attend_until(&app, &holder, job, stop.clone()))).await;
+}
+
+/// The loop of one job.
+async fn attend_until<S: Future<Output = ()>>(app: &App, holder: &[u8; 16], job: &Job, mut stop: Shared<S>) {
+    let mut turn = Turn { due: app.clock.now(), held_until: None, failures: 0 };
     loop {
-        for (job, turn) in JOBS.iter().zip(&mut turns) {
-            attend(&app, &holder, job, turn).await;
-        }
+        attend(app, holder, job, &mut turn).await;
         tokio::select! {
             () = &mut stop => break,
             () = app.clock.sleep(TICK) => {}
         }
     }
-    for (job, turn) in JOBS.iter().zip(&turns) {
-        if turn.held_until.is_some() {
-            give_back(&app, &holder, job).await;
-        }
+    if turn.held_until.is_some() {
+        give_back(app, holder, job).await;
     }
 }
 
@@ -106,7 +108,7 @@ async fn attend(app: &App, holder: &[u8; 16], job: &Job, turn: &mut Turn) {
         Err(error) => {
             if turn.failures == 0 {
                 let (name, code) = (job.name, error.code());
-                tracing::error!(job = name, code, error = ?error, "the job {name} failed and is tried again: {error}");
+                tracing::error!(job = name, code, "the job {name} failed and is tried again: {}", chain(&error));
             }
             turn.failures = turn.failures.saturating_add(1);
             let doubled = job.every.as_ms().saturating_mul(1 << turn.failures.min(16));

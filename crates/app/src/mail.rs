@@ -60,8 +60,7 @@ pub struct Draft<'a> {
 pub async fn queue(app: &App, tx: &mut Tx, now: Timestamp, draft: Draft<'_>) -> Result<Queued, AppError> {
     let kind = catalogue::kind_of(draft.template).ok_or_else(|| template_unknown(draft.template))?;
     if app.mailer.is_none() {
-        let Draft { occasion, template, .. } = draft;
-        tracing::debug!(template, occasion, "no mail server is set: a message was not queued");
+        tracing::debug!(template = draft.template, "no mail server is set: a message was not queued");
         return Ok(Queued::Off);
     }
     let values = common(app, tx, draft.values).await?;

@@ -177,14 +177,16 @@ pub(crate) async fn levels(tx: &mut Tx, user: UserId, device: Option<DeviceId>) 
     Ok(Loaded { levels: levels_of(rows)?, profile })
 }
 
-/// The levels that rows say. A level that a policy no longer has is damage: nothing is guessed.
+/// The levels that rows say. A level that a policy no longer has is damage, as is another policy's value: nothing is
+/// guessed.
 ///
 /// # Errors
 /// `row_damaged`.
 pub(crate) fn levels_of(rows: impl IntoIterator<Item = PolicyValueRow>) -> Result<Levels, AppError> {
     let mut levels = Levels::default();
     for PolicyValueRow { level, key, set } in rows {
-        let damaged = |_| AppError::damaged("row_damaged", format!("A stored value of {key} is not of its level."));
+        let damaged =
+            |_| AppError::damaged("row_damaged", format!("A stored value of {key} is not one of this policy."));
         levels.set(level, key, set).map_err(damaged)?;
     }
     Ok(levels)

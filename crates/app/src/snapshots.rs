@@ -10,9 +10,6 @@ use control::{Permit, Refusal, State};
 use db::{SnapshotRow, Tx};
 use format::{ChunkRef, ListedProblem, Manifest, ObjectName, StoredPath, Totals};
 
-/// The most snapshots on one page of a list.
-pub const PAGE_MAX: Count = Count(1_000);
-
 /// One snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotView {
@@ -40,21 +37,12 @@ pub struct SnapshotView {
     pub problems: Count,
 }
 
-/// One page of a list, newest first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SnapshotPage {
-    /// The snapshots.
-    pub snapshots: Vec<SnapshotView>,
-    /// Where the next page begins; None on the last.
-    pub next: Option<String>,
-}
-
 /// The snapshots of the device, newest first: all, or those that this very credential appended where it may not see
-/// more. `after` is `next` of the page before.
+/// more.
 ///
 /// # Errors
-/// The refusal of the device's state; `request_malformed` for an `after` that no page gave.
-pub async fn list(app: &App, actor: &DeviceActor, after: Option<&str>, limit: Count) -> Result<SnapshotPage, AppError> {
+/// The refusal of the device's state; `request_malformed` for a cursor that no page gave.
+pub async fn list(app: &App, actor: &DeviceActor, ask: &PageAsk) -> Result<Page<SnapshotView>, AppError> {
     let now = app.clock.now();
     let epoch = match actor.may(now, Verb::ListSnapshots) {
         Ok(()) => None,
@@ -63,17 +51,17 @@ pub async fn list(app: &App, actor: &DeviceActor, after: Option<&str>, limit: Co
             Some(actor.epoch)
         }
     };
-    let (before, limit) = (cursor(after)?, limit_of(limit));
+    let before = before(ask)?;
     let during = || AppError::db("listing snapshots");
     let mut tx = app.db.read().await.map_err(during())?;
     let rows = match epoch {
         // What was merged into the record is read under it; a binding that only appends reads what it appended itself.
-        None => db::snapshot_list_with_merged(&mut tx, actor.device, before, limit).await,
-        Some(_) => db::snapshot_list_by_device(&mut tx, actor.device, epoch, before, limit).await,
+        None => db::snapshot_list_with_merged(&mut tx, actor.device, before, ask.rows()).await,
+        Some(_) => db::snapshot_list_by_device(&mut tx, actor.device, epoch, before, ask.rows()).await,
     };
     let rows = rows.map_err(during())?;
     drop(tx);
-    page(app, rows, limit, |row| root_shown(actor, now, row))
+    page(app, ask, rows, |row| root_shown(actor, now, row))
 }
 
 /// One snapshot of the device.
@@ -135,10 +123,7 @@ pub async fn admin_list(
     ask: &PageAsk,
 ) -> Result<Page<SnapshotView>, AppError> {
     actor.need(Permit::SnapshotRead)?;
-    let before = match ask.key::<1>()? {
-        Some([seq]) => Some(i64::from_le_bytes(part(seq.try_into().ok())?)),
-        None => None,
-    };
+    let before = before(ask)?;
     let during = || AppError::db("listing snapshots");
     let mut tx = app.db.read().await.map_err(during())?;
     let rows = match device {
@@ -146,9 +131,7 @@ pub async fn admin_list(
         None => db::snapshot_list(&mut tx, before, ask.rows()).await,
     };
     drop(tx);
-    let key = |row: &SnapshotRow| [row.seq.to_le_bytes().to_vec()];
-    let Page { items, next } = ask.page(rows.map_err(during())?, key, |row| view(app, row, false));
-    Ok(Page { items: items.into_iter().collect::<Result<_, _>>()?, next })
+    page(app, ask, rows.map_err(during())?, |_| false)
 }
 
 /// One snapshot as an admin sees it: without its root.
@@ -244,26 +227,22 @@ pub(crate) async fn own_or_merged(tx: &mut Tx, actor: &DeviceActor, row: &Snapsh
     if kept && merged == Some(actor.device) { Ok(()) } else { Err(Refusal::SnapshotNotYours.into()) }
 }
 
+/// The number before which a page begins; `None` at the beginning of the list.
+fn before(ask: &PageAsk) -> Result<Option<i64>, AppError> {
+    let Some([seq]) = ask.key()? else { return Ok(None) };
+    part(seq.try_into().ok().map(i64::from_le_bytes)).map(Some)
+}
+
 fn page(
     app: &App,
+    ask: &PageAsk,
     rows: Vec<SnapshotRow>,
-    limit: u32,
     shown: impl Fn(&SnapshotRow) -> bool,
-) -> Result<SnapshotPage, AppError> {
-    let full = rows.len() as u64 == u64::from(limit);
-    let next = rows.last().filter(|_| full).map(|row| row.seq.to_string());
-    let views = rows.into_iter().map(|row| {
+) -> Result<Page<SnapshotView>, AppError> {
+    let key = |row: &SnapshotRow| [row.seq.to_le_bytes().to_vec()];
+    let Page { items, next } = ask.page(rows, key, |row| {
         let shown = shown(&row);
         view(app, row, shown)
     });
-    Ok(SnapshotPage { snapshots: views.collect::<Result<_, _>>()?, next })
-}
-
-fn cursor(after: Option<&str>) -> Result<Option<i64>, AppError> {
-    let parse = |text: &str| text.parse::<i64>().map_err(|_| Refusal::RequestMalformed.into());
-    after.map(parse).transpose()
-}
-
-fn limit_of(limit: Count) -> u32 {
-    limit.0.clamp(1, PAGE_MAX.0) as u32
+    Ok(Page { items: items.into_iter().collect::<Result<_, _>>()?, next })
 }

@@ -7,11 +7,11 @@ pub(crate) mod whose;
 use crate::audit::{self, Deed};
 use crate::page::{self, Page, PageAsk};
 use crate::secret_text::SecretText;
-use crate::{AdminActor, App, AppError};
+use crate::{AdminActor, App, AppError, policy};
 use base::{Count, ProfileId, Timestamp, TokenId};
 use control::token::{LISTED_MAX, NAME_BYTES_MAX, Networks, Terms, domain};
 use control::{Permit, Refusal};
-use db::{PageKey, Tx};
+use db::{PageKey, PolicySubject, Tx};
 
 pub use db::TokenRow;
 
@@ -54,7 +54,7 @@ pub struct Made {
 /// Makes a token.
 ///
 /// # Errors
-/// `token_wish_invalid` with what is wrong; `not_permitted`.
+/// `token_wish_invalid` with what is wrong; `profile_unknown`; `not_permitted`.
 pub async fn make(app: &App, actor: &AdminActor, wish: &Wish) -> Result<Made, AppError> {
     actor.need(Permit::TokenManage)?;
     let now = app.clock.now();
@@ -237,12 +237,10 @@ async fn keep(
     if token.version == 1 {
         db::token_legacy_revoked_update(&mut tx, now).await.map_err(during())?;
     }
-    match db::token_insert(&mut tx, &token, &hash).await {
-        Err(error) if error.is_constraint() => {
-            return Err(AppError::not_found("profile_unknown", "There is no such profile."));
-        }
-        inserted => inserted.map_err(during())?,
+    if let Some(profile) = token.profile {
+        policy::subject_known(&mut tx, PolicySubject::Profile(profile)).await?;
     }
+    db::token_insert(&mut tx, &token, &hash).await.map_err(during())?;
     let detail = format!("{} ({})", token.name, token.prefix);
     audit::write(&mut tx, now, Deed { action, subject: token.id.to_string(), detail, ..Deed::by(actor) }).await?;
     tx.commit().await.map_err(during())?;

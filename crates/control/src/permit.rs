@@ -20,8 +20,6 @@ pub enum Permit {
     UserManage,
     /// See which snapshots there are: times, sizes, problems' counts. No names of files.
     SnapshotRead,
-    /// See the names in a snapshot, and restore from it, where the user's profile lets admins do so.
-    SnapshotRestore,
     /// Read the whole repository and compare every byte with its digest.
     RepositoryScrub,
     /// Read the audit log.
@@ -58,14 +56,13 @@ pub struct Permits(u64);
 
 impl Permit {
     /// Every permit, in the order of docs/control.md.
-    pub const ALL: [Permit; 21] = [
+    pub const ALL: [Permit; 20] = [
         Permit::DeviceRead,
         Permit::DeviceManage,
         Permit::DeviceSupport,
         Permit::UserRead,
         Permit::UserManage,
         Permit::SnapshotRead,
-        Permit::SnapshotRestore,
         Permit::RepositoryScrub,
         Permit::AuditRead,
         Permit::AuditExport,
@@ -91,7 +88,6 @@ impl Permit {
             Permit::UserRead => "user_read",
             Permit::UserManage => "user_manage",
             Permit::SnapshotRead => "snapshot_read",
-            Permit::SnapshotRestore => "snapshot_restore",
             Permit::RepositoryScrub => "repository_scrub",
             Permit::AuditRead => "audit_read",
             Permit::AuditExport => "audit_export",

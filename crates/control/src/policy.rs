@@ -84,9 +84,11 @@ pub struct Rhythm {
 }
 
 impl Levels {
-    /// Sets a value. Fails with `policy_level_wrong` at a level that the policy does not have.
+    /// Sets a value. Fails with `policy_level_wrong` at a level that the policy does not have, and with
+    /// `policy_value_invalid` for the value of another policy: read as this one's, it would be no limit.
     pub fn set(&mut self, level: PolicyLevel, key: Key, set: Set) -> Result<(), Refusal> {
         key.may_be_set_at(level)?;
+        set.value.need_of(key)?;
         self.values.insert((level, key), set);
         Ok(())
     }

@@ -1,6 +1,10 @@
 //! The devices of a campaign, one row each, from the start until its evidence. Refuses to name a place on the board:
 //! `control::campaign::place` does.
 
+mod back;
+
+pub use back::{campaign_device_back_list, campaign_device_count_back};
+
 use crate::error::failed;
 use crate::row::{Columns as _, int};
 use crate::sql::{Row, query};
@@ -132,7 +136,8 @@ pub struct TurnEvidence {
 ///
 /// # Errors
 /// The database does not answer, or the row is damaged.
-pub async fn campaign_device_get(
+#[cfg(test)]
+async fn campaign_device_get(
     tx: &mut Tx,
     campaign: CampaignId,
     device: DeviceId,
@@ -348,30 +353,6 @@ pub(crate) fn board_read(row: &Row) -> Result<BoardRow, DbError> {
         conflict: row.int("conflicts")? > 0,
         merged: row.bytes_maybe::<16>("merged_into")?.is_some(),
     })
-}
-
-/// How many devices have come back in each stretch of `step` since 1970 in which any did: its beginning and the count.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn campaign_device_back_list(
-    tx: &mut Tx,
-    campaign: CampaignId,
-    step: Span,
-) -> Result<Vec<(Timestamp, Count)>, DbError> {
-    let rows = query(
-        "select back_at / $2 as stretch, count(*) as devices from campaign_device \
-         where campaign_id = $1 and status = 'done' group by 1 order by 1",
-    )
-    .bind(&campaign.as_bytes()[..])
-    .bind(int(step.as_ms().max(1)))
-    .fetch_all(tx.conn())
-    .await
-    .map_err(failed("count the devices that came back"))?;
-    let step = int(step.as_ms().max(1));
-    let point =
-        |row: &Row| Ok((Timestamp::from_ms(row.int("stretch")?.saturating_mul(step)), Count(row.number("devices")?)));
-    rows.iter().map(point).collect()
 }
 
 /// Has those wait for their turn again that could not be held because they were quarantined, and are so no more.

@@ -163,18 +163,16 @@ pub async fn device_list_watched(
     Ok(list)
 }
 
-/// At most `limit` deleted records whose undo period is over at `now`.
+/// The deleted records whose undo period is over at `now`, the longest first.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn device_list_over(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<DeviceId>, DbError> {
-    let rows =
-        query("select id from device where state = 'deleted' and purge_after <= $1 order by purge_after, id limit $2")
-            .bind(now.as_ms())
-            .bind(i64::from(limit))
-            .fetch_all(tx.conn())
-            .await
-            .map_err(failed("list deleted devices"))?;
+pub async fn device_list_over(tx: &mut Tx, now: Timestamp) -> Result<Vec<DeviceId>, DbError> {
+    let rows = query("select id from device where state = 'deleted' and purge_after <= $1 order by purge_after, id")
+        .bind(now.as_ms())
+        .fetch_all(tx.conn())
+        .await
+        .map_err(failed("list deleted devices"))?;
     rows.iter().map(|row| Ok(DeviceId::from_bytes(row.bytes("id")?))).collect()
 }
 

@@ -14,6 +14,8 @@ pub struct IdempotencyRow {
     pub digest: [u8; 32],
     /// Status and sealed body of its answer; `None` while there is none.
     pub answer: Option<(u16, Vec<u8>)>,
+    /// When it came first.
+    pub created_at: Timestamp,
     /// Until when whoever carries it out may be at work.
     pub busy_until: Timestamp,
     /// Whether its change is committed.
@@ -50,7 +52,7 @@ pub async fn idempotency_insert(
 /// # Errors
 /// The database does not answer, or the row is damaged.
 pub async fn idempotency_get(tx: &mut Tx, id: &[u8; 32]) -> Result<Option<IdempotencyRow>, DbError> {
-    let row = query("select digest, status, body, busy_until, done from idempotency where id = $1")
+    let row = query("select digest, status, body, created_at, busy_until, done from idempotency where id = $1")
         .bind(&id[..])
         .fetch_optional(tx.conn())
         .await
@@ -63,6 +65,7 @@ pub async fn idempotency_get(tx: &mut Tx, id: &[u8; 32]) -> Result<Option<Idempo
     Ok(Some(IdempotencyRow {
         digest: row.bytes("digest")?,
         answer,
+        created_at: row.time("created_at")?,
         busy_until: row.time("busy_until")?,
         done: row.int("done")? != 0,
     }))
@@ -158,7 +161,8 @@ mod tests {
         let mut tx = temp.db.write().await.expect("nobody else writes");
         assert!(idempotency_insert(&mut tx, &ID, &[2; 32], at(5), at(9)).await.expect("new"));
         assert!(!idempotency_insert(&mut tx, &ID, &[3; 32], at(6), at(9)).await.expect("taken"));
-        let mut row = IdempotencyRow { digest: [2; 32], answer: None, busy_until: at(9), done: false };
+        let mut row =
+            IdempotencyRow { digest: [2; 32], answer: None, created_at: at(5), busy_until: at(9), done: false };
         assert_eq!(idempotency_get(&mut tx, &ID).await.expect("readable"), Some(row.clone()));
         idempotency_busy_update(&mut tx, &ID, at(20)).await.expect("there");
         idempotency_done_update(&mut tx, &ID).await.expect("there");

@@ -62,16 +62,14 @@ pub use api_credential::{
     ApiCredentialRow, api_credential_get, api_credential_get_by_hash, api_credential_insert, api_credential_list,
     api_credential_revoke_update, api_credential_used_update,
 };
-pub use audit::{
-    AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_insert, audit_list, audit_list_by, audit_list_newest,
-};
+pub use audit::{AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_insert, audit_list, audit_list_newest};
 pub use campaign::{CampaignRow, campaign_get, campaign_insert, campaign_list, campaign_list_open, campaign_update};
 pub use campaign_device::{
     BoardRow, CampaignDeviceRow, TurnEvidence, TurnStatus, campaign_device_back_list, campaign_device_back_update,
-    campaign_device_count_get, campaign_device_evidence_update, campaign_device_excused_update, campaign_device_get,
-    campaign_device_list_board, campaign_device_list_due, campaign_device_list_reset, campaign_device_refused_update,
-    campaign_device_turn_update, campaign_device_waiting_update, campaign_device_watch_get,
-    campaign_list_done_by_device,
+    campaign_device_count_back, campaign_device_count_get, campaign_device_evidence_update,
+    campaign_device_excused_update, campaign_device_list_board, campaign_device_list_due, campaign_device_list_reset,
+    campaign_device_refused_update, campaign_device_turn_update, campaign_device_waiting_update,
+    campaign_device_watch_get, campaign_list_done_by_device,
 };
 pub use campaign_reminder::{campaign_device_list_unreminded, campaign_device_reminded_update};
 pub use campaign_slice::{
@@ -156,7 +154,7 @@ pub use run::{
     run_aborted_update_by_device, run_committed_update, run_counters_update, run_get, run_get_by_request, run_insert,
     run_lease_update, run_superseded_update,
 };
-pub use setting::{SettingRow, setting_get, setting_list, setting_remove, setting_update};
+pub use setting::{SettingRow, setting_list, setting_remove, setting_update};
 pub use sign_in::{
     sign_in_failure_get, sign_in_failure_list, sign_in_failure_remove, sign_in_failure_remove_old,
     sign_in_failure_sum_get, sign_in_failure_update,

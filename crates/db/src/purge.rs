@@ -7,17 +7,16 @@ use crate::sql::query;
 use crate::{DbError, Tx};
 use base::{Bytes, Count, DeviceId, RunId, Timestamp, UserId};
 
-/// At most `limit` purged records that still have snapshots, credentials or runs.
+/// The purged records that still have snapshots, credentials or runs.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn device_list_purged_rest(tx: &mut Tx, limit: u32) -> Result<Vec<DeviceId>, DbError> {
+pub async fn device_list_purged_rest(tx: &mut Tx) -> Result<Vec<DeviceId>, DbError> {
     let rows = query(
         "select d.id from device d where d.state = 'purged' and (exists (select 1 from snapshot s \
          where s.device_id = d.id) or exists (select 1 from credential c where c.device_id = d.id)) \
-         order by d.id limit $1",
+         order by d.id",
     )
-    .bind(i64::from(limit))
     .fetch_all(tx.conn())
     .await
     .map_err(failed("list purged devices"))?;
@@ -59,17 +58,16 @@ pub async fn device_rest_remove(tx: &mut Tx, device: DeviceId) -> Result<(), DbE
     Ok(())
 }
 
-/// At most `limit` deleted users whose undo period is over at `now`.
+/// The deleted users whose undo period is over at `now`, the longest first.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn user_list_over(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec<UserId>, DbError> {
+pub async fn user_list_over(tx: &mut Tx, now: Timestamp) -> Result<Vec<UserId>, DbError> {
     let rows = query(
         "select id from \"user\" where state = 'deleted' and (purge_after is null or purge_after <= $1) \
-         order by purge_after, id limit $2",
+         order by purge_after, id",
     )
     .bind(now.as_ms())
-    .bind(i64::from(limit))
     .fetch_all(tx.conn())
     .await
     .map_err(failed("list deleted users"))?;
@@ -89,18 +87,17 @@ pub async fn device_list_kept_by_user(tx: &mut Tx, user: UserId) -> Result<Vec<D
     rows.iter().map(|row| Ok(DeviceId::from_bytes(row.bytes("id")?))).collect()
 }
 
-/// At most `limit` purged users that still have an address, and whose records are gone: purged, with nothing left.
+/// The purged users that still have an address, and whose records are gone: purged, with nothing left.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn user_list_purged_rest(tx: &mut Tx, limit: u32) -> Result<Vec<(UserId, String)>, DbError> {
+pub async fn user_list_purged_rest(tx: &mut Tx) -> Result<Vec<(UserId, String)>, DbError> {
     let rows = query(
         "select u.id, u.email from \"user\" u where u.state = 'purged' and u.email like '%@%' and not exists \
          (select 1 from device d where d.user_id = u.id and (d.state <> 'purged' or exists \
          (select 1 from snapshot s where s.device_id = d.id) or exists \
-         (select 1 from credential c where c.device_id = d.id))) order by u.id limit $1",
+         (select 1 from credential c where c.device_id = d.id))) order by u.id",
     )
-    .bind(i64::from(limit))
     .fetch_all(tx.conn())
     .await
     .map_err(failed("list purged users"))?;

@@ -31,7 +31,6 @@ mod words;
 
 use crate::client::{Client, Own, Remote};
 use crate::out::{Failure, Out};
-use crate::reply::chain;
 use app::{App, AppError};
 use base::{Bytes, Clock, Entropy};
 use clap::{Parser, Subcommand};
@@ -305,7 +304,7 @@ fn unwritable(path: &Path, cause: &std::io::Error) -> Failure {
 impl From<AppError> for Failure {
     /// The sentence, and what is behind it: an operator needs the causes. Never fails.
     fn from(error: AppError) -> Self {
-        Failure::said(error.code(), chain(&error))
+        Failure::said(error.code(), app::chain(&error))
     }
 }
 

@@ -1,11 +1,11 @@
-//! From HTTP to what a handler takes: actor, JSON, refs, identifiers, streams. Refuses, with a problem and a stable
-//! code, every body that is longer than its route allows or is not what it must be.
+//! From HTTP to what a handler takes: actor, JSON, refs, identifiers, queries, streams. Refuses, with a problem and a
+//! stable code, every body that is longer than its route allows or is not what it must be.
 
 use crate::reply::No;
 use crate::routes::{Peer, Route, Shared};
-use app::{App, DeviceActor};
+use app::{App, AppError, DeviceActor};
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, header};
 use base::Bytes as Size;
@@ -15,17 +15,31 @@ use control::token::Networks;
 use futures::{Stream, StreamExt as _};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use std::fmt::Display;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// The one letter that a text of the database cannot have, as a query writes it.
+const NUL_IN_QUERY: &str = "%00";
+pub(crate) const NUL_SENTENCE: &str = "A text cannot have the letter with the number zero.";
 
 /// A request that needs no device.
 pub(crate) struct At {
     pub(crate) app: Arc<App>,
     pub(crate) shared: Shared,
+    source: Option<IpAddr>,
+}
+
+impl At {
     /// Where the request comes from.
-    pub(crate) source: IpAddr,
+    ///
+    /// # Errors
+    /// `request_malformed` for one that came over no connection: nobody's attempts could be counted.
+    pub(crate) fn source(&self) -> Result<IpAddr, No> {
+        self.source.ok_or_else(|| Refusal::RequestMalformed.into())
+    }
 }
 
 /// A request of a device that was let in.
@@ -38,7 +52,7 @@ impl FromRequestParts<Shared> for At {
     type Rejection = No;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, No> {
-        let source = source_of(&parts.extensions, &parts.headers, shared).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let source = source_of(&parts.extensions, &parts.headers, shared);
         Ok(At { app: Arc::clone(&shared.app), shared: shared.clone(), source })
     }
 }
@@ -143,40 +157,55 @@ impl Streamed {
 /// An identifier in the path.
 pub(crate) struct Named<T>(pub(crate) T);
 
-impl<T: FromStr + Send> FromRequestParts<Shared> for Named<T> {
+impl<T> FromRequestParts<Shared> for Named<T>
+where
+    T: FromStr + Send,
+    T::Err: Display,
+{
     type Rejection = No;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, No> {
         let Path(text) =
             Path::<String>::from_request_parts(parts, shared).await.map_err(|_| Refusal::RequestMalformed)?;
-        Ok(Named(text.parse().map_err(|_| Refusal::RequestMalformed)?))
+        parsed(&text).map(Named)
     }
 }
 
 /// Two identifiers in the path.
 pub(crate) struct NamedPair<T, U>(pub(crate) T, pub(crate) U);
 
-impl<T: FromStr + Send, U: FromStr + Send> FromRequestParts<Shared> for NamedPair<T, U> {
+impl<T, U> FromRequestParts<Shared> for NamedPair<T, U>
+where
+    T: FromStr + Send,
+    T::Err: Display,
+    U: FromStr + Send,
+    U::Err: Display,
+{
     type Rejection = No;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, No> {
         let Path((one, other)) =
             Path::<(String, String)>::from_request_parts(parts, shared).await.map_err(|_| Refusal::RequestMalformed)?;
-        let malformed = || No::from(Refusal::RequestMalformed);
-        Ok(NamedPair(one.parse().map_err(|_| malformed())?, other.parse().map_err(|_| malformed())?))
+        Ok(NamedPair(parsed(&one)?, parsed(&other)?))
     }
 }
 
 /// The query of the request.
-pub(crate) struct Asked<T>(pub(crate) T);
+pub(crate) struct Query<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequestParts<Shared> for Asked<T> {
+impl<T: DeserializeOwned> FromRequestParts<Shared> for Query<T> {
     type Rejection = No;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, No> {
-        let Query(query) =
-            Query::<T>::from_request_parts(parts, shared).await.map_err(|_| Refusal::RequestMalformed)?;
-        Ok(Asked(query))
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, No> {
+        if parts.uri.query().is_some_and(|query| query.contains(NUL_IN_QUERY)) {
+            return Err(malformed(NUL_SENTENCE));
+        }
+        let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        let query = query.map_err(|error| {
+            let source = std::error::Error::source(&error).map(which).unwrap_or_default();
+            malformed(format!("The query is not what this route takes{source}."))
+        })?;
+        Ok(Query(query.0))
     }
 }
 
@@ -212,6 +241,31 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// How long the body says it is; `None` when it does not say. Never fails.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// `request_malformed` with a sentence of its own. Never fails.
+pub(crate) fn malformed(sentence: impl Into<String>) -> No {
+    No(AppError::invalid(Refusal::RequestMalformed.code(), sentence))
+}
+
+fn parsed<T>(text: &str) -> Result<T, No>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.parse().map_err(|error| malformed(format!("\"{}\" in the path is {error}.", text.escape_debug())))
+}
+
+/// Which field is meant, where the reader says so without a value. Never fails.
+pub(crate) fn which(error: &(impl Display + ?Sized)) -> String {
+    let text = error.to_string();
+    let named = ["unknown field `", "missing field `", "duplicate field `"]
+        .into_iter()
+        .find_map(|beginning| Some((beginning, text.split_once(beginning)?.1.split_once('`')?.0)));
+    match named {
+        Some((beginning, field)) => format!(": {beginning}{}`", field.escape_debug()),
+        None => String::new(),
+    }
 }
 
 fn body_max(request: &Request) -> Size {

@@ -1,7 +1,7 @@
 //! From the use case's answer to HTTP: JSON for a yes, `application/problem+json` (RFC 9457) for a no.
 //! Refuses to tell a device what only an operator can use: paths, causes, statements stay in the log.
 
-use app::AppError;
+use app::{AppError, chain};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,7 +9,6 @@ use base::{Kind, Span};
 use control::Refusal;
 use protocol::Problem;
 use serde::Serialize;
-use std::error::Error;
 
 /// What a handler gives.
 pub(crate) type Reply<T> = Result<Yes<T>, No>;
@@ -116,7 +115,8 @@ fn broken(error: &AppError) -> Said {
     match error.kind() {
         Kind::Damaged => refused(&Refusal::StoredDataDamaged),
         Kind::Invalid | Kind::Refused | Kind::NotFound | Kind::Conflict | Kind::Unavailable => {
-            let sentence = "The server could not do this now. Nothing is lost; the request is repeated by itself.";
+            // A device asks again by itself, and a program that administers may: the sentence is true for both.
+            let sentence = "The server could not do this now. Nothing that was stored is lost. Ask again in a minute.";
             said(&AppError::unavailable("server_failed", sentence, BROKEN_RETRY))
         }
     }
@@ -168,23 +168,12 @@ fn problem(said: &Said, status: StatusCode) -> Problem {
 pub(crate) fn log(error: &AppError) {
     match error {
         AppError::Refused(refusal) => tracing::debug!(code = refusal.code(), "refused a request: {}", refusal.code()),
-        AppError::Said { code, sentence, .. } => tracing::info!(code, "refused a request: {sentence}"),
+        // The sentence is for whoever asked: it may repeat an address or a name that was sent.
+        AppError::Said { code, .. } => tracing::info!(code, "refused a request: {code}"),
         AppError::Db { .. } | AppError::Store { .. } | AppError::Format { .. } | AppError::File { .. } => {
             tracing::error!(code = error.code(), "a request failed {}", chain(error));
         }
     }
-}
-
-/// An error and its causes, with a colon between. Never fails.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ async fn commit_untold(
         if totals != opened.totals {
             return Err(refused(&Refusal::ManifestMismatch, &"its totals are not those of its root"));
         }
-        put(app, actor, run, &opened, &manifest).await?;
+        put(app, &opened, &manifest).await?;
         if let Some(committed) = record(app, actor, &row, &opened, manifest_id, &closure, reported).await? {
             return Ok(committed);
         }
@@ -141,33 +141,20 @@ async fn open(app: &App, actor: &DeviceActor, run: &RunRow, manifest: &[u8]) -> 
     Ok(manifest)
 }
 
-/// Makes the manifest durable.
-async fn put(app: &App, actor: &DeviceActor, run: RunId, manifest: &Manifest, bytes: &Bytes) -> Result<(), AppError> {
+/// Makes the manifest durable. A snapshot has one manifest, for ever.
+async fn put(app: &App, manifest: &Manifest, bytes: &Bytes) -> Result<(), AppError> {
     // ORDER: the object is durable before its row. A crash between the two leaves an object that nothing names.
     let name = store_name(&ObjectName::Manifest(manifest.device, manifest.snapshot));
     if app.store.put_new(&name, bytes.clone()).await.map_err(put_error)? == Put::Created {
         return Ok(());
     }
-    // A commit that ended before its row was written has left it. The device may have sealed it anew since.
+    // A commit that ended before its row was written has left it, and comes again. Another manifest never takes its
+    // place: what one run replaces, another may be committing at that moment.
     let found = app.store.get(&name).await.map_err(AppError::store("reading a manifest"))?;
     if found == *bytes {
         return Ok(());
     }
-    // RACE: another run of the device may have committed this snapshot, and the object is its manifest. While the write
-    // lock is held no run begins or ends: a device has one open run, and only that one replaces.
-    let during = || AppError::db("replacing a manifest");
-    let mut tx = app.db.write().await.map_err(during())?;
-    let row = runs::own(db::run_get(&mut tx, run).await.map_err(during())?, actor)?;
-    runs::open(&row, actor, app.clock.now())?;
-    if db::snapshot_get(&mut tx, manifest.snapshot).await.map_err(during())?.is_some() {
-        return Err(refused(&Refusal::ManifestMismatch, &"its snapshot exists already"));
-    }
-    app.store.remove(&name).await.map_err(put_error)?;
-    match app.store.put_new(&name, bytes.clone()).await.map_err(put_error)? {
-        Put::Created => Ok(()),
-        // RACE: a run that has ended since began to put its own between the two: the next try replaces that.
-        Put::Existed => Err(Refusal::ServerBusy { left: AGAIN_SPAN }.into()),
-    }
+    Err(refused(&Refusal::ManifestMismatch, &"its snapshot was sealed otherwise before"))
 }
 
 /// Makes the snapshot known and ends the run, in one transaction. None when the walk was overtaken.

@@ -156,16 +156,20 @@ pub(super) async fn close_settled(tx: &mut Tx, now: Timestamp, id: CampaignId) -
     deed(tx, now, Deed { actor: by(id), ..Deed::default() }, "campaign_close", id, detail).await
 }
 
-/// Brings back what an aborted campaign has reset, in batches. Gives how many.
+/// Brings back what an aborted campaign has reset, in batches. Gives how many: those, too, that the same request had
+/// brought back before it broke off.
 pub(super) async fn bring_back(app: &App, actor: &AdminActor, id: CampaignId) -> Result<u64, AppError> {
     let during = || AppError::db("bringing devices back");
-    let (mut after, mut count) = (None, 0);
+    let (mut after, mut count) = (None, brought_before(app, actor, id).await?);
     loop {
         let now = app.clock.now();
         let mut tx = app.db.write().await.map_err(during())?;
         next(known(&mut tx, id).await?.status, Verb::BringBack)?;
         let turns = db::campaign_device_list_reset(&mut tx, id, after, BATCH).await.map_err(during())?;
         let Some(last) = turns.last() else {
+            // ORDER: the request's key is noted with this row, which is the last: with an earlier one, a request that
+            // breaks off half-way would count as done.
+            deed(&mut tx, now, Deed::by(actor), "campaign_bring_back", id, format!("{count} devices")).await?;
             tx.commit().await.map_err(during())?;
             return Ok(count);
         };
@@ -184,6 +188,16 @@ pub(super) async fn bring_back(app: &App, actor: &AdminActor, id: CampaignId) ->
     }
 }
 
+/// How many devices an earlier try of the same request has brought back.
+async fn brought_before(app: &App, actor: &AdminActor, id: CampaignId) -> Result<u64, AppError> {
+    let Some(mark) = Deed::by(actor).mark else { return Ok(0) };
+    let during = || AppError::db("counting the devices that are back");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let Some(request) = db::idempotency_get(&mut tx, mark.id()).await.map_err(during())? else { return Ok(0) };
+    let admin = Proof::Admin.word();
+    db::campaign_device_count_back(&mut tx, id, admin, request.created_at).await.map_err(during()).map(|count| count.0)
+}
+
 async fn bring_one_back(
     app: &App,
     tx: &mut Tx,
@@ -198,7 +212,7 @@ async fn bring_one_back(
     let detail = effects::carry_out(app, tx, now, device, step, None).await?.detail();
     super::came_back(tx, now, turn.device, Proof::Admin).await?;
     let subject = turn.device.to_string();
-    audit::write(tx, now, Deed { action: "device_reactivate", subject, detail, ..Deed::by(actor) }).await?;
+    audit::write(tx, now, Deed { action: "device_reactivate", subject, detail, mark: None, ..Deed::by(actor) }).await?;
     Ok(true)
 }
 

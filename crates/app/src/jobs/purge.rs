@@ -1,40 +1,72 @@
 //! Purges deleted users and records whose undo period is over, and removes what is left of purged ones. Refuses to lose
-//! the row of a snapshot before its manifest object is gone; packs stay for the collector.
+//! the row of a snapshot before its manifest object is gone, and to have one that fails hold up the others; packs stay
+//! for the collector.
 
 mod users;
 
 use crate::audit::{self, Deed};
 use crate::snapshots::store_name;
-use crate::{App, AppError, effects};
+use crate::{App, AppError, chain, effects};
 use base::DeviceId;
 use control::{Event, lifecycle};
 use format::ObjectName;
+use std::fmt::Display;
 
-/// Records in one tick.
-const RECORDS: u32 = 50;
+/// Records, or users, that are done with in one tick.
+const TICK_MAX: usize = 50;
 /// Snapshots removed in one transaction.
 const SNAPSHOTS: u32 = 100;
 
 /// One tick. May be repeated and killed at any point.
 ///
 /// # Errors
-/// The database or the store does not answer; what was removed stays removed.
+/// The database does not answer when it is asked what there is to do; what was removed stays removed. One that fails is
+/// logged, and meets the next tick.
 pub(super) async fn tick(app: &App) -> Result<(), AppError> {
     let during = || AppError::db("listing what is to be purged");
     users::purge_over(app).await?;
     let mut tx = app.db.read().await.map_err(during())?;
-    let over = db::device_list_over(&mut tx, app.clock.now(), RECORDS).await.map_err(during())?;
+    let over = db::device_list_over(&mut tx, app.clock.now()).await.map_err(during())?;
     drop(tx);
+    let mut budget = Budget::new();
     for device in over {
-        purge(app, device).await?;
+        if budget.is_spent(device, purge(app, device).await) {
+            break;
+        }
     }
     let mut tx = app.db.read().await.map_err(during())?;
-    let rest = db::device_list_purged_rest(&mut tx, RECORDS).await.map_err(during())?;
+    let rest = db::device_list_purged_rest(&mut tx).await.map_err(during())?;
     drop(tx);
+    let mut budget = Budget::new();
     for device in rest {
-        remove(app, device).await?;
+        if budget.is_spent(device, remove(app, device).await) {
+            break;
+        }
     }
     users::remove_rest(app).await
+}
+
+/// What a tick does of one kind. Those that fail do not count against it: or they would take the turn of the others at
+/// every tick.
+struct Budget {
+    done: usize,
+}
+
+impl Budget {
+    fn new() -> Self {
+        Self { done: 0 }
+    }
+
+    /// Takes how it went with one of them, and says whether that was the last of this tick.
+    fn is_spent(&mut self, id: impl Display, result: Result<(), AppError>) -> bool {
+        match result {
+            Ok(()) => self.done += 1,
+            Err(error) => {
+                tracing::warn!(code = error.code(), "{id} could not be purged and is tried again: {}", chain(&error));
+            }
+        }
+        self.done >= TICK_MAX
+    }
 }
 
 /// The step of the lifecycle: from here on nothing brings the record back.

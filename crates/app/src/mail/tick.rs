@@ -132,13 +132,14 @@ async fn record_once(
         db::mail_waiting_update(&mut tx, now, step.due_at, &answer.said).await.map_err(during())?;
     }
     tx.commit().await.map_err(during())?;
+    // What the mail server said stays in the outbox: it repeats addresses for the most part.
     match step.status {
         MailStatus::Sent => tracing::debug!(mail.id = %id, "message {id} was sent"),
         MailStatus::Queued | MailStatus::Sending => {
-            tracing::warn!(mail.id = %id, "message {id} is tried again: {}", answer.said);
+            tracing::warn!(mail.id = %id, "message {id} is tried again");
         }
         MailStatus::Failed | MailStatus::Unclear => {
-            tracing::warn!(mail.id = %id, "message {id} is {}: {}", step.status.word(), answer.said);
+            tracing::warn!(mail.id = %id, "message {id} is {}", step.status.word());
         }
     }
     Ok(())

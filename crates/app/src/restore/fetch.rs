@@ -137,9 +137,11 @@ fn parcel(
     sealed: &Bytes,
     places: &[Place],
 ) -> Result<Parcel, format::Error> {
+    // In numbers that the sum of two of the database's fits into, whatever those say.
     let mut next = 0;
-    let follows = |place: &Place| std::mem::replace(&mut next, place.at + place.len) == place.at;
-    let is_whole = places.iter().all(follows) && next == entry.plain_len;
+    let end = |place: &Place| u64::from(place.at) + u64::from(place.len);
+    let follows = |place: &Place| std::mem::replace(&mut next, end(place)) == u64::from(place.at);
+    let is_whole = places.iter().all(follows) && next == u64::from(entry.plain_len);
     if is_whole {
         let chunks = places.iter().map(|place| (place.position, place.len)).collect();
         let bytes = opener.open_compressed(number, sealed, entry)?;

@@ -1,12 +1,14 @@
 //! When a campaign closes, and what becomes of devices in conflict, merged and suspended in it: as its dry run said.
 
-use crate::world::{Device, World};
+use crate::world::{Device, World, code};
 use app::campaigns::{self, Plan};
 use app::conflicts::{self, Decision};
+use app::credentials::{self, CredentialNew};
+use app::idempotency::{self, Claim};
 use app::{AdminActor, devices};
 use base::{CampaignId, DeviceId, Span};
 use control::campaign::{Class, Place, Reminders, Reset, Scope, Status, Tell};
-use control::{Event, Level, Proof, Rights, State};
+use control::{Event, Level, Permits, Proof, Rights, State};
 
 const ADMIN: AdminActor = AdminActor::Command;
 
@@ -181,4 +183,41 @@ async fn a_suspended_and_a_pending_record_stand_where_the_dry_run_said() {
         }
         campaigns::close(&world.app, &ADMIN, id, "seen").await.expect("it runs");
     }
+}
+
+#[tokio::test]
+async fn a_bringing_back_that_broke_off_is_finished_by_the_same_request_which_says_all_of_it() {
+    let world = World::new().await;
+    for seed in 1..=201 {
+        world.device(seed).await;
+    }
+    let id = made(&world, Reset::Revoke).await;
+    start(&world, id).await;
+    tick(&world).await;
+    campaigns::abort(&world.app, &ADMIN, id, "a mistake").await.expect("it runs");
+    let new = CredentialNew { name: "a".to_owned(), permits: Permits::all(), all: false, expires_at: None };
+    let (_, text) = credentials::make(&world.app, &ADMIN, new).await.expect("good");
+    let caller = credentials::authenticate(&world.app, Some(text.expose()), None).await.expect("in force");
+    let request: [&[u8]; 1] = [b"bring-back"];
+    let claim = async || idempotency::claim(&world.app, &caller, b"key", &request, Span::seconds(30)).await;
+    let Claim::Go(mark) = claim().await.expect("free") else { panic!("nothing was answered yet") };
+    // The server ends after the first batch.
+    let marked = caller.clone().marked(mark);
+    let mut work = Box::pin(campaigns::bring_back(&world.app, &marked, id));
+    let back = async || campaigns::board(&world.app, &ADMIN, id).await.expect("there").counts[&Place::Done];
+    loop {
+        assert!(futures::poll!(&mut work).is_pending(), "it has two batches");
+        if back().await > 0 {
+            break;
+        }
+    }
+    drop(work);
+    let before = back().await;
+    assert!((1..201).contains(&before), "{before}");
+    world.clock.advance(Span::minutes(5));
+    let Claim::Go(mark) = claim().await.expect("it was not done") else { panic!("nothing was answered yet") };
+    let all = campaigns::bring_back(&world.app, &caller.clone().marked(mark), id).await.expect("aborted");
+    assert_eq!((all, back().await), (201, 201));
+    world.clock.advance(Span::minutes(5));
+    assert_eq!(code(claim().await), "idempotency_answer_lost", "now it is done");
 }

@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr};
 const HERE: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)));
 
 fn new(permits: Permits) -> CredentialNew {
-    CredentialNew { name: " the nightly report ".to_owned(), permits, expires_at: None }
+    CredentialNew { name: " the nightly report ".to_owned(), permits, all: false, expires_at: None }
 }
 
 async fn actor(world: &World, text: &str) -> Result<AdminActor, AppError> {
@@ -40,6 +40,25 @@ async fn a_credential_has_the_permits_that_it_was_given_and_its_text_is_nowhere(
     assert!(!format!("{row:?}").contains(&text[12..]), "the database has its beginning and a hash");
     let log = app::audit::list(&mut tx, 0).await.expect("readable");
     assert!(!format!("{log:?}").contains(&text[12..]) && log.iter().any(|row| row.action == "credential_make"));
+}
+
+#[tokio::test]
+async fn only_who_asks_for_everything_by_word_gets_what_later_releases_can_do() {
+    let world = World::new().await;
+    for (new, kept) in [
+        (new(Permits::all()), Permit::ALL.map(Permit::word).join("\n")),
+        (CredentialNew { all: true, ..new(Permits::NONE) }, "all".to_owned()),
+    ] {
+        let (view, _) = credentials::make(&world.app, &AdminActor::Command, new).await.expect("a good wish");
+        assert_eq!(view.permits, Permits::all());
+        let mut tx = world.app.db.read().await.expect("readable");
+        let row = db::api_credential_get(&mut tx, view.id).await.expect("readable").expect("there");
+        assert_eq!(row.permits, kept);
+    }
+    let maker = Permits::NONE.with(Permit::CredentialManage);
+    let maker = actor(&world, &made(&world, maker).await.1).await.expect("in force");
+    let everything = CredentialNew { all: true, ..new(Permits::NONE) };
+    assert_eq!(code(credentials::make(&world.app, &maker, everything).await), "permit_beyond_own");
 }
 
 #[tokio::test]
@@ -109,7 +128,7 @@ async fn what_is_no_credential_is_not_made() {
         ("a", Permits::NONE, None, "permits_missing"),
         ("a", Permits::all(), Some(now), "credential_expiry_past"),
     ] {
-        let new = CredentialNew { name: name.to_owned(), permits, expires_at };
+        let new = CredentialNew { name: name.to_owned(), permits, all: false, expires_at };
         assert_eq!(code(credentials::make(&world.app, &AdminActor::Command, new).await), wanted, "{name:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! What a device may try against the server, and the code with which each is refused. Nothing of it leaves a trace.
 
 use super::world::{Draft, Run, World, code, directory, entry, noise, sample, totals};
+use app::page::PageAsk;
 use base::{Count, DeviceId, RepositoryId, RunId, SnapshotId};
 use control::{Level, Rights, State};
 use format::{
@@ -200,8 +201,8 @@ async fn a_snapshot_whose_trees_do_not_hold_is_refused_with_the_place() {
             assert!(error.to_string().contains(place), "{what}: {error}");
             assert_eq!(code::<()>(Err(error)), expected, "{what}");
         }
-        let page = app::snapshots::list(&world.app, &device.actor, None, Count(9)).await.expect("readable");
-        assert_eq!(page.snapshots, [], "{what}");
+        let page = app::snapshots::list(&world.app, &device.actor, &PageAsk::first()).await.expect("readable");
+        assert_eq!(page.items, [], "{what}");
     }
 }
 
@@ -408,7 +409,7 @@ async fn a_device_that_was_cut_off_gets_its_states_refusal_everywhere() {
         assert_eq!(code(run.commit(&run.manifest(root, sum)).await), expected);
         let begin = app::runs::begin(&world.app, &device.actor, [1; 16], app::runs::Purpose::Backup).await;
         assert_eq!(code(begin), expected);
-        assert_eq!(code(app::snapshots::list(&world.app, &device.actor, None, Count(1)).await), expected);
+        assert_eq!(code(app::snapshots::list(&world.app, &device.actor, &PageAsk::first()).await), expected);
     }
 }
 

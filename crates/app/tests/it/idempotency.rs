@@ -12,7 +12,7 @@ const SPAN: Span = Span::seconds(30);
 const REQUEST: [&[u8]; 3] = [b"POST", b"/api/v1/things", b"{}"];
 
 async fn caller(world: &World) -> AdminActor {
-    let new = CredentialNew { name: "a".to_owned(), permits: Permits::all(), expires_at: None };
+    let new = CredentialNew { name: "a".to_owned(), permits: Permits::all(), all: false, expires_at: None };
     let (_, text) = credentials::make(&world.app, &AdminActor::Command, new).await.expect("good");
     credentials::authenticate(&world.app, Some(text.expose()), None).await.expect("in force")
 }

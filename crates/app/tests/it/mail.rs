@@ -469,3 +469,24 @@ async fn the_outbox_is_listed_in_pages_the_newest_first() {
     let wrong = PageAsk::new(Some("gone".to_owned()), None).expect("it is looked at later");
     assert_eq!(code(app::mail::list(&world.app, &ADMIN, None, &wrong).await), "request_malformed");
 }
+
+#[tokio::test]
+async fn a_mail_server_that_never_answers_holds_no_other_job_up() {
+    let (world, fake) = world().await;
+    queued(&world, "notice:a").await;
+    fake.hang(true);
+    let device = world.device(1).await.actor.device;
+    let deleted = Event::Delete { purge_after: world.clock_now() };
+    app::devices::change(&world.app, &ADMIN, device, deleted).await.expect("it is active");
+    let jobs = tokio::spawn(app::jobs::run(world.app.clone(), std::future::pending()));
+    let purged = async {
+        let is = async || app::devices::get(&world.app, &ADMIN, device).await.expect("there").state;
+        while is().await != State::Purged || fake.heard().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let purged = tokio::time::timeout(std::time::Duration::from_secs(30), purged).await;
+    purged.expect("the purge does not wait for the mail");
+    assert_eq!(fake.heard().len(), 1, "the mail server has not answered");
+    jobs.abort();
+}

@@ -9,6 +9,7 @@ use app::{AdminActor, devices, jobs};
 use base::{DeviceId, Span};
 use control::{Event, State, UserEvent, UserState};
 use db::PolicySubject;
+use store::{Mishap, Store as _, StoreError, Verb};
 
 const ADMIN: AdminActor = AdminActor::Command;
 const ADDRESS: &str = "u@example.org";
@@ -101,4 +102,32 @@ async fn nothing_is_left(world: &World) {
     assert!(rows.iter().any(|row| row.action == "user_purge" && row.subject == USER.to_string()));
     let named = rows.iter().find(|row| format!("{row:?}").contains(ADDRESS));
     assert_eq!(named, None, "the log names no address");
+}
+
+#[tokio::test]
+async fn one_record_that_cannot_be_purged_holds_no_other_up_and_is_tried_again() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for seed in 1..=3 {
+        let device = world.device(seed).await;
+        world.backup(&device).await;
+        let id = device.actor.device;
+        devices::change(&world.app, &ADMIN, id, Event::Delete { purge_after: world.clock_now() })
+            .await
+            .expect("active");
+        ids.push(id);
+    }
+    // The first is purged, and its manifest cannot be removed.
+    world.store.plan(Verb::Remove, 1, Mishap::Fail(StoreError::Closing));
+    tick(&world).await;
+    assert_eq!(manifests(&world).await, 1, "the others are gone");
+    for id in ids {
+        assert_eq!(state(&world, id).await, State::Purged);
+    }
+    tick(&world).await;
+    assert_eq!(manifests(&world).await, 0);
+}
+
+async fn manifests(world: &World) -> usize {
+    world.store.list("manifests/", None, 100).await.expect("memory does not fail").len()
 }

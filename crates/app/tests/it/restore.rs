@@ -1,6 +1,7 @@
 //! What comes back: frames as they lie, parts of frames, nothing that was not asked for, and nothing that is damaged.
 
 use super::world::{CACHE_SPAN, Device, Draft, Run, World, code, noise, sample};
+use app::page::PageAsk;
 use app::restore::{NOWHERE, Parcel};
 use app::{App, AppError};
 use base::{Count, RunId, SnapshotId};
@@ -173,8 +174,8 @@ async fn another_devices_snapshot_or_run_cannot_be_read() {
     let run = world.begin_restore(&owner, snapshot).await.expect("its own snapshot");
     assert_eq!(code(fetch(&world.app, &thief, run, &refs(&pack)).await), "run_not_yours");
     assert_eq!(code(app::restore::locate(&world.app, &thief.actor, run, &refs(&pack)).await), "run_not_yours");
-    let page = app::snapshots::list(&world.app, &thief.actor, None, Count(9)).await.expect("it has none");
-    assert_eq!(page.snapshots, []);
+    let page = app::snapshots::list(&world.app, &thief.actor, &PageAsk::first()).await.expect("it has none");
+    assert_eq!(page.items, []);
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 //! Deployment tokens: what they may do, for whom, how often, from where; and what a leaked one is worth.
 
 use crate::machine::{ADMIN, Machine};
+use crate::policy::{draft, profile, values};
 use crate::world::{World, code};
-use app::SecretText;
 use app::activation::Outcome;
 use app::tokens::{Made, Wish, expire, get, legacy_get, legacy_make, make, revoke};
+use app::{PolicySubject, SecretText, devices, folders, policy};
 use async_trait::async_trait;
 use base::{Count, Span};
 use control::activation::Choice;
@@ -63,6 +64,44 @@ async fn a_leaked_token_with_the_name_serial_and_uuid_of_anothers_laptop_never_r
     let back = thief.again(&world);
     let again = back.by_token(&world, &leaked).old_key(first.device, &thief).bound().await;
     assert_eq!((again.device, again.rights), (first.device, Rights::AppendOnly));
+}
+
+#[tokio::test]
+async fn who_comes_to_a_record_by_a_token_alone_changes_none_of_its_users_choices() {
+    let world = world().await;
+    let app = &world.app;
+    let laptop = Machine::new(&world, "laptop").of("anna");
+    let real = laptop.by_password(&world, ANNA, GOOD).bound().await;
+    let device = laptop.device(&world, real.device).await;
+    let of_profile = PolicySubject::Profile(profile(&world).await);
+    let music = folders::add(app, &ADMIN, of_profile, &draft("${home}/Music", false)).await.expect("granted").id;
+    folders::own_link(app, &device.actor, music, false).await.expect("granted");
+    policy::own_set(app, &device.actor, &values(&[("interval", "1h")])).await.expect("granted");
+    let choices = async || {
+        let view = policy::of_device(app, &ADMIN, real.device).await.expect("readable");
+        (view.policy, view.folders, world.record(real.device).await.name)
+    };
+    let chosen = choices().await;
+    let change = async |event| devices::change(app, &ADMIN, real.device, event).await;
+    change(Event::Deactivate { level: Level::Revoke }).await.expect("it is active");
+
+    let leaked = token(&world, wish()).await.text;
+    let thief = laptop.again(&world);
+    let bound = thief.by_token(&world, &leaked).bound().await;
+    assert_eq!((bound.device, bound.rights), (real.device, Rights::AppendOnly), "the record is out of service");
+    assert!(bound.changes.is_empty(), "{:?}", bound.changes);
+    assert_eq!(choices().await, chosen);
+    // Nor does a reset that the thief's own key comes back from.
+    change(Event::Deactivate { level: Level::Rotate }).await.expect("it is active");
+    let newer = thief.again(&world);
+    let bound = newer.by_token(&world, &leaked).old_key(real.device, &thief).bound().await;
+    assert_eq!((bound.device, bound.rights), (real.device, Rights::AppendOnly));
+    assert_eq!(choices().await, chosen);
+    // The user comes back, and the profile says what is taken back then.
+    change(Event::Deactivate { level: Level::Revoke }).await.expect("it is active");
+    let back = laptop.again(&world).by_password(&world, ANNA, GOOD).bound().await;
+    assert_eq!((back.device, back.rights, back.changes.folders.len()), (real.device, Rights::Full, 1));
+    assert_ne!(choices().await, chosen);
 }
 
 #[tokio::test]

@@ -92,9 +92,13 @@ pub(super) fn replace(now: Timestamp, state: &State, proof: Proof) -> Result<Ste
 /// What the proof gives, and what has to be done to the credential for it.
 type Return = (Rights, Vec<Effect>);
 
-/// Back into service: what the user had changed is reset, and what was missed is caught up.
+/// Back into service: what the user had changed is reset, and what was missed is caught up. INVARIANT: whoever has not
+/// shown to be the user, and so comes back append-only, changes nothing of what the user has chosen.
 fn come_back((rights, mut effects): Return, notice: Notice) -> Result<Step, Refusal> {
-    effects.extend([ClearUnlinked, ResetOverrides, ScheduleCatchUp, NotifyUser(notice)]);
+    if rights == Rights::Full {
+        effects.extend([ClearUnlinked, ResetOverrides]);
+    }
+    effects.extend([ScheduleCatchUp, NotifyUser(notice)]);
     Ok((State::Active { rights }, effects))
 }
 

@@ -69,16 +69,20 @@ fn every_effect_is_as_the_document_says() {
     let mut used = vec![false; table.rows.len()];
     for state in document::states() {
         for event in document::events() {
-            let Ok((_, effects)) = step(NOW, &state, &event) else { continue };
+            let Ok((next, effects)) = step(NOW, &state, &event) else { continue };
             let (kind, column) = document::column(&event);
             let exact = if event.proof().is_some() { format!("{kind}: {column}") } else { column };
+            let mut labels = vec![exact.clone(), event.word().to_owned()];
+            if event.proof().is_some() && next.rights() == Some(Rights::AppendOnly) {
+                labels.extend([format!("{exact} to append-only"), format!("{} to append-only", event.word())]);
+            }
             let beneath = matches!(document_cell(&state, &event), "beneath");
             let (row, cells) = table
                 .rows
                 .iter()
                 .enumerate()
                 .find(|(_, row)| {
-                    names(row[0], &[exact.clone(), event.word().to_owned()])
+                    names(row[0], &labels)
                         && names(row[1], &document::labels(&state))
                         && row[2].starts_with("of the state beneath") == beneath
                 })
@@ -195,10 +199,13 @@ fn depth(state: &State) -> usize {
 fn every_credential_that_is_issued_takes_the_place_of_a_revoked_one() {
     for state in document::states() {
         let live = matches!(state, State::Active { .. } | State::Held { .. });
+        // It has a key that is in force, whatever covers it.
+        let bound = state.rights().is_some() && state.level().is_none();
         for event in document::events() {
             let Ok((next, effects)) = step(NOW, &state, &event) else { continue };
             let first = |wanted| effects.iter().position(|effect| *effect == wanted);
-            if let (true, Some(issued)) = (live, first(Effect::IssueCredential)) {
+            let issued = first(Effect::IssueCredential).or(first(Effect::RenewCredential));
+            if let (true, Some(issued)) = (bound, issued) {
                 let revoked = first(Effect::RevokeCredential);
                 assert!(revoked.is_some_and(|revoked| revoked < issued), "{state} × {event:?}");
             }

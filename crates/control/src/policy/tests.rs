@@ -182,6 +182,23 @@ fn a_set() -> impl Strategy<Value = (PolicyLevel, Key, Set)> {
     prop::sample::select(levels).prop_flat_map(value)
 }
 
+#[test]
+fn the_value_of_another_policy_is_refused_and_never_read_as_no_limit() {
+    for (key, other) in [
+        (Key::Quota, Key::DeviceLimit),
+        (Key::DeviceLimit, Key::Quota),
+        (Key::DeviceLimit, Key::MayAddDevices),
+        (Key::MayAddDevices, Key::DeviceLimit),
+        (Key::OnReactivation, Key::CpuPriority),
+        (Key::CpuPriority, Key::BandwidthWan),
+    ] {
+        let set =
+            |of| Levels::default().set(PolicyLevel::User, key, Set { value: Value::default_of(of), by_user: false });
+        assert_eq!(set(other).map_err(|no| no.code()), Err("policy_value_invalid"), "{key} with a value of {other}");
+        assert_eq!(set(key), Ok(()));
+    }
+}
+
 fn levels_of(sets: Vec<(PolicyLevel, Key, Set)>) -> Levels {
     let mut levels = Levels::default();
     for (level, key, set) in sets {

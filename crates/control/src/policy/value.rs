@@ -83,6 +83,24 @@ impl Value {
         read.ok_or(invalid)
     }
 
+    /// Fails with `policy_value_invalid` unless this has the form of the values of `key`.
+    pub(super) fn need_of(&self, key: Key) -> Result<(), Refusal> {
+        let fits = match self {
+            Value::Interval(_) => matches!(key.shape(), Shape::Interval { .. }),
+            Value::Hours(_) => matches!(key.shape(), Shape::Hours { .. }),
+            Value::Rate(_) => key.shape() == Shape::Rate,
+            Value::Word(word) => matches!(key.shape(), Shape::Word(words) if words.contains(word)),
+            Value::Words(_) => matches!(key.shape(), Shape::Words(_)),
+            Value::Flag(_) => key.shape() == Shape::Flag,
+            Value::Number(_) => matches!(key.shape(), Shape::Number { .. }),
+            Value::Size(_) => key.shape() == Shape::Size,
+            Value::Patterns(_) => key.shape() == Shape::Patterns,
+            Value::Line(_) => key.shape() == Shape::Line,
+        };
+        let invalid = Refusal::PolicyValueInvalid { key: key.word(), allowed: key.allowed() };
+        if fits { Ok(()) } else { Err(invalid) }
+    }
+
     /// The value of `key` where no level has one. Never fails.
     pub fn default_of(key: Key) -> Value {
         Value::parse(key, key.default_text()).expect("a test parses the default of every policy")

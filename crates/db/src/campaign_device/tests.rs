@@ -238,14 +238,14 @@ async fn conflicts_merges_the_watch_and_the_purge_are_stored_on_either_database(
         let was = Box::new(State::Active { rights: Rights::Full });
         let deleted = State::Deleted { was, purge_after: at(50) };
         testing::device_put(&mut tx, OTHER, |row| row.state = deleted).await;
-        assert_eq!(device_list_over(&mut tx, at(50), 9).await.expect("readable"), [OTHER]);
+        assert_eq!(device_list_over(&mut tx, at(50)).await.expect("readable"), [OTHER]);
         testing::device_put(&mut tx, OTHER, |row| row.state = State::Purged).await;
         crate::credential_insert(&mut tx, OTHER, 1, &[1; 32], at(1)).await.expect("writable");
-        assert_eq!(device_list_purged_rest(&mut tx, 9).await.expect("readable"), [OTHER]);
+        assert_eq!(device_list_purged_rest(&mut tx).await.expect("readable"), [OTHER]);
         for device in [testing::DEVICE, OTHER] {
             device_rest_remove(&mut tx, device).await.expect("writable");
         }
-        assert_eq!(device_list_purged_rest(&mut tx, 9).await.expect("readable"), []);
+        assert_eq!(device_list_purged_rest(&mut tx).await.expect("readable"), []);
         assert_eq!(tally_remove_old(&mut tx, at(5)).await.expect("writable"), Count(0));
         assert_eq!(refused_remove_old(&mut tx, at(5)).await.expect("writable"), Count(0));
         assert_eq!(password_link_remove_old(&mut tx, at(5)).await.expect("writable"), Count(0));

@@ -19,8 +19,12 @@ pub struct PermitWord(pub Permit);
 pub struct CredentialMake {
     /// What to call it: 1 to 100 characters.
     pub name: String,
-    /// What it may do: permits that its maker has too. All of them include those of later releases.
+    /// What it may do: permits that its maker has too.
+    #[serde(default)]
     pub permits: Vec<PermitWord>,
+    /// `true` for every permit, those of later releases included, whatever `permits` lists. Its maker has every permit.
+    #[serde(default)]
+    pub all: bool,
     /// When it expires; never when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at_ms: Option<i64>,

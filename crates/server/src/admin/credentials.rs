@@ -30,9 +30,9 @@ async fn list(at: AtAdmin, Query(query): Query<PageQuery>) -> Reply<Page<Credent
 }
 
 async fn make(at: AtAdmin, Body(body): Body<CredentialMake>) -> Reply<CredentialMade> {
-    let CredentialMake { name, permits, expires_at_ms } = body;
+    let CredentialMake { name, permits, all, expires_at_ms } = body;
     let permits = permits.into_iter().map(|permit| permit.0).collect();
-    let new = CredentialNew { name, permits, expires_at: time(expires_at_ms) };
+    let new = CredentialNew { name, permits, all, expires_at: time(expires_at_ms) };
     let (made, text) = credentials::make(&at.app, &at.actor, new).await?;
     Ok(Yes(CredentialMade { credential: credential(made), text: text.expose().to_owned() }))
 }

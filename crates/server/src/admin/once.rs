@@ -6,7 +6,7 @@ use crate::reply::{No, SaidCode};
 use crate::routes::{Route, Shared};
 use app::idempotency::{self, Claim, Ended, Mark};
 use app::{AdminActor, AppError};
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequest as _, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -85,22 +85,32 @@ async fn claimed(shared: &Shared, route: &Route, key: &HeaderValue, request: Req
 
 /// Keeps the answer of a request that was carried out, and gives the key free after a "no".
 async fn settled(shared: &Shared, mark: Mark, response: Response) -> Response {
+    let app = &shared.app;
     let (parts, body) = response.into_parts();
+    let is_short = body.size_hint().exact().is_some_and(|len| len <= idempotency::ANSWER_BYTES_MAX as u64);
+    if !is_short {
+        // Too long to be kept, and not to be gathered for that: it goes on as it comes.
+        logged(idempotency::release(app, mark, Ended::Broken).await);
+        return Response::from_parts(parts, body);
+    }
     // A body that a handler has made whole does not break.
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let app = &shared.app;
-    let kept = if parts.status.is_success() && body.len() <= idempotency::ANSWER_BYTES_MAX {
+    let kept = if parts.status.is_success() {
         let packed = packed(parts.headers.get(CONTENT_TYPE), &body);
         idempotency::keep(app, mark, parts.status.as_u16(), &packed).await
     } else {
         let ended = if parts.status.is_client_error() { Ended::Refused } else { Ended::Broken };
         idempotency::release(app, mark, ended).await
     };
+    logged(kept);
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// The change stands, and is noted with the key: a repeated request learns that its answer was lost.
+fn logged(kept: Result<(), AppError>) {
     if let Err(error) = kept {
-        // The change stands, and is noted with the key: a repeated request learns that its answer was lost.
         crate::reply::log(&error);
     }
-    Response::from_parts(parts, Body::from(body))
 }
 
 /// Length of the media type (1 byte), media type, body.

@@ -4,7 +4,7 @@
 use crate::admin::describe::{Content, Made, Media, json};
 use crate::admin::extract::{AtAdmin, Body};
 use crate::admin::{Entry, post};
-use crate::reply::{No, chain, log};
+use crate::reply::{No, log};
 use app::AdminActor;
 use app::scrub::{Options, Progress, Report, scrub};
 use axum::body::Body as AnswerBody;
@@ -49,7 +49,7 @@ async fn run(at: AtAdmin, Body(body): Body<ScrubAsk>) -> Result<Made<Lines>, No>
             Err(error) => {
                 log(&error);
                 // Whoever may read the data directory may know what broke; over the network it stays in the log.
-                let sentence = if at.actor == AdminActor::Command { chain(&error) } else { FAILED.to_owned() };
+                let sentence = if at.actor == AdminActor::Command { app::chain(&error) } else { FAILED.to_owned() };
                 ScrubLine::Failed { code: error.code().to_owned(), sentence }
             }
         };

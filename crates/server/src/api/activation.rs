@@ -18,7 +18,7 @@ pub(crate) async fn activate(
     at: At,
     FromJson(request): FromJson<wire::ActivationRequest>,
 ) -> Reply<wire::ActivationAnswer> {
-    let answer = app::activation::activate(&at.app, &from_wire(request, at.source)).await?;
+    let answer = app::activation::activate(&at.app, &from_wire(request, at.source()?)).await?;
     Ok(Yes(to_wire(answer)))
 }
 

@@ -30,7 +30,7 @@ pub(crate) async fn script() -> Response {
 pub(crate) async fn link_use(at: At, FromJson(request): FromJson<PasswordLinkRequest>) -> Reply<PasswordLinkReply> {
     let PasswordLinkRequest { link, password } = request;
     let (link, password) = (SecretText::new(link), Password::new(password));
-    let email = app::passwords::link_use(&at.app, at.source, &link, &password).await?;
+    let email = app::passwords::link_use(&at.app, at.source()?, &link, &password).await?;
     Ok(Yes(PasswordLinkReply { email }))
 }
 

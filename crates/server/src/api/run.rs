@@ -1,7 +1,7 @@
 //! Runs: begin, dedupe, upload, verify, commit, abort.
 
 use crate::api::snapshot::detail;
-use crate::extract::{Asked, AtDevice, FromJson, Named, NamedPair, Names, Streamed, Whole};
+use crate::extract::{AtDevice, FromJson, Named, NamedPair, Names, Query, Streamed, Whole};
 use crate::reply::{No, Reply, Yes};
 use app::backup::{self, Committed, Reported, Uploaded};
 use app::runs::{self, Begun, Limits, Purpose};
@@ -50,7 +50,7 @@ pub(crate) async fn verify(at: AtDevice, Named(run): Named<RunId>, Names(names):
 pub(crate) async fn commit(
     at: AtDevice,
     Named(run): Named<RunId>,
-    Asked(reported): Asked<wire::CommitQuery>,
+    Query(reported): Query<wire::CommitQuery>,
     Whole(manifest): Whole,
 ) -> Reply<wire::CommitReply> {
     let wire::CommitQuery { files_opened, bytes_read } = reported;

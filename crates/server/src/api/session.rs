@@ -35,7 +35,7 @@ pub(crate) async fn open(at: At, FromJson(request): FromJson<SessionRequest>) ->
     let SessionRequest { device: Text(device), challenge: Hex(challenge), signature: Hex(signature), counter } =
         request;
     let signed = signed_bytes(device, &challenge);
-    let (counter, source) = (counter.as_ref().map(|counter| &counter.0), at.source.to_string());
+    let (counter, source) = (counter.as_ref().map(|counter| &counter.0), at.source()?.to_string());
     let opening =
         Opening { device, challenge: &challenge, signed: &signed, signature: &signature, counter, source: &source };
     let Session { token, span, counter } = app::session::open(&at.app, &opening).await?;

@@ -1,9 +1,10 @@
 //! The device's snapshots: a page of them, one, and what went wrong with single entries of it.
 
-use crate::extract::{Asked, AtDevice, Named};
+use crate::extract::{AtDevice, Named, Query};
 use crate::reply::{Reply, Yes};
-use app::snapshots::{self, PAGE_MAX, SnapshotView};
-use base::{Count, SnapshotId};
+use app::page::{LIMIT_MAX, PageAsk};
+use app::snapshots::{self, SnapshotView};
+use base::SnapshotId;
 use format::{ListedProblem, StoredPath, Totals};
 use protocol::agent::run::{self as wire, EntryProblem, SnapshotDetail, SnapshotListReply};
 use protocol::{Hex, HexBytes, Text, path_to_text};
@@ -15,15 +16,15 @@ use serde::Deserialize;
 pub(crate) struct Page {
     /// `next` of the page before.
     after: Option<String>,
-    /// How many; at most `PAGE_MAX`.
+    /// How many; as many as a page may have when it is not said.
     limit: Option<u64>,
 }
 
 /// `GET /v1/snapshots`.
-pub(crate) async fn list(at: AtDevice, Asked(page): Asked<Page>) -> Reply<SnapshotListReply> {
-    let limit = page.limit.map_or(PAGE_MAX, Count);
-    let page = snapshots::list(&at.app, &at.actor, page.after.as_deref(), limit).await?;
-    Ok(Yes(SnapshotListReply { snapshots: page.snapshots.iter().map(detail).collect(), next: page.next }))
+pub(crate) async fn list(at: AtDevice, Query(page): Query<Page>) -> Reply<SnapshotListReply> {
+    let ask = PageAsk::new(page.after, Some(page.limit.unwrap_or(LIMIT_MAX.into())))?;
+    let page = snapshots::list(&at.app, &at.actor, &ask).await?;
+    Ok(Yes(SnapshotListReply { snapshots: page.items.iter().map(detail).collect(), next: page.next }))
 }
 
 /// `GET /v1/snapshots/{snapshot}`.

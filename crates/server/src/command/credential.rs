@@ -23,7 +23,7 @@ pub enum Credential {
         /// What to call it.
         #[arg(long)]
         name: String,
-        /// A permit that it gets; may be repeated. `all` for every one.
+        /// A permit that it gets; may be repeated. `all` for every one, those of later releases included.
         #[arg(long = "permit", value_name = "PERMIT", required = true)]
         permits: Vec<String>,
         /// After how many days it expires; never when it is not given.
@@ -51,9 +51,10 @@ impl Credential {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
         match self {
             Credential::Make { name, permits, expires_days, file } => {
-                let permits = permits_of(&permits)?;
+                let all = permits.iter().any(|word| word == ALL);
+                let permits = if all { Vec::new() } else { permits_of(&permits)? };
                 let expires_at_ms = expires_days.map(|days| (desk.now() + Span::days(days)).as_ms());
-                make(desk, CredentialMake { name, permits, expires_at_ms }, file.as_deref()).await
+                make(desk, CredentialMake { name, permits, all, expires_at_ms }, file.as_deref()).await
             }
             Credential::List => list(desk).await,
             Credential::Show { credential } => {

@@ -1,6 +1,6 @@
 //! `run`: the server, until it is told to stop.
 
-use super::{Desk, chain};
+use super::Desk;
 use crate::out::{Answer, Failure};
 use crate::run::{serve, signals};
 use app::config::{CONFIG_FILE, Config, KEYS, LogFormat};
@@ -34,7 +34,7 @@ enum Format {
 
 impl Run {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
-        let not_started = |error: &dyn std::error::Error| format!("The server did not start: {}.", chain(error));
+        let not_started = |error: &dyn std::error::Error| format!("The server did not start: {}.", app::chain(error));
         let app = Arc::new(desk.app().await?);
         log(&app.config, self.log_format);
         let files = tls_files(desk.data()?)?;

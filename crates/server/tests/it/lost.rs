@@ -27,7 +27,10 @@ async fn cuttable() -> (World, Between, db::testing::TempDb) {
 fn told_to_ask_again(answer: &Answer) {
     let problem = answer.problem();
     assert_eq!((problem.status, problem.code.as_str()), (503, "server_failed"));
-    assert_eq!(problem.detail, "The server could not do this now. Nothing is lost; the request is repeated by itself.");
+    assert_eq!(
+        problem.detail,
+        "The server could not do this now. Nothing that was stored is lost. Ask again in a minute."
+    );
     assert_eq!(problem.retry_after_ms, Some(60_000));
     assert_eq!(answer.headers["retry-after"], "60");
 }

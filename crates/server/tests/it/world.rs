@@ -151,7 +151,7 @@ impl World {
 
     /// The same with an expiry; the credential's identifier too.
     pub async fn credential_until(&self, permits: Permits, expires_at: Option<Timestamp>) -> (CredentialId, String) {
-        let new = CredentialNew { name: "a test".to_owned(), permits, expires_at };
+        let new = CredentialNew { name: "a test".to_owned(), permits, all: false, expires_at };
         let (view, text) = credentials::make(&self.app, &AdminActor::Command, new).await.expect("a good credential");
         (view.id, text.expose().to_owned())
     }

@@ -1,26 +1,27 @@
 //! Purges deleted users with all their records, and removes what is left of them once those are gone. Refuses to free
 //! an address while anything of its user is still there. What stays: docs/control.md, "Users and passwords".
 
+use super::Budget;
 use crate::audit::{self, Deed};
 use crate::{App, AppError, effects, users};
 use base::{DeviceId, Timestamp, UserId};
 use control::{Effect, Event, UserEvent, lifecycle, user};
 use db::Tx;
 
-/// Users in one tick.
-const USERS: u32 = 50;
-
 /// Purges the users whose undo period is over: from here on nothing brings them back.
 ///
 /// # Errors
-/// The database does not answer; who was purged stays so.
+/// The database does not answer when it is asked who they are. One who fails is logged, and meets the next tick.
 pub(super) async fn purge_over(app: &App) -> Result<(), AppError> {
     let mut tx = app.db.read().await.map_err(AppError::db("listing who is to be purged"))?;
-    let over = db::user_list_over(&mut tx, app.clock.now(), USERS).await;
+    let over = db::user_list_over(&mut tx, app.clock.now()).await;
     let over = over.map_err(AppError::db("listing who is to be purged"))?;
     drop(tx);
+    let mut budget = Budget::new();
     for user in over {
-        purge(app, user).await?;
+        if budget.is_spent(user, purge(app, user).await) {
+            break;
+        }
     }
     Ok(())
 }
@@ -28,18 +29,25 @@ pub(super) async fn purge_over(app: &App) -> Result<(), AppError> {
 /// Removes what is left of purged users whose records are gone.
 ///
 /// # Errors
-/// The database does not answer; what was removed stays removed.
+/// As `purge_over`.
 pub(super) async fn remove_rest(app: &App) -> Result<(), AppError> {
-    let during = || AppError::db("removing what is left of users");
-    let mut tx = app.db.read().await.map_err(during())?;
-    let rest = db::user_list_purged_rest(&mut tx, USERS).await.map_err(during())?;
+    let mut tx = app.db.read().await.map_err(AppError::db("listing what is left of users"))?;
+    let rest = db::user_list_purged_rest(&mut tx).await.map_err(AppError::db("listing what is left of users"))?;
     drop(tx);
+    let mut budget = Budget::new();
     for (user, email) in rest {
-        let mut tx = app.db.write().await.map_err(during())?;
-        db::user_rest_remove(&mut tx, user, &email, &users::address_digest(&email)).await.map_err(during())?;
-        tx.commit().await.map_err(during())?;
+        if budget.is_spent(user, remove(app, user, &email).await) {
+            break;
+        }
     }
     Ok(())
+}
+
+async fn remove(app: &App, user: UserId, email: &str) -> Result<(), AppError> {
+    let during = || AppError::db("removing what is left of a user");
+    let mut tx = app.db.write().await.map_err(during())?;
+    db::user_rest_remove(&mut tx, user, email, &users::address_digest(email)).await.map_err(during())?;
+    tx.commit().await.map_err(during())
 }
 
 async fn purge(app: &App, id: UserId) -> Result<(), AppError> {

@@ -290,10 +290,10 @@ impl Play {
             (record.epoch, record.key, record.revoked) = (activated.epoch, Some(key), false);
             record.proof = format!("{strength:?} in request {which}");
             let (out, own) = (record.out.clone(), record.own.clone());
-            if comes_back {
+            if comes_back && activated.rights == Rights::Full {
                 self.came_back(device, Some(&activated.changes), &out, &own);
             } else {
-                assert!(activated.changes.is_empty(), "only who comes back is reset: {:?}", activated.changes);
+                assert!(activated.changes.is_empty(), "only who comes back whole is reset: {:?}", activated.changes);
             }
         }
         self.shows(&activated);

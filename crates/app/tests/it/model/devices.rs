@@ -4,10 +4,11 @@
 use super::super::world::{Device, Run, sample};
 use super::play::Play;
 use app::devices::DeviceOrder;
+use app::page::PageAsk;
 use app::runs::{self, Purpose};
 use app::session::{self, Opening};
 use app::{AppError, DeviceActor};
-use base::{Count, DeviceId, SnapshotId};
+use base::{DeviceId, SnapshotId};
 use control::access::Verb;
 use control::policy::Key as PolicyKey;
 use control::{Event, Level, State};
@@ -81,12 +82,12 @@ impl Play {
     }
 
     async fn look_as(&mut self, actor: &DeviceActor, device: DeviceId, epoch: u64) {
-        let listed = app::snapshots::list(&self.world.app, actor, None, Count(1_000)).await;
+        let listed = app::snapshots::list(&self.world.app, actor, &PageAsk::first()).await;
         let record = &self.book.records[&device];
         let active = self.active(record.owner);
         match listed {
             Ok(page) => {
-                let ids: Vec<SnapshotId> = page.snapshots.iter().map(|snapshot| snapshot.id).collect();
+                let ids: Vec<SnapshotId> = page.items.iter().map(|snapshot| snapshot.id).collect();
                 let may = ids.iter().all(|id| record.may_read_one(active, epoch, *id));
                 assert!(may, "a list of what may not be read");
                 let all = record.snapshots.keys().filter(|id| record.may_read_one(active, epoch, **id)).count();

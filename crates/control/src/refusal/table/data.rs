@@ -91,7 +91,7 @@ macro_rules! data {
             left: Span
         },
             "server_busy", Unavailable, After(*left),
-            "The server is busy. Nothing is lost; the request is repeated by itself in {left}.";
+            "The server is busy. Nothing is lost; the request can be repeated in {left}.";
 
         // Mail.
 
