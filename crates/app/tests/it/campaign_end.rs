@@ -1,6 +1,6 @@
 //! When a campaign closes, and what becomes of devices in conflict, merged and suspended in it: as its dry run said.
 
-use crate::world::{Device, World};
+use super::world::{Device, World};
 use app::campaigns::{self, Plan};
 use app::conflicts::{self, Decision};
 use app::{AdminActor, devices};
