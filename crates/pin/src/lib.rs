@@ -320,7 +320,10 @@ mod tests {
         let (ca, leaf, pem) = issued("backup.example.org");
         let (other_ca, other, _) = issued("backup.example.org");
         let many = pinned(Some(&Pin::Ca(pem)), true);
-        assert!(!takes(&many, &other, std::slice::from_ref(&other_ca), "backup.example.org"), "a stranger is not remembered");
+        assert!(
+            !takes(&many, &other, std::slice::from_ref(&other_ca), "backup.example.org"),
+            "a stranger is not remembered"
+        );
         assert!(takes(&many, &leaf, &[ca], "backup.example.org"));
         assert!(takes(&many, &leaf, &[], "elsewhere.example.org"), "it is compared, not verified");
         assert!(!takes(&many, &other, &[other_ca], "backup.example.org"));

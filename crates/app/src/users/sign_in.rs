@@ -7,7 +7,7 @@ use crate::password::{self, Password};
 use crate::{App, AppError, rates};
 use base::{Count, Timestamp, UserId};
 use control::attempts::{Attempt, may_try_password};
-use control::password::PasswordPolicy;
+use control::password::{Failures, PasswordPolicy};
 use control::policy::effective;
 use control::{Proof, Refusal};
 use db::{Tx, UserRow};
@@ -65,11 +65,12 @@ pub(crate) async fn sign_in(app: &App, source: IpAddr, email: &str, password: &P
     // A password that the profile does not take is none: the same work, and the same answer as for a wrong one.
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
     let hash = hash.filter(|hash| !hash.is_empty() && may(Proof::Password));
-    let local = password::verify(app, hash, password).await?;
-    // Asked for every address that has no password here, known or not: the same work.
-    let vouched = match &app.identity.directory {
-        Some(directory) if hash.is_none() => directory.verify_password(&email, password).await?,
-        Some(_) | None => false,
+    let (local, vouched) = match compared(app, hash, &email, password).await {
+        Ok(compared) => compared,
+        Err(error) => {
+            attempt_take_back(app, source, &address, &counted).await?;
+            return Err(error);
+        }
     };
     match user {
         Some(user) if local || (vouched && may(Proof::Directory)) => {
@@ -97,10 +98,21 @@ pub(crate) async fn sign_in(app: &App, source: IpAddr, email: &str, password: &P
         }
         user => {
             tracing::warn!("a password was wrong, or its user is unknown");
-            wrong(app, &policy, source, counted, user.as_ref()).await?;
+            wrong(app, &policy, source, counted.count, user.as_ref()).await?;
             Err(Refusal::WrongCredentials.into())
         }
     }
+}
+
+/// Is it the password here, and does the directory vouch for it?
+async fn compared(app: &App, hash: Option<&str>, email: &str, password: &Password) -> Result<(bool, bool), AppError> {
+    let local = password::verify(app, hash, password).await?;
+    // Asked for every address that has no password here, known or not: the same work.
+    let vouched = match &app.identity.directory {
+        Some(directory) if hash.is_none() => directory.verify_password(email, password).await?,
+        Some(_) | None => false,
+    };
+    Ok((local, vouched))
 }
 
 /// Where wrong passwords have locked this address.
@@ -133,14 +145,21 @@ pub(super) async fn lift(tx: &mut Tx, now: Timestamp, email: &str) -> Result<boo
     Ok(locked)
 }
 
-/// Counts an attempt as wrong before the password is compared; whoever finds it right takes that back. The answer is
-/// how many there are then, for this address from this source.
+/// An attempt that was counted as wrong.
+struct Counted {
+    /// How many there are with it, for this address from this source.
+    count: Count,
+    /// What there was before.
+    before: Failures,
+}
+
+/// Counts an attempt as wrong before the password is compared; whoever finds it right takes that back.
 async fn attempt_count(
     app: &App,
     policy: &PasswordPolicy,
     source: IpAddr,
     address: &[u8; 32],
-) -> Result<Count, AppError> {
+) -> Result<Counted, AppError> {
     let (now, from) = (app.clock.now(), rates::source_text(source));
     let during = || AppError::db("counting a sign-in");
     // RACE: counted first and compared later, so that a thousand guesses side by side are a thousand and not one.
@@ -154,7 +173,28 @@ async fn attempt_count(
     let counted = policy.after_failure(now, &here);
     db::sign_in_failure_update(&mut tx, address, &from, counted.count, now).await.map_err(during())?;
     tx.commit().await.map_err(during())?;
-    Ok(counted.count)
+    Ok(Counted { count: counted.count, before: here })
+}
+
+/// Nobody could say whether it was right (the directory is away, too many wait): it was no wrong one, or whoever tries
+/// meanwhile would be locked out.
+async fn attempt_take_back(app: &App, source: IpAddr, address: &[u8; 32], counted: &Counted) -> Result<(), AppError> {
+    let (from, during) = (rates::source_text(source), || AppError::db("taking a sign-in back"));
+    let mut tx = app.db.write().await.map_err(during())?;
+    let here = db::sign_in_failure_get(&mut tx, address, &from).await.map_err(during())?;
+    // RACE: another server may have counted one since, which stays.
+    let last = if here.count == counted.count { counted.before.last } else { here.last };
+    match (here.count.0.checked_sub(1), last) {
+        (Some(count @ 1..), Some(last)) => {
+            db::sign_in_failure_update(&mut tx, address, &from, Count(count), last).await.map_err(during())?;
+        }
+        (Some(_), _) => {
+            db::sign_in_failure_remove(&mut tx, address, Some(&from)).await.map_err(during())?;
+        }
+        // Somebody has found the right one since, and all were forgotten.
+        (None, _) => {}
+    }
+    tx.commit().await.map_err(during())
 }
 
 /// Counts a wrong one for its source, and writes down what it has locked: once for each, and not every guess.

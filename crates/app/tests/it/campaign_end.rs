@@ -1,6 +1,6 @@
 //! When a campaign closes, and what becomes of devices in conflict, merged and suspended in it: as its dry run said.
 
-use crate::world::{Device, World, code};
+use super::world::{Device, World, code};
 use app::campaigns::{self, Plan};
 use app::conflicts::{self, Decision};
 use app::credentials::{self, CredentialNew};

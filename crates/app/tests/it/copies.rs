@@ -1,8 +1,8 @@
 //! A copied disk that comes back by its key instead of opening sessions, and what must not be taken for one: answers
 //! that were lost, a person, a machine that has newer keys.
 
-use crate::machine::{ADMIN, Machine, SOURCE};
-use crate::world::World;
+use super::machine::{ADMIN, Machine, SOURCE};
+use super::world::World;
 use app::activation::{Claim, Outcome};
 use app::page::PageAsk;
 use app::tokens::{Wish, make};

@@ -1,9 +1,9 @@
 //! What an admin decides on the conflict desk and at the pending desk, and that nothing of it takes back, hides or
 //! counts as proved what it must not.
 
-use crate::fleet::{conflict, open, places, plan, started, state, tick};
-use crate::machine::{ADMIN, Machine};
-use crate::world::{Device, USER, World, code};
+use super::fleet::{conflict, open, places, plan, started, state, tick};
+use super::machine::{ADMIN, Machine};
+use super::world::{Device, USER, World, code};
 use app::campaigns::{self, Plan};
 use app::conflicts::{self, Decision};
 use app::devices::{self, DeviceOrder};
@@ -281,4 +281,23 @@ async fn the_desk_shows_by_what_a_record_was_taken_over_and_what_is_different() 
     let former = came.former.expect("it had a machine before");
     assert_eq!((former.device, former.about, former.seen_at), (device, machine.about.clone(), Some(seen_at)));
     assert_eq!(former.differs, ["hardware_uuid"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_leaves_no_quarantine_without_a_way_out() {
+    let world = World::new().await;
+    let device = world.device(1).await;
+    // By the clock of another server, or by one that was set back, the key was bound after the conflict is seen.
+    let mut tx = world.app.db.write().await.expect("nobody else writes");
+    let later = world.clock_now() + Span::minutes(30);
+    db::testing::device_put(&mut tx, device.actor.device, |row| row.activated_at = later).await;
+    tx.commit().await.expect("nothing stands against it");
+    let first = open(&world, &device, None).await.expect("a first session");
+    let second = open(&world, &device, Some(first)).await.expect("a second");
+    open(&world, &device, Some(second)).await.expect("a third");
+    open(&world, &device, Some(first)).await.expect("a copy");
+    let id = conflict(&world).await.expect("seen").id;
+    conflicts::resolve(&world.app, &ADMIN, id, TWO).await.expect("it is open");
+    let cut = State::Deactivated { rights: Rights::Full, level: Level::Distrust };
+    assert_eq!(state(&world, device.actor.device).await, cut, "a quarantined key is one that both have");
 }

@@ -1,7 +1,7 @@
 //! The desk: what waits, what a yes and a no do, and that nothing comes in beside it. And the questions.
 
-use crate::machine::{ADMIN, Machine};
-use crate::world::{World, code};
+use super::machine::{ADMIN, Machine};
+use super::world::{World, code};
 use app::activation::{Answer, Outcome, Waiting};
 use app::conflicts::{self, Decision};
 use app::desk::{append_only, approve, pending, refuse};

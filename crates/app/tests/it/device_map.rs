@@ -1,7 +1,7 @@
 //! The device map: what a CSV leaves behind, and what a row is worth to a token.
 
-use crate::machine::{ADMIN, Machine};
-use crate::world::{World, body, code};
+use super::machine::{ADMIN, Machine};
+use super::world::{World, body, code};
 use app::device_map::{Imported, RowText, import_csv, import_rows, page, remove};
 use app::page::PageAsk;
 use app::tokens::{Wish, make};

@@ -1,6 +1,6 @@
 //! Campaigns over many devices, clones and the conflict desk, the watch and the purge, on a database with its jobs.
 
-use crate::world::{Device, USER, World};
+use super::world::{Device, USER, World};
 use app::campaigns::{self, Plan};
 use app::conflicts::{self, Decision};
 use app::page::PageAsk;

@@ -1,6 +1,6 @@
 //! A computer that asks to be activated, without the wire: what it says of itself, its keys, and its requests.
 
-use crate::world::{Device, World};
+use super::world::{Device, World};
 use app::activation::{Activated, Activation, Answer, Claim, OldKey, activate};
 use app::page::PageAsk;
 use app::password::Password;
@@ -202,7 +202,7 @@ impl Asking<'_> {
     }
 
     pub async fn refused(&self) -> &'static str {
-        crate::world::code(self.answer().await)
+        super::world::code(self.answer().await)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The outbox: queued with what it tells of, sent once, and never again when nobody knows whether it was sent.
 
-use crate::fake_mailer::world;
-use crate::machine::Machine;
-use crate::world::{USER, World, code};
+use super::fake_mailer::world;
+use super::machine::Machine;
+use super::world::{USER, World, code};
 use app::mail::{Answer, Draft, MailView, Queued, Template, Values};
 use app::page::PageAsk;
 use app::{AdminActor, App};

@@ -17,6 +17,7 @@ mod fleet;
 mod full;
 mod hostile;
 mod idempotency;
+mod identity;
 mod lost;
 mod machine;
 mod mail;

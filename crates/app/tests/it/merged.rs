@@ -1,6 +1,6 @@
 //! Records that were merged are one computer: counted once, deleted and purged together, apart again after an undo.
 
-use crate::world::{Device, USER, World};
+use super::world::{Device, USER, World};
 use app::conflicts::{self, Conflict};
 use app::page::PageAsk;
 use app::{AdminActor, devices, jobs};
@@ -114,4 +114,21 @@ async fn a_merge_is_undone_within_thirty_days_and_not_after() {
     let (_, _, _, merge) = merged(&world).await;
     world.clock.advance(Span::days(30));
     assert_eq!(conflicts::undo(&world.app, &ADMIN, merge.id).await.expect_err("too late").code(), "undo_too_late");
+}
+
+#[tokio::test]
+async fn an_undo_takes_apart_nothing_that_was_merged_again_since() {
+    let world = World::new().await;
+    let (keep, other, _, first) = merged(&world).await;
+    put(&world, &keep, delete(&world)).await;
+    // The merged record is taken back alone, and the one that was kept is purged.
+    put(&world, &other, Event::Undelete).await;
+    purge(&world).await;
+    assert_eq!(state(&world, keep.actor.device).await, State::Purged);
+    let third = world.device(3).await.actor.device;
+    let second = conflicts::merge(&world.app, &ADMIN, third, other.actor.device).await.expect("it stands by itself");
+    let undone = conflicts::undo(&world.app, &ADMIN, first.id).await;
+    assert_eq!(undone.expect_err("there is nothing left of it").code(), "undo_too_late");
+    assert_eq!(state(&world, other.actor.device).await.word(), "suspended");
+    conflicts::undo(&world.app, &ADMIN, second.id).await.expect("within thirty days");
 }

@@ -1,7 +1,7 @@
 //! Passwords, lock-out, links: what they prove, and what nobody learns from them.
 
-use crate::machine::{ADMIN, Machine};
-use crate::world::{World, code};
+use super::machine::{ADMIN, Machine};
+use super::world::{World, code};
 use app::SecretText;
 use app::page::PageAsk;
 use app::password::Password;

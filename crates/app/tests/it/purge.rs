@@ -1,6 +1,6 @@
 //! Deleted users: taken back within their time, purged after it with everything but what docs/control.md says stays.
 
-use crate::world::{USER, World, body};
+use super::world::{USER, World, body};
 use app::page::PageAsk;
 use app::password::Password;
 use app::passwords::Purpose;

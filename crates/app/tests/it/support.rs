@@ -1,6 +1,6 @@
 //! Support bundles: asked for, sent once, read, kept for some days; and admins, of whom one is always left.
 
-use crate::world::{World, code};
+use super::world::{World, code};
 use app::admins;
 use app::password::Password;
 use app::support_bundles::{BUNDLE_BYTES_MAX, ask, get, receive, remove};

@@ -1,7 +1,7 @@
 //! Tickets: for one user, once, until they end; and what who guesses them learns.
 
-use crate::machine::{ADMIN, Machine};
-use crate::world::{World, code};
+use super::machine::{ADMIN, Machine};
+use super::world::{World, code};
 use app::activation::{Answer, Outcome};
 use app::tickets::{TicketRow, TicketWay, Wish, make, revoke};
 use base::{DeviceId, Span};

@@ -1,8 +1,8 @@
 //! Deployment tokens: what they may do, for whom, how often, from where; and what a leaked one is worth.
 
-use crate::machine::{ADMIN, Machine};
-use crate::policy::{draft, profile, values};
-use crate::world::{World, code};
+use super::machine::{ADMIN, Machine};
+use super::policy::{draft, profile, values};
+use super::world::{World, code};
 use app::activation::Outcome;
 use app::tokens::{Made, Wish, expire, get, legacy_get, legacy_make, make, revoke};
 use app::{PolicySubject, SecretText, devices, folders, policy};
@@ -168,7 +168,7 @@ async fn every_reason_against_a_token_has_its_own_code_and_is_remembered_once_fo
     let mut times: Vec<u64> = desk.iter().map(|row| row.times.0).collect();
     times.sort_unstable();
     assert_eq!(times, [1, 2, 2, 2, 2, 2, 2, 2]);
-    assert!(desk.iter().all(|row| row.host_name == "laptop" && row.source == crate::machine::SOURCE));
+    assert!(desk.iter().all(|row| row.host_name == "laptop" && row.source == super::machine::SOURCE));
     let mut tx = world.app.db.read().await.expect("readable");
     let log = app::audit::list(&mut tx, 0).await.expect("readable");
     let refused = log.iter().filter(|row| row.action == "device_activate" && row.detail.starts_with("refused: "));

@@ -51,7 +51,7 @@ pub struct World {
 /// Keeps what goes away with the world.
 enum Place {
     Disk { dir: TempDir, _temp: Option<TempDb> },
-    Base { _temp: TempDb },
+    Base { temp: TempDb },
 }
 
 /// A computer with a device key.
@@ -156,10 +156,19 @@ impl World {
         let repository = repository(&db, &master, entropy.as_ref()).await;
         let store = Arc::new(TestStore::new());
         let app = App::with(db, store.clone(), clock, entropy.clone(), master, config).await.expect("the keys open");
-        let world =
-            Self { app: Arc::new(app), store, clock: manual, entropy, repository, place: Place::Base { _temp: temp } };
+        let world = Self { app: Arc::new(app), store, clock: manual, entropy, repository, place: Place::Base { temp } };
         world.user().await;
         world
+    }
+
+    /// Another server on the same database and store, as another process opens them.
+    pub async fn beside(&self) -> Arc<App> {
+        let Place::Base { temp } = &self.place else { panic!("a data directory is one server's") };
+        // Its master key is the first that this world's entropy has given; what it draws itself is of its own.
+        let (master, entropy) = (MasterKey::mint(&SeededEntropy::new(7)), Arc::new(SeededEntropy::new(8)));
+        let (store, clock, config) = (self.store.clone(), self.app.clock.clone(), self.app.config.clone());
+        let app = App::with(temp.again().await, store, clock, entropy, master, config).await;
+        Arc::new(app.expect("the keys open"))
     }
 
     /// A world in a data directory, as `init` makes it, on a store of files. Its `store` is not used.

@@ -2,7 +2,7 @@
 
 use super::{Desk, named, words};
 use crate::client::Said;
-use crate::out::{Answer, Failure, card, table, wrapped};
+use crate::out::{Answer, Failure, card, cut, table, wrapped};
 use base::{ConflictId, Count, Timestamp};
 use clap::{Subcommand, ValueEnum};
 use protocol::Text;
@@ -176,7 +176,7 @@ fn text(conflict: &wire::Conflict) -> String {
     }
     for side in [Some(&conflict.device), conflict.other.as_ref()].into_iter().flatten() {
         text.push('\n');
-        text.push_str(&card(&[
+        let lines = card(&[
             ("device", side.device.0.to_string()),
             ("name", side.name.clone()),
             ("user", side.user.clone()),
@@ -184,7 +184,9 @@ fn text(conflict: &wire::Conflict) -> String {
             ("computer", side.about.host_name.clone()),
             ("serial", side.about.serial.clone()),
             ("last seen", time(side.seen_at_ms)),
-        ]));
+        ]);
+        // A computer calls itself what it likes; what has to be copied, the identifier, is never that long.
+        lines.lines().for_each(|line| text.push_str(&format!("{}\n", cut(line))));
     }
     text
 }

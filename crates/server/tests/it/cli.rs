@@ -68,7 +68,7 @@ impl Desk {
     }
 }
 
-fn program() -> Command {
+pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast-server"));
     command.env_remove("HOLDFAST_DATA").stdin(Stdio::null());
     command

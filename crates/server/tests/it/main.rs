@@ -10,6 +10,7 @@ mod backup;
 mod between;
 mod burst;
 mod cli;
+mod cli_desk;
 mod cli_mail;
 mod cli_policy;
 mod cut;

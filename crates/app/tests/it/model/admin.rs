@@ -1,18 +1,16 @@
 //! What admins and the server's jobs do in the meantime: orders, tokens, tickets, rows of the device map, profiles,
-//! campaigns, conflicts, the purge. Refuses a change of a record that none of it explains.
+//! campaigns, the purge. Refuses a change of a record that none of it explains.
 
 use super::book::{Ticket, Token};
 use super::play::{ADMIN, Play};
 use app::campaigns::{self, Plan};
-use app::conflicts::{self, Decision};
 use app::device_map::RowText;
 use app::devices::{self, DeviceOrder};
-use app::page::PageAsk;
 use app::{PolicySubject, desk, jobs, policy, tickets, tokens, users};
 use base::{Count, DeviceId, Span, UserId};
 use control::activation::{Choice, Restore};
 use control::campaign::{Reminders, Reset, Scope, Tell};
-use control::{Event, Level, Proof, UserEvent, Verdict};
+use control::{Event, Level, Proof, State, UserEvent};
 
 impl Play {
     /// An admin orders something at a record.
@@ -54,8 +52,22 @@ impl Play {
         // A no is audited as well, but for a record that nobody has asked for.
         let quiet = code == Err("nobody_waits");
         assert_eq!(self.audited_of(device, audited).await, usize::from(!quiet), "one line for each order");
-        let events: &[_] = if code.is_ok() { &[(Some(device), event)] } else { &[] };
-        self.explain(events).await;
+        self.overtaken(device, &event);
+        let mut events = Vec::new();
+        if code.is_ok() {
+            events.push((Some(device), event));
+            // Records that were merged into this one go and come with it.
+            let follows = matches!(event, Event::Delete { .. } | Event::Undelete);
+            let merged = self.book.merged.iter().filter(|(_, kept)| follows && **kept == device);
+            events.extend(merged.map(|(other, _)| (Some(*other), event)));
+        }
+        self.explain(&events).await;
+        if code.is_ok() && matches!(event, Event::Delete { .. }) {
+            let gone =
+                |other: &DeviceId| matches!(self.book.records[other].state, State::Deleted { .. } | State::Purged);
+            let all = self.book.merged.iter().filter(|(_, kept)| **kept == device).all(|(other, _)| gone(other));
+            assert!(all, "what was merged into {device} is deleted with it");
+        }
         self.settle(&[device]).await;
     }
 
@@ -63,6 +75,9 @@ impl Play {
     async fn no(&mut self, device: DeviceId) {
         let event = Event::Delete { purge_after: self.now() + self.world.app.config.device_undelete };
         let refused = desk::refuse(&self.world.app, &ADMIN, device, "not one of ours").await;
+        if refused.is_ok() {
+            self.waits_no_longer(device);
+        }
         self.say(format!("{device} is refused: {:?}", refused.map(|view| view.state).map_err(|error| error.code())));
         self.explain(&[(Some(device), event)]).await;
         self.settle(&[device]).await;
@@ -234,27 +249,6 @@ impl Play {
         }
     }
 
-    /// An admin decides about two machines with one key.
-    pub async fn decide(&mut self) {
-        let page = conflicts::page(&self.world.app, &ADMIN, true, &PageAsk::first()).await.expect("readable");
-        let open: Vec<_> = page.items.iter().map(|conflict| conflict.id).collect();
-        let Some(id) = self.dice.pick(&open) else { return };
-        let one = self.dice.once_in(2);
-        let decision = if one { Decision::OneMachine } else { Decision::TwoMachines { other_user: None } };
-        let verdict = if one { Verdict::OneMachine } else { Verdict::TwoMachines };
-        let decided = conflicts::resolve(&self.world.app, &ADMIN, id, decision).await;
-        let code = decided.as_ref().map(|_| "yes").map_err(|error| error.code());
-        self.say(format!("conflict {id}: {verdict:?}: {code:?}"));
-        let mut events = vec![(None, Event::Resolve { verdict })];
-        if !one {
-            // Of a record that is on its way out, the key that two machines have is worth nothing either.
-            events.push((None, Event::Deactivate { level: Level::Distrust }));
-        }
-        let touched = self.explain(&events).await;
-        assert!(touched.len() <= 1, "one record is decided");
-        self.settle(&touched).await;
-    }
-
     /// Every job once: what was deleted long ago is purged.
     pub async fn jobs(&mut self) {
         jobs::tick_all(&self.world.app).await.expect("the jobs work");
@@ -262,6 +256,12 @@ impl Play {
         events.push((None, Event::Purge));
         let touched = self.explain(&events).await;
         self.say(format!("the jobs tick: {touched:?}"));
+        for device in &touched {
+            if self.book.records[device].state == State::Purged {
+                self.waits_no_longer(*device);
+            }
+        }
+        self.settle_merged().await;
         self.settle(&touched).await;
     }
 }

@@ -256,12 +256,14 @@ impl Play {
         }
         let By::Token { token, inside } = self.asked[which].by else { panic!("only who has a token alone waits") };
         self.spend_token(token, inside);
-        assert!(!self.book.records.contains_key(&device), "a record that waits is a new one");
         let used = self.rows_used().await;
         let row = self.row(device).await;
-        assert!(used.is_none_or(|used| used.user == row.user && used.replaces.is_none()), "an admin's row names it");
-        let waiting = Some(self.asked[which].key.public());
-        self.book.records.insert(device, Record { waiting, ..Record::new(row.user) });
+        let named = |used: MapRow| used.user == row.user && used.replaces.is_none_or(|replaces| replaces == device);
+        assert!(used.is_none_or(named), "an admin's row names it");
+        self.waits_no_longer(device);
+        let record = self.book.records.entry(device).or_insert_with(|| Record::new(row.user));
+        assert_eq!(record.state, State::Pending, "a record that waits is a new one, or one that waits for a machine");
+        record.waiting = Some(self.asked[which].key.public());
         self.asked[which].waits = Some(device);
         self.settle(&[device]).await;
     }
@@ -282,14 +284,18 @@ impl Play {
             let record = self.book.records.entry(device).or_insert_with(|| Record::new(owner));
             assert_eq!(record.epoch == 0, activated.outcome == Outcome::New, "what is new had no binding");
             let worth = worth(&record.state, strength, now);
+            assert!(!self.book.merged.contains_key(&device), "a record that was merged comes into service");
             assert_eq!(worth, Some(activated.rights), "{strength:?} over {:?} of {owner}", record.state);
             assert_eq!(owner, record.owner, "a record of another user");
             assert_eq!(activated.epoch, record.epoch + 1, "epochs grow one by one");
-            let comes_back = record.comes_back();
+            let (comes_back, waited) = (record.comes_back(), record.state == State::Pending);
             record.state = State::Active { rights: activated.rights };
             (record.epoch, record.key, record.revoked) = (activated.epoch, Some(key), false);
             record.proof = format!("{strength:?} in request {which}");
             let (out, own) = (record.out.clone(), record.own.clone());
+            if waited {
+                self.waits_no_longer(device);
+            }
             if comes_back && activated.rights == Rights::Full {
                 self.came_back(device, Some(&activated.changes), &out, &own);
             } else {
@@ -302,6 +308,14 @@ impl Play {
             self.learn(which);
         }
         self.settle(&[device]).await;
+    }
+
+    /// No request waits for this record any more: another has got it, or it was taken back or away.
+    pub fn waits_no_longer(&mut self, device: DeviceId) {
+        self.book.records.get_mut(&device).into_iter().for_each(|record| record.waiting = None);
+        for asked in &mut self.asked {
+            asked.waits = asked.waits.filter(|waits| *waits != device);
+        }
     }
 
     /// The machine gets the answer to its request.

@@ -1,7 +1,8 @@
 //! The naive model: what is so, in plain maps, and what docs/control.md makes of a proof and of a state, written down a
 //! second time. Refuses to look into the database.
 
-use base::{Count, DeviceId, FolderId, MapRowId, SnapshotId, TicketId, Timestamp, TokenId, UserId};
+use super::desk::Decided;
+use base::{ConflictId, Count, DeviceId, FolderId, MapRowId, SnapshotId, TicketId, Timestamp, TokenId, UserId};
 use control::{Level, Rights, State, Strength};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,12 @@ pub struct Book {
     /// By which record each row of the device map was used up.
     pub rows_used: BTreeMap<MapRowId, DeviceId>,
     pub packs: Count,
+    /// Which record was merged into which.
+    pub merged: BTreeMap<DeviceId, DeviceId>,
+    /// The decisions of the conflict desk that stand.
+    pub decided: BTreeMap<ConflictId, Decided>,
+    /// Keys that two machines have, as an admin has decided.
+    pub split: BTreeSet<[u8; 32]>,
 }
 
 pub struct Person {
@@ -59,6 +66,20 @@ pub struct Ticket {
     pub expires_at: Timestamp,
     pub revoked: bool,
     pub used: bool,
+}
+
+impl Book {
+    /// The snapshots that a binding of this epoch may read: of its own record, and, where it may read everything, of
+    /// those that were merged into it and are not deleted.
+    pub fn readable(&self, device: DeviceId, epoch: u64) -> BTreeSet<SnapshotId> {
+        let record = &self.records[&device];
+        let active = self.people[&record.owner].active;
+        let own = record.snapshots.keys().filter(|id| record.may_read_one(active, epoch, **id)).copied();
+        let merged = self.merged.iter().filter(|(_, kept)| **kept == device && record.may_read(active, epoch));
+        let merged = merged.map(|(other, _)| &self.records[other]);
+        let there = merged.filter(|other| !matches!(other.state, State::Deleted { .. } | State::Purged));
+        own.chain(there.flat_map(|other| other.snapshots.keys().copied())).collect()
+    }
 }
 
 impl Token {
@@ -124,6 +145,12 @@ impl Record {
             self.own.clear();
         }
     }
+}
+
+/// Whether whoever has the key of a record in this state may append, and read everything of it.
+pub fn ability(state: &State, now: Timestamp) -> (bool, bool) {
+    let record = Record { state: state.clone(), ..Record::new(UserId::from_bytes([0; 16])) };
+    (record.may_append(true, record.epoch, now), record.may_read(true, record.epoch))
 }
 
 /// The rights that a machine with this proof gets over a record that stands so: the tables "activate", "reactivate" and

@@ -86,7 +86,7 @@ impl Play {
         }
     }
 
-    fn take_over(&mut self, device: DeviceId, state: State, effects: &[Effect], event: &Event) {
+    pub fn take_over(&mut self, device: DeviceId, state: State, effects: &[Effect], event: &Event) {
         let record = self.book.records.get_mut(&device).expect("it is in the book");
         record.state = state;
         record.proof = format!("{}, after {event:?}", record.proof);
@@ -131,6 +131,7 @@ impl Play {
         let mut tx = self.world.app.db.read().await.expect("readable");
         assert_eq!(db::pack_count_get(&mut tx).await.expect("readable"), self.book.packs, "packs");
         drop(tx);
+        self.settle_desk().await;
         for device in touched {
             self.settle_one(*device).await;
         }
@@ -163,6 +164,7 @@ impl Play {
     pub async fn end(&mut self) {
         let all: Vec<DeviceId> = self.book.records.keys().copied().collect();
         self.settle(&all).await;
+        self.settle_merged().await;
         for (id, token) in &self.book.tokens {
             let row = app::tokens::get(&self.world.app, &ADMIN, *id).await.expect("it was made");
             assert_eq!(row.uses.0, token.uses, "uses of a token");

@@ -13,6 +13,7 @@ use control::access::Verb;
 use control::policy::Key as PolicyKey;
 use control::{Event, Level, State};
 use format::NamingKey;
+use std::collections::BTreeSet;
 
 /// What reads everything of a record.
 const READS: [Verb; 4] = [Verb::ReadOwnTrees, Verb::ListSnapshots, Verb::BeginRestore, Verb::Fetch];
@@ -71,6 +72,9 @@ impl Play {
             let record = &self.book.records[&device];
             let may = record.may_read(self.active(record.owner), epoch);
             assert_eq!(granted, may, "{verb} as {device} of epoch {epoch}, {:?} by {}", record.state, record.proof);
+            let key = self.machines[which].bound.map(|(key, ..)| key.public());
+            let split = key.is_some_and(|key| self.book.split.contains(&key));
+            assert!(!(granted && split), "{verb} with a key that two machines have");
         }
         let actor = session::authenticate(&self.world.app, &token, Verb::ReadStatus).await;
         let code = actor.as_ref().map(|_| "yes").map_err(AppError::code);
@@ -88,23 +92,23 @@ impl Play {
         match listed {
             Ok(page) => {
                 let ids: Vec<SnapshotId> = page.items.iter().map(|snapshot| snapshot.id).collect();
-                let may = ids.iter().all(|id| record.may_read_one(active, epoch, *id));
-                assert!(may, "a list of what may not be read");
-                let all = record.snapshots.keys().filter(|id| record.may_read_one(active, epoch, **id)).count();
-                assert_eq!(ids.len(), all, "all that may be read is listed");
+                let listed: BTreeSet<SnapshotId> = ids.iter().copied().collect();
+                assert_eq!(listed, self.book.readable(device, epoch), "what may be read is listed, and nothing else");
+                assert_eq!(listed.len(), ids.len(), "and each once");
                 self.granted[2] += u32::from(!ids.is_empty());
             }
             Err(_) => assert!(!record.may_read(active, epoch), "who may read gets the list"),
         }
         let all: Vec<SnapshotId> =
             self.book.records.values().flat_map(|record| record.snapshots.keys().copied()).collect();
-        let own: Vec<SnapshotId> = self.book.records[&device].snapshots.keys().copied().collect();
+        let mut own: Vec<SnapshotId> = self.book.records[&device].snapshots.keys().copied().collect();
+        own.extend(self.book.readable(device, epoch));
         let which = if self.dice.once_in(3) { self.dice.pick(&all) } else { self.dice.pick(&own) };
         let Some(snapshot) = which else { return };
         let request = self.dice.bytes();
         let begun = runs::begin(&self.world.app, actor, request, Purpose::Restore { snapshot }).await;
         let record = &self.book.records[&device];
-        let may = record.may_read_one(active, epoch, snapshot);
+        let may = self.book.readable(device, epoch).contains(&snapshot);
         assert_eq!(begun.is_ok(), may, "{device} of epoch {epoch} restores, {:?}: {:?}", record.state, begun.err());
     }
 
@@ -135,6 +139,7 @@ impl Play {
         if self.dice.once_in(4) {
             self.order_to(device).await;
         }
+        self.change_server();
         let world = &self.world;
         let again = session::authenticate(&world.app, token, Verb::Append).await.map_err(|error| error.code());
         let may = self.may_append(device, epoch);
@@ -146,6 +151,7 @@ impl Play {
         if self.dice.once_in(4) {
             self.order_to(device).await;
         }
+        self.change_server();
         // With what was known before: the commit has to look again by itself.
         let reported = app::backup::Reported::default();
         let committed = app::backup::commit(&self.world.app, &actor, id, sealed, reported).await;

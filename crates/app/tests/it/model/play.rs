@@ -1,12 +1,12 @@
 //! The play: a world, the book beside it, and the next random step. Refuses to go on when the two disagree.
 
 use super::super::policy::draft;
-use super::super::world::World;
+use super::super::world::{CACHE_SPAN, World};
 use super::asks::{Asked, Machine};
 use super::book::{Book, Person};
 use super::dice::{Dice, JumpyClock};
 use app::password::Password;
-use app::{AdminActor, Config, PolicySubject, SecretText};
+use app::{AdminActor, App, Config, PolicySubject, SecretText};
 use base::{CampaignId, Clock as _, ManualClock, Span, TicketId, Timestamp, TokenId};
 use control::Event;
 use std::panic::AssertUnwindSafe;
@@ -32,11 +32,16 @@ pub struct Play {
     pub log: Vec<String>,
     /// How often: bound, refused, read, appended, come back, come back with folders that the user had taken out.
     pub granted: [u32; 6],
+    /// How often an admin has found one machine, two machines, or decided about two records, and taken back.
+    pub at_desk: [u32; 4],
+    /// The other server of the two that share the database; none where there is one alone.
+    other: Option<Arc<App>>,
 }
 
 impl Play {
-    /// Plays `steps` steps with this seed. Gives how often what was played, as `granted` counts.
-    pub async fn run(seed: u64, steps: u32) -> [u32; 6] {
+    /// Plays `steps` steps with this seed: an even one with two servers. Gives how often what was played, as `granted`
+    /// and `at_desk` count.
+    pub async fn run(seed: u64, steps: u32) -> ([u32; 6], [u32; 4]) {
         let mut play = Self::new(seed).await;
         let played = AssertUnwindSafe(async {
             for _ in 0..steps {
@@ -52,7 +57,7 @@ impl Play {
             let last = play.log[steps.saturating_sub(SHOWN)..].join("\n  ");
             panic!("seed {seed}, step {steps}: {said}\nthe last steps:\n  {last}");
         }
-        play.granted
+        (play.granted, play.at_desk)
     }
 
     async fn new(seed: u64) -> Self {
@@ -62,9 +67,24 @@ impl Play {
         let world = World::with(clock.clone(), Arc::new(ManualClock::at(start)), config).await;
         let (tokens, tickets, folders) = (Vec::new(), Vec::new(), Vec::new());
         let (machines, asked, campaigns, log) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (dice, book, granted) = (Dice::new(seed), Book::default(), [0; 6]);
-        let mut play =
-            Self { world, clock, dice, book, machines, asked, tokens, tickets, folders, campaigns, log, granted };
+        let (dice, book, granted, at_desk) = (Dice::new(seed), Book::default(), [0; 6], [0; 4]);
+        let other = if seed % 2 == 0 { Some(world.beside().await) } else { None };
+        let mut play = Self {
+            world,
+            clock,
+            dice,
+            book,
+            machines,
+            asked,
+            tokens,
+            tickets,
+            folders,
+            campaigns,
+            log,
+            granted,
+            at_desk,
+            other,
+        };
         play.furnish().await;
         play
     }
@@ -90,20 +110,31 @@ impl Play {
     }
 
     async fn step(&mut self) {
+        self.change_server();
         match self.dice.below(100) {
-            0..22 => self.ask().await,
-            22..33 => self.ask_again().await,
-            33..47 => self.open_any().await,
-            47..61 => self.look().await,
-            61..68 => self.back_up().await,
-            68..78 => self.order().await,
-            78..87 => self.choose().await,
-            87..92 => self.make().await,
-            92..95 => self.campaign().await,
-            95..96 => self.decide().await,
-            96..97 => self.jobs().await,
-            97..98 => self.clone_machine(),
+            0..20 => self.ask().await,
+            20..30 => self.ask_again().await,
+            30..43 => self.open_any().await,
+            43..55 => self.look().await,
+            55..62 => self.back_up().await,
+            62..71 => self.order().await,
+            71..79 => self.choose().await,
+            79..84 => self.make().await,
+            84..87 => self.campaign().await,
+            87..94 => self.desk().await,
+            94..95 => self.jobs().await,
+            95..98 => self.clone_machine(),
             _ => self.jump(),
+        }
+    }
+
+    /// The next request goes to the other server, sometimes. What that remembers of a device is over by then.
+    pub fn change_server(&mut self) {
+        if self.dice.once_in(3)
+            && let Some(other) = &mut self.other
+        {
+            std::mem::swap(&mut self.world.app, other);
+            self.clock.forward(CACHE_SPAN);
         }
     }
 
@@ -123,7 +154,8 @@ impl Play {
     }
 
     fn jump(&mut self) {
-        if self.dice.once_in(3) {
+        // What a server remembers is as old as its own clock says: of two, none is set back.
+        if self.other.is_none() && self.dice.once_in(3) {
             self.clock.back(Span::seconds(1 + self.dice.below(300) as u64));
         } else {
             let spans = [Span::seconds(3), Span::minutes(2), Span::hours(2), Span::hours(30), Span::days(4)];
