@@ -103,6 +103,7 @@ pub async fn campaign_slice_move(tx: &mut Tx, campaign: CampaignId) -> Result<bo
     })
     .bind(&campaign.as_bytes()[..])
     .bind(number)
+    .long()
     .execute(tx.conn())
     .await
     .map_err(during())?;

@@ -2,13 +2,7 @@
 //! Refuses to repeat the cause in its own sentence, and to guess: a caller learns the kind, and logs the rest.
 
 use base::Kind;
-use sqlx::sqlite::SqliteError;
-
-const SQLITE_IOERR: i32 = 10;
-const SQLITE_CORRUPT: i32 = 11;
-const SQLITE_FULL: i32 = 13;
-const SQLITE_CONSTRAINT: i32 = 19;
-const SQLITE_NOTADB: i32 = 26;
+use rusqlite::ffi;
 
 const DISK_FULL: &str = "53100";
 const IO_ERROR: &str = "58030";
@@ -25,7 +19,7 @@ pub enum DbError {
         op: &'static str,
         /// What the database said.
         #[source]
-        cause: sqlx::Error,
+        cause: Cause,
     },
     /// A row breaks a rule of the schema: the same key twice, a reference to nothing.
     #[error("the database refused to {op}: another row stands against it")]
@@ -34,7 +28,7 @@ pub enum DbError {
         op: &'static str,
         /// What the database said.
         #[source]
-        cause: sqlx::Error,
+        cause: Cause,
     },
     /// The file is not a database, or no longer a whole one.
     #[error("the database is damaged; it could not {op}")]
@@ -43,7 +37,7 @@ pub enum DbError {
         op: &'static str,
         /// What the database said.
         #[source]
-        cause: sqlx::Error,
+        cause: Cause,
     },
     /// A column holds what this release does not understand.
     #[error("the database holds a value in column {column} that is not one of {what}")]
@@ -73,8 +67,34 @@ pub enum DbError {
         op: &'static str,
         /// What the database or the pool said.
         #[source]
-        cause: sqlx::Error,
+        cause: Cause,
     },
+}
+
+/// What the database, or the way to it, has said.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL, or the connection to it.
+    #[error(transparent)]
+    Postgres(#[from] sqlx::Error),
+    /// No turn came in time.
+    #[error("no connection became free in time")]
+    Late,
+    /// There is no connection any more.
+    #[error("the database is closed")]
+    Closed,
+    /// A statement that always gives a row gave none.
+    #[error("there is no row")]
+    NoRow,
+    /// A column is absent, or holds a value of another type.
+    #[error("column {0} is absent or of another type")]
+    NoValue(&'static str),
+    /// What another caller was told who waited for the same.
+    #[error("{0}")]
+    Again(String),
 }
 
 impl DbError {
@@ -90,7 +110,7 @@ impl DbError {
 
     /// The same for one more caller, who waited for the same: the kind is kept, the cause as its words. Never fails.
     pub(crate) fn again(&self) -> DbError {
-        let words = |cause: &sqlx::Error| sqlx::Error::Protocol(cause.to_string());
+        let words = |cause: &Cause| Cause::Again(cause.to_string());
         match self {
             DbError::Disk { op, cause } => DbError::Disk { op, cause: words(cause) },
             DbError::Constraint { op, cause } => DbError::Constraint { op, cause: words(cause) },
@@ -100,7 +120,7 @@ impl DbError {
             DbError::Unfit { what } => DbError::Unfit { what },
             DbError::Migrate { cause } => DbError::Unavailable {
                 op: "bring its tables to this form",
-                cause: sqlx::Error::Protocol(cause.to_string()),
+                cause: Cause::Again(cause.to_string()),
             },
         }
     }
@@ -112,12 +132,15 @@ impl DbError {
 }
 
 /// Names the operation that failed, for `map_err`: `.map_err(failed("insert a run"))`. Never fails.
-pub(crate) fn failed(op: &'static str) -> impl FnOnce(sqlx::Error) -> DbError {
-    move |cause| match class(&cause) {
-        Class::Disk => DbError::Disk { op, cause },
-        Class::Constraint => DbError::Constraint { op, cause },
-        Class::Damaged => DbError::Damaged { op, cause },
-        Class::Unavailable => DbError::Unavailable { op, cause },
+pub(crate) fn failed<C: Into<Cause>>(op: &'static str) -> impl FnOnce(C) -> DbError {
+    move |cause| {
+        let cause = cause.into();
+        match class(&cause) {
+            Class::Disk => DbError::Disk { op, cause },
+            Class::Constraint => DbError::Constraint { op, cause },
+            Class::Damaged => DbError::Damaged { op, cause },
+            Class::Unavailable => DbError::Unavailable { op, cause },
+        }
     }
 }
 
@@ -129,21 +152,24 @@ enum Class {
     Unavailable,
 }
 
-fn class(cause: &sqlx::Error) -> Class {
-    let Some(error) = cause.as_database_error() else { return Class::Unavailable };
-    let code = error.code().unwrap_or_default();
-    if error.try_downcast_ref::<SqliteError>().is_some() {
+fn class(cause: &Cause) -> Class {
+    match cause {
         // The primary result code is the low byte of the extended one.
-        return sqlite_class(code.parse().map_or(0, |extended: i32| extended & 0xff));
+        Cause::Sqlite(error) => error.sqlite_error().map_or(Class::Unavailable, |e| sqlite_class(e.extended_code & 0xff)),
+        Cause::Postgres(error) => match error.as_database_error() {
+            Some(error) => postgres_class(&error.code().unwrap_or_default()),
+            None => Class::Unavailable,
+        },
+        Cause::NoValue(_) => Class::Damaged,
+        Cause::Late | Cause::Closed | Cause::NoRow | Cause::Again(_) => Class::Unavailable,
     }
-    postgres_class(&code)
 }
 
 fn sqlite_class(code: i32) -> Class {
     match code {
-        SQLITE_FULL | SQLITE_IOERR => Class::Disk,
-        SQLITE_CONSTRAINT => Class::Constraint,
-        SQLITE_CORRUPT | SQLITE_NOTADB => Class::Damaged,
+        ffi::SQLITE_FULL | ffi::SQLITE_IOERR => Class::Disk,
+        ffi::SQLITE_CONSTRAINT => Class::Constraint,
+        ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => Class::Damaged,
         // Busy, locked, and whatever else.
         _ => Class::Unavailable,
     }

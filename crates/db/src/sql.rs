@@ -2,16 +2,18 @@
 //! take, or a pair of texts where they must differ. Refuses values of a type that only one of them has.
 //!
 //! A null carries the type of what it stands for, since PostgreSQL asks for it. Statements are prepared once for each
-//! connection, by their text.
+//! connection, by their text. On SQLite a statement runs where it is asked for, unless it is said to be long.
 
+use crate::error::Cause;
+use crate::sqlite::{self, Link};
+use rusqlite::types::Value as Cell;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{Arguments as _, Connection as _, Decode, Postgres, Row as _, Sqlite, Type};
+use sqlx::{Arguments as _, Connection as _, Decode, Postgres, Row as _, Type};
 
 /// A statement in the two forms that it needs. Both take the same parameters and give the same columns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pair {
-    /// For SQLite.
+    /// For SQLite; maybe several statements, with `; ` between them.
     pub(crate) sqlite: &'static str,
     /// For PostgreSQL.
     pub(crate) postgres: &'static str,
@@ -21,6 +23,7 @@ pub(crate) struct Pair {
 pub(crate) struct Query {
     text: Pair,
     values: Vec<Value>,
+    long: bool,
 }
 
 /// What a parameter may be.
@@ -32,13 +35,13 @@ pub(crate) enum Value {
 
 /// The connection of a transaction.
 pub(crate) enum Conn<'a> {
-    Sqlite(&'a mut SqliteConnection),
+    Sqlite(&'a mut Link),
     Postgres(&'a mut PgConnection),
 }
 
 /// A row of an answer; `row::Columns` reads it.
 pub(crate) enum Row {
-    Sqlite(SqliteRow),
+    Sqlite(sqlite::Row),
     Postgres(PgRow),
 }
 
@@ -55,7 +58,7 @@ pub(crate) fn query(text: &'static str) -> Query {
 
 /// A statement in two forms. Never fails.
 pub(crate) fn query_of(text: Pair) -> Query {
-    Query { text, values: Vec::new() }
+    Query { text, values: Vec::new(), long: false }
 }
 
 impl Query {
@@ -65,12 +68,16 @@ impl Query {
         self
     }
 
+    /// Says that the statement may read or write hundreds of rows though it brings few bytes. Never fails.
+    pub(crate) fn long(self) -> Self {
+        Self { long: true, ..self }
+    }
+
     /// Runs a statement that gives no rows.
-    pub(crate) async fn execute(self, conn: Conn<'_>) -> Result<Done, sqlx::Error> {
+    pub(crate) async fn execute(self, conn: Conn<'_>) -> Result<Done, Cause> {
         match conn {
-            Conn::Sqlite(conn) => {
-                let query = sqlx::query_with(self.text.sqlite, sqlite(self.values)?);
-                Ok(Done { rows: query.execute(conn).await?.rows_affected() })
+            Conn::Sqlite(link) => {
+                Ok(Done { rows: link.run(self.text.sqlite, self.values, self.long).await?.changes })
             }
             Conn::Postgres(conn) => {
                 let query = sqlx::query_with(self.text.postgres, postgres(self.values)?);
@@ -81,10 +88,10 @@ impl Query {
     }
 
     /// The rows, all of them.
-    pub(crate) async fn fetch_all(self, conn: Conn<'_>) -> Result<Vec<Row>, sqlx::Error> {
+    pub(crate) async fn fetch_all(self, conn: Conn<'_>) -> Result<Vec<Row>, Cause> {
         match conn {
-            Conn::Sqlite(conn) => {
-                let rows = sqlx::query_with(self.text.sqlite, sqlite(self.values)?).fetch_all(conn).await?;
+            Conn::Sqlite(link) => {
+                let rows = link.run(self.text.sqlite, self.values, self.long).await?.rows;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Conn::Postgres(conn) => {
@@ -96,11 +103,11 @@ impl Query {
     }
 
     /// The first row, if there is one.
-    pub(crate) async fn fetch_optional(self, conn: Conn<'_>) -> Result<Option<Row>, sqlx::Error> {
+    pub(crate) async fn fetch_optional(self, conn: Conn<'_>) -> Result<Option<Row>, Cause> {
         match conn {
-            Conn::Sqlite(conn) => {
-                let row = sqlx::query_with(self.text.sqlite, sqlite(self.values)?).fetch_optional(conn).await?;
-                Ok(row.map(Row::Sqlite))
+            Conn::Sqlite(link) => {
+                let rows = link.run(self.text.sqlite, self.values, self.long).await?.rows;
+                Ok(rows.into_iter().next().map(Row::Sqlite))
             }
             Conn::Postgres(conn) => {
                 let query = sqlx::query_with(self.text.postgres, postgres(self.values)?);
@@ -111,20 +118,20 @@ impl Query {
     }
 
     /// The first row; an error when there is none.
-    pub(crate) async fn fetch_one(self, conn: Conn<'_>) -> Result<Row, sqlx::Error> {
-        self.fetch_optional(conn).await?.ok_or(sqlx::Error::RowNotFound)
+    pub(crate) async fn fetch_one(self, conn: Conn<'_>) -> Result<Row, Cause> {
+        self.fetch_optional(conn).await?.ok_or(Cause::NoRow)
     }
 }
 
 impl Row {
     /// A column in a type that both databases know. Fails when the column is absent or holds something else.
-    pub(crate) fn try_get<'r, T>(&'r self, column: &'static str) -> Result<T, sqlx::Error>
+    pub(crate) fn try_get<'r, T>(&'r self, column: &'static str) -> Result<T, Cause>
     where
-        T: Decode<'r, Sqlite> + Type<Sqlite> + Decode<'r, Postgres> + Type<Postgres>,
+        T: OfCell<'r> + Decode<'r, Postgres> + Type<Postgres>,
     {
         match self {
-            Row::Sqlite(row) => row.try_get(column),
-            Row::Postgres(row) => row.try_get(column),
+            Row::Sqlite(row) => row.cell(column).and_then(T::of).ok_or(Cause::NoValue(column)),
+            Row::Postgres(row) => Ok(row.try_get(column)?),
         }
     }
 }
@@ -147,17 +154,46 @@ async fn refreshed<T>(conn: &mut PgConnection, answer: Result<T, sqlx::Error>) -
     answer
 }
 
-fn sqlite(values: Vec<Value>) -> Result<SqliteArguments, sqlx::Error> {
-    let mut arguments = SqliteArguments::default();
-    for value in values {
-        let added = match value {
-            Value::Int(value) => arguments.add(value),
-            Value::Text(value) => arguments.add(value),
-            Value::Octets(value) => arguments.add(value),
-        };
-        added.map_err(sqlx::Error::Encode)?;
+/// What the value of a column in SQLite may be read as.
+pub(crate) trait OfCell<'r>: Sized {
+    /// The value; `None` where it is of another type. Never fails.
+    fn of(cell: &'r Cell) -> Option<Self>;
+}
+
+impl<'r> OfCell<'r> for i64 {
+    fn of(cell: &'r Cell) -> Option<Self> {
+        if let Cell::Integer(number) = cell { Some(*number) } else { None }
     }
-    Ok(arguments)
+}
+
+impl<'r> OfCell<'r> for &'r str {
+    fn of(cell: &'r Cell) -> Option<Self> {
+        if let Cell::Text(text) = cell { Some(text) } else { None }
+    }
+}
+
+impl<'r> OfCell<'r> for String {
+    fn of(cell: &'r Cell) -> Option<Self> {
+        <&str>::of(cell).map(str::to_owned)
+    }
+}
+
+impl<'r> OfCell<'r> for &'r [u8] {
+    fn of(cell: &'r Cell) -> Option<Self> {
+        if let Cell::Blob(bytes) = cell { Some(bytes) } else { None }
+    }
+}
+
+impl<'r> OfCell<'r> for Vec<u8> {
+    fn of(cell: &'r Cell) -> Option<Self> {
+        <&[u8]>::of(cell).map(<[u8]>::to_vec)
+    }
+}
+
+impl<'r, T: OfCell<'r>> OfCell<'r> for Option<T> {
+    fn of(cell: &'r Cell) -> Option<Self> {
+        if matches!(cell, Cell::Null) { Some(None) } else { T::of(cell).map(Some) }
+    }
 }
 
 fn postgres(values: Vec<Value>) -> Result<PgArguments, sqlx::Error> {

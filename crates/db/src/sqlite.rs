@@ -2,50 +2,50 @@
 //! Refuses a second writer of its own: writers take turns, and those that queue up share a commit (`group`).
 
 mod group;
+mod link;
+mod readers;
+mod tables;
 
 use crate::DbError;
 use crate::error::failed;
 use base::Span;
 pub(crate) use group::Lent;
 use group::Writer;
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqlitePool, Transaction};
+pub(crate) use link::{Link, Row};
+pub(crate) use readers::Reader;
+use readers::Readers;
+use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
 /// How long a statement waits for a write lock that another process holds (an admin command beside the server).
 const BUSY_SPAN: Span = Span::seconds(10);
 /// How long a request waits for its turn at a connection.
 pub(crate) const TURN_SPAN: Span = Span::seconds(30);
-/// Connections that read side by side.
-const READERS_MAX: u32 = 6;
 /// Prepared statements that a connection keeps: more than there are in this crate, so that none is prepared twice.
 const STATEMENTS_MAX: usize = 512;
+/// What every connection is told. INVARIANT: acknowledged means durable: WAL with anything less than FULL may lose the
+/// newest commits.
+const SETTINGS: &str = "
+    pragma journal_mode = wal;
+    pragma synchronous = full;
+    pragma foreign_keys = on;
+    pragma cache_size = -8192;
+    pragma temp_store = memory;
+    pragma journal_size_limit = 67108864;
+";
 
 /// An open database file.
 #[derive(Clone, Debug)]
 pub(crate) struct Sqlite {
     writer: Writer,
-    readers: SqlitePool,
+    readers: Readers,
 }
 
 impl Sqlite {
     /// Opens the file, makes it when there is none, and brings its tables to this release's form.
     pub(crate) async fn open(path: &Path) -> Result<Self, DbError> {
-        let op = "open its file";
-        let options = options(path);
-        let mut writer = options.clone().create_if_missing(true).connect().await.map_err(failed(op))?;
-        let migrated = sqlx::migrate!("./migrations/sqlite").run(&mut writer).await;
-        migrated.map_err(|cause| DbError::Migrate { cause })?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .acquire_timeout(TURN_SPAN.as_duration())
-            // A file does not go away, and to ask costs as much as a statement.
-            .test_before_acquire(false)
-            .connect_with(options.clone().pragma("query_only", "on"))
-            .await
-            .map_err(failed(op))?;
-        Ok(Self { writer: Writer::start(writer, options), readers })
+        let writer = opened(path, Way::Write).await?;
+        Ok(Self { writer: Writer::start(writer, path.to_owned()), readers: Readers::new(path.to_owned()) })
     }
 
     /// A turn to write.
@@ -53,14 +53,10 @@ impl Sqlite {
         self.writer.turn().await
     }
 
-    /// A transaction that reads one state.
-    pub(crate) async fn read(&self) -> Result<Transaction<'static, sqlx::Sqlite>, DbError> {
-        self.readers.begin().await.map_err(failed("begin to read"))
-    }
-
-    /// A connection that reads.
-    pub(crate) async fn read_each(&self) -> Result<PoolConnection<sqlx::Sqlite>, DbError> {
-        self.readers.acquire().await.map_err(failed("begin to read"))
+    /// A connection that reads: one state, in a transaction with statements that may be long, where `begun`; else what
+    /// there is at each statement, all of them short.
+    pub(crate) async fn read(&self, begun: bool) -> Result<Reader, DbError> {
+        self.readers.reader(begun).await
     }
 
     /// Ends every connection.
@@ -70,17 +66,29 @@ impl Sqlite {
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        // INVARIANT: acknowledged means durable. WAL with anything less than FULL may lose the newest commits.
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_SPAN.as_duration())
-        .statement_cache_capacity(STATEMENTS_MAX)
-        .pragma("cache_size", "-8192")
-        .pragma("temp_store", "memory")
-        .pragma("journal_size_limit", "67108864")
-        .disable_statement_logging()
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Read,
+    Write,
+}
+
+/// A new connection to the file. One that writes makes it where there is none, and brings its tables to this form.
+async fn opened(path: &Path, way: Way) -> Result<Link, DbError> {
+    let path = path.to_owned();
+    let open = move || {
+        let op = || failed("open its file");
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        flags.set(OpenFlags::SQLITE_OPEN_CREATE, way == Way::Write);
+        let mut conn = Connection::open_with_flags(path, flags).map_err(op())?;
+        conn.busy_timeout(BUSY_SPAN.as_duration()).map_err(op())?;
+        conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        conn.execute_batch(SETTINGS).map_err(op())?;
+        match way {
+            Way::Read => conn.pragma_update(None, "query_only", true).map_err(op())?,
+            Way::Write => tables::bring_up(&mut conn)?,
+        }
+        Ok(Link::new(conn))
+    };
+    tokio::task::spawn_blocking(open).await.map_err(|_| failed("open its file")(crate::error::Cause::Closed))?
 }

@@ -5,7 +5,7 @@ use crate::DbError;
 use crate::error::failed;
 use crate::postgres::Postgres;
 use crate::sql::Conn;
-use crate::sqlite::{Lent, Sqlite};
+use crate::sqlite::{Lent, Reader, Sqlite};
 use sqlx::pool::PoolConnection;
 use std::path::Path;
 
@@ -35,8 +35,7 @@ pub struct Tx {
 #[derive(Debug)]
 enum Inner {
     SqliteWrite(Lent),
-    SqliteRead(sqlx::Transaction<'static, sqlx::Sqlite>),
-    SqliteEach(PoolConnection<sqlx::Sqlite>),
+    SqliteRead(Reader),
     PostgresEach(PoolConnection<sqlx::Postgres>),
     Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
 }
@@ -80,7 +79,7 @@ impl Db {
     /// Unavailable when no connection becomes free in time.
     pub async fn read(&self) -> Result<Tx, DbError> {
         let inner = match &self.inner {
-            Either::Sqlite(db) => Inner::SqliteRead(db.read().await?),
+            Either::Sqlite(db) => Inner::SqliteRead(db.read(true).await?),
             Either::Postgres(db) => Inner::Postgres(db.read().await?),
         };
         Ok(Tx { inner })
@@ -93,7 +92,7 @@ impl Db {
     /// Unavailable when no connection becomes free in time.
     pub async fn read_each(&self) -> Result<Tx, DbError> {
         let inner = match &self.inner {
-            Either::Sqlite(db) => Inner::SqliteEach(db.read_each().await?),
+            Either::Sqlite(db) => Inner::SqliteRead(db.read(false).await?),
             Either::Postgres(db) => Inner::PostgresEach(db.read_each().await?),
         };
         Ok(Tx { inner })
@@ -118,9 +117,8 @@ impl Tx {
         let op = "commit a transaction";
         match self.inner {
             Inner::SqliteWrite(lent) => lent.commit().await,
-            Inner::SqliteRead(inner) => inner.commit().await.map_err(failed(op)),
-            // Nothing was begun.
-            Inner::SqliteEach(_) | Inner::PostgresEach(_) => Ok(()),
+            // Nothing is written.
+            Inner::SqliteRead(_) | Inner::PostgresEach(_) => Ok(()),
             Inner::Postgres(inner) => inner.commit().await.map_err(failed(op)),
         }
     }
@@ -129,8 +127,7 @@ impl Tx {
     pub(crate) fn conn(&mut self) -> Conn<'_> {
         match &mut self.inner {
             Inner::SqliteWrite(lent) => Conn::Sqlite(lent.conn()),
-            Inner::SqliteRead(inner) => Conn::Sqlite(inner),
-            Inner::SqliteEach(inner) => Conn::Sqlite(inner),
+            Inner::SqliteRead(inner) => Conn::Sqlite(inner.link()),
             Inner::PostgresEach(inner) => Conn::Postgres(inner),
             Inner::Postgres(inner) => Conn::Postgres(inner),
         }

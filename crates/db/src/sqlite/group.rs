@@ -6,12 +6,12 @@
 //! dropped), and both work from any state in which a future may be dropped. The task never waits for anything but the
 //! present holder and the database, so that a member that waits for the shared commit never keeps another from ending.
 
+use super::{BUSY_SPAN, Link, Way, opened};
 use crate::DbError;
-use crate::error::failed;
+use crate::error::{Cause, failed};
 use crate::sqlite::TURN_SPAN;
 use base::Span;
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use std::path::PathBuf;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -39,7 +39,7 @@ pub(crate) struct Writer {
 #[derive(Debug)]
 pub(crate) struct Lent {
     /// Absent only after it was given back.
-    held: Option<(SqliteConnection, oneshot::Sender<Back>)>,
+    held: Option<(Link, oneshot::Sender<Back>)>,
 }
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ enum Ask {
 /// The connection comes back.
 #[derive(Debug)]
 struct Back {
-    conn: SqliteConnection,
+    conn: Link,
     /// Who waits for the commit; absent when the transaction was dropped.
     answer: Option<Answer>,
 }
@@ -59,10 +59,10 @@ struct Back {
 type Answer = oneshot::Sender<Result<(), DbError>>;
 
 impl Writer {
-    /// Takes the connection over; when it breaks, `options` make another.
-    pub(crate) fn start(conn: SqliteConnection, options: SqliteConnectOptions) -> Self {
+    /// Takes the connection to the file at `path` over; when it breaks, another is opened.
+    pub(crate) fn start(conn: Link, path: PathBuf) -> Self {
         let (asks, queue) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(Owner { conn: Some(conn), options, queue, closes: None, since: None }.serve());
+        tokio::spawn(Owner { conn: Some(conn), path, queue, closes: None, since: None }.serve());
         Self { asks }
     }
 
@@ -70,13 +70,13 @@ impl Writer {
     pub(crate) async fn turn(&self) -> Result<Lent, DbError> {
         let wait = async {
             let (turn, comes) = oneshot::channel();
-            self.asks.send(Ask::Turn(turn)).await.map_err(|_| sqlx::Error::PoolClosed)?;
-            comes.await.map_err(|_| sqlx::Error::PoolClosed)
+            self.asks.send(Ask::Turn(turn)).await.map_err(|_| Cause::Closed)?;
+            comes.await.map_err(|_| Cause::Closed)
         };
         let op = "begin a transaction";
         match tokio::time::timeout(TURN_SPAN.as_duration(), wait).await {
             Ok(turn) => turn.map_err(failed(op))?,
-            Err(_) => Err(failed(op)(sqlx::Error::PoolTimedOut)),
+            Err(_) => Err(failed(op)(Cause::Late)),
         }
     }
 
@@ -91,7 +91,7 @@ impl Writer {
 
 impl Lent {
     /// The connection.
-    pub(crate) fn conn(&mut self) -> &mut SqliteConnection {
+    pub(crate) fn conn(&mut self) -> &mut Link {
         let (conn, _) = self.held.as_mut().expect("it is given back by `commit` and `drop`, which take or end it");
         conn
     }
@@ -103,7 +103,7 @@ impl Lent {
             // When the owner is gone, the connection ends here and its transaction with it; so does `answer`.
             let _owner_is_gone = back.send(Back { conn, answer: Some(answer) }).is_err();
         }
-        durable.await.unwrap_or_else(|_| Err(failed(COMMIT)(sqlx::Error::PoolClosed)))
+        durable.await.unwrap_or_else(|_| Err(failed(COMMIT)(Cause::Closed)))
     }
 }
 
@@ -118,8 +118,8 @@ impl Drop for Lent {
 /// The task that owns the connection.
 struct Owner {
     /// Absent after it broke, until another was made.
-    conn: Option<SqliteConnection>,
-    options: SqliteConnectOptions,
+    conn: Option<Link>,
+    path: PathBuf,
     queue: mpsc::Receiver<Ask>,
     /// Who asked for the end.
     closes: Option<oneshot::Sender<()>>,
@@ -138,8 +138,8 @@ impl Owner {
             self.breathe().await;
         }
         if let Some(conn) = self.conn.take() {
-            // A connection that does not close in order leaves its log behind, which the next one reads.
-            let _left_a_log = sqlx::Connection::close(conn).await.is_err();
+            // The last one writes the log into the file, which may take its time.
+            let _closed_elsewhere = tokio::task::spawn_blocking(move || drop(conn)).await.is_err();
         }
         if let Some(done) = self.closes.take() {
             let _gone = done.send(()).is_err();
@@ -189,7 +189,7 @@ impl Owner {
             match member(conn, turn, saved, members).await {
                 Some((back, outcome)) => (conn, whole) = (back, outcome),
                 // The holder was forgotten together with the connection, and the transaction ended with that.
-                None => return Err(failed(COMMIT)(sqlx::Error::WorkerCrashed)),
+                None => return Err(failed(COMMIT)(Cause::Closed)),
             }
             let goes_on = whole.is_ok() && members.len() < GROUP_MAX && began.elapsed() < GROUP_SPAN.as_duration();
             next = match goes_on && !members.is_empty() {
@@ -198,7 +198,7 @@ impl Owner {
             };
         }
         if whole.is_ok() && !members.is_empty() {
-            whole = run(&mut conn, "COMMIT").await;
+            whole = conn.run("COMMIT", Vec::new(), true).await.map(drop).map_err(failed(COMMIT));
         }
         // With nothing to keep or after a failure, what is left is undone. A connection that cannot do even that is
         // given up; one that SQLite has rolled back already says so here, and it may as well.
@@ -207,18 +207,18 @@ impl Owner {
         whole
     }
 
-    async fn begin(&mut self) -> Result<SqliteConnection, DbError> {
+    async fn begin(&mut self) -> Result<Link, DbError> {
         let op = "begin a transaction";
-        let mut conn = match self.conn.take() {
+        let conn = match self.conn.take() {
             Some(conn) => conn,
-            None => self.options.connect().await.map_err(failed(op))?,
+            None => opened(&self.path, Way::Write).await?,
         };
         // RACE: the lock is taken at the beginning, so that what a transaction reads is still true when it writes.
-        match sqlx::query("BEGIN IMMEDIATE").execute(&mut conn).await {
-            Ok(_) => Ok(conn),
+        match conn.begin(BUSY_SPAN.as_duration()).await {
+            Ok(()) => Ok(conn),
             Err(cause) => {
-                // What SQLite itself says leaves the connection as it was; anything else is the end of it.
-                self.conn = cause.as_database_error().is_some().then_some(conn);
+                // What SQLite says leaves the connection as it was.
+                self.conn = Some(conn);
                 Err(failed(op)(cause))
             }
         }
@@ -236,11 +236,11 @@ impl Owner {
 
 /// One member's turn. Gives the connection back, and whether what the group has done so far still stands.
 async fn member(
-    mut conn: SqliteConnection,
+    mut conn: Link,
     turn: oneshot::Sender<Result<Lent, DbError>>,
     saved: bool,
     members: &mut Vec<Answer>,
-) -> Option<(SqliteConnection, Result<(), DbError>)> {
+) -> Option<(Link, Result<(), DbError>)> {
     if turn.is_closed() {
         // It was dropped while it waited.
         return Some((conn, Ok(())));
@@ -261,10 +261,8 @@ async fn member(
     Some((conn, stands))
 }
 
-async fn run(conn: &mut SqliteConnection, statement: &'static str) -> Result<(), DbError> {
-    // As a query, for its statement is kept prepared.
-    sqlx::query(statement).execute(conn).await.map_err(failed(COMMIT))?;
-    Ok(())
+async fn run(conn: &mut Link, statement: &'static str) -> Result<(), DbError> {
+    conn.run(statement, Vec::new(), false).await.map(drop).map_err(failed(COMMIT))
 }
 
 fn answer(members: Vec<Answer>, error: Option<&DbError>) {

@@ -7,7 +7,6 @@ use crate::sql::query;
 use crate::testing::{self, TempDb};
 use crate::{Db, DbError, Tx};
 use base::Kind;
-use sqlx::ConnectOptions as _;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -181,8 +180,9 @@ async fn a_transaction_that_sqlite_itself_has_undone_fails_for_every_member() {
 #[tokio::test]
 async fn closing_waits_for_the_group_under_way_and_turns_the_others_away() {
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
-    let options = crate::sqlite::options(&dir.path().join("group.db")).create_if_missing(true);
-    let writer = Writer::start(options.connect().await.expect("an empty directory takes a database"), options);
+    let path = dir.path().join("group.db");
+    let link = crate::sqlite::opened(&path, crate::sqlite::Way::Write).await;
+    let writer = Writer::start(link.expect("an empty directory takes a database"), path);
     let first = writer.turn().await.expect("nobody else writes");
     let closes = writer.clone();
     let close = tokio::spawn(async move { closes.close().await });

@@ -1,0 +1,54 @@
+//! Brings the tables of a database file to this release's form; how far they are is the file's `user_version`.
+//! Refuses a file of a newer release, and leaves one that it cannot bring up as it was.
+
+use crate::DbError;
+use crate::error::failed;
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Each brings the tables from the form before it to its own. One that was released is never changed.
+const STEPS: [&str; 2] = [
+    include_str!("../../migrations/sqlite/0001_first_light.sql"),
+    include_str!("../../migrations/sqlite/0002_control_plane.sql"),
+];
+
+/// Takes the steps that are missing, all or none. Whoever opens the file at the same time waits for it.
+///
+/// # Errors
+/// Unfit: a file of a newer release. What SQLite says.
+pub(super) fn bring_up(conn: &mut Connection) -> Result<(), DbError> {
+    let op = || failed("bring its tables to this form");
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(op())?;
+    let done: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(op())?;
+    let missing = usize::try_from(done).ok().and_then(|done| STEPS.get(done..));
+    let Some(missing) = missing else { return Err(DbError::Unfit { what: "it is of a newer release" }) };
+    for step in missing {
+        tx.execute_batch(step).map_err(op())?;
+    }
+    tx.pragma_update(None, "user_version", STEPS.len() as i64).map_err(op())?;
+    tx.commit().map_err(op())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_brought_up_once_and_a_newer_file_is_refused_in_words() {
+        let mut conn = Connection::open_in_memory().expect("memory takes a database");
+        for _ in 0..2 {
+            bring_up(&mut conn).expect("nothing stands against it");
+        }
+        conn.pragma_update(None, "user_version", 3).expect("a number");
+        let error = bring_up(&mut conn).expect_err("of a newer release");
+        assert_eq!(error.to_string(), "this database cannot be used: it is of a newer release");
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_file_as_it_was() {
+        let mut conn = Connection::open_in_memory().expect("memory takes a database");
+        conn.execute_batch("create table token (id integer)").expect("an empty database");
+        bring_up(&mut conn).expect_err("the second step makes a table of that name");
+        let tables: i64 = conn.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).expect("a count");
+        assert_eq!(tables, 1);
+    }
+}
