@@ -236,7 +236,7 @@ fn an_activation_says_what_it_changed_and_what_the_rights_mean() {
     }
     // What was done is said, and not what was wished for.
     let none = ActivationReply { changes: PolicyChanges { kept: true, ..PolicyChanges::default() }, ..all.clone() };
-    let new = ActivationReply { outcome: "new".to_owned(), changes: PolicyChanges::default(), ..all.clone() };
+    let new = ActivationReply { outcome: "new".to_owned(), changes: PolicyChanges::default(), ..all };
     let older_server = ActivationReply { restore: Restore::Settings, ..reply };
     for (reply, said) in [
         (none, "the device has none of its own"),
