@@ -105,12 +105,7 @@ pub(crate) async fn sign_in(app: &App, source: IpAddr, email: &str, password: &P
 }
 
 /// Is it the password here, and does the directory vouch for it?
-async fn compared(
-    app: &App,
-    hash: Option<&str>,
-    email: &str,
-    password: &Password,
-) -> Result<(bool, bool), AppError> {
+async fn compared(app: &App, hash: Option<&str>, email: &str, password: &Password) -> Result<(bool, bool), AppError> {
     let local = password::verify(app, hash, password).await?;
     // Asked for every address that has no password here, known or not: the same work.
     let vouched = match &app.identity.directory {

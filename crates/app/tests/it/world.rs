@@ -156,8 +156,7 @@ impl World {
         let repository = repository(&db, &master, entropy.as_ref()).await;
         let store = Arc::new(TestStore::new());
         let app = App::with(db, store.clone(), clock, entropy.clone(), master, config).await.expect("the keys open");
-        let world =
-            Self { app: Arc::new(app), store, clock: manual, entropy, repository, place: Place::Base { temp } };
+        let world = Self { app: Arc::new(app), store, clock: manual, entropy, repository, place: Place::Base { temp } };
         world.user().await;
         world
     }

@@ -12,7 +12,8 @@ use serde_json::Value;
 use std::process::Output;
 
 /// What a computer says that wants to be seen.
-const LOUD: &str = "a very long name of several words that no terminal shows in one line, and that is not cut off by itself";
+const LOUD: &str =
+    "a very long name of several words that no terminal shows in one line, and that is not cut off by itself";
 
 impl World {
     fn run(&self, arguments: &[&str]) -> Output {
@@ -150,7 +151,10 @@ async fn two_records_are_merged_kept_and_taken_apart() {
     has(&world.text(&["conflict", "resolve", &id, "keep-both"]), &["kept", "active"]);
 
     let merged = world.json(&["conflict", "merge", "laptop", &second]);
-    assert_eq!((&merged["status"], &merged["kind"], &merged["times"]), (&"merged".into(), &"records".into(), &0.into()));
+    assert_eq!(
+        (&merged["status"], &merged["kind"], &merged["times"]),
+        (&"merged".into(), &"records".into(), &0.into())
+    );
     assert_eq!(world.refused_with(&["conflict", "merge", "laptop", &second]), "merge_unfit");
     let id = merged["conflict"].as_str().expect("text").to_owned();
     assert_eq!(world.json(&["conflict", "undo", &id])["status"], "undone");

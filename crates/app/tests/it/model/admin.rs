@@ -63,7 +63,8 @@ impl Play {
         }
         self.explain(&events).await;
         if code.is_ok() && matches!(event, Event::Delete { .. }) {
-            let gone = |other: &DeviceId| matches!(self.book.records[other].state, State::Deleted { .. } | State::Purged);
+            let gone =
+                |other: &DeviceId| matches!(self.book.records[other].state, State::Deleted { .. } | State::Purged);
             let all = self.book.merged.iter().filter(|(_, kept)| **kept == device).all(|(other, _)| gone(other));
             assert!(all, "what was merged into {device} is deleted with it");
         }
