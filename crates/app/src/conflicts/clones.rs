@@ -37,8 +37,10 @@ pub(super) async fn two_machines(
     device: &DeviceRow,
     other_user: Option<UserId>,
 ) -> Result<ConflictRow, AppError> {
-    // A key that was bound since is not the one that both have.
-    let replaced = device.epoch > 0 && device.activated_at > row.seen_at;
+    // A key that was bound since is not the one that both have. Nothing is bound to a record in quarantine, so there it
+    // is, whatever two clocks say: or nobody could end the quarantine.
+    let since = device.epoch > 0 && device.activated_at > row.seen_at;
+    let replaced = since && !device.state.is_quarantined();
     let step = if replaced { None } else { cut(now, &device.state) };
     let (before, state_before) = match step {
         Some(step) => {

@@ -64,8 +64,9 @@ pub(crate) async fn overtaken(tx: &mut Tx, now: Timestamp, device: &DeviceRow, e
 async fn unmerge(app: &App, tx: &mut Tx, now: Timestamp, row: &ConflictRow) -> Result<(), AppError> {
     let Some(other) = row.other else { return Err(Refusal::UndoTooLate.into()) };
     let other = record(tx, other).await?;
-    // What it had is gone for good: there is nothing to be taken apart.
-    if other.state == State::Purged {
+    let merged = db::device_merged_get(tx, other.id).await.map_err(AppError::db("reading a merged record"))?;
+    // What it had is gone for good, or the end of the kept record has taken it apart, and it may be merged elsewhere.
+    if other.state == State::Purged || merged != Some(row.device) {
         return Err(Refusal::UndoTooLate.into());
     }
     db::device_merged_update(tx, other.id, None).await.map_err(AppError::db("undoing a merge"))?;
