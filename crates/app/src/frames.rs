@@ -68,7 +68,7 @@ pub(crate) async fn chunks(app: &App, places: &[Place]) -> Result<Vec<Option<Byt
 /// The rows of these frames, by pack. A pack or frame without a row is left out.
 ///
 /// # Errors
-/// As the database says; `frames_damaged`; a pack whose key or header is not one of this server's.
+/// As the database says; `row_damaged`; a pack whose key or header is not one of this server's.
 pub(crate) async fn look_up(app: &App, wanted: &BTreeMap<i64, BTreeSet<u32>>) -> Result<Vec<PackFrames>, AppError> {
     if wanted.is_empty() {
         return Ok(Vec::new());
@@ -93,7 +93,7 @@ async fn look_up_pack(
     let frames = db::frame_list(tx, seq, &numbers).await.map_err(during())?;
     if !fit(&frames, pack.new.bytes) {
         let sentence = format!("The index says of the pack {} what no pack has: `scrub` says more.", pack.new.id);
-        return Err(AppError::damaged("frames_damaged", sentence));
+        return Err(AppError::damaged("row_damaged", sentence));
     }
     let opener = Arc::new(opener(app, &pack)?);
     Ok(Some(PackFrames { pack, frames, opener }))

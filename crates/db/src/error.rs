@@ -118,10 +118,9 @@ impl DbError {
             DbError::Unavailable { op, cause } => DbError::Unavailable { op, cause: words(cause) },
             DbError::Column { column, what } => DbError::Column { column, what },
             DbError::Unfit { what } => DbError::Unfit { what },
-            DbError::Migrate { cause } => DbError::Unavailable {
-                op: "bring its tables to this form",
-                cause: Cause::Again(cause.to_string()),
-            },
+            DbError::Migrate { cause } => {
+                DbError::Unavailable { op: "bring its tables to this form", cause: Cause::Again(cause.to_string()) }
+            }
         }
     }
 
@@ -155,7 +154,10 @@ enum Class {
 fn class(cause: &Cause) -> Class {
     match cause {
         // The primary result code is the low byte of the extended one.
-        Cause::Sqlite(error) => error.sqlite_error().map_or(Class::Unavailable, |e| sqlite_class(e.extended_code & 0xff)),
+        Cause::Sqlite(error) => match error.sqlite_error() {
+            Some(error) => sqlite_class(error.extended_code & 0xff),
+            None => Class::Unavailable,
+        },
         Cause::Postgres(error) => match error.as_database_error() {
             Some(error) => postgres_class(&error.code().unwrap_or_default()),
             None => Class::Unavailable,

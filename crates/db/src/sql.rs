@@ -76,9 +76,7 @@ impl Query {
     /// Runs a statement that gives no rows.
     pub(crate) async fn execute(self, conn: Conn<'_>) -> Result<Done, Cause> {
         match conn {
-            Conn::Sqlite(link) => {
-                Ok(Done { rows: link.run(self.text.sqlite, self.values, self.long).await?.changes })
-            }
+            Conn::Sqlite(link) => Ok(Done { rows: link.run(self.text.sqlite, self.values, self.long).await?.changes }),
             Conn::Postgres(conn) => {
                 let query = sqlx::query_with(self.text.postgres, postgres(self.values)?);
                 let done = query.execute(&mut *conn).await;

@@ -10,8 +10,11 @@ use std::path::Path;
 const GLOSSARY: &str = "docs/glossary.md";
 
 /// Identifiers that keep such a word because it is not ours to change: each with whose it is.
-const FOREIGN: &[(&str, &str)] =
-    &[("host_name", "evidence: what an operating system calls the name of its machine"), ("HostName", "the same")];
+const FOREIGN: &[(&str, &str)] = &[
+    ("host_name", "evidence: what an operating system calls the name of its machine"),
+    ("HostName", "the same"),
+    ("Blob", "rusqlite: what SQLite calls octets"),
+];
 
 /// Words of which only the whole and the plural are refused: too many good words begin with these letters.
 const SHORT_MAX: usize = 4;
