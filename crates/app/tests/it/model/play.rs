@@ -68,7 +68,7 @@ impl Play {
         let (tokens, tickets, folders) = (Vec::new(), Vec::new(), Vec::new());
         let (machines, asked, campaigns, log) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (dice, book, granted, at_desk) = (Dice::new(seed), Book::default(), [0; 6], [0; 4]);
-        let other = if seed % 2 == 0 { Some(world.beside().await) } else { None };
+        let other = if seed.is_multiple_of(2) { Some(world.beside().await) } else { None };
         let mut play = Self {
             world,
             clock,
