@@ -5,6 +5,7 @@ mod clock;
 mod entropy;
 mod id;
 mod kind;
+mod printable;
 mod secret;
 mod size;
 mod time;
@@ -16,6 +17,7 @@ pub use id::{
     RepositoryId, RunId, SnapshotId, TicketId, TokenId, UserId,
 };
 pub use kind::Kind;
+pub use printable::printable;
 pub use secret::Secret;
 pub use size::{Bytes, Count};
 pub use time::{Span, Timestamp};

@@ -1,6 +1,7 @@
 //! The one place that prints: text for people, within 80 columns, or one line of JSON for machines.
 //! Refuses to let what a device says of itself steer a terminal: control characters are shown, not sent.
 
+use base::printable;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -82,14 +83,14 @@ impl Out {
             let json = json!({ "error": { "code": failure.code, "sentence": failure.sentence } });
             return self.answer(&Answer { text: String::new(), json, good: false });
         }
-        let _ = writeln!(io::stderr().lock(), "error: {}", plain(&failure.sentence));
+        let _ = writeln!(io::stderr().lock(), "error: {}", printable(&failure.sentence));
     }
 
     /// Shows how far a long command is, on a terminal only, in place of what was shown before.
     pub fn progress(&self, line: &str) {
         let mut stderr = io::stderr().lock();
         if !self.json && stderr.is_terminal() {
-            let _ = write!(stderr, "\r\x1b[K{}", clip(&plain(line), COLUMNS - 1)).and_then(|()| stderr.flush());
+            let _ = write!(stderr, "\r\x1b[K{}", clip(&printable(line), COLUMNS - 1)).and_then(|()| stderr.flush());
         }
     }
 
@@ -103,7 +104,7 @@ impl Out {
 /// first one, which says what a line is about, only after all others. What is cut ends in `…`. Never fails.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut lines: Vec<Vec<String>> = vec![headings.iter().map(|heading| (*heading).to_owned()).collect()];
-    lines.extend(rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()));
+    lines.extend(rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()));
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let mut widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
     let gaps = (widths.len() - 1) * GAP.len();
@@ -125,12 +126,12 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
 /// Words and their values, one a line, the values in one column. Values are not cut. Never fails.
 pub fn card(lines: &[(&str, String)]) -> String {
     let width = lines.iter().map(|(word, _)| word.len()).max().unwrap_or(0);
-    lines.iter().map(|(word, value)| format!("{word:width$}{GAP}{}\n", plain(value))).collect()
+    lines.iter().map(|(word, value)| format!("{word:width$}{GAP}{}\n", printable(value))).collect()
 }
 
 /// One line as it is printed: control characters shown as escapes, and what is beyond 80 columns cut. Never fails.
 pub fn cut(text: &str) -> String {
-    clip(&plain(text), COLUMNS)
+    clip(&printable(text), COLUMNS)
 }
 
 /// A text broken into lines of at most 80 columns, each after `indent`. Never fails.
@@ -151,15 +152,6 @@ pub fn wrapped(text: &str, indent: &str) -> String {
 }
 
 const GAP: &str = "  ";
-
-/// The text with control characters shown as escapes.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_control() { plain.extend(letter.escape_default()) } else { plain.push(letter) }
-    }
-    plain
-}
 
 fn clip(text: &str, width: usize) -> String {
     if text.chars().count() <= width {

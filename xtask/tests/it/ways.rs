@@ -160,7 +160,7 @@ impl<'a> Ways<'a> {
         let legacy = file(&text(&made, "text"));
         let came = come(&legacy).done();
         assert_eq!((text(&came, "outcome"), text(&came, "rights")), ("new".to_owned(), "append_only".to_owned()));
-        assert_eq!(text(&came, "token_taken_out_of"), path(&legacy));
+        assert_eq!(came["token_taken_out_of"], serde_json::json!([path(&legacy)]));
         assert!(!fs::read_to_string(&legacy).expect("there").contains("hft1_"), "the token is taken out");
     }
 

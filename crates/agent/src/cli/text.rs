@@ -11,7 +11,7 @@ use crate::error::AgentError;
 use crate::restore::Restored;
 use crate::snapshots::Listed;
 use crate::support::Bundle;
-use base::{Bytes, Count};
+use base::{Bytes, Count, printable};
 use engine::Problem;
 use format::{Entry, EntryBody, Meta, StoredPath};
 use jiff::tz::TimeZone;
@@ -224,19 +224,6 @@ fn when(ms: i64, zone: &TimeZone) -> String {
         Ok(time) => time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
         Err(_) => "-".to_owned(),
     }
-}
-
-/// Without characters that a terminal would obey, or that turn the direction of the text after them.
-fn printable(text: &str) -> String {
-    let turns = |letter| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter.is_control() || turns(letter) {
-            true => shown.extend(letter.escape_default()),
-            false => shown.push(letter),
-        }
-    }
-    shown
 }
 
 /// Lines within 80 columns, broken between words; the first begins after `first` columns, the others after `rest`.

@@ -11,21 +11,29 @@ const STEPS: [&str; 2] = [
     include_str!("../../migrations/sqlite/0002_control_plane.sql"),
 ];
 
-/// Takes the steps that are missing, all or none. Whoever opens the file at the same time waits for it.
+/// Takes the steps that are missing, all or none. Whoever opens the file at the same time waits for it. Where none is
+/// missing nothing is written: a file on a full disk can still be read.
 ///
 /// # Errors
 /// Unfit: a file of a newer release. What SQLite says.
 pub(super) fn bring_up(conn: &mut Connection) -> Result<(), DbError> {
     let op = || failed("bring its tables to this form");
+    if done(conn).map_err(op())? == STEPS.len() as i64 {
+        return Ok(());
+    }
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(op())?;
-    let done: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(op())?;
-    let missing = usize::try_from(done).ok().and_then(|done| STEPS.get(done..));
+    // Once more: another process may have been faster.
+    let missing = usize::try_from(done(&tx).map_err(op())?).ok().and_then(|done| STEPS.get(done..));
     let Some(missing) = missing else { return Err(DbError::Unfit { what: "it is of a newer release" }) };
     for step in missing {
         tx.execute_batch(step).map_err(op())?;
     }
     tx.pragma_update(None, "user_version", STEPS.len() as i64).map_err(op())?;
     tx.commit().map_err(op())
+}
+
+fn done(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 #[cfg(test)]
@@ -41,6 +49,14 @@ mod tests {
         conn.pragma_update(None, "user_version", 3).expect("a number");
         let error = bring_up(&mut conn).expect_err("of a newer release");
         assert_eq!(error.to_string(), "this database cannot be used: it is of a newer release");
+    }
+
+    #[test]
+    fn nothing_is_written_where_no_step_is_missing() {
+        let mut conn = Connection::open_in_memory().expect("memory takes a database");
+        bring_up(&mut conn).expect("nothing stands against it");
+        conn.pragma_update(None, "query_only", true).expect("a switch");
+        bring_up(&mut conn).expect("there is nothing to write");
     }
 
     #[test]
