@@ -110,6 +110,7 @@ pub async fn campaign_slice_move(tx: &mut Tx, campaign: CampaignId) -> Result<bo
     query("delete from campaign_slice where campaign_id = $1 and number = $2")
         .bind(&campaign.as_bytes()[..])
         .bind(number)
+        .long()
         .execute(tx.conn())
         .await
         .map_err(during())?;
@@ -126,6 +127,7 @@ pub async fn campaign_slice_remove(tx: &mut Tx, campaign: CampaignId) -> Result<
     {
         query(text)
             .bind(&campaign.as_bytes()[..])
+            .long()
             .execute(tx.conn())
             .await
             .map_err(failed("remove whom a campaign reaches"))?;

@@ -26,6 +26,7 @@ pub async fn challenge_used_insert(tx: &mut Tx, challenge: &[u8; 48], expires_at
 pub async fn challenge_used_remove(tx: &mut Tx, now: Timestamp) -> Result<Count, DbError> {
     let done = query("delete from challenge_used where expires_at < $1")
         .bind(now.as_ms())
+        .long()
         .execute(tx.conn())
         .await
         .map_err(failed("remove expired challenges"))?;

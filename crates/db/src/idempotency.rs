@@ -133,6 +133,7 @@ pub async fn idempotency_remove(tx: &mut Tx, id: &[u8; 32]) -> Result<(), DbErro
 pub async fn idempotency_remove_old(tx: &mut Tx, before: Timestamp) -> Result<u64, DbError> {
     let removed = query("delete from idempotency where created_at < $1")
         .bind(before.as_ms())
+        .long()
         .execute(tx.conn())
         .await
         .map_err(failed("remove old idempotency keys"))?;

@@ -332,6 +332,7 @@ pub async fn mail_count_list(tx: &mut Tx, begins: &str) -> Result<Vec<(MailStatu
 pub async fn mail_over_remove(tx: &mut Tx, now: Timestamp) -> Result<Count, DbError> {
     let done = query("delete from mail where status in ('sent', 'failed', 'unclear') and due_at <= $1")
         .bind(now.as_ms())
+        .long()
         .execute(tx.conn())
         .await
         .map_err(failed("remove old messages"))?;

@@ -78,6 +78,7 @@ pub async fn password_link_used_update_by_user(tx: &mut Tx, user: UserId, now: T
 pub async fn password_link_remove_old(tx: &mut Tx, before: Timestamp) -> Result<Count, DbError> {
     let done = query("delete from password_link where expires_at < $1")
         .bind(before.as_ms())
+        .long()
         .execute(tx.conn())
         .await
         .map_err(failed("remove old password links"))?;

@@ -51,6 +51,7 @@ pub async fn device_rest_remove(tx: &mut Tx, device: DeviceId) -> Result<(), DbE
     for statement in STATEMENTS {
         query(statement)
             .bind(&device.as_bytes()[..])
+            .long()
             .execute(tx.conn())
             .await
             .map_err(failed("remove the rest of a device"))?;
@@ -122,12 +123,13 @@ pub async fn user_rest_remove(tx: &mut Tx, user: UserId, email: &str, address: &
     for statement in BY_ID {
         query(statement)
             .bind(&user.as_bytes()[..])
+            .long()
             .execute(tx.conn())
             .await
             .map_err(failed("remove the rest of a user"))?;
     }
     for statement in ["delete from mail where recipient = $1", "delete from refused_activation where email = $1"] {
-        query(statement).bind(email).execute(tx.conn()).await.map_err(failed("remove what names a user"))?;
+        query(statement).bind(email).long().execute(tx.conn()).await.map_err(failed("remove what names a user"))?;
     }
     query("delete from sign_in_failure where address = $1")
         .bind(&address[..])

@@ -122,6 +122,7 @@ pub async fn refused_remove_oldest(tx: &mut Tx) -> Result<(), DbError> {
 pub async fn refused_remove_old(tx: &mut Tx, before: Timestamp) -> Result<Count, DbError> {
     let done = query("delete from refused_activation where at < $1")
         .bind(before.as_ms())
+        .long()
         .execute(tx.conn())
         .await
         .map_err(failed("remove old refused activations"))?;

@@ -111,6 +111,7 @@ pub async fn sign_in_failure_remove(tx: &mut Tx, address: &[u8; 32], source: Opt
 pub async fn sign_in_failure_remove_old(tx: &mut Tx, before: Timestamp) -> Result<Count, DbError> {
     let done = query("delete from sign_in_failure where last_at < $1")
         .bind(before.as_ms())
+        .long()
         .execute(tx.conn())
         .await
         .map_err(failed("forget old wrong passwords"))?;

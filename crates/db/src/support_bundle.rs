@@ -110,6 +110,7 @@ pub async fn support_bundle_remove(tx: &mut Tx, device: DeviceId) -> Result<bool
 pub async fn support_bundle_remove_old(tx: &mut Tx, before: Timestamp) -> Result<(), DbError> {
     query("delete from support_bundle where coalesce(sent_at, asked_at) < $1")
         .bind(before.as_ms())
+        .long()
         .execute(tx.conn())
         .await
         .map_err(failed("remove old support bundles"))?;

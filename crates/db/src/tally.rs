@@ -44,6 +44,7 @@ pub async fn tally_update(tx: &mut Tx, subject: &[u8; 32], span_at: Timestamp) -
 pub async fn tally_remove_old(tx: &mut Tx, before: Timestamp) -> Result<Count, DbError> {
     let done = query("delete from tally where span_at < $1")
         .bind(before.as_ms())
+        .long()
         .execute(tx.conn())
         .await
         .map_err(failed("remove old tallies"))?;

@@ -5,7 +5,7 @@
 use crate::disks::move_to_disk;
 use crate::world::answer::Answer;
 use crate::world::namespace::{enter, resize};
-use crate::world::{Device, World};
+use crate::world::{Device, World, configure};
 use base::{Clock as _, Span, SystemClock};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -13,7 +13,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -100,12 +99,6 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(SystemClock.now().since(began_at) < PATIENCE, "it took too long until {what}");
         std::thread::sleep(POLL.as_duration());
     }
-}
-
-fn configure(data: &Path, more: &str) {
-    let config = data.join("holdfast.toml");
-    let text = fs::read_to_string(&config).unwrap_or_default();
-    fs::write(&config, format!("{text}\n{more}\n")).expect("writable");
 }
 
 /// As a further device of its user, though it is the same machine.

@@ -3,8 +3,9 @@
 
 use crate::world::desk::Desk;
 use crate::world::noise::noise;
-use crate::world::{Device, World};
+use crate::world::{Device, World, configure};
 use serde_json::Value;
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,10 +14,10 @@ use std::path::{Path, PathBuf};
 /// The parts, one after the other: the server, and the folder that is backed up, are the same for all.
 #[test]
 fn every_way_in_and_back_works_with_both_programs() {
-    let world = World::start();
+    let world = World::start_with(|data| configure(data, "[log]\nlevel = \"debug\""));
     world.write("letter", noise(1, 40_000));
     world.write("sub/picture", noise(2, 40_000));
-    let ways = Ways { desk: Desk::of(&world), world: &world };
+    let ways = Ways { desk: Desk::of(&world), world: &world, private: RefCell::default() };
     ways.by_token_file();
     ways.by_environment_file_and_held();
     ways.by_legacy_file();
@@ -28,12 +29,15 @@ fn every_way_in_and_back_works_with_both_programs() {
     ways.wiped_by_an_order();
     ways.cloned();
     ways.password_by_link();
+    ways.nothing_private_was_logged();
     world.assert_sound();
 }
 
 struct Ways<'a> {
     world: &'a World,
     desk: Desk<'a>,
+    /// What was ever in a file that nobody else can read.
+    private: RefCell<Vec<String>>,
 }
 
 fn text(json: &Value, field: &str) -> String {
@@ -78,6 +82,7 @@ impl<'a> Ways<'a> {
         let file = self.world.place().join(name);
         fs::write(&file, content).expect("writable");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
+        self.private.borrow_mut().push(content.to_owned());
         file
     }
 
@@ -420,6 +425,20 @@ impl<'a> Ways<'a> {
         set(&good).error(4, "link_invalid");
         let came = self.activate_by(&device, &["--email", email, "--password-file", path(&good)]).done();
         assert_eq!(text(&came, "user"), email);
+    }
+
+    /// The server's log at its most talkative level for admins names identifiers, and nobody's secret, address or path.
+    fn nothing_private_was_logged(&self) {
+        let log = self.world.log();
+        assert!(log.contains("is activated: ") && log.contains("DEBUG"), "nothing was logged");
+        let private = self.private.borrow();
+        let quotes = |letter: char| letter.is_whitespace() || "'\",=".contains(letter);
+        let words = private.iter().flat_map(|text| text.split(quotes)).filter(|word| word.len() > 15);
+        let secrets: Vec<&str> = words.filter(|word| !word.starts_with("https://127.0.0.1:")).collect();
+        assert!(secrets.len() > 5, "{secrets:?}");
+        for secret in secrets.into_iter().chain(["correct horse", "@example.test", "/source", "picture"]) {
+            assert!(!log.contains(secret), "{secret} was logged");
+        }
     }
 }
 

@@ -111,6 +111,11 @@ impl World {
         assert_eq!(found["clean"], true, "{found}");
     }
 
+    /// What the server has logged since the beginning.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.data().with_extension("log")).expect("readable")
+    }
+
     /// A device with a state of its own, which is not activated yet.
     pub fn device(&self, name: &str) -> Device<'_> {
         let state = self.place().join(format!("state-{name}"));
@@ -142,6 +147,13 @@ impl World {
         fs::create_dir_all(path.parent().expect("below source")).expect("writable");
         fs::write(path, content).expect("writable");
     }
+}
+
+/// Adds lines to the server's configuration.
+pub fn configure(data: &Path, more: &str) {
+    let config = data.join("holdfast.toml");
+    let text = fs::read_to_string(&config).unwrap_or_default();
+    fs::write(&config, format!("{text}\n{more}\n")).expect("writable");
 }
 
 /// A device: the endpoint with a state directory.
