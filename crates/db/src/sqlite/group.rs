@@ -6,7 +6,7 @@
 //! dropped), and both work from any state in which a future may be dropped. The task never waits for anything but the
 //! present holder and the database, so that a member that waits for the shared commit never keeps another from ending.
 
-use super::{BUSY_SPAN, Link, Way, opened};
+use super::{Link, Way, opened};
 use crate::DbError;
 use crate::error::{Cause, failed};
 use crate::sqlite::TURN_SPAN;
@@ -22,9 +22,9 @@ const GROUP_SPAN: Span = Span::ms(20);
 /// Writers that wait to be taken notice of; further ones wait behind them, in the same order.
 const QUEUE_MAX: usize = 1_024;
 /// After groups with no pause as long as `BREATH_SPAN` between them for so long …
-const STRETCH_SPAN: Span = Span::ms(50);
-/// … the lock is left alone for a moment: another process that waits for it asks about every 100 ms.
-const BREATH_SPAN: Span = Span::ms(10);
+const STRETCH_SPAN: Span = Span::ms(200);
+/// … the lock is left alone for a moment: another process that waits for it looks every millisecond (`link::waits`).
+const BREATH_SPAN: Span = Span::ms(2);
 
 /// What the shared commit is called in an error.
 const COMMIT: &str = "commit a transaction";
@@ -214,7 +214,7 @@ impl Owner {
             None => opened(&self.path, Way::Write).await?,
         };
         // RACE: the lock is taken at the beginning, so that what a transaction reads is still true when it writes.
-        match conn.begin(BUSY_SPAN.as_duration()).await {
+        match conn.begin().await {
             Ok(()) => Ok(conn),
             Err(cause) => {
                 // What SQLite says leaves the connection as it was.

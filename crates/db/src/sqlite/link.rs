@@ -3,6 +3,7 @@
 //! rows or waits for the disk, runs on a thread that may block.
 //! Refuses to run a statement of which nobody waits for the answer any more, before it has begun.
 
+use super::BUSY_SPAN;
 use crate::sql::Value;
 use rusqlite::types::{ToSqlOutput, Value as Cell, ValueRef};
 use rusqlite::{Connection, Error, ToSql, ffi};
@@ -12,6 +13,10 @@ use std::time::Duration;
 
 /// A statement with more bytes in its parameters is long: it brings hundreds of names.
 const SHORT_BYTES_MAX: usize = 8_192;
+
+/// How often a statement that waits for another process's lock looks whether it is free. SQLite's own way comes to look
+/// every 100 ms only, too seldom for the moments at which a busy server lets go of it (`group`).
+const BUSY_POLL: Duration = Duration::from_millis(1);
 
 /// A connection for one user at a time.
 #[derive(Debug)]
@@ -62,18 +67,18 @@ impl Link {
         self.on_thread(move |conn| steps(conn, text, &values)).await
     }
 
-    /// Begins a transaction that writes, once no other process does; after `patience` it gives up.
-    pub(crate) async fn begin(&self, patience: Duration) -> Result<(), Error> {
+    /// Begins a transaction that writes, once no other process does; after `BUSY_SPAN` it gives up.
+    pub(crate) async fn begin(&self) -> Result<(), Error> {
         const BEGIN: &str = "BEGIN IMMEDIATE";
-        let begun = |conn: &Connection, patience| {
-            conn.busy_timeout(patience)?;
+        let begun = |conn: &Connection, patience: Option<fn(i32) -> bool>| {
+            conn.busy_handler(patience)?;
             steps(conn, BEGIN, &[]).map(drop)
         };
         // Mostly nobody holds the lock; who does holds it for long.
-        match self.conn.try_lock().ok().map(|conn| begun(&conn, Duration::ZERO)) {
+        match self.conn.try_lock().ok().map(|conn| begun(&conn, None)) {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) if error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy) => Err(error),
-            Some(Err(_)) | None => self.on_thread(move |conn| begun(conn, patience)).await,
+            Some(Err(_)) | None => self.on_thread(move |conn| begun(conn, Some(waits))).await,
         }
     }
 
@@ -128,6 +133,12 @@ impl ToSql for Value {
         };
         Ok(ToSqlOutput::Borrowed(value))
     }
+}
+
+/// Whether a statement that has met another process's lock `times` times goes on waiting, after a while.
+pub(super) fn waits(times: i32) -> bool {
+    std::thread::sleep(BUSY_POLL);
+    u64::try_from(times).is_ok_and(|times| times < BUSY_SPAN.as_ms() / BUSY_POLL.as_millis() as u64)
 }
 
 /// A thread that panicked has left the connection as SQLite has it, which is whole.
