@@ -32,6 +32,7 @@ struct Scene {
 
 fn answer(said: &Said, folder: &str, number: usize, request: &Request) -> Reply {
     match (request.method.as_str(), request.path.as_str(), said.refuses) {
+        ("POST", "/v1/device/wiped", _) => Reply::Json(200, json!({})),
         ("GET", "/v1/device" | "/v1/policy", Some(status)) => problem(status, "device_deactivated", None),
         ("GET", "/v1/device", None) => match taker(number, request) {
             Reply::Json(status, mut body) => {
