@@ -12,6 +12,7 @@ mod run;
 mod text;
 
 use crate::backup::BackedUp;
+use crate::due::NotDue;
 use crate::error::{AgentError, Exit};
 use crate::policy::Known;
 use crate::restore::Restored;
@@ -52,6 +53,7 @@ enum Report {
     PasswordSet(String),
     Waiting(ActivationWaiting),
     BackedUp(Box<BackedUp>),
+    NotDue(NotDue),
     Status(Box<Status>),
     Policy(Known),
     Folders(Known),
@@ -153,6 +155,7 @@ impl Report {
             // Not what was asked for: the server wants something else of this computer.
             Report::Wiped(_) => Exit::Refused,
             Report::BackedUp(_)
+            | Report::NotDue(_)
             | Report::Restored(_)
             | Report::Changes(_)
             | Report::PasswordSet(_)

@@ -5,6 +5,7 @@ pub mod activation;
 pub mod backup;
 pub mod cache;
 pub mod cli;
+pub mod due;
 pub mod error;
 pub mod evidence;
 pub mod files;

@@ -10,6 +10,7 @@ use crate::state::{State, StateDir};
 use crate::support;
 use crate::unattended::{self, Record};
 use crate::wipe::{self, Wiped};
+use base::Timestamp;
 use protocol::agent::status::DeviceReply;
 
 /// Where this computer stands.
@@ -25,6 +26,8 @@ pub struct Status {
     pub wiped: Option<Wiped>,
     /// What happened last.
     pub last: Last,
+    /// When it was looked, by this computer's clock.
+    pub now: Timestamp,
 }
 
 /// A device, from both sides.
@@ -57,7 +60,8 @@ pub async fn look(around: &Around, dir: &StateDir) -> Result<Status, AgentError>
         }
     };
     let owed = device.as_ref().and_then(|device| owed::look(dir, &device.state));
-    Ok(Status { device, owed, unattended: unattended::look(dir), wiped: wipe::look(dir), last: last::look(dir) })
+    let (unattended, wiped, last) = (unattended::look(dir), wipe::look(dir), last::look(dir));
+    Ok(Status { device, owed, unattended, wiped, last, now: around.clock.now() })
 }
 
 impl Status {

@@ -9,6 +9,7 @@ pub mod campaign;
 pub mod counter;
 pub mod desk;
 pub mod device_map;
+pub mod due;
 pub mod lifecycle;
 pub mod mail;
 pub mod password;

@@ -64,6 +64,9 @@ pub(super) enum Command {
         /// Wait for the slot in which the server wants what was missed; for timers
         #[arg(long)]
         in_slot: bool,
+        /// Only if the policy's interval is over since the last good one; for timers
+        #[arg(long, conflicts_with = "folders")]
+        if_due: bool,
         /// What to back up [default: the folders of the policy, else those chosen at activation]
         #[arg(value_name = "FOLDER")]
         folders: Vec<PathBuf>,

@@ -25,6 +25,7 @@ pub(super) fn report(report: &Report) -> String {
         Report::PasswordSet(email) => json!({ "email": email }),
         Report::Waiting(waiting) => control::waiting(waiting),
         Report::BackedUp(done) => backed_up(done),
+        Report::NotDue(not_due) => control::not_due(not_due),
         Report::Status(status) => control::status(status),
         Report::Policy(known) | Report::Folders(known) | Report::Settings(known) => control::policy(known),
         Report::Support(bundle) => json!({

@@ -9,6 +9,7 @@ use super::meter::{Goal, Meter, Work};
 use super::person::{Person, Terminal};
 use super::{Environment, Report, state_path, text};
 use crate::backup;
+use crate::due::{self, NotDue};
 use crate::error::AgentError;
 use crate::files::Selection;
 use crate::folders;
@@ -25,6 +26,7 @@ use crate::support;
 use crate::unattended::{self, Found, Record, Wish, trusted};
 use crate::wipe;
 use base::{OsEntropy, Span, SystemClock};
+use control::due::Due;
 use engine::Progress;
 use format::StoredPath;
 use protocol::agent::policy::FolderRequest;
@@ -81,7 +83,7 @@ impl Session {
             other => self.of_device(other).await,
         };
         let wants_wipe = match &ended {
-            Ok(Report::Status(status)) => status.is_to_wipe(),
+            Ok(Report::Status(status) | Report::NotDue(NotDue::Time { status, .. })) => status.is_to_wipe(),
             Ok(_) => false,
             Err(error) => wipe::due(around, dir, Some(error)).await?,
         };
@@ -96,9 +98,13 @@ impl Session {
     async fn of_device(&self, command: Command) -> Result<Report, AgentError> {
         let Session { around, dir, .. } = self;
         match command {
-            Command::Backup { in_slot, folders } => {
-                let done = self.backup(in_slot, &folders).await;
-                if done.is_ok() {
+            Command::Backup { in_slot, if_due, folders } => {
+                let done = match if_due {
+                    true => self.backup_if_due(in_slot).await,
+                    false => self.backup(in_slot, &folders).await,
+                };
+                // Who was only asked whether it is time has looked at the orders already.
+                if done.as_ref().is_ok_and(|report| !matches!(report, Report::NotDue(_))) {
                     support::obey_after(around, dir).await;
                 }
                 done
@@ -185,6 +191,30 @@ impl Session {
                     Some(_) | None => return Err(error),
                 },
             }
+        }
+    }
+
+    /// For a timer: a backup where one is due. That it is not, or that one runs, is an answer and no failure.
+    async fn backup_if_due(&self, in_slot: bool) -> Result<Report, AgentError> {
+        let Session { around, dir, .. } = self;
+        let mut status = status::look(around, dir).await?;
+        let Some(standing) = due::standing(&status) else {
+            let refused = status.device.and_then(|device| device.said.err());
+            return Err(refused.unwrap_or(AgentError::NotActivated));
+        };
+        let is_due = match standing.due {
+            Due::Now => true,
+            Due::InSlot { .. } => in_slot,
+            Due::Off | Due::Later { .. } => false,
+        };
+        // A device that has to erase itself backs up nothing more.
+        if !is_due || status.is_to_wipe() {
+            support::obey(around, dir, &mut status).await;
+            return Ok(Report::NotDue(NotDue::Time { standing, status: Box::new(status) }));
+        }
+        match self.backup(in_slot, &[]).await {
+            Err(AgentError::Busy { .. }) => Ok(Report::NotDue(NotDue::Running)),
+            ended => ended,
         }
     }
 

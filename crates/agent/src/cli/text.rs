@@ -34,6 +34,7 @@ pub(super) fn report(report: &Report, zone: &TimeZone) -> String {
         Report::PasswordSet(email) => activation::password_set(email),
         Report::Waiting(waiting) => activation::waiting(waiting),
         Report::BackedUp(done) => backed_up(done),
+        Report::NotDue(not_due) => status::not_due(not_due, zone),
         Report::Status(status) => status::status(status, zone),
         Report::Policy(known) => policy::whole(known, zone),
         Report::Folders(known) => policy::folders(known, zone),

@@ -123,6 +123,38 @@ fn a_legacy_file_activates_and_loses_its_token_and_nothing_else() {
 }
 
 #[test]
+fn a_legacy_file_in_the_users_own_configuration_is_picked_up_by_what_the_units_of_users_run() {
+    let (dir, state, _) = place();
+    let play = Play::start(taker);
+    // Neither folder of the state is there yet: it is the first start of a new user.
+    let (config, state_home) = (dir.path().join("configuration"), dir.path().join("local/state"));
+    fs::create_dir_all(config.join("holdfast")).expect("a folder");
+    let rest = format!("SERVERS = ['127.0.0.1:{}']\nFINGERPRINT = '{}'\n", play.port, pin(&play));
+    let path = config.join("holdfast/legacy.cfg");
+    private(&path, &format!("{rest}TOKEN = '{TOKEN}'\nREPLACE_DEVICE = 'No'\n"));
+    let unit = include_str!("../../../../packaging/systemd/user/holdfast-unattended.service");
+    let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/holdfast ")).expect("a command");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_holdfast"))
+        .env_clear()
+        .envs([("XDG_CONFIG_HOME", &config), ("XDG_STATE_HOME", &state_home), ("HOME", &dir.path().to_owned())])
+        // As root, the state would be the system's.
+        .envs(is_root().then_some(("HOLDFAST_STATE", state_home.join("holdfast"))))
+        .args(line.split_whitespace())
+        .output()
+        .expect("the program runs");
+    assert!(output.status.success(), "{output:?}");
+    let [request] = requests(&play).try_into().expect("one request");
+    assert!(matches!(&request.proof, Proof::Token { token } if token == TOKEN));
+    assert_eq!((request.choice, request.email.as_str()), (Choice::Add, ""));
+    assert!(state_home.join("holdfast/state.json").exists() && !state.exists());
+    assert_eq!(fs::read_to_string(&path).expect("a file"), format!("{rest}REPLACE_DEVICE = 'No'\n"));
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[test]
 fn what_is_missing_or_wrong_is_said_and_shown_by_the_status() {
     let (dir, state, _) = place();
     let file = |text: &str| private(&dir.path().join("activate.env"), text);

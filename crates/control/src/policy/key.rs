@@ -40,6 +40,8 @@ pub enum ObeyedBy {
     Watch,
     /// The endpoint, in its backups.
     Endpoint,
+    /// The endpoint, where a timer asks it whether a backup is due; and the server's watch.
+    Timer,
     /// The server and the endpoint.
     Both,
     /// No program yet.
@@ -53,6 +55,7 @@ impl ObeyedBy {
             ObeyedBy::Server => "server",
             ObeyedBy::Watch => "server's watch",
             ObeyedBy::Endpoint => "endpoint",
+            ObeyedBy::Timer => "endpoint by its timer, server's watch",
             ObeyedBy::Both => "server, endpoint",
             ObeyedBy::Nothing => "nothing yet",
         }
@@ -115,7 +118,7 @@ macro_rules! keys {
 keys! {
     /// How often a device backs up.
     Interval, "interval", Shape::Interval { min: 5, max: 30 * 24 * 60 }, "4h",
-        "off, or 5m to 30d", EVERY, Some(Key::UserMayChangeInterval), true, Watch;
+        "off, or 5m to 30d", EVERY, Some(Key::UserMayChangeInterval), true, Timer;
     /// When backups may begin, in the device's time zone.
     StartHours, "start_hours", Shape::Hours { none: false }, "00:00-24:00",
         "up to 32 ranges such as mon-fri 08:00-18:00, separated by commas", EVERY, None, false, Watch;

@@ -2,10 +2,12 @@
 
 use super::{no, path_text, restored, snapshot};
 use crate::cli::activate::{Finished, InService};
+use crate::due::{self, NotDue, Standing};
 use crate::error::AgentError;
 use crate::policy::Known;
 use crate::restore::Restored;
 use crate::status::{Device, Status};
+use base::Timestamp;
 use engine::RemoteError;
 use protocol::agent::activation::{ActivationChanges, ActivationQuestion, ActivationWaiting, Choice, Replaceable};
 use serde_json::{Value, json};
@@ -103,12 +105,30 @@ pub(super) fn waiting(waiting: &ActivationWaiting) -> Value {
     } })
 }
 
+pub(super) fn not_due(not_due: &NotDue) -> Value {
+    match not_due {
+        NotDue::Running => json!({ "not_due": { "due": "running" } }),
+        NotDue::Time { standing, .. } => json!({ "not_due": self::standing(standing) }),
+    }
+}
+
+fn standing(standing: &Standing) -> Value {
+    let Standing { due, interval, last_good_at } = standing;
+    json!({
+        "due": due.word(),
+        "at_ms": due.at().map(Timestamp::as_ms),
+        "interval": interval,
+        "last_good_at_ms": last_good_at.map(Timestamp::as_ms),
+    })
+}
+
 pub(super) fn status(status: &Status) -> Value {
     let mut value = match &status.device {
         Some(device) => self::device(device),
         None => json!({ "error": no(&AgentError::NotActivated) }),
     };
     value["activated"] = json!(status.device.is_some());
+    value["next_backup"] = due::standing(status).as_ref().map_or(Value::Null, standing);
     value["restore_owed"] = json!(status.owed);
     value["unattended"] = json!(status.unattended);
     value["wiped"] = json!(status.wiped);

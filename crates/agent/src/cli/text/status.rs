@@ -1,11 +1,14 @@
 //! What a person reads of where this computer stands: on one screen, with why, and with what to do.
 
 use super::activation::owed_sentence;
-use super::{Bytes, Count, TimeZone, folders, policy, printable, row, sentence, when, words};
+use super::{Bytes, Count, TimeZone, folders, policy, printable, row, sentence, when, words, wrapped};
+use crate::due::{self, NotDue, Standing};
 use crate::last::Last;
 use crate::status::{Device, Status};
 use crate::unattended::Record;
 use crate::wipe::Wiped;
+use control::due::Due;
+use control::policy::Key;
 use protocol::agent::run::SnapshotDetail;
 use protocol::agent::status::DeviceReply;
 
@@ -15,6 +18,9 @@ pub(super) fn status(status: &Status, zone: &TimeZone) -> String {
     match &status.device {
         Some(device) => {
             self::device(&mut text, device, &status.last, zone);
+            if let Some(standing) = due::standing(status) {
+                row(&mut text, "next", &next(&standing, zone));
+            }
             if let Some(owed) = &status.owed {
                 sentence(&mut text, "restore", &owed_sentence(owed));
             }
@@ -39,6 +45,40 @@ fn bundle(text: &mut String, status: &Status, zone: &TimeZone) {
         }
         (None, true) => sentence(text, "support", "an admin has asked for a support bundle; it is not sent yet"),
         (None, false) => {}
+    }
+}
+
+/// Why a backup was not begun, in one sentence.
+pub(super) fn not_due(not_due: &NotDue, zone: &TimeZone) -> String {
+    let sentence = match not_due {
+        NotDue::Running => "Another backup of this computer runs: this one is not begun.".to_owned(),
+        NotDue::Time { standing, .. } => match standing.due {
+            Due::Off => "No backup begins by itself: the interval of the policy is off.".to_owned(),
+            Due::Now => "No backup is begun: this computer has other orders.".to_owned(),
+            Due::InSlot { at } => {
+                format!("Not due until {}: the slot in which what was missed is backed up.", when(at.as_ms(), zone))
+            }
+            Due::Later { at } => {
+                let good = standing.last_good_at.map_or("-".to_owned(), |good_at| when(good_at.as_ms(), zone));
+                let every = printable(standing.interval.as_deref().unwrap_or(Key::Interval.default_text()));
+                format!(
+                    "Not due until {}: the last good backup is of {good}, and the interval {every}.",
+                    when(at.as_ms(), zone)
+                )
+            }
+        },
+    };
+    wrapped(&sentence, 0, 0)
+}
+
+/// When the next backup is due, where a timer asks.
+fn next(standing: &Standing, zone: &TimeZone) -> String {
+    let every = printable(standing.interval.as_deref().unwrap_or(Key::Interval.default_text()));
+    match standing.due {
+        Due::Off => "none by itself: the interval is off".to_owned(),
+        Due::Now => format!("due now, and every {every}"),
+        Due::InSlot { at } => format!("due from {} on, in its slot", when(at.as_ms(), zone)),
+        Due::Later { at } => format!("due from {} on, every {every}", when(at.as_ms(), zone)),
     }
 }
 

@@ -122,7 +122,14 @@ fn snapshots_are_a_table_of_80_columns() {
 }
 
 fn status(device: Option<Device>, unattended: Option<Record>) -> Report {
-    Report::Status(Box::new(Status { device, owed: None, unattended, wiped: None, last: Last::default() }))
+    Report::Status(Box::new(Status {
+        device,
+        owed: None,
+        unattended,
+        wiped: None,
+        last: Last::default(),
+        now: Timestamp::from_ms(0),
+    }))
 }
 
 #[test]

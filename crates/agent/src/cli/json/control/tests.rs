@@ -175,12 +175,13 @@ fn status_of(device: Option<Device>) -> Status {
         unattended: Some(record),
         wiped: Some(Wiped { server: "https://a".to_owned(), device: "dev_x".to_owned(), at_ms: 9 }),
         last: Last { backup: Some(backup), error: Some(error), bundle: Some(LastBundle { sent_at_ms: 4, bytes: 5 }) },
+        now: Timestamp::from_ms(14_400_000),
     }
 }
 
 fn around_status(fields: &Value) -> Value {
     let mut whole = json!({
-        "restore_owed": null,
+        "restore_owed": null, "next_backup": null,
         "unattended": {
             "server": "https://a", "found_in": "command line", "attempts": 2, "tried_at_ms": 3, "next_at_ms": null,
             "code": "token_rate", "sentence": "Too many.",
@@ -226,11 +227,22 @@ fn a_status_has_these_fields() {
     let expected = with(json!({
         "name": "laptop", "state": "active", "rights": "full", "snapshots": 12, "snapshot": detail_json(),
         "server_now_ms": 99, "orders": [], "catch_up_at_ms": null, "policy_revision": 7, "support": "call 5",
+        "next_backup": { "due": "later", "at_ms": 14_400_003, "interval": "4h", "last_good_at_ms": 3 },
     }));
     let device = Device { state: state(), said: Ok(said), policy: known.clone() };
     check(&Report::Status(Box::new(status_of(Some(device)))), &expected);
-    let device = Device { state: state(), said: Err(AgentError::Remote(refused())), policy: known };
+    let said = Err(AgentError::Remote(refused()));
+    let device = Device { state: state(), said, policy: known.clone() };
     check(&Report::Status(Box::new(status_of(Some(device)))), &with(json!({ "error": refused_json() })));
+    let away = RemoteError { kind: Kind::Unavailable, ..refused() };
+    let status = status_of(Some(Device { state: state(), said: Err(AgentError::Remote(away)), policy: known }));
+    let next = json!({ "due": "later", "at_ms": 14_400_001, "interval": "4h", "last_good_at_ms": 1 });
+    let error = json!({ "code": "device_held", "sentence": "no", "kind": "unavailable" });
+    let standing = due::standing(&status).expect("a device that is not refused");
+    check(&Report::Status(Box::new(status)), &with(json!({ "error": error, "next_backup": next })));
+    let status = Box::new(status_of(None));
+    check(&Report::NotDue(NotDue::Time { standing, status }), &json!({ "not_due": next }));
+    check(&Report::NotDue(NotDue::Running), &json!({ "not_due": { "due": "running" } }));
     let error = AgentError::NotActivated;
     let no = json!({ "code": "not_activated", "sentence": error.sentence(), "kind": "conflict" });
     let expected = around_status(&json!({ "activated": false, "error": no }));
