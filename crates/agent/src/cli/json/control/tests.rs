@@ -226,7 +226,8 @@ fn a_status_has_these_fields() {
         around_status(&fields)
     };
     let expected = with(json!({
-        "name": "laptop", "state": "active", "rights": "full", "snapshots": 12, "snapshot": detail_json(), "snapshot_unreadable": null,
+        "name": "laptop", "state": "active", "rights": "full", "snapshots": 12,
+        "snapshot": detail_json(), "snapshot_unreadable": null,
         "server_now_ms": 99, "orders": [], "catch_up_at_ms": null, "policy_revision": 7, "support": "call 5",
     }));
     let device = Device { state: state(), said: Ok(said), policy: known.clone() };
