@@ -112,9 +112,11 @@ async fn find(connection: &Connection, name: &str) -> Result<SnapshotId, AgentEr
         return Ok(snapshot);
     }
     if name == LATEST {
-        let newest = connection.device().await.map_err(AgentError::Remote)?.snapshot;
+        let said = connection.device().await.map_err(AgentError::Remote)?;
+        // Of one that may not be read now, the server says why when it is to be read.
+        let newest = said.snapshot.map(|newest| newest.snapshot).or(said.unreadable);
         let none = || unknown("there is no snapshot yet: run `holdfast backup`".to_owned());
-        return newest.map(|newest| newest.snapshot.0).ok_or_else(none);
+        return newest.map(|newest| newest.0).ok_or_else(none);
     }
     let beginning = beginning(name)?;
     let all = connection.snapshots().await.map_err(AgentError::Remote)?;

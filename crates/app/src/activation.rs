@@ -13,18 +13,18 @@ pub use question::{Preview, Question, Replaceable};
 
 use crate::password::Password;
 use crate::secret_text::{SecretText, TEXT_BYTES_MAX};
-use crate::snapshots::{self, SnapshotView};
+use crate::snapshots::{self, Newest};
 use crate::tokens::refused;
 use crate::{App, AppError, campaigns, counters, session};
 use base::{DeviceId, Span, Timestamp};
 use bind::{Bound, Done};
-use control::access::Verb;
+use control::access::Told;
 use control::activation::Basis;
 use control::activation::{Choice, Evidence, Restore};
 use control::desk::WAITING_POLL;
 use control::policy::PolicyChanges;
 use control::{Event, Refusal, Rights, access};
-use db::{ActivationRow, DeviceAbout};
+use db::{ActivationRow, DeviceAbout, SnapshotRow};
 use keep::{Earlier, Kept};
 use std::net::IpAddr;
 
@@ -114,8 +114,8 @@ pub struct Activated {
     pub outcome: Outcome,
     /// The address of its user.
     pub user: String,
-    /// The newest snapshot of the record at this moment; its root only while this binding may read.
-    pub snapshot: Option<SnapshotView>,
+    /// The newest snapshot of the record at this moment, as far as this binding may know it.
+    pub snapshot: Option<Newest>,
     /// What is to be brought back now.
     pub restore: Restore,
     /// What it has changed of the user's own choices.
@@ -250,10 +250,12 @@ async fn activated(app: &App, bound: Bound) -> Result<Activated, AppError> {
     let restore = Restore::from_word(&row.restore).ok_or_else(damaged)?;
     let changes = PolicyChanges::from_text(&row.changes).ok_or_else(damaged)?;
     // A repeated request must not be a way to read after the binding has ended.
-    let reads = device.epoch == row.epoch
-        && access::may_of_user(user.state, &device.state, app.clock.now(), Verb::ReadOwnTrees).is_ok();
+    let told = |newest: &SnapshotRow| match device.epoch == row.epoch {
+        true => access::told(user.state, &device.state, app.clock.now(), newest.new.epoch == row.epoch),
+        false => Told::Name,
+    };
     let snapshot = match device.last_snapshot {
-        Some(_) => snapshots::newest(app, row.device, reads).await?,
+        Some(_) => snapshots::newest(app, row.device, told).await?,
         None => None,
     };
     let (device, epoch, catch_up_at) = (row.device, row.epoch, device.catch_up_at);

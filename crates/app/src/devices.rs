@@ -5,7 +5,7 @@ mod merged;
 
 use crate::audit::{self, Deed};
 use crate::page::{Page, PageAsk, part};
-use crate::snapshots::{self, SnapshotView};
+use crate::snapshots::{self, Newest};
 use crate::{AdminActor, App, AppError, DeviceActor, campaigns, conflicts, desk, effects, policy, users};
 use base::{Count, DeviceId, SnapshotId, Span, Timestamp};
 use control::access::Verb;
@@ -138,9 +138,9 @@ pub struct OwnView {
     pub state: State,
     /// What its credential may do while it is active.
     pub rights: Rights,
-    /// Its newest snapshot.
-    pub snapshot: Option<SnapshotView>,
-    /// How many snapshots it has.
+    /// Its newest snapshot, as far as it may know it.
+    pub snapshot: Option<Newest>,
+    /// How many snapshots there are that it may know of.
     pub snapshots: Count,
     /// The server's clock.
     pub now: Timestamp,

@@ -31,7 +31,7 @@ pub struct PolicyView {
     pub may_change: Vec<Key>,
     /// The folders, those that the user has taken out too.
     pub folders: Vec<EffectiveFolder>,
-    /// How much the user's newest snapshots take.
+    /// How much the user's newest snapshots take, as far as who asks may know them.
     pub used: Bytes,
 }
 
@@ -41,7 +41,7 @@ pub struct PolicyView {
 /// `session_invalid` when the record is gone; the database does not answer.
 pub async fn own(app: &App, actor: &DeviceActor) -> Result<PolicyView, AppError> {
     let mut tx = app.db.read().await.map_err(AppError::db("reading a policy"))?;
-    view(&mut tx, actor.user, Some(actor.device)).await
+    of_actor(app, &mut tx, actor).await
 }
 
 /// What holds for a device.
@@ -151,7 +151,7 @@ pub async fn own_set(
     let changes = changes_parse(PolicyLevel::Device, values, true)?;
     let subject = PolicySubject::Device(actor.device);
     change(&mut tx, now, actor, subject, &changes).await?;
-    let view = view(&mut tx, actor.user, Some(actor.device)).await?;
+    let view = of_actor(app, &mut tx, actor).await?;
     tx.commit().await.map_err(during())?;
     changed(app, subject);
     Ok(view)
@@ -254,6 +254,18 @@ pub(crate) async fn subject_known(tx: &mut Tx, subject: PolicySubject) -> Result
 /// The answer about a profile that is not there.
 pub(crate) fn profile_unknown(text: &str) -> AppError {
     AppError::not_found("profile_unknown", format!("There is no profile \"{}\".", text.escape_debug()))
+}
+
+/// What holds for the device that asks. One that may not list snapshots is not told what the others take.
+async fn of_actor(app: &App, tx: &mut Tx, actor: &DeviceActor) -> Result<PolicyView, AppError> {
+    let view = view(tx, actor.user, Some(actor.device)).await?;
+    if actor.may(app.clock.now(), Verb::ListSnapshots).is_ok() {
+        return Ok(view);
+    }
+    let newest =
+        db::snapshot_get_newest(tx, actor.device).await.map_err(AppError::db("reading the newest snapshot"))?;
+    let own = newest.filter(|row| runs::is_own(actor, row));
+    Ok(PolicyView { used: own.map_or(Bytes(0), |row| row.new.totals.bytes), ..view })
 }
 
 async fn view(tx: &mut Tx, user: UserId, device: Option<DeviceId>) -> Result<PolicyView, AppError> {

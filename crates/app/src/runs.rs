@@ -1,7 +1,7 @@
 //! Runs: begin, the look at a run that every request of it takes, abort. A run is the lease on what it was told is
 //! there. Refuses a run of another device, of a credential since replaced, that has ended or outlived its lease.
 
-use crate::snapshots::{self, SnapshotView};
+use crate::snapshots::{self, Newest};
 use crate::{App, AppError, DeviceActor, quota};
 use base::{Bytes, Count, RepositoryId, RunId, Secret, SnapshotId, Span, Timestamp};
 use control::Refusal;
@@ -41,7 +41,7 @@ pub struct Begun {
     /// Which repository key the run key comes from.
     pub key_id: u32,
     /// The snapshot to go on from, or to read.
-    pub snapshot: Option<SnapshotView>,
+    pub snapshot: Option<Newest>,
     /// What the server takes at once.
     pub limits: Limits,
     /// How long the run lives without a request.
@@ -188,8 +188,12 @@ pub(crate) async fn allowed(tx: &mut Tx, actor: &DeviceActor, now: Timestamp, ve
 
 /// What a device must be allowed to read a snapshot of its own: less, when this very credential appended it.
 pub(crate) fn read_verb(actor: &DeviceActor, snapshot: &SnapshotRow, full: Verb) -> Verb {
-    let appended = snapshot.new.device == actor.device && snapshot.new.epoch == actor.epoch;
-    if appended { Verb::ReadAppended } else { full }
+    if is_own(actor, snapshot) { Verb::ReadAppended } else { full }
+}
+
+/// Whether this very credential appended the snapshot. Never fails.
+pub(crate) fn is_own(actor: &DeviceActor, snapshot: &SnapshotRow) -> bool {
+    snapshot.new.device == actor.device && snapshot.new.epoch == actor.epoch
 }
 
 fn fresh(
@@ -248,8 +252,8 @@ fn begun(
         Purpose::Restore { .. } => None,
     };
     let snapshot = snapshot.map(|row| {
-        let shown = snapshots::root_shown(actor, app.clock.now(), &row);
-        snapshots::view(app, row, shown)
+        let told = snapshots::told(actor, app.clock.now(), &row);
+        snapshots::newest_told(app, row, told)
     });
     Ok(Begun {
         run: run.id,

@@ -1,11 +1,11 @@
 //! Snapshots as devices and admins see them: lists, one of them, its problems.
-//! Refuses another device's snapshot, and the root of one that the asking credential could not read.
+//! Refuses another device's snapshot, and all but the name of one that the asking credential could not read.
 
 use crate::damage::is_damage;
 use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError, DeviceActor, runs};
 use base::{Count, DeviceId, SnapshotId, Timestamp};
-use control::access::Verb;
+use control::access::{self, Told, Verb};
 use control::{Permit, Refusal, State};
 use db::{SnapshotRow, Tx};
 use format::{ChunkRef, ListedProblem, Manifest, ObjectName, StoredPath, Totals};
@@ -37,6 +37,25 @@ pub struct SnapshotView {
     pub problems: Count,
 }
 
+/// The newest snapshot of a record as its device is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Newest {
+    /// All of it that the device may know.
+    Shown(Box<SnapshotView>),
+    /// That it is there. Its name is what a device keeps that is to bring it back once it may.
+    Named(SnapshotId),
+}
+
+impl Newest {
+    /// What is shown of it; `None` where it is named alone. Never fails.
+    pub fn view(&self) -> Option<&SnapshotView> {
+        match self {
+            Newest::Shown(view) => Some(view),
+            Newest::Named(_) => None,
+        }
+    }
+}
+
 /// The snapshots of the device, newest first: all, or those that this very credential appended where it may not see
 /// more.
 ///
@@ -61,7 +80,7 @@ pub async fn list(app: &App, actor: &DeviceActor, ask: &PageAsk) -> Result<Page<
     };
     let rows = rows.map_err(during())?;
     drop(tx);
-    page(app, ask, rows, |row| root_shown(actor, now, row))
+    page(app, ask, rows, |row| told(actor, now, row) == Told::Whole)
 }
 
 /// One snapshot of the device.
@@ -70,7 +89,7 @@ pub async fn list(app: &App, actor: &DeviceActor, ask: &PageAsk) -> Result<Page<
 /// `snapshot_not_yours`; the refusal of the device's state.
 pub async fn get(app: &App, actor: &DeviceActor, snapshot: SnapshotId) -> Result<SnapshotView, AppError> {
     let row = own(app, actor, snapshot).await?;
-    let shown = root_shown(actor, app.clock.now(), &row);
+    let shown = told(actor, app.clock.now(), &row) == Told::Whole;
     view(app, row, shown)
 }
 
@@ -83,33 +102,55 @@ pub async fn problems(app: &App, actor: &DeviceActor, snapshot: SnapshotId) -> R
     Ok(manifest(app, &row).await?.problems.listed().to_vec())
 }
 
-/// The newest snapshot of a device, and how many there are, for its status.
+/// The newest snapshot of a device, and how many there are that it may know of, for its status: all, or those that
+/// this very credential appended.
 ///
 /// # Errors
 /// As the database says.
-pub async fn standing(app: &App, actor: &DeviceActor) -> Result<(Option<SnapshotView>, Count), AppError> {
+pub async fn standing(app: &App, actor: &DeviceActor) -> Result<(Option<Newest>, Count), AppError> {
+    let now = app.clock.now();
     let during = || AppError::db("reading the newest snapshot");
     let mut tx = app.db.read().await.map_err(during())?;
-    let count = db::snapshot_count_get(&mut tx, actor.device).await.map_err(during())?;
+    let epoch = actor.may(now, Verb::ListSnapshots).is_err().then_some(actor.epoch);
+    let count = db::snapshot_count_get(&mut tx, actor.device, epoch).await.map_err(during())?;
     let row = db::snapshot_get_newest(&mut tx, actor.device).await.map_err(during())?;
     drop(tx);
-    let shown = row.map(|row| {
-        let shown = root_shown(actor, app.clock.now(), &row);
-        view(app, row, shown)
+    let newest = row.map(|row| {
+        let told = told(actor, now, &row);
+        newest_told(app, row, told)
     });
-    Ok((shown.transpose()?, count))
+    Ok((newest.transpose()?, count))
 }
 
-/// The newest snapshot of a device, with its root only when `root_shown`; for the answer to an activation.
+/// The newest snapshot of a device, for the answer to an activation. `told` says how much of it is told.
 ///
 /// # Errors
 /// As the database says.
-pub(crate) async fn newest(app: &App, device: DeviceId, root_shown: bool) -> Result<Option<SnapshotView>, AppError> {
+pub(crate) async fn newest(
+    app: &App,
+    device: DeviceId,
+    told: impl FnOnce(&SnapshotRow) -> Told,
+) -> Result<Option<Newest>, AppError> {
     let during = || AppError::db("reading the newest snapshot");
     let mut tx = app.db.read().await.map_err(during())?;
     let row = db::snapshot_get_newest(&mut tx, device).await.map_err(during())?;
     drop(tx);
-    row.map(|row| view(app, row, root_shown)).transpose()
+    let newest = row.map(|row| {
+        let told = told(&row);
+        newest_told(app, row, told)
+    });
+    newest.transpose()
+}
+
+/// A snapshot, as far as a device is told of it.
+///
+/// # Errors
+/// `root_damaged`.
+pub(crate) fn newest_told(app: &App, row: SnapshotRow, told: Told) -> Result<Newest, AppError> {
+    match told {
+        Told::Name => Ok(Newest::Named(row.new.id)),
+        Told::Facts | Told::Whole => Ok(Newest::Shown(Box::new(view(app, row, told == Told::Whole)?))),
+    }
 }
 
 /// The snapshots of one device or of all, newest first, as an admin sees them: without roots.
@@ -148,11 +189,11 @@ pub async fn admin_get(app: &App, actor: &AdminActor, snapshot: SnapshotId) -> R
     view(app, row.ok_or_else(unknown)?, false)
 }
 
-/// Whether this actor may read the snapshot now, and so is shown its root. Whoever knows the ref of a root can name it
-/// in a snapshot of its own and read it there, or under another account: so who may not read is shown none, whether it
-/// appends only, is held, is one of two machines with one key, or is being erased.
-pub(crate) fn root_shown(actor: &DeviceActor, now: Timestamp, row: &SnapshotRow) -> bool {
-    actor.may(now, runs::read_verb(actor, row, Verb::ReadOwnTrees)).is_ok()
+/// What this actor is told of the snapshot now. Whoever knows the ref of a root can name it in a snapshot of its own
+/// and read it there, or under another account: so who may not read is shown none, whether it appends only, is held, is
+/// one of two machines with one key, or is being erased.
+pub(crate) fn told(actor: &DeviceActor, now: Timestamp, row: &SnapshotRow) -> Told {
+    access::told(actor.user_state, &actor.state, now, runs::is_own(actor, row))
 }
 
 /// A row as it is shown.

@@ -39,6 +39,39 @@ pub fn may(state: &State, now: Timestamp, verb: Verb) -> Result<(), Refusal> {
     }
 }
 
+/// What a device is told of a snapshot of its record. One rule for every answer that has a snapshot in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Told {
+    /// That it is there, by its name, and nothing that was found out by somebody else: no time, no count, no folder.
+    Name,
+    /// All but the ref of its root, which lets its holder read it: the asking credential has made it.
+    Facts,
+    /// Everything.
+    Whole,
+}
+
+/// What a device in `state`, of a user in `user`, is told of a snapshot now. `is_own`: the credential in use has
+/// appended it. Who comes to a record by a token does not learn what its user has backed up. Never fails.
+pub fn told(user: UserState, state: &State, now: Timestamp, is_own: bool) -> Told {
+    let verb = if is_own { Verb::ReadAppended } else { Verb::ReadOwnTrees };
+    match (may_of_user(user, state, now, verb), is_own) {
+        (Ok(()), _) => Told::Whole,
+        (Err(_), true) => Told::Facts,
+        (Err(_), false) => Told::Name,
+    }
+}
+
+impl Told {
+    /// The stable word. Never fails.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Told::Name => "name",
+            Told::Facts => "facts",
+            Told::Whole => "whole",
+        }
+    }
+}
+
 /// What a device asks for. The words are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verb {

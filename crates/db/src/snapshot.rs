@@ -172,13 +172,14 @@ pub async fn snapshot_list(tx: &mut Tx, before: Option<i64>, limit: u32) -> Resu
     rows.fetch_all(tx.conn()).await.map_err(failed("list snapshots"))?.iter().map(read).collect()
 }
 
-/// How many snapshots a device has.
+/// How many snapshots a device has: all, or those that one binding of a key has appended.
 ///
 /// # Errors
 /// As the database says.
-pub async fn snapshot_count_get(tx: &mut Tx, device: DeviceId) -> Result<Count, DbError> {
-    let row = query("select count(*) as snapshots from snapshot where device_id = $1")
+pub async fn snapshot_count_get(tx: &mut Tx, device: DeviceId, epoch: Option<u64>) -> Result<Count, DbError> {
+    let row = query("select count(*) as snapshots from snapshot where device_id = $1 and ($2 is null or epoch = $2)")
         .bind(&device.as_bytes()[..])
+        .bind(epoch.map(int))
         .fetch_one(tx.conn())
         .await
         .map_err(failed("count the snapshots of a device"))?;
@@ -279,7 +280,7 @@ mod tests {
             assert_eq!(list(&mut tx, None, Some(newest.seq)).await, [2, 1]);
             assert_eq!(list(&mut tx, Some(2), None).await, [3, 2, 1]);
             assert_eq!(list(&mut tx, Some(3), None).await, [0_u8; 0], "nothing was appended under that binding");
-            assert_eq!(snapshot_count_get(&mut tx, testing::DEVICE).await.expect("readable"), Count(3));
+            assert_eq!(snapshot_count_get(&mut tx, testing::DEVICE, None).await.expect("readable"), Count(3));
             assert_eq!(snapshot_list(&mut tx, None, 2).await.expect("readable")[0].seq, seq);
         }
     }

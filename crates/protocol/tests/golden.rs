@@ -220,6 +220,7 @@ fn activated(snapshot: Option<SnapshotDetail>) -> ActivationAnswer {
         outcome: if came_back { "reactivated" } else { "new" }.to_owned(),
         user: "anna@example.org".to_owned(),
         snapshot,
+        unreadable: None,
         restore: if came_back { Restore::None } else { Restore::All },
         changes: if came_back { policy_changes() } else { PolicyChanges::default() },
         catch_up_at_ms: came_back.then_some(NOW_MS + 60_000),
@@ -263,6 +264,7 @@ fn begin_reply(run_key: Option<Hex<32>>, snapshot: Option<SnapshotDetail>) -> Be
         run_key,
         key_id: 1,
         snapshot,
+        unreadable: None,
         limits: Limits { pack_bytes: 67_108_864, uploads: 4, refs: 8_192 },
         lease_ms: 86_400_000,
     }
@@ -289,6 +291,7 @@ fn device() -> DeviceReply {
         state: "active".to_owned(),
         rights: "full".to_owned(),
         snapshot: Some(snapshot()),
+        unreadable: None,
         snapshots: 12,
         now_ms: NOW_MS,
         orders: vec!["wipe".to_owned()],

@@ -155,9 +155,11 @@ async fn finish(
     let chosen = policy::choose(around, dir, places, folders).await?;
     let Activated { state, reply } = &activated;
     let brings_data = matches!(reply.restore, Restore::Data | Restore::All);
-    match reply.snapshot.as_ref().filter(|_| brings_data) {
+    // One that may not be read yet is brought back as soon as it may be.
+    let newest = reply.snapshot.as_ref().map(|snapshot| snapshot.snapshot).or(reply.unreadable);
+    match newest.filter(|_| brings_data) {
         // ORDER: written down before it is begun, or a power cut would forget it.
-        Some(snapshot) => owed::keep(dir, &Owed { device: reply.device, snapshot: snapshot.snapshot })?,
+        Some(snapshot) => owed::keep(dir, &Owed { device: reply.device, snapshot })?,
         // Who says what to bring back means no more than that; who says nothing leaves what was wished before.
         None if said.is_some() || brings_data => owed::remove(dir)?,
         None => {}

@@ -68,7 +68,7 @@ pub(super) async fn detail(app: &App, question: activation::Question) -> Result<
             host_name: record.about.host_name,
             serial: record.about.serial,
             last_backup_at: newest.map(|snapshot| snapshot.new.committed_at),
-            snapshots: db::snapshot_count_get(&mut tx, device).await.map_err(during())?,
+            snapshots: db::snapshot_count_get(&mut tx, device, None).await.map_err(during())?,
         });
     }
     let adding_refused = question.adding_refused.map(|refusal| refusal.sentence());

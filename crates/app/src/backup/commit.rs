@@ -5,12 +5,12 @@
 use super::closure::{AGAIN_SPAN, Broken, Closure, Flaw, Index, WALKS_MAX};
 use super::refused;
 use super::upload::put_error;
-use crate::snapshots::{self, SnapshotView, root_shown, store_name};
+use crate::snapshots::{self, SnapshotView, store_name};
 use crate::{App, AppError, DeviceActor, campaigns, quota, runs};
 use base::{Bytes as Size, Count, RunId, SnapshotId, Timestamp};
 use bytes::Bytes;
 use control::Refusal;
-use control::access::Verb;
+use control::access::{Told, Verb};
 use db::{RunCounters, RunPurpose, RunRow, RunStatus, SnapshotNew, SnapshotRow, Tx};
 use format::{Manifest, ObjectName, SignedManifest};
 use std::fmt;
@@ -236,7 +236,7 @@ fn snapshot(
 }
 
 fn answer(app: &App, actor: &DeviceActor, snapshot: SnapshotRow, counters: RunCounters) -> Result<Committed, AppError> {
-    let shown = root_shown(actor, app.clock.now(), &snapshot);
+    let shown = snapshots::told(actor, app.clock.now(), &snapshot) == Told::Whole;
     let RunCounters { bytes_received, chunks_new, packs } = counters;
     Ok(Committed { snapshot: snapshots::view(app, snapshot, shown)?, bytes_received, chunks_new, packs })
 }

@@ -1,8 +1,9 @@
 //! The backup path when all is well, and when the store, the network or the clock is not.
 
-use super::world::{CACHE_SPAN, Draft, World, body, code, directory, entry, noise, sample, totals};
+use super::world::{CACHE_SPAN, Device, Draft, World, body, code, directory, entry, noise, sample, totals};
 use app::page::PageAsk;
 use app::runs::{Purpose, begin};
+use app::snapshots::Newest;
 use app::{App, Config, DeviceActor};
 use base::{Bytes as Size, Count, Kind, Span, SystemClock};
 use bytes::Bytes;
@@ -42,7 +43,11 @@ async fn a_backup_becomes_a_snapshot_and_every_count_is_right() {
     assert_eq!(committed.bytes_received, Size::of(bytes_sent));
 
     let next = world.begin(&device).await;
-    assert_eq!(next.begun.snapshot, Some(committed.snapshot.clone()), "the next backup goes on from it");
+    assert_eq!(
+        next.begun.snapshot,
+        Some(Newest::Shown(Box::new(committed.snapshot.clone()))),
+        "the next backup goes on from it"
+    );
     let page = app::snapshots::list(&world.app, &device.actor, &PageAsk::first()).await.expect("readable");
     assert_eq!((page.items, page.next), (vec![committed.snapshot], None));
 }
@@ -506,7 +511,10 @@ async fn a_credential_that_only_appends_is_shown_the_roots_that_it_appended() {
     tx.commit().await.expect("nothing stands against it");
     only.actor.state = State::Active { rights: Rights::AppendOnly };
     let begun = world.begin(&only).await.begun;
-    assert!(begun.snapshot.expect("there is one").root.is_some(), "this very credential appended it");
+    let shown = begun.snapshot.as_ref().and_then(Newest::view).expect("it made it itself");
+    assert!(shown.root.is_some(), "this very credential appended it");
+    let of = async |device: &Device| app::snapshots::standing(&world.app, &device.actor).await.expect("readable");
+    assert_eq!(of(&only).await, (begun.snapshot.clone(), Count(1)));
     let page = app::snapshots::list(&world.app, &only.actor, &PageAsk::first()).await.expect("its own");
     assert_eq!(page.items.len(), 1);
 
@@ -516,7 +524,10 @@ async fn a_credential_that_only_appends_is_shown_the_roots_that_it_appended() {
     tx.commit().await.expect("nothing stands against it");
     only.actor.epoch = 2;
     let begun = world.begin(&only).await.begun;
-    assert_eq!(begun.snapshot.expect("there is one").root, None);
+    assert_eq!(begun.snapshot, Some(Newest::Named(shown.id)), "its name, and nothing else");
+    assert_eq!(of(&only).await, (Some(Newest::Named(shown.id)), Count(0)));
+    let used = app::policy::own(&world.app, &only.actor).await.expect("it may know its policy").used;
+    assert_eq!(used, Size(0), "what others have appended is not counted before it");
     let page = app::snapshots::list(&world.app, &only.actor, &PageAsk::first()).await.expect("its own");
     assert_eq!(page.items, []);
 }

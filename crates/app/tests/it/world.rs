@@ -6,6 +6,7 @@ use app::init::Init;
 use app::keys::{KeyPurpose, MasterKey};
 use app::password::Password;
 use app::runs::{Begun, Purpose};
+use app::snapshots::Newest;
 use app::{App, AppError, Config, DeviceActor};
 use async_trait::async_trait;
 use base::{
@@ -373,7 +374,7 @@ impl Run<'_> {
             device: self.device.actor.device,
             repository: self.begun.repository,
             root,
-            parent: self.begun.snapshot.as_ref().map(|snapshot| snapshot.id),
+            parent: self.begun.snapshot.as_ref().and_then(Newest::view).map(|snapshot| snapshot.id),
             began_at: Timestamp::from_ms(1),
             ended_at: Timestamp::from_ms(2),
             totals,

@@ -19,6 +19,19 @@ fn every_cell_of_access_is_as_the_document_says() {
 }
 
 #[test]
+fn what_a_device_is_told_of_a_snapshot_is_as_the_document_says() {
+    let table = Table::read("told");
+    for state in states() {
+        for (column, is_own) in [("appended by the credential in use", true), ("any other", false)] {
+            let cell = table.cell(&labels(&state), &[column.to_owned()]);
+            assert_eq!(told(UserState::Active, &state, NOW, is_own).word(), cell, "{state}, {column}");
+            assert!(told(UserState::Locked, &state, NOW, is_own) < Told::Whole, "{state}, {column}");
+        }
+    }
+    table.expect_all_used();
+}
+
+#[test]
 fn a_user_who_is_not_active_takes_the_devices_along() {
     let active = State::Active { rights: Rights::Full };
     for verb in Verb::ALL {

@@ -30,7 +30,11 @@ macro_rules! refusals {
             /// What happened, what to do, and whether asking again helps, for the person who asked. Never fails.
             pub fn sentence(&self) -> String {
                 match self {
-                    $(Refusal::$name $({ $($field),+ })? => format!($sentence),)+
+                    $(Refusal::$name $({ $($field),+ })? => {
+                        // A field may be for the program alone.
+                        $($(let _ = $field;)+)?
+                        format!($sentence)
+                    })+
                 }
             }
 

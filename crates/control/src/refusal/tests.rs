@@ -68,7 +68,7 @@ fn fields_are_said_as_a_person_would_say_them() {
     check(
         &quota,
         &expect![[r#"
-            Your backups would take 12 GB and your quota is 10 GB.
+            Your backups would take more than your quota, 10 GB.
             Everything stored so far is kept.
             Take folders out of the backup, or ask your admin for a larger quota.
             when changed

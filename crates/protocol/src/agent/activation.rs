@@ -3,7 +3,7 @@
 use crate::agent::policy::PolicyChanges;
 use crate::agent::run::SnapshotDetail;
 use crate::{Hex, Text};
-use base::DeviceId;
+use base::{DeviceId, SnapshotId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -247,6 +247,10 @@ pub struct ActivationReply {
     pub user: String,
     /// The newest snapshot of the record, from which the next backup goes on.
     pub snapshot: Option<SnapshotDetail>,
+    /// The name of that snapshot where this device may not read it: nothing else is said of it, and `snapshot` is
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<Text<SnapshotId>>,
     /// What is to be brought back now: the user's or the admin's wish, `none` where nobody had one.
     pub restore: Restore,
     /// What the activation has changed of the user's own choices, or has left as they were.

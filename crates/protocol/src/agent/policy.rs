@@ -59,7 +59,8 @@ pub struct PolicyFolder {
 /// How much a user's backups take, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotaDetail {
-    /// The logical bytes of the newest snapshot of each of the user's devices.
+    /// The logical bytes of the newest snapshot of each of the user's devices; where this device may not list
+    /// snapshots, of its own newest, if its own key has appended that.
     pub used: u64,
     /// How much they may be; absent when there is no limit.
     pub limit: Option<u64>,

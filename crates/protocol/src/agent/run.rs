@@ -47,6 +47,10 @@ pub struct BeginReply {
     /// The snapshot to go on from (backup), or to read (restore); absent at the first backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotDetail>,
+    /// The name of that snapshot where this device may not read it: nothing else is said of it, and `snapshot` is
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<Text<SnapshotId>>,
     /// What the server takes at once.
     pub limits: Limits,
     /// How long the run lives without a request.

@@ -2,7 +2,7 @@
 
 use crate::Text;
 use crate::agent::run::SnapshotDetail;
-use base::DeviceId;
+use base::{DeviceId, SnapshotId};
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/device`.
@@ -20,7 +20,11 @@ pub struct DeviceReply {
     pub rights: String,
     /// The newest snapshot.
     pub snapshot: Option<SnapshotDetail>,
-    /// How many snapshots there are.
+    /// The name of that snapshot where this device may not read it: nothing else is said of it, and `snapshot` is
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<Text<SnapshotId>>,
+    /// How many snapshots there are; where the device may not list them, how many its own key has appended.
     pub snapshots: u64,
     /// The server's clock.
     pub now_ms: i64,

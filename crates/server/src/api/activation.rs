@@ -1,7 +1,7 @@
 //! `POST /v1/activations`. Refuses to decide anything: the wire's words become the rules' words and back.
 
 use crate::api::policy::changes_to_wire;
-use crate::api::snapshot::detail;
+use crate::api::snapshot::newest;
 use crate::extract::{At, FromJson};
 use crate::reply::{Reply, Yes};
 use app::activation::{Activated, Activation, Answer, Claim, OldKey, Preview, Question, Replaceable, Waiting};
@@ -108,13 +108,15 @@ fn to_wire(answer: Answer) -> wire::ActivationAnswer {
 fn activated_to_wire(activated: Activated) -> wire::ActivationReply {
     let Activated { device, epoch, rights, outcome, user, snapshot, restore, changes, counter, catch_up_at } =
         activated;
+    let (snapshot, unreadable) = newest(snapshot.as_ref());
     wire::ActivationReply {
         device: Text(device),
         epoch,
         rights: rights.word().to_owned(),
         outcome: outcome.word().to_owned(),
         user,
-        snapshot: snapshot.as_ref().map(detail),
+        snapshot,
+        unreadable,
         restore: match restore {
             Restore::None => wire::Restore::None,
             Restore::Data => wire::Restore::Data,

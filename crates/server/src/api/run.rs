@@ -1,6 +1,6 @@
 //! Runs: begin, dedupe, upload, verify, commit, abort.
 
-use crate::api::snapshot::detail;
+use crate::api::snapshot::{detail, newest};
 use crate::extract::{AtDevice, FromJson, Named, NamedPair, Names, Query, Streamed, Whole};
 use crate::reply::{No, Reply, Yes};
 use app::backup::{self, Committed, Reported, Uploaded};
@@ -74,13 +74,15 @@ pub(crate) async fn abort(at: AtDevice, Named(run): Named<RunId>) -> Reply<()> {
 fn begun_to_wire(begun: &Begun) -> wire::BeginReply {
     let Begun { run, repository, naming_key, run_key, key_id, snapshot, limits, lease } = begun;
     let Limits { pack_bytes, uploads, refs } = limits;
+    let (snapshot, unreadable) = newest(snapshot.as_ref());
     wire::BeginReply {
         run: Text(*run),
         repository: Text(*repository),
         naming_key: Hex(*naming_key.expose()),
         run_key: run_key.as_ref().map(|key| Hex(*key.secret().expose())),
         key_id: *key_id,
-        snapshot: snapshot.as_ref().map(detail),
+        snapshot,
+        unreadable,
         limits: wire::Limits {
             pack_bytes: pack_bytes.0,
             uploads: u32::try_from(uploads.0).unwrap_or(u32::MAX),

@@ -1,6 +1,6 @@
 //! Hello, challenges, sessions, and what a device may know of itself.
 
-use crate::api::snapshot::detail;
+use crate::api::snapshot::newest;
 use crate::extract::{At, AtDevice, FromJson, Whole};
 use crate::reply::{Reply, Yes};
 use app::session::{Opening, Session};
@@ -57,6 +57,7 @@ pub(crate) async fn bundle(at: AtDevice, Whole(body): Whole) -> Reply<()> {
 /// `GET /v1/device`.
 pub(crate) async fn device(at: AtDevice) -> Reply<DeviceReply> {
     let own = app::devices::own(&at.app, &at.actor).await?;
+    let (snapshot, unreadable) = newest(own.snapshot.as_ref());
     let orders = [(own.wipe, ORDER_WIPE), (own.bundle, ORDER_BUNDLE)];
     Ok(Yes(DeviceReply {
         device: Text(own.id),
@@ -64,7 +65,8 @@ pub(crate) async fn device(at: AtDevice) -> Reply<DeviceReply> {
         user: own.user,
         state: own.state.word().to_owned(),
         rights: own.rights.word().to_owned(),
-        snapshot: own.snapshot.as_ref().map(detail),
+        snapshot,
+        unreadable,
         snapshots: own.snapshots.0,
         now_ms: own.now.as_ms(),
         orders: orders.into_iter().filter(|(given, _)| *given).map(|(_, word)| word.to_owned()).collect(),

@@ -3,7 +3,7 @@
 use crate::extract::{AtDevice, Named, Query};
 use crate::reply::{Reply, Yes};
 use app::page::{LIMIT_MAX, PageAsk};
-use app::snapshots::{self, SnapshotView};
+use app::snapshots::{self, Newest, SnapshotView};
 use base::SnapshotId;
 use format::{ListedProblem, StoredPath, Totals};
 use protocol::agent::run::{self as wire, EntryProblem, SnapshotDetail, SnapshotListReply};
@@ -37,6 +37,15 @@ pub(crate) async fn show(at: AtDevice, Named(snapshot): Named<SnapshotId>) -> Re
 pub(crate) async fn problems(at: AtDevice, Named(snapshot): Named<SnapshotId>) -> Reply<Vec<EntryProblem>> {
     let problems = snapshots::problems(&at.app, &at.actor, snapshot).await?;
     Ok(Yes(problems.into_iter().map(problem).collect()))
+}
+
+/// The newest snapshot on the wire: what is shown of it, or its name alone. Never fails.
+pub(crate) fn newest(told: Option<&Newest>) -> (Option<SnapshotDetail>, Option<Text<SnapshotId>>) {
+    match told {
+        Some(Newest::Shown(view)) => (Some(detail(view)), None),
+        Some(Newest::Named(id)) => (None, Some(Text(*id))),
+        None => (None, None),
+    }
 }
 
 /// A snapshot on the wire. Never fails.

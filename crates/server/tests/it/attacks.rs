@@ -68,7 +68,7 @@ async fn a_leaked_token_with_everything_that_a_laptop_says_of_itself_reads_nothi
         let mut thief = Device::new("laptop");
         let reply: ActivationReply = world.post(ROUTE, &by_token(&thief, &leaked, Choice::Auto)).await.json();
         assert_eq!((reply.rights.as_str(), reply.device == Text(laptop.id)), ("append_only", is_out));
-        assert!(reply.snapshot.as_ref().is_none_or(|snapshot| snapshot.root.is_none()));
+        assert_eq!((&reply.snapshot, reply.unreadable), (&None, is_out.then_some(Text(snapshot))));
         thief.bound(&reply);
         thief.token = thief.open(&world).await.json::<SessionReply>().token;
         let code = restore(&world, &thief, snapshot).await.refused().1;
@@ -151,8 +151,8 @@ async fn a_recorded_activation_gives_who_plays_it_again_nothing_that_is_not_the_
         world.admin(laptop.id, event).await;
         let again: ActivationReply = world.post(ROUTE, &recorded).await.json();
         assert_eq!((again.device, again.epoch), (first.device, 1), "{event:?}");
-        let shows = again.snapshot.is_some_and(|newest| newest.root.is_some());
-        assert_eq!(shows, event == Event::Enable, "{event:?}");
+        let root = again.snapshot.as_ref().is_some_and(|newest| newest.root.is_some());
+        assert_eq!(root, event == Event::Enable, "{event:?}");
     }
     assert_eq!(laptop.open(&world).await.refused().1, "device_deactivated", "and the key stays refused");
     // With the signature of another key, or for another key, it is no request at all.

@@ -4,7 +4,7 @@ use crate::repository::{Backup, begin_request};
 use crate::world::{Answer, Device, EMAIL, PASSWORD, World, password};
 use app::AdminActor;
 use app::tokens::{Wish, make};
-use base::SnapshotId;
+use base::{SnapshotId, Span};
 use control::{Event, Level, Permits};
 use protocol::Text;
 use protocol::admin::Page;
@@ -19,6 +19,7 @@ use protocol::agent::activation::{ActivationAnswer, ActivationReply, Choice, Pro
 use protocol::agent::password::{PasswordLinkReply, PasswordLinkRequest};
 use protocol::agent::run::{BeginReply, Purpose};
 use protocol::agent::session::SessionReply;
+use protocol::agent::status::DeviceReply;
 use serde_json::json;
 use server::routes::{Audience, Route, list};
 
@@ -41,23 +42,43 @@ fn by_token(device: &Device, token: &str) -> protocol::agent::activation::Activa
 async fn append_only_rights_hold_on_every_route() {
     let world = World::start().await;
     let device = Device::activated(&world, "laptop").await;
-    let before = Backup::begin(&world, &device).await;
-    let content = b"what nobody may read";
-    let secret = before.chunk(format::ChunkKind::Content, content.to_vec()).1;
-    let snapshot = before.commit_content(&world, &device, content).await.snapshot.snapshot.0;
+    let mut before = Backup::begin(&world, &device).await;
+    before.folders = vec![format::StoredPath::from_bytes(b"home/mergers-and-layoffs".to_vec()).expect("a path")];
+    before.host_name = "the-boss-at-home".to_owned();
+    let content = b"what nobody may read".repeat(4_321);
+    let secret = before.chunk(format::ChunkKind::Content, content.clone()).1;
+    let made = before.commit_content(&world, &device, &content).await.snapshot;
+    let snapshot = made.snapshot.0;
+    // As a number stands in JSON, so that no identifier has it by chance.
+    let told = ["mergers-and-layoffs", "the-boss-at-home", ":86420", "86 kb", ":1000,", ":2000,"].map(str::to_owned);
+    let told = [told.to_vec(), vec![format!(":{}", made.committed_at_ms)]].concat();
+    let own = lower(&device.ask(&world, "GET", "/v1/device", "").await.body);
+    assert!(told.iter().all(|told| told == "86 kb" || own.contains(told)), "who may read is told all of it: {own}");
+    world.clock.advance(Span::minutes(7));
     let open = begin_request(Purpose::Restore { snapshot: Text(snapshot) });
     let restore: BeginReply = device.post(&world, "/v1/runs", &open).await.json();
     let root = restore.snapshot.and_then(|snapshot| snapshot.root).expect("full rights show it");
     world.admin(device.id, Event::Deactivate { level: Level::Revoke }).await;
     let mut thief = Device::new("laptop");
-    let reply: ActivationReply = world.post(ROUTE, &by_token(&thief, &token(&world).await)).await.json();
+    let hidden = [told, vec![hex(&root.0), hex(secret.as_bytes()), "what nobody may read".to_owned()]].concat();
+    let shows = |answer: &Answer, at: &str| {
+        let text = lower(&answer.body);
+        let shown: Vec<&String> = hidden.iter().filter(|hidden| text.contains(*hidden)).collect();
+        assert!(shown.is_empty(), "{at} shows {shown:?}: {text}");
+        assert!(!contains(&answer.body, &root.0) && !contains(&answer.body, secret.as_bytes()), "{at}");
+    };
+    let answer = world.post(ROUTE, &by_token(&thief, &token(&world).await)).await;
+    shows(&answer, ROUTE);
+    let reply: ActivationReply = answer.json();
     assert_eq!((reply.device, reply.rights.as_str()), (Text(device.id), "append_only"));
-    assert!(reply.snapshot.as_ref().is_none_or(|snapshot| snapshot.root.is_none()));
+    assert_eq!((&reply.snapshot, reply.unreadable), (&None, Some(Text(snapshot))));
     thief.bound(&reply);
     thief.token = thief.open(&world).await.json::<SessionReply>().token;
-    let backup = Backup::begin(&world, &thief).await;
-    assert!(backup.parent.as_ref().is_none_or(|parent| parent.root.is_none()), "no root to begin from");
-    let hidden = [hex(&root.0), hex(secret.as_bytes()), "what nobody may read".to_owned()];
+    let answer = thief.post(&world, "/v1/runs", &begin_request(Purpose::Backup)).await;
+    shows(&answer, "the beginning of a backup");
+    let begun: BeginReply = answer.json();
+    assert_eq!((&begun.snapshot, begun.unreadable), (&None, Some(Text(snapshot))));
+    let backup = Backup::of(begun);
     let (mut walked, mut wrong) = (0, Vec::new());
     let mut routes: Vec<Route> =
         list().into_iter().filter(|route| matches!(route.audience, Audience::Device(_))).collect();
@@ -77,13 +98,22 @@ async fn append_only_rights_hold_on_every_route() {
             if !expected(&name).contains(&said(&answer).as_str()) {
                 wrong.push(format!("{name}: {}", said(&answer)));
             }
-            let text = String::from_utf8_lossy(&answer.body).to_lowercase();
-            assert!(hidden.iter().all(|secret| !text.contains(secret)), "{name} shows what it must not: {text}");
-            assert!(!contains(&answer.body, &root.0) && !contains(&answer.body, secret.as_bytes()), "{name}");
+            shows(&answer, &name);
         }
         walked += 1;
     }
     assert!(walked >= 12 && wrong.is_empty(), "{walked} routes: {wrong:?}");
+    let status: DeviceReply = thief.ask(&world, "GET", "/v1/device", "").await.json();
+    assert_eq!((status.snapshot, status.unreadable, status.snapshots), (None, Some(Text(snapshot)), 0));
+    // Of what it has appended itself it is told everything.
+    let own = Backup::begin(&world, &thief).await.commit_small(&world, &thief).await;
+    let status: DeviceReply = thief.ask(&world, "GET", "/v1/device", "").await.json();
+    assert_eq!((status.unreadable, status.snapshots), (None, 1));
+    assert!(status.snapshot.is_some_and(|newest| newest.snapshot.0 == own && newest.root.is_some()));
+}
+
+fn lower(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).to_lowercase()
 }
 
 /// What each route may answer to who may append and not read. A new route is a decision, made here.

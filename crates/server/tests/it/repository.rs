@@ -4,7 +4,7 @@ use crate::world::{Device, World, sign};
 use base::{DeviceId, Entropy as _, OsEntropy, RepositoryId, RunId, Secret, SnapshotId, Timestamp};
 use format::{
     ChunkKind, ChunkRef, Content, Entry, EntryBody, FrameSealer, IndexedChunk, Manifest, Meta, NamingKey, ObjectHeader,
-    PackBuilder, Piece, Problems, RunKey, SealedPack, Totals, Tree,
+    PackBuilder, Piece, Problems, RunKey, SealedPack, StoredPath, Totals, Tree,
 };
 use protocol::Hex;
 use protocol::agent::run::{BeginReply, BeginRequest, CommitReply, Purpose, SnapshotDetail, UploadReply};
@@ -17,6 +17,10 @@ pub struct Backup {
     pub run_key: RunKey,
     pub key_id: u32,
     pub parent: Option<SnapshotDetail>,
+    /// What the manifest says that it covers.
+    pub folders: Vec<StoredPath>,
+    /// What the manifest says that its computer is called.
+    pub host_name: String,
 }
 
 /// A chunk on its way into a pack.
@@ -39,6 +43,8 @@ impl Backup {
             run_key: RunKey::new(Secret::new(key.0)),
             key_id: reply.key_id,
             parent: reply.snapshot,
+            folders: Vec::new(),
+            host_name: "laptop".to_owned(),
         }
     }
 
@@ -102,8 +108,8 @@ impl Backup {
             began_at: Timestamp::from_ms(1_000),
             ended_at: Timestamp::from_ms(2_000),
             totals,
-            folders: Vec::new(),
-            device_name: "laptop".to_owned(),
+            folders: self.folders.clone(),
+            device_name: self.host_name.clone(),
             os: "linux".to_owned(),
             agent_version: "0.0.0".to_owned(),
             problems: Problems::default(),

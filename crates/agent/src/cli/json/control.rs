@@ -28,6 +28,7 @@ pub(super) fn activated(done: &Finished) -> Value {
         "folders": state.folders.iter().map(path_text).collect::<Vec<_>>(),
         "folders_refused": refused.collect::<Vec<_>>(),
         "snapshot": reply.snapshot.as_ref().map(snapshot),
+        "snapshot_unreadable": reply.unreadable,
         "restore": reply.restore,
         "changes": reply.changes,
         "catch_up_at_ms": reply.catch_up_at_ms,
@@ -154,6 +155,7 @@ fn device(device: &Device) -> Value {
             value["rights"] = json!(said.rights);
             value["snapshots"] = json!(said.snapshots);
             value["snapshot"] = json!(said.snapshot.as_ref().map(snapshot));
+            value["snapshot_unreadable"] = json!(said.unreadable);
             value["server_now_ms"] = json!(said.now_ms);
             value["orders"] = json!(said.orders);
             value["catch_up_at_ms"] = json!(said.catch_up_at_ms);

@@ -37,12 +37,15 @@ pub(super) fn activated(done: &Finished, zone: &TimeZone) -> String {
         rights => row(&mut text, "rights", &words(rights)),
     }
     folders(&mut text, state.folders.iter());
-    match &reply.snapshot {
-        Some(snapshot) => {
+    match (&reply.snapshot, &reply.unreadable) {
+        (Some(snapshot), _) => {
             row(&mut text, "snapshot", &format!("{} of {}", snapshot.snapshot.0, when(snapshot.committed_at_ms, zone)));
             row(&mut text, "", "the next backup goes on from it");
         }
-        None => row(&mut text, "snapshot", "none yet: run `holdfast backup`"),
+        (None, Some(unreadable)) => {
+            row(&mut text, "snapshot", &format!("{}, which this computer may not read yet", unreadable.0));
+        }
+        (None, None) => row(&mut text, "snapshot", "none yet: run `holdfast backup`"),
     }
     if let Some(at_ms) = reply.catch_up_at_ms {
         row(&mut text, "catch up", &format!("what was missed is backed up from {} on", when(at_ms, zone)));

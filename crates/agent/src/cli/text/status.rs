@@ -169,9 +169,12 @@ fn said(text: &mut String, said: &DeviceReply, zone: &TimeZone) {
         sentence(text, "to do", what);
     }
     row(text, "snapshots", &Count(said.snapshots).to_string());
-    match &said.snapshot {
-        Some(snapshot) => newest(text, snapshot, zone),
-        None => row(text, "to do", "run `holdfast backup`: there is no snapshot yet"),
+    match (&said.snapshot, &said.unreadable) {
+        (Some(snapshot), _) => newest(text, snapshot, zone),
+        (None, Some(unreadable)) => {
+            row(text, "newest", &format!("{}, which this computer may not read now", unreadable.0));
+        }
+        (None, None) => row(text, "to do", "run `holdfast backup`: there is no snapshot yet"),
     }
     if let Some(at_ms) = said.catch_up_at_ms {
         row(text, "catch up", &format!("what was missed is backed up from {} on", when(at_ms, zone)));

@@ -196,6 +196,7 @@ fn an_activation_says_what_it_changed_and_what_the_rights_mean() {
         outcome: "reactivated".to_owned(),
         user: state.user.clone(),
         snapshot: Some(detail()),
+        unreadable: None,
         restore: Restore::None,
         changes,
         catch_up_at_ms: Some(1_764_006_480_000),

@@ -6,6 +6,7 @@ use super::dice::Dice;
 use super::play::{ADMIN, PASSWORD, Play};
 use app::activation::{Activated, Activation, Answer, Claim, OldKey, Outcome, activate};
 use app::password::Password;
+use app::snapshots::Newest;
 use app::{AppError, DeviceAbout};
 use base::{DeviceId, TicketId, TokenId, UserId};
 use control::activation::{Choice, Preview};
@@ -243,9 +244,12 @@ impl Play {
 
     fn shows(&self, activated: &Activated) {
         let record = &self.book.records[&activated.device];
-        let shown = activated.snapshot.as_ref().is_some_and(|snapshot| snapshot.root.is_some());
-        let may = record.may_read(self.active(record.owner), activated.epoch);
-        assert!(may || !shown, "the answer shows the root of a snapshot to who may not read it");
+        let Some(shown) = activated.snapshot.as_ref().and_then(Newest::view) else { return };
+        let (active, epoch) = (self.active(record.owner), activated.epoch);
+        let may = record.may_read_one(active, epoch, shown.id);
+        assert!(may || shown.root.is_none(), "the answer shows the root of a snapshot to who may not read it");
+        let own = epoch == record.epoch && record.snapshots.get(&shown.id) == Some(&epoch);
+        assert!(may || own, "the answer tells of a snapshot to who may not read it and has not made it");
     }
 
     /// A record that waits for an admin was made.

@@ -7,6 +7,7 @@ use app::devices::DeviceOrder;
 use app::page::PageAsk;
 use app::runs::{self, Purpose};
 use app::session::{self, Opening};
+use app::snapshots::Newest;
 use app::{AppError, DeviceActor};
 use base::{DeviceId, SnapshotId};
 use control::access::Verb;
@@ -129,6 +130,7 @@ impl Play {
         let held = Device::new(actor?, key.pair());
         let begun = runs::begin(&self.world.app, &held.actor, self.dice.bytes(), Purpose::Backup).await;
         let begun = begun.map_err(|error| error.code())?;
+        self.tells(&begun, &held.actor).await;
         let naming = NamingKey::new(&begun.naming_key);
         let (draft, root, totals) = sample(&naming);
         let run = Run { world: &self.world, device: &held, begun, naming };
@@ -159,6 +161,21 @@ impl Play {
         assert!(self.may_append(device, epoch), "a refused device appends");
         self.book.records.get_mut(&device).expect("it is in the book").snapshots.insert(snapshot, epoch);
         Ok(())
+    }
+
+    /// What a device is told when it begins, and in its status, is of what it may read or has made itself.
+    async fn tells(&self, begun: &runs::Begun, actor: &app::DeviceActor) {
+        let (newest, count) = app::snapshots::standing(&self.world.app, actor).await.expect("readable");
+        let record = &self.book.records[&actor.device];
+        let all = record.may_read(self.active(record.owner), actor.epoch);
+        let own = record.snapshots.values().filter(|written| **written == actor.epoch).count();
+        let counted = if all { record.snapshots.len() } else { own };
+        assert_eq!(count, base::Count::of(counted), "snapshots that it may know of");
+        for told in [&begun.snapshot, &newest] {
+            let Some(shown) = told.as_ref().and_then(Newest::view) else { continue };
+            let own = record.snapshots.get(&shown.id) == Some(&actor.epoch);
+            assert!(all || own, "a device is told of a snapshot that it may not read and has not made");
+        }
     }
 
     /// The user at a device takes folders out and in, and sets an interval.

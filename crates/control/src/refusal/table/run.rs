@@ -37,7 +37,7 @@ macro_rules! run {
             limit: Bytes
         },
             "quota_exceeded", Refused, WhenChanged,
-            "Your backups would take {used} and your quota is {limit}. Everything stored so far is kept. \
+            "Your backups would take more than your quota, {limit}. Everything stored so far is kept. \
              Take folders out of the backup, or ask your admin for a larger quota.";
 
         // Policies and folders.

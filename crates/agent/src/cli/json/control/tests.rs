@@ -70,6 +70,7 @@ fn an_activation_has_these_fields() {
         outcome: "reactivated".to_owned(),
         user: "anna@example.com".to_owned(),
         snapshot: Some(detail()),
+        unreadable: None,
         restore: Restore::Data,
         changes,
         catch_up_at_ms: Some(6),
@@ -87,7 +88,7 @@ fn an_activation_has_these_fields() {
         "server": "https://backup.example.com", "device": state().device.to_string(), "epoch": 3,
         "user": "anna@example.com", "rights": "full", "outcome": "reactivated", "folders": ["/home/anna"],
         "folders_refused": [{ "path": "/etc", "error": refused_json() }],
-        "snapshot": detail_json(), "restore": "data", "catch_up_at_ms": 6,
+        "snapshot": detail_json(), "snapshot_unreadable": null, "restore": "data", "catch_up_at_ms": 6,
         "changes": {
             "kept": false,
             "folders": [{ "folder": folder_id().to_string(), "path": "/srv" }],
@@ -206,6 +207,7 @@ fn a_status_has_these_fields() {
         state: "active".to_owned(),
         rights: "full".to_owned(),
         snapshot: Some(detail()),
+        unreadable: None,
         snapshots: 12,
         now_ms: 99,
         orders: vec![],
@@ -225,7 +227,8 @@ fn a_status_has_these_fields() {
         around_status(&fields)
     };
     let expected = with(json!({
-        "name": "laptop", "state": "active", "rights": "full", "snapshots": 12, "snapshot": detail_json(),
+        "name": "laptop", "state": "active", "rights": "full", "snapshots": 12,
+        "snapshot": detail_json(), "snapshot_unreadable": null,
         "server_now_ms": 99, "orders": [], "catch_up_at_ms": null, "policy_revision": 7, "support": "call 5",
         "next_backup": { "due": "later", "at_ms": 14_400_003, "interval": "4h", "last_good_at_ms": 3 },
     }));
