@@ -27,7 +27,8 @@ pub mod watch;
 pub use lifecycle::{Effect, Event, Notice, Verdict};
 pub use permit::{Permit, Permits};
 pub use proof::{Proof, Strength};
-pub use refusal::{Refusal, Retry};
+pub use base::Retry;
+pub use refusal::Refusal;
 pub use state::{FlatState, Level, NonsenseState, Rights, State};
 pub use user::{UserEvent, UserState};
 

@@ -7,7 +7,7 @@ mod remote;
 pub(crate) use own::Own;
 pub(crate) use remote::Remote;
 
-use crate::out::Failure;
+use crate::out::{Failure, retry_own};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -158,7 +158,11 @@ pub(crate) async fn whole(mut pieces: Pieces) -> Result<Vec<u8>, Failure> {
 /// What an answer that is no success says.
 fn refused(status: u16, body: &[u8]) -> Failure {
     match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => Failure::said(problem.code, problem.detail),
+        Ok(problem) => {
+            // A server of an older release does not say: its code does.
+            let retry = problem.retry().unwrap_or_else(|| retry_own(&problem.code));
+            Failure::said(problem.code, problem.detail, retry)
+        }
         Err(_) => damaged(&format!("status {status}")),
     }
 }
