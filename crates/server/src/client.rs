@@ -59,7 +59,7 @@ impl Client {
         path: &str,
         query: &impl Serialize,
     ) -> Result<Said<T>, Failure> {
-        said(whole(self.send(call("GET", path, query, None)).await?).await?)
+        said(self.whole(call("GET", path, query, None)).await?)
     }
 
     /// Asks for every page of a list. In JSON it is one page without a next.
@@ -111,7 +111,15 @@ impl Client {
         let body = serde_json::to_value(body).expect("messages are plain values");
         // Nothing at all where there is nothing to say: a route without a body takes none.
         let body = (body.as_object().is_none_or(|fields| !fields.is_empty())).then_some(body);
-        said(whole(self.send(call(method, path, &(), body)).await?).await?)
+        said(self.whole(call(method, path, &(), body)).await?)
+    }
+
+    /// Sends a request; its answer comes whole, or it is asked for again.
+    async fn whole(&self, call: Call) -> Result<Vec<u8>, Failure> {
+        match self {
+            Client::Own(own) => whole(own.send(call).await?).await,
+            Client::Remote(remote) => remote.whole(call).await,
+        }
     }
 
     /// Sends a request; its answer comes piece by piece.
