@@ -46,7 +46,11 @@ impl IntoResponse for No {
         }
         response.extensions_mut().insert(SaidCode(said.code));
         if let AppError::Db { .. } | AppError::Store { .. } | AppError::Format { .. } | AppError::File { .. } = &error {
-            response.extensions_mut().insert(Behind { code: error.code(), sentence: chain(&error), retry: error.retry() });
+            response.extensions_mut().insert(Behind {
+                code: error.code(),
+                sentence: chain(&error),
+                retry: error.retry(),
+            });
         }
         response
     }
@@ -98,12 +102,7 @@ fn said(error: &AppError) -> Said {
 }
 
 fn refused(refusal: &Refusal) -> Said {
-    Said {
-        kind: refusal.kind(),
-        code: refusal.code(),
-        sentence: refusal.sentence(),
-        retry: refusal.retry(),
-    }
+    Said { kind: refusal.kind(), code: refusal.code(), sentence: refusal.sentence(), retry: refusal.retry() }
 }
 
 /// A part of the server did not do its work: the device learns that nothing is lost, and whether to ask again.
@@ -229,8 +228,11 @@ mod tests {
     fn the_table_of_codes_says_what_the_answers_say_of_trying_again() {
         let page = include_str!("../../../docs/api.md");
         let table = page.split("<!-- table: codes -->").nth(1).expect("the table");
-        let rows: Vec<Vec<&str>> =
-            table.lines().skip(3).map_while(|line| Some(line.strip_prefix('|')?.split('|').map(str::trim).collect())).collect();
+        let rows: Vec<Vec<&str>> = table
+            .lines()
+            .skip(3)
+            .map_while(|line| Some(line.strip_prefix('|')?.split('|').map(str::trim).collect()))
+            .collect();
         assert!(rows.len() > 80, "{}", rows.len());
         for row in rows {
             let code = row[0].trim_matches('`');
