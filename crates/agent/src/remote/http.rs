@@ -194,9 +194,7 @@ impl Http {
             let error = self.damaged(&format!("status {}", status.as_u16()));
             return match kind {
                 // A proxy before a server that restarts says so in its own words.
-                Kind::Unavailable => {
-                    Failed::for_now(RemoteError::new("server_unreachable", error.sentence, kind))
-                }
+                Kind::Unavailable => Failed::for_now(RemoteError::new("server_unreachable", error.sentence, kind)),
                 _ => Failed::for_good(error),
             };
         };

@@ -105,7 +105,9 @@ fn compare(said: &BTreeMap<String, Said>, page: &str) -> Vec<Problem> {
             // A dash: it is said beside an answer, and nothing ends for it.
             Some((_, row)) if row[1] == "–" => continue,
             Some((line, row)) => match exits.iter().find(|exit| exit.to_string() != row[1]) {
-                Some(exit) => (format!("the program ends with {exit} for `{code}`, and not with {}", row[1]), Some(line)),
+                Some(exit) => {
+                    (format!("the program ends with {exit} for `{code}`, and not with {}", row[1]), Some(line))
+                }
                 None => continue,
             },
         };
@@ -147,12 +149,16 @@ mod tests {
     fn the_page_has_every_code_of_the_endpoint_with_its_exit_and_no_other() {
         let (said, unread) = said(&sources(TEXT));
         assert!(unread.is_empty(), "{unread:?}");
-        let page = |rows: &str| format!("x\n{TABLE_MARK}\n| code | exit |\n|---|---|\n{rows}\n\n{ENTRIES} `a_gone`.\n\nMore");
+        let page =
+            |rows: &str| format!("x\n{TABLE_MARK}\n| code | exit |\n|---|---|\n{rows}\n\n{ENTRIES} `a_gone`.\n\nMore");
         let good = "| `a_missing` | 2 | x |\n| `b_held`, `c_bad` | 1 | x |";
         let rows: [(&str, &[&str]); 5] = [
             (good, &[]),
             (&good.replace(", `c_bad`", ""), &["a.rs:1: says `c_bad`, which docs/cli.md does not list"]),
-            (&good.replace("| 2 |", "| 1 |"), &["docs/cli.md:5: the program ends with 2 for `a_missing`, and not with 1"]),
+            (
+                &good.replace("| 2 |", "| 1 |"),
+                &["docs/cli.md:5: the program ends with 2 for `a_missing`, and not with 1"],
+            ),
             (&good.replace("`c_bad`", "`c_bad`, `d`"), &["docs/cli.md:6: `d` is said nowhere any more"]),
             ("", &["`a_missing`", "`b_held`", "`c_bad`", "has no table"]),
         ];
@@ -167,9 +173,14 @@ mod tests {
 
     #[test]
     fn a_code_that_is_put_together_is_a_problem() {
-        for text in ["fn a(c: &str) { AgentError::usage(c, \"\") }", "fn a() { RemoteError::new(format!(\"{a}\"), s, k) }"] {
+        for text in
+            ["fn a(c: &str) { AgentError::usage(c, \"\") }", "fn a() { RemoteError::new(format!(\"{a}\"), s, k) }"]
+        {
             let (_, problems) = said(&sources(text));
-            assert!(problems.len() == 1 && problems[0].to_string().contains("neither a literal"), "{text}: {problems:?}");
+            assert!(
+                problems.len() == 1 && problems[0].to_string().contains("neither a literal"),
+                "{text}: {problems:?}"
+            );
         }
     }
 }
