@@ -1,5 +1,5 @@
 //! Hashes and compares passwords with Argon2id, off the async threads and only so many at a time.
-//! Refuses to tell an unknown account from a wrong password: both cost a computation, of a price that a stored hash has.
+//! Refuses to tell an unknown account from a wrong password: both cost a computation, at the price of a stored hash.
 
 use crate::{App, AppError, Config};
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};

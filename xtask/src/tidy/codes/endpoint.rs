@@ -62,6 +62,8 @@ fn said(sources: &Sources) -> (BTreeMap<String, Said>, Vec<Problem>) {
                 }
                 // Where the constructors are, they hand their argument on.
                 None if is_error(source) => {}
+                // A field of that name: its literal is read where the value is made.
+                None if tokens.get(argument + 2).is_some_and(|token| token.is("code")) => {}
                 None => {
                     let sentence = "says a code that is neither a literal nor a constant";
                     problems.push(Problem::at(&source.path, tokens[at].line, sentence));
