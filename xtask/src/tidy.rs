@@ -25,7 +25,7 @@ pub fn run(root: &Path, bless: bool) -> anyhow::Result<()> {
     let sources = Sources::read(root)?;
     let mut problems = crate::layers::check(root)?;
     let of_sources = [manifests::check, shape::check, words::check, marks::check];
-    let of_documents = [codes::check, docs::check_hashes, docs::check_paths];
+    let of_documents = [codes::check, codes::endpoint::check, docs::check_hashes, docs::check_paths];
     for check in of_sources.into_iter().chain(of_documents) {
         problems.extend(check(root, &sources)?);
     }
@@ -108,6 +108,11 @@ mod tests {
     #[test]
     fn every_code_that_is_said_stands_in_the_table_of_codes() {
         check(codes::check);
+    }
+
+    #[test]
+    fn every_code_that_the_endpoint_says_stands_in_its_page() {
+        check(codes::endpoint::check);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Every way in which a command of the endpoint ends without its result, with the exit code of each.
 //! Refuses to repeat a cause in its own words. Codes and exits: docs/cli.md.
 
-use base::Kind;
+use base::{Kind, Retry, Span};
 use engine::{EngineError, RemoteError};
 use std::path::PathBuf;
 
@@ -70,6 +70,9 @@ pub enum AgentError {
     },
 }
 
+/// When to look again whether another command is done.
+const BUSY_RETRY: Span = Span::minutes(1);
+
 /// How the program ends; the numbers are a promise (docs/cli.md, "Exit codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -121,6 +124,19 @@ impl AgentError {
         }
     }
 
+    /// Whether and when the same command may do better. Never fails.
+    pub fn retry(&self) -> Retry {
+        match self {
+            AgentError::Remote(remote) => remote.retry,
+            AgentError::Run(run) => run.retry(),
+            AgentError::Busy { .. } => Retry::After(BUSY_RETRY),
+            AgentError::Interrupted => Retry::After(Span::ZERO),
+            AgentError::Usage { .. } | AgentError::NotActivated | AgentError::State { .. } => Retry::WhenChanged,
+            AgentError::File { .. } | AgentError::Output { .. } => Retry::WhenChanged,
+            AgentError::Snapshot { .. } => Retry::Never,
+        }
+    }
+
     /// How the program ends for it. Never fails.
     pub fn exit(&self) -> Exit {
         let remote = match self {
@@ -168,7 +184,7 @@ impl AgentError {
     /// An answer of the server that does not fit its question. Never fails.
     pub fn answer_damaged(why: &str) -> Self {
         let sentence = format!("{why}: the server is damaged, or another release than this computer's");
-        Self::Remote(RemoteError { code: "answer_damaged".to_owned(), sentence, kind: Kind::Damaged })
+        Self::Remote(RemoteError::new("answer_damaged", sentence, Kind::Damaged))
     }
 
     /// Adds to a system error what was being done with which file; for `map_err`. Never fails.

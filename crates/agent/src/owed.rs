@@ -57,9 +57,7 @@ mod tests {
 
     #[test]
     fn what_passes_is_tried_again_and_what_does_not_is_given_up() {
-        let remote = |code: &str, kind| {
-            AgentError::Remote(RemoteError { code: code.to_owned(), sentence: code.to_owned(), kind })
-        };
+        let remote = |code: &str, kind| AgentError::Remote(RemoteError::new(code, code, kind));
         assert!(stays_after(&remote(RIGHTS_APPEND_ONLY, Kind::Refused)));
         assert!(stays_after(&remote("server_unreachable", Kind::Unavailable)));
         assert!(stays_after(&AgentError::Interrupted));

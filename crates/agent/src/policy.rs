@@ -251,7 +251,7 @@ fn find(policy: &PolicyReply, places: &Places, text: &str) -> Result<FolderId, A
     let found = policy.folders.iter().find(is_meant).map(|one| one.folder.0);
     found.ok_or_else(|| {
         let sentence = format!("the policy has no folder {text}: `holdfast folders` lists those that it has");
-        AgentError::Remote(RemoteError { code: "folder_unknown".to_owned(), sentence, kind: Kind::NotFound })
+        AgentError::Remote(RemoteError::new("folder_unknown", sentence, Kind::NotFound))
     })
 }
 

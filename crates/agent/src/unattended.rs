@@ -14,7 +14,7 @@ use crate::hidden::Hidden;
 use crate::remote::{Around, Connection};
 use crate::state::{State, StateDir};
 use crate::wipe;
-use base::{DeviceId, Kind, Span};
+use base::{DeviceId, Kind, Retry, Span};
 use engine::RemoteError;
 use plan::{Plan, Scrub};
 use protocol::Text;
@@ -31,6 +31,8 @@ pub const FULL: &str = "full";
 const ATTEMPT_PATIENCE: Span = Span::seconds(20);
 /// The word of a state in which a device still says who it is, and has to come back all the same.
 const HELD: &str = "held";
+/// Nobody is there to answer a question.
+const CHOICE_NEEDED: &str = "the server asks which device this computer is to be";
 
 /// What is asked for on the command line, and where to look for the rest.
 #[derive(Debug)]
@@ -208,12 +210,14 @@ async fn ask(
         let ask = plan.ask(&url);
         let no = match activation::attempt(&once, dir, &ask).await {
             Ok(Answer::Activated(done)) => return Ok(*done),
-            Ok(Answer::Waiting(waiting)) => Unanswered {
-                error: refusal("device_pending", waiting.detail),
-                wait: Some(Span::ms(waiting.retry_after_ms)),
-            },
+            Ok(Answer::Waiting(waiting)) => {
+                let wait = Span::ms(waiting.retry_after_ms);
+                let pending = RemoteError::new("device_pending", waiting.detail, Kind::Refused);
+                let error = AgentError::Remote(RemoteError { retry: Retry::After(wait), ..pending });
+                Unanswered { error, wait: Some(wait) }
+            }
             Ok(Answer::Question(_) | Answer::Changes(_)) => Unanswered {
-                error: refusal("choice_needed", "the server asks which device this computer is to be".to_owned()),
+                error: AgentError::Remote(RemoteError::new("choice_needed", CHOICE_NEEDED, Kind::Refused)),
                 wait: None,
             },
             Err(no) => no,
@@ -282,10 +286,6 @@ fn note(dir: &StateDir, around: &Around, server: &str, found_in: &str, error: &A
         sentence: error.sentence(),
     };
     record::keep(dir, &record)
-}
-
-fn refusal(code: &str, sentence: String) -> AgentError {
-    AgentError::Remote(RemoteError { code: code.to_owned(), sentence, kind: Kind::Refused })
 }
 
 /// Whatever the server says for good is a refusal to whoever waits for this computer.

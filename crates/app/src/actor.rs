@@ -47,6 +47,8 @@ pub struct CredentialActor {
     pub id: CredentialId,
     /// What its maker calls it.
     pub name: String,
+    /// The beginning of its text, by which its holder finds it.
+    pub prefix: String,
     /// What it may do.
     pub permits: Permits,
     /// The address the request came from.
@@ -60,10 +62,8 @@ pub trait Doer: fmt::Display {
     /// From where; empty where that is not known. Never fails.
     fn source(&self) -> String;
 
-    /// By which proof; empty where the name says it. Never fails.
-    fn proof(&self) -> String {
-        String::new()
-    }
+    /// By which proof. Never fails.
+    fn proof(&self) -> String;
 
     /// The request's idempotency key. Never fails.
     fn mark(&self) -> Option<Mark> {
@@ -121,6 +121,14 @@ impl Doer for AdminActor {
         match self {
             AdminActor::Command => "command line".to_owned(),
             AdminActor::Credential(credential) => source_text(credential.source),
+        }
+    }
+
+    fn proof(&self) -> String {
+        match self {
+            // Whoever may open the data directory with the keys in it is asked for nothing else.
+            AdminActor::Command => "data_directory".to_owned(),
+            AdminActor::Credential(credential) => format!("credential {}", credential.prefix),
         }
     }
 

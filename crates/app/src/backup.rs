@@ -27,7 +27,7 @@ pub(crate) fn refused(refusal: &Refusal, found: &dyn fmt::Display) -> AppError {
         kind: refusal.kind(),
         code: refusal.code(),
         sentence: format!("{refusal} Found: {found}."),
-        retry_after: refusal.retry_after(),
+        retry: refusal.retry(),
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) use reminders::tick as remind;
 
 use crate::audit::{self, Deed};
 use crate::page::{self, Page, PageAsk};
-use crate::{AdminActor, App, AppError};
+use crate::{AdminActor, App, AppError, Doer as _};
 use base::{CampaignId, DeviceId, Span, Timestamp};
 use control::Permit;
 use control::campaign::{Reminders, Reset, Scope, Status, Tell, Verb, next};
@@ -117,6 +117,8 @@ pub async fn make(app: &App, actor: &AdminActor, plan: Plan) -> Result<Campaign,
         remind_max: plan.reminders.max,
         created_at: now,
         created_by: actor.to_string(),
+        started_by: String::new(),
+        started_from: String::new(),
         started_at: None,
         ended_at: None,
         paused_at: None,
@@ -165,7 +167,8 @@ pub async fn start(app: &App, actor: &AdminActor, id: CampaignId, at: Option<Tim
         if row.level == Reset::Hold && row.append_until.is_some_and(|until| until <= begins) {
             return Err(invalid("the devices may append until a date that is not after the start"));
         }
-        Ok(CampaignRow { start_at: at.filter(|at| *at > now), ..row })
+        let (started_by, started_from) = (actor.to_string(), actor.source());
+        Ok(CampaignRow { start_at: at.filter(|at| *at > now), started_by, started_from, ..row })
     };
     let campaign = steer(app, actor, id, Verb::Start, String::new(), change).await?;
     // What is to start now starts now, and not at the job's next turn.

@@ -189,7 +189,8 @@ pub async fn authenticate(app: &App, bearer: Option<&str>, source: Option<IpAddr
         }
     }
     let permits = permits_read(&row)?;
-    Ok(AdminActor::Credential(Box::new(CredentialActor { id: row.id, name: row.name, permits, source, mark: None })))
+    let ApiCredentialRow { id, name, prefix, .. } = row;
+    Ok(AdminActor::Credential(Box::new(CredentialActor { id, name, prefix, permits, source, mark: None })))
 }
 
 /// Counts a credential that there is not, and gives the answer to it. A source that had too many writes nothing more:

@@ -1,7 +1,7 @@
 //! Every way in which a use case ends without an answer. Refuses HTTP: the status is chosen by `server::reply`.
 //! A "no" in the words of docs/control.md is `Refused`; one in its own words is `Said`; the rest is a broken part.
 
-use base::{DeviceId, Kind, Span, UserId};
+use base::{DeviceId, Kind, Retry, Span, UserId};
 use control::Refusal;
 use std::error::Error;
 use std::path::PathBuf;
@@ -23,8 +23,8 @@ pub enum AppError {
         code: &'static str,
         /// One plain sentence for a person.
         sentence: String,
-        /// When asking again may help.
-        retry_after: Option<Span>,
+        /// Whether and when asking again may help.
+        retry: Retry,
     },
     /// The database did not do its part.
     #[error("{during}")]
@@ -99,7 +99,8 @@ impl AppError {
 
     /// Not now; asking again after `retry_after` may help. Never fails.
     pub fn unavailable(code: &'static str, sentence: impl Into<String>, retry_after: Span) -> Self {
-        Self::Said { kind: Kind::Unavailable, code, sentence: sentence.into(), retry_after: Some(retry_after) }
+        let retry = Retry::After(retry_after);
+        Self::Said { kind: Kind::Unavailable, code, sentence: sentence.into(), retry }
     }
 
     /// Adds to a database error what was being done; for `map_err`. Never fails.
@@ -147,9 +148,51 @@ impl AppError {
         }
     }
 
-    fn said(kind: Kind, code: &'static str, sentence: impl Into<String>) -> Self {
-        Self::Said { kind, code, sentence: sentence.into(), retry_after: None }
+    /// Whether and when asking for the same again may help. Never fails.
+    pub fn retry(&self) -> Retry {
+        match self {
+            AppError::Refused(refusal) => refusal.retry(),
+            AppError::Said { retry, .. } => *retry,
+            AppError::Store { cause: store::StoreError::Full { .. }, .. } => STORE_FULL.retry(),
+            AppError::Db { .. } | AppError::Store { .. } | AppError::Format { .. } | AppError::File { .. } => {
+                retry_said(self.kind(), self.code())
+            }
+        }
     }
+
+    fn said(kind: Kind, code: &'static str, sentence: impl Into<String>) -> Self {
+        Self::Said { kind, code, sentence: sentence.into(), retry: retry_said(kind, code) }
+    }
+}
+
+/// When to ask again after a part of the server did not do its work.
+pub const BROKEN_RETRY: Span = Span::minutes(1);
+
+/// Those of which asking again is another matter than it usually is for their kind.
+const RETRIED: [(&str, Retry); 12] = [
+    // Wrong is what stands in a file: with another one the same command goes on.
+    ("config_invalid", Retry::WhenChanged),
+    ("keys_exposed", Retry::WhenChanged),
+    ("not_initialised", Retry::WhenChanged),
+    // What has ended stays so.
+    ("already_initialised", Retry::Never),
+    ("ticket_ended", Retry::Never),
+    ("token_ended", Retry::Never),
+    // It was carried out; what was kept of its answer does not come back.
+    ("kept_answer_damaged", Retry::Never),
+    // A part of the server: what is away comes back, what is full or damaged is somebody's to mend.
+    ("database_failed", Retry::After(BROKEN_RETRY)),
+    ("store_failed", Retry::After(BROKEN_RETRY)),
+    ("database_disk_full", Retry::WhenChanged),
+    ("file_failed", Retry::WhenChanged),
+    ("format_failed", Retry::WhenChanged),
+];
+
+/// Whether asking again helps after what is said with this code; docs/api.md, "Codes", has the same, tested. Never
+/// fails.
+pub fn retry_said(kind: Kind, code: &str) -> Retry {
+    let own = RETRIED.iter().find(|(own, _)| *own == code);
+    own.map_or(Retry::usual(kind), |(_, retry)| *retry)
 }
 
 /// An error and its causes, with a colon between: for logs, and for an operator. The form for programmers is not for

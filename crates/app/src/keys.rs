@@ -41,6 +41,8 @@ pub struct Keys {
     pub counter: Secret<32>,
     /// Keys the digests of activation requests, so that they tell nothing of a password to who reads the database.
     pub activation: Secret<32>,
+    /// Keys which stored hash an address without a password is as costly as.
+    pub address: Secret<32>,
     /// Keys the hashes of tickets.
     pub ticket: Secret<32>,
     /// Keys the digests of requests to the admin API, for the same reason.
@@ -87,11 +89,12 @@ impl Keys {
         let challenge = master.derive("holdfast 2026 v1 session challenge key");
         let counter = master.derive("holdfast 2026 v1 session counter key");
         let activation = master.derive("holdfast 2026 v1 activation digest key");
+        let address = master.derive("holdfast 2026 v1 address key");
         let ticket = master.derive("holdfast 2026 v1 ticket key");
         let request = master.derive("holdfast 2026 v1 admin request digest key");
         let answer = master.derive("holdfast 2026 v1 admin answer sealing");
         let repositories = repositories.into_iter().map(|keys| (keys.seq, Arc::new(keys))).collect();
-        Self { master, token, challenge, counter, activation, ticket, request, answer, repositories }
+        Self { master, token, challenge, counter, activation, address, ticket, request, answer, repositories }
     }
 
     /// The keys of the repository with this row number.

@@ -1,5 +1,5 @@
 //! Hashes and compares passwords with Argon2id, off the async threads and only so many at a time.
-//! Refuses to tell an unknown account from a wrong password: both cost the same computation.
+//! Refuses to tell an unknown account from a wrong password: both cost a computation, at the price of a stored hash.
 
 use crate::{App, AppError, Config};
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
@@ -28,10 +28,12 @@ pub struct Passwords {
     turns: Semaphore,
     places: Semaphore,
     params: Params,
-    /// Compared with when there is no account: the hash of nothing, at the usual price.
-    dummy: String,
+    /// Salt and hash that are compared with when there is no account: the hash of nothing.
+    noise: [u8; SALT_LEN + HASH_LEN],
     /// How many computations there were.
     computed: AtomicU64,
+    /// What they took in all: memory in KiB times passes.
+    work: AtomicU64,
     /// Whose turn it is, of the addresses that share a place.
     of_address: [Mutex<()>; ADDRESS_PLACES],
 }
@@ -64,19 +66,14 @@ impl Passwords {
             Params::new(memory_kib, passes, 1, Some(HASH_LEN)).expect("the configuration allows only good prices");
         let mut noise = [0; SALT_LEN + HASH_LEN];
         entropy.fill(&mut noise);
-        let encode = |bytes: &[u8]| data_encoding::BASE64_NOPAD.encode(bytes);
-        let dummy = format!(
-            "$argon2id$v=19$m={memory_kib},t={passes},p=1${}${}",
-            encode(&noise[..SALT_LEN]),
-            encode(&noise[SALT_LEN..])
-        );
         let places = Semaphore::new(turns * (1 + WAITING_PER_TURN));
         Self {
             turns: Semaphore::new(turns),
             places,
             params,
-            dummy,
+            noise,
             computed: AtomicU64::new(0),
+            work: AtomicU64::new(0),
             of_address: std::array::from_fn(|_| Mutex::new(())),
         }
     }
@@ -89,6 +86,25 @@ impl Passwords {
     /// How many computations there were since the start. Never fails.
     pub fn computed(&self) -> u64 {
         self.computed.load(Ordering::Relaxed)
+    }
+
+    /// What the computations since the start took: for each its memory in KiB times its passes. Never fails.
+    pub fn work(&self) -> u64 {
+        self.work.load(Ordering::Relaxed)
+    }
+
+    /// The text of a hash that no password has, at the price of `like`, or at the configured one. Never fails.
+    fn dummy(&self, like: Option<&str>) -> String {
+        let price = like.and_then(price_of).unwrap_or_else(|| self.params());
+        let encode = |bytes: &[u8]| data_encoding::BASE64_NOPAD.encode(bytes);
+        let (salt, hash) = self.noise.split_at(SALT_LEN);
+        let (memory, passes, lanes) = (price.m_cost(), price.t_cost(), price.p_cost());
+        format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${}${}", encode(salt), encode(hash))
+    }
+
+    fn worked(&self, price: &Params) {
+        let work = u64::from(price.m_cost()) * u64::from(price.t_cost());
+        self.work.fetch_add(work, Ordering::Relaxed);
     }
 
     /// The turn of whoever signs in with this address, of which this is the digest. Never fails.
@@ -111,18 +127,23 @@ impl Passwords {
 pub async fn hash(app: &App, password: &Password) -> Result<String, AppError> {
     let _turn = app.passwords.turn().await?;
     let (password, params) = (password.clone(), app.passwords.params.clone());
+    app.passwords.worked(&params);
     let mut salt = [0; SALT_LEN];
     app.entropy.fill(&mut salt);
     Ok(blocking(move || hash_now(&password, params, &salt)).await)
 }
 
-/// Whether the password is the one behind `hash`; without a hash the same work is done and the answer is no.
+/// Whether the password is the one behind `hash`; without a hash the answer is no, after the work that the hash `like`
+/// costs, or the configured one.
 ///
 /// # Errors
 /// `server_busy` when too many wait already; `Damaged` when `hash` is not the text of a hash.
-pub async fn verify(app: &App, hash: Option<&str>, password: &Password) -> Result<bool, AppError> {
+pub async fn verify(app: &App, hash: Option<&str>, like: Option<&str>, password: &Password) -> Result<bool, AppError> {
     let _turn = app.passwords.turn().await?;
-    let (known, text) = (hash.is_some(), hash.unwrap_or(&app.passwords.dummy).to_owned());
+    let (known, text) = (hash.is_some(), hash.map_or_else(|| app.passwords.dummy(like), str::to_owned));
+    if let Some(price) = price_of(&text) {
+        app.passwords.worked(&price);
+    }
     let password = password.clone();
     let matches = blocking(move || {
         let hash = PasswordHash::new(&text).ok()?;
@@ -137,12 +158,17 @@ pub async fn verify(app: &App, hash: Option<&str>, password: &Password) -> Resul
 /// Another hash of the same password, where this one is not of the configured price; `None` where it is, or where too
 /// many wait already. Never fails.
 pub(crate) async fn hash_renewed(app: &App, text: &str, password: &Password) -> Option<String> {
-    let price = PasswordHash::new(text).ok().and_then(|hash| Params::try_from(&hash).ok())?;
+    let price = price_of(text)?;
     let now = &app.passwords.params;
     if (price.m_cost(), price.t_cost(), price.p_cost()) == (now.m_cost(), now.t_cost(), now.p_cost()) {
         return None;
     }
     hash(app, password).await.ok()
+}
+
+/// The price of the hash with this text; `None` where it is none.
+fn price_of(text: &str) -> Option<Params> {
+    PasswordHash::new(text).ok().and_then(|hash| Params::try_from(&hash).ok())
 }
 
 /// The hash of a password at this price with this salt. Takes tens of milliseconds on purpose.
@@ -167,14 +193,19 @@ mod tests {
     fn the_dummy_costs_what_a_hash_costs_and_is_never_right() {
         let config = Config::parse("password.memory_mib = 1\npassword.passes = 1").expect("good text");
         let passwords = Passwords::new(&config, &SeededEntropy::new(1));
-        let dummy = PasswordHash::new(&passwords.dummy).expect("a hash's text");
+        let usual = passwords.dummy(None);
+        let dummy = PasswordHash::new(&usual).expect("a hash's text");
         assert_eq!(Params::try_from(&dummy).expect("a price"), passwords.params);
         assert!(Argon2::default().verify_password(b"", &dummy).is_err());
         let text = hash_now(&Password::new("correct horse".to_owned()), passwords.params.clone(), &[7; 16]);
         let hash = PasswordHash::new(&text).expect("a hash's text");
-        assert!(text.len() == passwords.dummy.len() && hash.algorithm == dummy.algorithm);
+        assert!(text.len() == usual.len() && hash.algorithm == dummy.algorithm);
         assert!(Argon2::default().verify_password(b"correct horse", &hash).is_ok());
         assert!(Argon2::default().verify_password(b"correct horsf", &hash).is_err());
+        let other =
+            hash_now(&Password::new("x".to_owned()), Params::new(64, 2, 1, Some(HASH_LEN)).expect("a price"), &[7; 16]);
+        assert_eq!(price_of(&passwords.dummy(Some(&other))), price_of(&other), "the price of the one it stands beside");
+        assert_eq!(passwords.dummy(Some("no hash")), usual);
     }
 
     #[tokio::test]

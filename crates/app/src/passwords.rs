@@ -283,7 +283,7 @@ pub(crate) async fn earlier(tx: &mut Tx, policy: &PasswordPolicy, user: &UserRow
 /// As said; `server_busy`.
 async fn unused(app: &App, hashes: &[String], password: &Password) -> Result<(), AppError> {
     for hash in hashes {
-        if password::verify(app, Some(hash), password).await? {
+        if password::verify(app, Some(hash), None, password).await? {
             return Err(Refusal::PasswordReused.into());
         }
     }

@@ -1,6 +1,7 @@
 //! Counts what is tried, and refuses beyond a limit. Refuses to keep addresses: a subject is a digest.
 //! Rules: docs/control.md, "Attempts".
 
+use crate::audit::{self, Deed};
 use crate::{App, AppError};
 use base::{Count, Timestamp};
 use control::Refusal;
@@ -84,7 +85,7 @@ pub(crate) async fn wrong_password(tx: &mut Tx, now: Timestamp, source: IpAddr) 
     wrong_now(tx, now, Attempt::Password, source).await
 }
 
-/// Counts one that was found wrong; the answer is whether this source may go on.
+/// Counts one that was found wrong, and writes down when that locks its source; the answer is whether it may go on.
 ///
 /// # Errors
 /// The database does not answer.
@@ -97,10 +98,35 @@ pub(crate) async fn wrong(tx: &mut Tx, now: Timestamp, attempt: Attempt, source:
         return Ok(false);
     }
     db::tally_update(tx, &of_source, limit.began(now)).await.map_err(during())?;
+    let most = limit_now(tx, now, attempt).await?.max;
     if attempt == Attempt::Ticket {
         db::tally_update(tx, &everywhere(attempt), TICKETS_ALARM.began(now)).await.map_err(during())?;
     }
+    limited_write(tx, now, attempt, source, Count(count.0 + 1), most).await?;
     Ok(true)
+}
+
+/// Writes down that this source is locked, if this many wrong are just as many as it may have: once, and not every
+/// guess.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) async fn limited_write(
+    tx: &mut Tx,
+    now: Timestamp,
+    attempt: Attempt,
+    source: IpAddr,
+    wrong: Count,
+    most: Count,
+) -> Result<(), AppError> {
+    if wrong != most {
+        return Ok(());
+    }
+    let from = source_text(source);
+    let detail = format!("{wrong} wrong {}s in {}", attempt.word(), attempt.limit().span);
+    let (actor, action, proof) = ("unknown".to_owned(), "sign_in_source_limited", attempt.word().to_owned());
+    let deed = Deed { actor, action, subject: from.clone(), detail, source: from, proof, mark: None };
+    audit::write(tx, now, deed).await
 }
 
 /// The same in a transaction of its own, for what was found wrong outside of one. `refusal` is the answer then.

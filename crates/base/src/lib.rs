@@ -6,6 +6,7 @@ mod entropy;
 mod id;
 mod kind;
 mod printable;
+mod retry;
 mod secret;
 mod size;
 mod time;
@@ -18,6 +19,7 @@ pub use id::{
 };
 pub use kind::Kind;
 pub use printable::printable;
+pub use retry::Retry;
 pub use secret::Secret;
 pub use size::{Bytes, Count};
 pub use time::{Span, Timestamp};

@@ -25,10 +25,11 @@ pub mod token;
 pub mod user;
 pub mod watch;
 
+pub use base::Retry;
 pub use lifecycle::{Effect, Event, Notice, Verdict};
 pub use permit::{Permit, Permits};
 pub use proof::{Proof, Strength};
-pub use refusal::{Refusal, Retry};
+pub use refusal::Refusal;
 pub use state::{FlatState, Level, NonsenseState, Rights, State};
 pub use user::{UserEvent, UserState};
 

@@ -46,6 +46,10 @@ pub struct CampaignRow {
     pub created_at: Timestamp,
     /// Who made it, as the audit log writes actors.
     pub created_by: String,
+    /// Who has started it, as the audit log writes actors; empty before.
+    pub started_by: String,
+    /// From where, as the audit log writes sources.
+    pub started_from: String,
     /// When it did start.
     pub started_at: Option<Timestamp>,
     /// When it ended.
@@ -70,9 +74,9 @@ pub async fn campaign_insert(tx: &mut Tx, campaign: &CampaignRow) -> Result<(), 
     query(
         "insert into campaign (id, name, reason, level, scope, status, start_at, deadline, append_until, wave_size, \
          wave_ms, watch_ms, template, created_at, created_by, started_at, ended_at, paused_at, paused_ms, \
-         progress_ms, ticked_at, end_reason, tell, remind_ms, remind_max) \
+         progress_ms, ticked_at, end_reason, tell, remind_ms, remind_max, started_by, started_from) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-         $23, $24, $25)",
+         $23, $24, $25, $26, $27)",
     )
     .bind(&campaign.id.as_bytes()[..])
     .bind(&campaign.name)
@@ -99,6 +103,8 @@ pub async fn campaign_insert(tx: &mut Tx, campaign: &CampaignRow) -> Result<(), 
     .bind(campaign.tell.word())
     .bind(int(campaign.remind_span.as_ms()))
     .bind(int(campaign.remind_max.0))
+    .bind(&campaign.started_by)
+    .bind(&campaign.started_from)
     .execute(tx.conn())
     .await
     .map_err(failed("insert a campaign"))?;
@@ -114,7 +120,8 @@ pub async fn campaign_update(tx: &mut Tx, campaign: &CampaignRow) -> Result<(), 
         "update campaign set name = $2, reason = $3, level = $4, scope = $5, status = $6, start_at = $7, \
          deadline = $8, append_until = $9, wave_size = $10, wave_ms = $11, watch_ms = $12, template = $13, \
          started_at = $14, ended_at = $15, paused_at = $16, paused_ms = $17, progress_ms = $18, ticked_at = $19, \
-         end_reason = $20, tell = $21, remind_ms = $22, remind_max = $23 where id = $1",
+         end_reason = $20, tell = $21, remind_ms = $22, remind_max = $23, started_by = $24, started_from = $25 \
+         where id = $1",
     )
     .bind(&campaign.id.as_bytes()[..])
     .bind(&campaign.name)
@@ -139,6 +146,8 @@ pub async fn campaign_update(tx: &mut Tx, campaign: &CampaignRow) -> Result<(), 
     .bind(campaign.tell.word())
     .bind(int(campaign.remind_span.as_ms()))
     .bind(int(campaign.remind_max.0))
+    .bind(&campaign.started_by)
+    .bind(&campaign.started_from)
     .execute(tx.conn())
     .await
     .map_err(failed("update a campaign"))?;
@@ -211,6 +220,8 @@ fn read(row: &Row) -> Result<CampaignRow, DbError> {
         remind_max: Count(row.number("remind_max")?),
         created_at: row.time("created_at")?,
         created_by: row.text("created_by")?,
+        started_by: row.text("started_by")?,
+        started_from: row.text("started_from")?,
         started_at: row.time_maybe("started_at")?,
         ended_at: row.time_maybe("ended_at")?,
         paused_at: row.time_maybe("paused_at")?,

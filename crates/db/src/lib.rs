@@ -184,7 +184,8 @@ pub use unlinked::{
 pub use usage::{usage_list, usage_list_by_user, usage_unfinished_get, user_lock};
 pub use user::{
     UserFilter, UserListRow, UserRow, user_get, user_get_by_email, user_insert, user_list, user_listed_get,
-    user_page_list, user_password_rehash_update, user_password_set_get, user_password_update, user_state_update,
+    user_page_list, user_password_get_from, user_password_rehash_update, user_password_set_get, user_password_update,
+    user_state_update,
 };
 pub use waiting::{
     PendingRow, WaitingRow, waiting_get, waiting_get_by_key, waiting_insert, waiting_list, waiting_refused_remove,

@@ -81,6 +81,19 @@ pub async fn user_get_by_email(tx: &mut Tx, email: &str) -> Result<Option<UserRo
     row.as_ref().map(read).transpose()
 }
 
+/// The hash of the password of the first user whose identifier is not below this; empty where that user has none.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn user_password_get_from(tx: &mut Tx, from: &[u8; 16]) -> Result<Option<String>, DbError> {
+    let row = query("select password_hash from \"user\" where id >= $1 order by id limit 1")
+        .bind(&from[..])
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(failed("get the hash of some user"))?;
+    row.map(|row| row.text("password_hash")).transpose()
+}
+
 /// Every user, by address.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! What stops a backup or a restore, and what goes wrong with one entry. Every error says what happened and what
 //! to do; `kind` says what the caller should do.
 
-use base::Kind;
+use base::{Kind, Retry};
 use thiserror::Error;
 
 /// Why an entry could not be read.
@@ -88,6 +88,15 @@ pub struct RemoteError {
     pub sentence: String,
     /// What the caller should do.
     pub kind: Kind,
+    /// Whether and when asking for the same again may help.
+    pub retry: Retry,
+}
+
+impl RemoteError {
+    /// One that asking again helps against as it usually does for its kind. Never fails.
+    pub fn new(code: impl Into<String>, sentence: impl Into<String>, kind: Kind) -> Self {
+        Self { code: code.into(), sentence: sentence.into(), kind, retry: Retry::usual(kind) }
+    }
 }
 
 /// What ends a run.
@@ -143,6 +152,19 @@ impl EngineError {
             EngineError::NotInSnapshot { .. } => Kind::NotFound,
             EngineError::NothingToRead { .. } => Kind::Invalid,
             EngineError::TargetFull => Kind::Unavailable,
+        }
+    }
+
+    /// Whether and when asking for the same again may help. Never fails.
+    pub fn retry(&self) -> Retry {
+        match self {
+            EngineError::Remote(remote) => remote.retry,
+            EngineError::Answer { .. } | EngineError::TreeMissing { .. } | EngineError::Format { .. } => {
+                Retry::WhenChanged
+            }
+            EngineError::NotInSnapshot { .. } => Retry::Never,
+            // Somebody makes room, or puts a folder back.
+            EngineError::NothingToRead { .. } | EngineError::TargetFull => Retry::WhenChanged,
         }
     }
 

@@ -10,6 +10,6 @@ mod text;
 mod version;
 
 pub use path_text::{path_from_text, path_to_text};
-pub use problem::Problem;
+pub use problem::{Problem, RetryWord};
 pub use text::{Hex, HexBytes, Text};
 pub use version::{PROTOCOL_VERSION, Versions};

@@ -20,7 +20,7 @@ use protocol::agent::session::{
     ChallengeReply, ChallengeRequest, HelloReply, SessionReply, SessionRequest, signed_bytes,
 };
 use protocol::agent::status::DeviceReply;
-use protocol::{Hex, HexBytes, Problem, Text, Versions};
+use protocol::{Hex, HexBytes, Problem, RetryWord, Text, Versions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -308,6 +308,7 @@ fn problem(retry_after_ms: Option<u64>) -> Problem {
         status: 403,
         code: "device_deactivated".to_owned(),
         detail: "This device was deactivated.".to_owned(),
+        retry: Some(retry_after_ms.map_or(RetryWord::WhenChanged, |_| RetryWord::Later)),
         retry_after_ms,
     }
 }

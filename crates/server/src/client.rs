@@ -7,7 +7,7 @@ mod remote;
 pub(crate) use own::Own;
 pub(crate) use remote::Remote;
 
-use crate::out::Failure;
+use crate::out::{Failure, retry_own};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -59,7 +59,7 @@ impl Client {
         path: &str,
         query: &impl Serialize,
     ) -> Result<Said<T>, Failure> {
-        said(whole(self.send(call("GET", path, query, None)).await?).await?)
+        said(self.whole(call("GET", path, query, None)).await?)
     }
 
     /// Asks for every page of a list. In JSON it is one page without a next.
@@ -111,7 +111,15 @@ impl Client {
         let body = serde_json::to_value(body).expect("messages are plain values");
         // Nothing at all where there is nothing to say: a route without a body takes none.
         let body = (body.as_object().is_none_or(|fields| !fields.is_empty())).then_some(body);
-        said(whole(self.send(call(method, path, &(), body)).await?).await?)
+        said(self.whole(call(method, path, &(), body)).await?)
+    }
+
+    /// Sends a request; its answer comes whole, or it is asked for again.
+    async fn whole(&self, call: Call) -> Result<Vec<u8>, Failure> {
+        match self {
+            Client::Own(own) => whole(own.send(call).await?).await,
+            Client::Remote(remote) => remote.whole(call).await,
+        }
     }
 
     /// Sends a request; its answer comes piece by piece.
@@ -158,7 +166,11 @@ pub(crate) async fn whole(mut pieces: Pieces) -> Result<Vec<u8>, Failure> {
 /// What an answer that is no success says.
 fn refused(status: u16, body: &[u8]) -> Failure {
     match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => Failure::said(problem.code, problem.detail),
+        Ok(problem) => {
+            // A server of an older release does not say: its code does.
+            let retry = problem.retry().unwrap_or_else(|| retry_own(&problem.code));
+            Failure::said(problem.code, problem.detail, retry)
+        }
         Err(_) => damaged(&format!("status {status}")),
     }
 }

@@ -304,7 +304,7 @@ fn unwritable(path: &Path, cause: &std::io::Error) -> Failure {
 impl From<AppError> for Failure {
     /// The sentence, and what is behind it: an operator needs the causes. Never fails.
     fn from(error: AppError) -> Self {
-        Failure::said(error.code(), app::chain(&error))
+        Failure::said(error.code(), app::chain(&error), error.retry())
     }
 }
 

@@ -1,7 +1,8 @@
 //! The one place that prints: text for people, within 80 columns, or one line of JSON for machines.
 //! Refuses to let what a device says of itself steer a terminal: control characters are shown, not sent.
 
-use base::printable;
+use app::{BROKEN_RETRY, retry_said};
+use base::{Kind, Retry, printable};
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -26,17 +27,38 @@ pub struct Failure {
     pub code: String,
     /// One plain sentence.
     pub sentence: String,
+    /// Whether and when the same command may do better.
+    pub retry: Retry,
 }
 
 impl Failure {
     /// A failure of the command's own. The code is a literal or a constant, and listed in docs/api.md. Never fails.
     pub fn new(code: &str, sentence: impl Into<String>) -> Self {
-        Self::said(code, sentence)
+        Self::said(code, sentence, retry_own(code))
     }
 
     /// What somebody else has said, with their code. Never fails.
-    pub fn said(code: impl Into<String>, sentence: impl Into<String>) -> Self {
-        Self { code: code.into(), sentence: sentence.into() }
+    pub fn said(code: impl Into<String>, sentence: impl Into<String>, retry: Retry) -> Self {
+        Self { code: code.into(), sentence: sentence.into(), retry }
+    }
+
+    /// For machines. Never fails.
+    pub fn json(&self) -> Value {
+        let mut json = json!({ "code": self.code, "sentence": self.sentence, "retry": self.retry.word() });
+        if let Some(after) = self.retry.after() {
+            json["retry_after_ms"] = json!(after.as_ms());
+        }
+        json
+    }
+}
+
+/// Whether asking again helps after a failure of a command's own; docs/api.md, "Codes", has the same, tested. Never
+/// fails.
+pub fn retry_own(code: &str) -> Retry {
+    match code {
+        "server_unreachable" | "server_failed" | "answer_damaged" | "bundle_pending" => Retry::After(BROKEN_RETRY),
+        // Somebody has to say, give or mend something; or the code is one of `AppError`'s.
+        _ => retry_said(Kind::Conflict, code),
     }
 }
 
@@ -80,7 +102,7 @@ impl Out {
     /// Prints why there is no answer: a sentence on the error output, or JSON where the answer would be.
     pub fn failure(&self, failure: &Failure) {
         if self.json {
-            let json = json!({ "error": { "code": failure.code, "sentence": failure.sentence } });
+            let json = json!({ "error": failure.json() });
             return self.answer(&Answer { text: String::new(), json, good: false });
         }
         let _ = writeln!(io::stderr().lock(), "error: {}", printable(&failure.sentence));

@@ -1,11 +1,11 @@
 //! From the use case's answer to HTTP: JSON for a yes, `application/problem+json` (RFC 9457) for a no.
 //! Refuses to tell a device what only an operator can use: paths, causes, statements stay in the log.
 
-use app::{AppError, chain};
+use app::{AppError, BROKEN_RETRY, chain};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base::{Kind, Span};
+use base::{Kind, Retry, Span};
 use control::Refusal;
 use protocol::Problem;
 use serde::Serialize;
@@ -20,8 +20,6 @@ pub(crate) struct Yes<T>(pub(crate) T);
 #[derive(Debug)]
 pub(crate) struct No(pub(crate) AppError);
 
-/// When a device asks again after something on the server broke.
-const BROKEN_RETRY: Span = Span::minutes(1);
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 impl<T: Serialize> IntoResponse for Yes<T> {
@@ -39,7 +37,7 @@ impl IntoResponse for No {
         let problem = problem(&said, status);
         let mut response = (status, Json(&problem)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
-        if let Some(after) = said.retry_after {
+        if let Some(after) = said.retry.after() {
             let seconds = after.as_ms().div_ceil(1_000);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -48,7 +46,11 @@ impl IntoResponse for No {
         }
         response.extensions_mut().insert(SaidCode(said.code));
         if let AppError::Db { .. } | AppError::Store { .. } | AppError::Format { .. } | AppError::File { .. } = &error {
-            response.extensions_mut().insert(Behind { code: error.code(), sentence: chain(&error) });
+            response.extensions_mut().insert(Behind {
+                code: error.code(),
+                sentence: chain(&error),
+                retry: error.retry(),
+            });
         }
         response
     }
@@ -78,6 +80,7 @@ pub(crate) struct SaidCode(pub(crate) &'static str);
 pub(crate) struct Behind {
     pub(crate) code: &'static str,
     pub(crate) sentence: String,
+    pub(crate) retry: Retry,
 }
 
 /// What a device is told.
@@ -85,26 +88,21 @@ struct Said {
     kind: Kind,
     code: &'static str,
     sentence: String,
-    retry_after: Option<Span>,
+    retry: Retry,
 }
 
 fn said(error: &AppError) -> Said {
     match error {
         AppError::Refused(refusal) => refused(refusal),
-        AppError::Said { kind, code, sentence, retry_after } => {
-            Said { kind: *kind, code, sentence: sentence.clone(), retry_after: *retry_after }
+        AppError::Said { kind, code, sentence, retry } => {
+            Said { kind: *kind, code, sentence: sentence.clone(), retry: *retry }
         }
         AppError::Db { .. } | AppError::Store { .. } | AppError::Format { .. } | AppError::File { .. } => broken(error),
     }
 }
 
 fn refused(refusal: &Refusal) -> Said {
-    Said {
-        kind: refusal.kind(),
-        code: refusal.code(),
-        sentence: refusal.sentence(),
-        retry_after: refusal.retry_after(),
-    }
+    Said { kind: refusal.kind(), code: refusal.code(), sentence: refusal.sentence(), retry: refusal.retry() }
 }
 
 /// A part of the server did not do its work: the device learns that nothing is lost, and whether to ask again.
@@ -160,7 +158,8 @@ fn problem(said: &Said, status: StatusCode) -> Problem {
         status: status.as_u16(),
         code: said.code.to_owned(),
         detail: said.sentence.clone(),
-        retry_after_ms: said.retry_after.map(Span::as_ms),
+        retry: Some(said.retry.into()),
+        retry_after_ms: said.retry.after().map(Span::as_ms),
     }
 }
 
@@ -213,5 +212,37 @@ mod tests {
         assert_eq!((said.code, said.kind), ("server_failed", Kind::Unavailable));
         assert!(!said.sentence.contains("holdfast/keys") && !said.sentence.contains("secret"), "{}", said.sentence);
         assert_eq!(answer(error), (503, "server_failed".to_owned()));
+    }
+
+    #[test]
+    fn every_answer_says_whether_and_when_to_try_again() {
+        for refusal in Refusal::samples() {
+            let said = said(&AppError::Refused(refusal.clone()));
+            let problem = problem(&said, status(&said));
+            assert_eq!(problem.retry, Some(refusal.retry().into()), "{}", refusal.code());
+            assert_eq!(problem.retry_after_ms, refusal.retry_after().map(Span::as_ms), "{}", refusal.code());
+        }
+    }
+
+    #[test]
+    fn the_table_of_codes_says_what_the_answers_say_of_trying_again() {
+        let page = include_str!("../../../docs/api.md");
+        let table = page.split("<!-- table: codes -->").nth(1).expect("the table");
+        let rows: Vec<Vec<&str>> = table
+            .lines()
+            .skip(3)
+            .map_while(|line| Some(line.strip_prefix('|')?.split('|').map(str::trim).collect()))
+            .collect();
+        assert!(rows.len() > 80, "{}", rows.len());
+        for row in rows {
+            let code = row[0].trim_matches('`');
+            let kinds = [Kind::Invalid, Kind::NotFound, Kind::Conflict, Kind::Damaged, Kind::Unavailable];
+            // What travels has a kind; the rest is said by a command itself.
+            let retry = match kinds.into_iter().find(|kind| kind.word() == row[1]) {
+                Some(kind) => app::retry_said(kind, code),
+                None => crate::out::retry_own(code),
+            };
+            assert_eq!(row[2], retry.word().replace('_', " "), "{code}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Every stable code that the server or its commands say stands in one table, with its kind, and the table has no
 //! other. Refuses a code that cannot be read out of the source: what is put together at run time is in no table.
 
+pub mod endpoint;
+
 use super::Problem;
 use super::lex::{Kind, Token};
 use super::sources::{Source, Sources};

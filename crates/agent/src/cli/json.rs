@@ -9,6 +9,7 @@ use crate::error::AgentError;
 use crate::folders::path_text;
 use crate::restore::Restored;
 use crate::snapshots::Listed;
+use base::{Kind, Retry, Span};
 use engine::Problem;
 use format::{Entry, EntryBody};
 use protocol::agent::run::SnapshotDetail;
@@ -51,7 +52,16 @@ fn line(value: &Value) -> String {
 
 /// A "no", as one value.
 fn no(error: &AgentError) -> Value {
-    json!({ "code": error.code(), "sentence": error.sentence(), "kind": error.kind().word() })
+    refusal(error.code(), &error.sentence(), error.kind(), error.retry())
+}
+
+fn refusal(code: &str, sentence: &str, kind: Kind, retry: Retry) -> Value {
+    let after = retry.after().map(Span::as_ms);
+    let mut value = json!({ "code": code, "sentence": sentence, "kind": kind.word(), "retry": retry.word() });
+    if let Some(after) = after {
+        value["retry_after_ms"] = json!(after);
+    }
+    value
 }
 
 fn backed_up(done: &BackedUp) -> Value {

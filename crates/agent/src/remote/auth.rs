@@ -102,7 +102,7 @@ impl Auth {
 /// What is wrong on this computer, as what ends a request.
 fn here(error: &AgentError) -> Failed {
     let (code, sentence, kind) = (error.code().to_owned(), error.sentence(), error.kind());
-    Failed::for_good(RemoteError { code, sentence, kind })
+    Failed::for_good(RemoteError { code, sentence, kind, retry: error.retry() })
 }
 
 async fn exchange<T: serde::de::DeserializeOwned>(

@@ -142,6 +142,6 @@ impl Answer {
 
     fn cut(&self, connection: &Connection) -> Failed {
         let error = connection.http.damaged("it was cut off");
-        Failed::for_now(RemoteError { kind: base::Kind::Unavailable, code: "server_unreachable".to_owned(), ..error })
+        Failed::for_now(RemoteError::new("server_unreachable", error.sentence, base::Kind::Unavailable))
     }
 }

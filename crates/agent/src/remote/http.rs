@@ -4,7 +4,7 @@
 use super::retry::Failed;
 use crate::error::AgentError;
 use crate::state::{Pin, fingerprint_text};
-use base::{Kind, Span};
+use base::{Kind, Retry, Span};
 use bytes::{Bytes, BytesMut};
 use engine::{Progress, RemoteError};
 use futures::stream;
@@ -141,7 +141,7 @@ impl Http {
     /// The error for an answer that does not fit the question. Never fails.
     pub fn damaged(&self, why: &str) -> RemoteError {
         let sentence = format!("the answer of {} cannot be understood ({why}): is it a Holdfast server?", self.server);
-        RemoteError { code: "answer_damaged".to_owned(), sentence, kind: Kind::Damaged }
+        RemoteError::new("answer_damaged", sentence, Kind::Damaged)
     }
 
     async fn read_up_to(&self, mut response: Response, max: usize, meter: &Progress) -> Result<Bytes, Failed> {
@@ -166,8 +166,7 @@ impl Http {
             "no answer from {}: is it running, is the address right, is a proxy needed? ({cause})",
             self.server
         );
-        let code = "server_unreachable".to_owned();
-        Failed::for_now(RemoteError { code, sentence, kind: Kind::Unavailable })
+        Failed::for_now(RemoteError::new("server_unreachable", sentence, Kind::Unavailable))
     }
 
     fn mismatch(&self, stranger: Option<Stranger>) -> RemoteError {
@@ -180,7 +179,7 @@ impl Http {
              server was set up anew; ask your admin, and activate again with the right --ca or --fingerprint",
             self.server
         );
-        RemoteError { code: "certificate_mismatch".to_owned(), sentence, kind: Kind::Refused }
+        RemoteError::new("certificate_mismatch", sentence, Kind::Refused)
     }
 
     /// What an answer that is no success becomes.
@@ -195,15 +194,14 @@ impl Http {
             let error = self.damaged(&format!("status {}", status.as_u16()));
             return match kind {
                 // A proxy before a server that restarts says so in its own words.
-                Kind::Unavailable => {
-                    Failed::for_now(RemoteError { code: "server_unreachable".to_owned(), kind, ..error })
-                }
+                Kind::Unavailable => Failed::for_now(RemoteError::new("server_unreachable", error.sentence, kind)),
                 _ => Failed::for_good(error),
             };
         };
         *self.asked_to_wait.lock().unwrap_or_else(PoisonError::into_inner) = problem.retry_after_ms.map(Span::ms);
         let again = (kind == Kind::Unavailable).then(|| Span::ms(problem.retry_after_ms.unwrap_or(0)));
-        Failed { error: RemoteError { code: problem.code, sentence: problem.detail, kind }, again }
+        let retry = problem.retry().unwrap_or(Retry::usual(kind));
+        Failed { error: RemoteError { code: problem.code, sentence: problem.detail, kind, retry }, again }
     }
 }
 

@@ -101,7 +101,7 @@ mod tests {
     use base::{Kind, ManualClock, SeededEntropy};
 
     fn error() -> RemoteError {
-        RemoteError { code: "server_unreachable".to_owned(), sentence: "no answer".to_owned(), kind: Kind::Unavailable }
+        RemoteError::new("server_unreachable", "no answer", Kind::Unavailable)
     }
 
     fn retry(patience: Span) -> (Arc<ManualClock>, Retry) {

@@ -252,6 +252,6 @@ fn unclosed(broken: &Broken) -> AppError {
         kind: refusal.kind(),
         code: refusal.code(),
         sentence: format!("There is no new snapshot: {broken}. The next backup sends what is missing again."),
-        retry_after: refusal.retry_after(),
+        retry: refusal.retry(),
     }
 }

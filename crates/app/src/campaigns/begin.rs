@@ -1,9 +1,8 @@
 //! The start of a campaign: settles who is meant in one short transaction, and puts them on the board slice by slice,
 //! so that no other writer waits for a large fleet. Refuses to look a second time: who is meant is who was meant then.
 
-use super::turns::by;
+use super::turns::deed_of;
 use super::{deed, dry_run, known};
-use crate::audit::Deed;
 use crate::{App, AppError};
 use base::{CampaignId, DeviceId, Timestamp};
 use control::campaign::{Class, Status};
@@ -89,7 +88,7 @@ async fn started(app: &App, tx: &mut Tx, now: Timestamp, row: CampaignRow) -> Re
     let devices = db::campaign_device_count_get(tx, id).await.map_err(during())?;
     let detail = format!("{} in waves of {}", devices.counted("device"), row.wave_size);
     tracing::info!(campaign.id = %id, "campaign {id} begins with {}", devices.counted("device"));
-    deed(tx, now, Deed { actor: by(id), ..Deed::default() }, "campaign_begin", id, detail).await
+    deed(tx, now, deed_of(&row), "campaign_begin", id, detail).await
 }
 
 /// Was it settled before who is meant?

@@ -101,8 +101,9 @@ async fn take_turn(
     };
     db::campaign_device_turn_update(tx, &taken).await.map_err(during())?;
     let action = format!("device_{}", event.word());
-    let deed =
-        Deed { actor: by(campaign.id), action: &action, subject: turn.device.to_string(), detail, ..Deed::default() };
+    // Who, and not only which campaign: its own rows may be long before this one.
+    let detail = format!("{detail}; started by {}", campaign.started_by);
+    let deed = Deed { action: &action, subject: turn.device.to_string(), detail, ..deed_of(campaign) };
     audit::write(tx, now, deed).await
 }
 
@@ -153,7 +154,7 @@ pub(super) async fn close_settled(tx: &mut Tx, now: Timestamp, id: CampaignId) -
     let row = CampaignRow { status: next(row.status, Verb::Close)?, ended_at: Some(now), ..row };
     db::campaign_update(tx, &row).await.map_err(AppError::db("closing a campaign"))?;
     let detail = "every device is done, excused or retired".to_owned();
-    deed(tx, now, Deed { actor: by(id), ..Deed::default() }, "campaign_close", id, detail).await
+    deed(tx, now, deed_of(&row), "campaign_close", id, detail).await
 }
 
 /// Brings back what an aborted campaign has reset, in batches. Gives how many: those, too, that the same request had
@@ -216,7 +217,8 @@ async fn bring_one_back(
     Ok(true)
 }
 
-/// The job as the audit log names it. Never fails.
-pub(super) fn by(id: CampaignId) -> String {
-    format!("campaign {id}")
+/// What the job does for a campaign, as the audit log writes it: from where the campaign was started. Never fails.
+pub(super) fn deed_of(campaign: &CampaignRow) -> Deed<'static> {
+    let (actor, source) = (format!("campaign {}", campaign.id), campaign.started_from.clone());
+    Deed { actor, source, proof: "campaign".to_owned(), ..Deed::default() }
 }

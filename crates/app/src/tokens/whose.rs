@@ -126,7 +126,12 @@ async fn create(
         db::user_profile_update(tx, user.id, profile, 1).await.map_err(during())?;
     }
     let (actor, source) = (format!("token {}", token.id), activation.source_text());
-    let deed = Deed { actor, action: "user_add", subject: user.id.to_string(), source, ..Deed::default() };
+    let profile = match token.profile {
+        Some(profile) => format!("profile {profile}"),
+        None => "the default profile".to_owned(),
+    };
+    let detail = format!("{profile}, as the token {} gives", token.prefix);
+    let deed = Deed { actor, action: "user_add", subject: user.id.to_string(), detail, source, ..Deed::default() };
     audit::write(tx, now, Deed { proof: Proof::Token.word().to_owned(), ..deed }).await?;
     Ok(user)
 }

@@ -56,6 +56,9 @@ pub(crate) async fn sign_in(app: &App, source: IpAddr, email: &str, password: &P
     let id = user.as_ref().map_or(UserId::from_bytes([0; 16]), |user| user.id);
     let set_at = db::user_password_set_get(&mut tx, id).await.map_err(during())?;
     let levels = crate::policy::levels(&mut tx, id, None).await;
+    // Whose hash says what an address without a password costs: always the same one, or an unknown address would stand
+    // out once the price is another and not everybody has signed in since. Looked up for every address.
+    let like = db::user_password_get_from(&mut tx, &price_digest(app, &address)).await.map_err(during())?;
     drop(tx);
     let ways = match &user {
         Some(_) => Some(effective(&levels?.levels)),
@@ -65,7 +68,7 @@ pub(crate) async fn sign_in(app: &App, source: IpAddr, email: &str, password: &P
     // A password that the profile does not take is none: the same work, and the same answer as for a wrong one.
     let hash = user.as_ref().map(|user| user.password_hash.as_str());
     let hash = hash.filter(|hash| !hash.is_empty() && may(Proof::Password));
-    let (local, vouched) = match compared(app, hash, &email, password).await {
+    let (local, vouched) = match compared(app, (hash, like.as_deref()), &email, password).await {
         Ok(compared) => compared,
         Err(error) => {
             attempt_take_back(app, source, &address, &counted).await?;
@@ -105,14 +108,25 @@ pub(crate) async fn sign_in(app: &App, source: IpAddr, email: &str, password: &P
 }
 
 /// Is it the password here, and does the directory vouch for it?
-async fn compared(app: &App, hash: Option<&str>, email: &str, password: &Password) -> Result<(bool, bool), AppError> {
-    let local = password::verify(app, hash, password).await?;
+async fn compared(
+    app: &App,
+    (hash, like): (Option<&str>, Option<&str>),
+    email: &str,
+    password: &Password,
+) -> Result<(bool, bool), AppError> {
+    let local = password::verify(app, hash, like, password).await?;
     // Asked for every address that has no password here, known or not: the same work.
     let vouched = match &app.identity.directory {
         Some(directory) if hash.is_none() => directory.verify_password(email, password).await?,
         Some(_) | None => false,
     };
     Ok((local, vouched))
+}
+
+/// Keyed, so that nobody can work out whose price an address has.
+fn price_digest(app: &App, address: &[u8; 32]) -> [u8; 16] {
+    let digest = blake3::keyed_hash(app.keys.address.expose(), address);
+    *digest.as_bytes().first_chunk().expect("32 bytes hold 16")
 }
 
 /// Where wrong passwords have locked this address.
@@ -209,19 +223,15 @@ async fn wrong(
     let mut tx = app.db.write().await.map_err(during())?;
     let of_source = rates::wrong_password(&mut tx, now, source).await?;
     let from = rates::source_text(source);
-    let deed = |action, subject: String, detail: String| {
-        let (actor, source) = ("unknown".to_owned(), from.clone());
-        Deed { actor, action, subject, detail, source, proof: Proof::Password.word().to_owned(), mark: None }
-    };
     if counted == policy.failures_max {
         // An address without an account is not written down: people type passwords there.
         let subject = user.map_or_else(|| "an address without an account".to_owned(), |user| user.id.to_string());
         let detail = format!("{counted} wrong passwords from {from}, which is locked for {} there", policy.lock_span);
-        audit::write(&mut tx, now, deed("sign_in_locked", subject, detail)).await?;
+        let (actor, action, proof) = ("unknown".to_owned(), "sign_in_locked", Proof::Password.word().to_owned());
+        let deed = Deed { actor, action, subject, detail, source: from, proof, mark: None };
+        audit::write(&mut tx, now, deed).await?;
     }
-    if of_source == Attempt::Password.limit().max {
-        let detail = format!("{of_source} wrong passwords in {}", Attempt::Password.limit().span);
-        audit::write(&mut tx, now, deed("sign_in_source_limited", from.clone(), detail)).await?;
-    }
+    let most = Attempt::Password.limit().max;
+    rates::limited_write(&mut tx, now, Attempt::Password, source, of_source, most).await?;
     tx.commit().await.map_err(during())
 }

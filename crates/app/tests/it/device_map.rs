@@ -80,7 +80,14 @@ async fn the_audit_log_says_what_a_row_holds_what_it_held_and_what_it_was_used_f
     csv(&world, &format!("{ANNA},SN-new,serial,,,\n")).await;
     let first = page(&world.app, &ADMIN, &world.all()).await.expect("readable").items.remove(0).0;
     let (id, permits) = (CredentialId::from_bytes([1; 16]), Permits::all());
-    let other = CredentialActor { id, name: "import".to_owned(), permits, source: None, mark: None };
+    let other = CredentialActor {
+        id,
+        name: "import".to_owned(),
+        prefix: "hfa1_ab".to_owned(),
+        permits,
+        source: None,
+        mark: None,
+    };
     let other = AdminActor::Credential(Box::new(other));
     let text = str::to_owned;
     let changed = RowText {

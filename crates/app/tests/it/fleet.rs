@@ -91,6 +91,32 @@ async fn audited(world: &World, action: &str) -> usize {
 }
 
 #[tokio::test]
+async fn each_turn_of_a_campaign_says_who_has_started_it_and_from_where() {
+    let world = World::new().await;
+    fleet(&world, 12).await;
+    let id = campaigns::make(&world.app, &ADMIN, plan(Reset::Hold)).await.expect("well said").id;
+    let permits = control::Permits::all();
+    let (name, prefix, source) = ("c".to_owned(), "hfa1_c".to_owned(), "198.51.100.9".parse().ok());
+    let credential = base::CredentialId::mint(world.entropy.as_ref());
+    let other = app::CredentialActor { id: credential, name, prefix, permits, source, mark: None };
+    let other = app::AdminActor::Credential(Box::new(other));
+    campaigns::start(&world.app, &other, id, None).await.expect("a draft starts");
+    for _ in 0..3 {
+        tick(&world).await;
+        world.clock.advance(Span::seconds(6));
+    }
+    let mut tx = world.app.db.read().await.expect("readable");
+    let rows = app::audit::list(&mut tx, 0).await.expect("readable");
+    let by_campaign: Vec<_> = rows.iter().filter(|row| row.actor == format!("campaign {id}")).collect();
+    assert!(by_campaign.len() > 3, "{by_campaign:?}");
+    for row in by_campaign {
+        assert_eq!((row.source.as_str(), row.proof.as_str()), ("198.51.100.9", "campaign"), "{row:?}");
+        let started_by = row.detail.ends_with(&format!("; started by credential {credential}"));
+        assert!(started_by || row.action == "campaign_begin", "{row:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_campaign_at_each_level_resets_wave_by_wave_and_each_device_once() {
     for level in Reset::ALL {
         let world = World::new().await;

@@ -237,3 +237,18 @@ async fn the_directory_names_the_user_of_a_token_s_account_and_nobody_else_does_
     };
     assert_eq!(bound.user, ANNA);
 }
+
+#[tokio::test]
+async fn who_has_a_password_here_costs_what_an_unknown_address_does_where_there_is_no_directory() {
+    let world = World::quick().await;
+    world.person(ANNA, Some(GOOD)).await;
+    world.person(DORA, None).await;
+    let machine = Machine::new(&world, "laptop");
+    let mut seen = Vec::new();
+    for email in [ANNA, DORA, "nobody@example.org"] {
+        let before = (world.app.passwords.computed(), world.app.passwords.work());
+        assert_eq!(machine.by_password(&world, email, "wrong").refused().await, "wrong_credentials", "{email}");
+        seen.push((world.app.passwords.computed() - before.0, world.app.passwords.work() - before.1));
+    }
+    assert!(seen.iter().all(|one| *one == seen[0] && one.0 == 1 && one.1 > 0), "{seen:?}");
+}

@@ -279,3 +279,35 @@ async fn a_hash_of_another_price_becomes_one_of_todays_at_the_next_sign_in() {
     assert!(hash(&world).await.contains("m=2048,"), "of the new price");
     machine.again(&world).by_password(&world, ANNA, GOOD).bound().await;
 }
+
+#[tokio::test]
+async fn after_a_change_of_price_an_unknown_address_costs_what_one_of_the_known_does() {
+    let mut world = World::quick().await;
+    let work = async |world: &World, email: &str| {
+        let before = world.app.passwords.work();
+        let machine = Machine::new(world, "laptop");
+        assert_eq!(machine.by_password(world, email, "wrong").refused().await, "wrong_credentials");
+        world.app.passwords.work() - before
+    };
+    let unknown = |n: u32| format!("unknown{n}@example.org");
+    for n in 0..16 {
+        world.person(&format!("old{n}@example.org"), Some(GOOD)).await;
+    }
+    let config = app::Config::parse("password.memory_mib = 2\npassword.passes = 1").expect("good text");
+    let passwords = app::password::Passwords::new(&config, world.entropy.as_ref());
+    std::sync::Arc::get_mut(&mut world.app).expect("nobody else has it").passwords = passwords;
+    for n in 0..16 {
+        world.person(&format!("new{n}@example.org"), Some(GOOD)).await;
+    }
+    let (old, new) = (work(&world, "old0@example.org").await, work(&world, "new0@example.org").await);
+    assert_eq!((old, new), (1_024, 2_048), "a stored hash is compared at its own price");
+    let mut seen = Vec::new();
+    for n in 0..40 {
+        seen.push(work(&world, &unknown(n)).await);
+    }
+    let of_old = seen.iter().filter(|work| **work == old).count();
+    assert!(seen.iter().all(|work| [old, new].contains(work)) && (5..=35).contains(&of_old), "{seen:?}");
+    for (n, first) in (0..8).zip(&seen) {
+        assert_eq!(work(&world, &unknown(n)).await, *first, "always the same for the same address");
+    }
+}

@@ -323,6 +323,12 @@ async fn a_token_of_a_profile_serves_its_users_and_gives_it_to_those_that_it_cre
     assert_eq!(machine.by_token(&world, &made.text).refused().await, "token_profile");
     let other = Machine::new(&world, "new").of("newcomer");
     assert_eq!(other.by_token(&world, &made.text).bound().await.user, "newcomer@example.org");
+    let mut tx = world.app.db.read().await.expect("readable");
+    let rows = app::audit::list(&mut tx, 0).await.expect("readable");
+    let added = rows.iter().rev().find(|row| row.action == "user_add").expect("the newcomer");
+    assert_eq!(added.detail, format!("profile {profile}, as the token {} gives", made.token.prefix));
+    assert_eq!((&added.actor, added.proof.as_str()), (&format!("token {}", made.token.id), "token"));
+    drop(tx);
     app::profiles::assign(&world.app, &ADMIN, profile, anna).await.expect("granted");
     assert_eq!(machine.by_token(&world, &made.text).bound().await.user, ANNA);
 }

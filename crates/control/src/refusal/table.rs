@@ -8,9 +8,9 @@ mod run;
 mod who;
 
 use self::{activation::activation, data::data, device::device, run::run, who::who};
-use super::Retry::{self, After, Never, WhenChanged};
 use super::make::{Sample, refusals, table};
 use base::Kind::{self, Conflict, Damaged, Invalid, NotFound, Refused, Unavailable};
+use base::Retry::{self, After, Never, WhenChanged};
 use base::{Bytes, Count, Span};
 
 // The parts, in the order of docs/control.md.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::document::Table;
-use base::{Bytes, Count};
+use base::{Bytes, Count, Retry, Span};
 use expect_test::{Expect, expect};
 
 #[test]

@@ -331,6 +331,9 @@ CREATE TABLE campaign (
     template     TEXT COLLATE "C" NOT NULL,
     created_at   BIGINT NOT NULL,
     created_by   TEXT COLLATE "C" NOT NULL,
+    -- Who has started it, and from where: its turns are theirs.
+    started_by   TEXT COLLATE "C" NOT NULL DEFAULT '',
+    started_from TEXT COLLATE "C" NOT NULL DEFAULT '',
     started_at   BIGINT,
     ended_at     BIGINT,
     -- How long it was paused: waves move by as much.

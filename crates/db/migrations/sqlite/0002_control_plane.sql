@@ -330,6 +330,9 @@ CREATE TABLE campaign (
     template     TEXT NOT NULL,
     created_at   BIGINT NOT NULL,
     created_by   TEXT NOT NULL,
+    -- Who has started it, and from where: its turns are theirs.
+    started_by   TEXT NOT NULL DEFAULT '',
+    started_from TEXT NOT NULL DEFAULT '',
     started_at   BIGINT,
     ended_at     BIGINT,
     -- How long it was paused: waves move by as much.

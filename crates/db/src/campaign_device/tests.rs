@@ -41,6 +41,8 @@ fn campaign() -> CampaignRow {
         remind_max: Count(2),
         created_at: at(1),
         created_by: "admin command".to_owned(),
+        started_by: "admin other".to_owned(),
+        started_from: "192.0.2.1".to_owned(),
         started_at: Some(at(2)),
         ended_at: None,
         paused_at: None,

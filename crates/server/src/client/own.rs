@@ -45,8 +45,8 @@ impl Own {
             let broke = |error: axum::Error| Failure::new("server_failed", error.to_string());
             return Ok(TryStreamExt::map_err(response.into_body().into_data_stream(), broke).boxed());
         }
-        if let Some(Behind { code, sentence }) = response.extensions().get() {
-            return Err(Failure::said(*code, sentence.clone()));
+        if let Some(Behind { code, sentence, retry }) = response.extensions().get() {
+            return Err(Failure::said(*code, sentence.clone(), *retry));
         }
         let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         Err(refused(status.as_u16(), &body))

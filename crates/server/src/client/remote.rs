@@ -1,7 +1,7 @@
 //! The admin API of a server over HTTPS, with a credential. Refuses every certificate but the pinned one, redirects,
 //! and to ask twice for one change: a request that is repeated because no answer came bears the same key.
 
-use super::{Call, Pieces, refused};
+use super::{Call, Pieces, refused, whole};
 use crate::admin::once::KEY;
 use crate::out::Failure;
 use base::{Clock, Entropy, Span};
@@ -21,6 +21,11 @@ const READ_SPAN: Duration = Duration::from_secs(15 * 60);
 /// How often a request is sent at the most, when no answer comes.
 const ATTEMPTS: u32 = 3;
 const ATTEMPT_GAP: Span = Span::seconds(1);
+/// How often it is asked again for the answer to an attempt that is still being carried out.
+const IN_PROGRESS_WAITS: u32 = 60;
+const UNREACHABLE: &str = "server_unreachable";
+/// The server's word for that: `Refusal::IdempotencyInProgress`.
+const IN_PROGRESS: &str = "idempotency_in_progress";
 /// The largest refusal that is read.
 const PROBLEM_BYTES_MAX: usize = 64 << 10;
 
@@ -63,25 +68,49 @@ impl Remote {
         Ok(Self { client, base, credential, clock, entropy })
     }
 
-    /// Carries a request out.
+    /// Carries a request out. The answer comes piece by piece: one that breaks off is not asked for again.
     ///
     /// # Errors
     /// The server's refusal; `server_unreachable`, `certificate_mismatch`.
     pub(crate) async fn send(&self, call: Call) -> Result<Pieces, Failure> {
+        self.asked(&call, async |pieces| Ok(pieces)).await
+    }
+
+    /// Carries a request out. An answer that breaks off is asked for again, too.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub(crate) async fn whole(&self, call: Call) -> Result<Vec<u8>, Failure> {
+        self.asked(&call, whole).await
+    }
+
+    /// Asks, and again when no answer came, with the one key of this request: it is carried out once.
+    async fn asked<T>(&self, call: &Call, read: impl AsyncFn(Pieces) -> Result<T, Failure>) -> Result<T, Failure> {
         let mut key = [0; 16];
         self.entropy.fill(&mut key);
         let key = HEXLOWER.encode(&key);
-        let mut attempt = 1;
+        let (mut lost, mut waited) = (0, 0);
         loop {
-            match self.attempt(&call, &key).await {
-                Ok(response) => return self.answered(response).await,
-                Err(error) if attempt < ATTEMPTS && !error.is_connect() && !error.is_builder() => {
-                    tracing::debug!("no answer, asking again: {error}");
-                    attempt += 1;
-                    self.clock.sleep(ATTEMPT_GAP).await;
-                }
-                Err(error) => return Err(self.unreachable(&error)),
+            let failure = match self.attempt(call, &key).await {
+                Ok(response) => match self.answered(response).await {
+                    Ok(pieces) => match read(pieces).await {
+                        Ok(answer) => return Ok(answer),
+                        Err(failure) => failure,
+                    },
+                    Err(failure) => failure,
+                },
+                // It never got there, and will not with the next attempt either.
+                Err(error) if error.is_connect() || error.is_builder() => return Err(self.unreachable(&error)),
+                Err(error) => self.unreachable(&error),
+            };
+            match failure.code.as_str() {
+                UNREACHABLE if lost + 1 < ATTEMPTS => lost += 1,
+                // The first attempt is still being carried out: its answer is the one to wait for.
+                IN_PROGRESS if lost > 0 && waited < IN_PROGRESS_WAITS => waited += 1,
+                _ => return Err(failure),
             }
+            tracing::debug!("no answer, asking again: {}", failure.sentence);
+            self.clock.sleep(ATTEMPT_GAP).await;
         }
     }
 
@@ -136,12 +165,12 @@ impl Remote {
             "No answer from {}: is it running, is the address right, is a proxy needed? ({chain})",
             self.server()
         );
-        Failure::new("server_unreachable", sentence)
+        Failure::new(UNREACHABLE, sentence)
     }
 }
 
 fn broken_off(server: &str, error: &reqwest::Error) -> Failure {
-    Failure::new("server_unreachable", format!("The answer of {server} broke off ({}).", causes(error)))
+    Failure::new(UNREACHABLE, format!("The answer of {server} broke off ({}).", causes(error)))
 }
 
 fn causes(error: &reqwest::Error) -> String {

@@ -2,7 +2,7 @@
 
 use super::Desk;
 use crate::client::{Pieces, call};
-use crate::out::{Answer, Failure, card, wrapped};
+use crate::out::{Answer, Failure, card, retry_own, wrapped};
 use base::Bytes;
 use clap::Args;
 use futures::StreamExt as _;
@@ -48,7 +48,10 @@ async fn followed(mut pieces: Pieces, show: impl Fn(String)) -> Result<ScrubRepo
             let line = std::mem::take(&mut waiting);
             match serde_json::from_slice(&line).map_err(|_| broken_off())? {
                 ScrubLine::Report(report) => return Ok(report),
-                ScrubLine::Failed { code, sentence } => return Err(Failure::said(code, sentence)),
+                ScrubLine::Failed { code, sentence } => {
+                    let retry = retry_own(&code);
+                    return Err(Failure::said(code, sentence, retry));
+                }
                 ScrubLine::Packs { done, total, bytes } => {
                     show(format!("packs: {done} of {total}, {} read", Bytes(bytes)));
                 }

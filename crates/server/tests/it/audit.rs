@@ -93,12 +93,16 @@ async fn every_change_says_who_from_where_and_by_which_proof() {
     }
     let rows = audited(&world, &admin, &format!("?subject={}", device.id)).await;
     let said: Vec<_> = rows.iter().map(|row| (row.action.as_str(), row.source.as_str(), row.proof.as_str())).collect();
-    assert_eq!(said[..2], [("device_reactivate", "127.0.0.1", "admin"), ("device_hold", "127.0.0.1", "")]);
+    let shown = format!("credential {}", &admin[..rows[1].proof.len() - "credential ".len()]);
+    assert!(shown.len() > "credential hfa1_".len() && shown.len() < admin.len() / 2, "a beginning, and not all of it");
+    let hold = ("device_hold", "127.0.0.1", shown.as_str());
+    assert_eq!(said[..2], [("device_reactivate", "127.0.0.1", "admin"), hold]);
     assert_eq!((said[2].0, said[2].2), ("device_activate", "password"));
     assert!(rows[0].actor.starts_with("credential crd_") && rows[2].actor.starts_with("user usr_"), "{rows:?}");
     let users = audited(&world, &admin, "?action=user_add").await;
     let local = app::AdminActor::Command.to_string();
-    assert_eq!((users[0].actor.as_str(), users[0].source.as_str()), (local.as_str(), "command line"));
+    let user = (users[0].actor.as_str(), users[0].source.as_str(), users[0].proof.as_str());
+    assert_eq!(user, (local.as_str(), "command line", "data_directory"));
 }
 
 #[tokio::test]

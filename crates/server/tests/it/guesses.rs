@@ -61,6 +61,13 @@ async fn until_refused(
     }
     let refused = guess(GUESSES).await;
     assert_eq!(refused.refused(), (429, "too_many_requests".to_owned()), "{}", attempt.word());
+    assert_eq!(guess(GUESSES + 1).await.refused().1, "too_many_requests");
+    let mut tx = world.app.db.read().await.expect("readable");
+    let rows = app::audit::list(&mut tx, 0).await.expect("readable");
+    let of_kind = |row: &&app::audit::AuditRow| row.action == "sign_in_source_limited" && row.proof == attempt.word();
+    let limited: Vec<_> = rows.iter().filter(of_kind).map(|row| (row.subject.clone(), row.source.clone())).collect();
+    assert_eq!(limited, [(source.to_string(), source.to_string())], "{}: once, and not every guess", attempt.word());
+    drop(tx);
     let left = refused.problem().retry_after_ms.expect("it says when");
     assert!(left > 0 && left <= limit.span.as_ms() && refused.headers.contains_key("retry-after"));
 }

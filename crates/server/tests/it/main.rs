@@ -11,6 +11,7 @@ mod between;
 mod burst;
 mod cli;
 mod cli_desk;
+mod cli_lost;
 mod cli_mail;
 mod cli_policy;
 mod cut;

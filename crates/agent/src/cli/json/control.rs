@@ -176,7 +176,7 @@ pub(super) fn policy(known: &Known) -> Value {
 }
 
 fn remote(error: &RemoteError) -> Value {
-    json!({ "code": error.code, "sentence": error.sentence, "kind": error.kind.word() })
+    super::refusal(&error.code, &error.sentence, error.kind, error.retry)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::last::Last;
 use crate::status::{Device, Status};
 use crate::unattended::Record;
 use crate::wipe::Wiped;
+use base::Retry;
 use control::due::Due;
 use control::policy::Key;
 use protocol::agent::run::SnapshotDetail;
@@ -150,7 +151,7 @@ fn device(text: &mut String, device: &Device, last: &Last, zone: &TimeZone) {
                 let (name, at) = (printable(&backup.snapshot), when(backup.at_ms, zone));
                 row(text, "last good", &format!("{name} of {at}"));
             }
-            if let Some(what) = to_do(error.code()) {
+            if let Some(what) = to_do(error.code(), error.retry()) {
                 row(text, "to do", what);
             }
         }
@@ -192,7 +193,7 @@ fn newest(text: &mut String, snapshot: &SnapshotDetail, zone: &TimeZone) {
 }
 
 /// What a person can do about a refusal, where its sentence leaves that to them.
-fn to_do(code: &str) -> Option<&'static str> {
+fn to_do(code: &str, retry: Retry) -> Option<&'static str> {
     match code {
         "device_deactivated" | "device_held" | "device_decommissioned" | "signature_invalid" => {
             Some("run `holdfast activate`: the same device goes on")
@@ -200,6 +201,9 @@ fn to_do(code: &str) -> Option<&'static str> {
         "device_deleted" | "device_suspended" | "device_quarantined" => Some("ask your admin"),
         "device_purged" => Some("run `holdfast activate --choice add`"),
         "server_unreachable" => Some("see whether this computer is online, and try again"),
-        _ => None,
+        _ => match retry {
+            Retry::After(_) => Some("try again later: it passes by itself"),
+            Retry::Never | Retry::WhenChanged => None,
+        },
     }
 }

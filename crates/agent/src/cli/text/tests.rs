@@ -268,8 +268,7 @@ fn a_refusal_is_part_of_the_status() {
         counter: None,
     };
     let sentence = "An admin has deactivated this device. Its backups are kept; activate it again to go on.";
-    let refused =
-        RemoteError { code: "device_deactivated".to_owned(), sentence: sentence.to_owned(), kind: base::Kind::Refused };
+    let refused = RemoteError::new("device_deactivated", sentence, base::Kind::Refused);
     check(
         &status(Some(Device { state, said: Err(AgentError::Remote(refused)), policy: None }), None),
         &[
@@ -318,11 +317,7 @@ fn entries_look_as_people_know_them() {
 #[test]
 fn errors_are_wrapped_and_name_their_code() {
     let sentence = "no answer from backup.example.com:8471: is it running, is the address right, is a proxy needed?";
-    let refused = RemoteError {
-        code: "server_unreachable".to_owned(),
-        sentence: sentence.to_owned(),
-        kind: base::Kind::Unavailable,
-    };
+    let refused = RemoteError::new("server_unreachable", sentence, base::Kind::Unavailable);
     let expected = "holdfast: no answer from backup.example.com:8471: is it running, is the address\n  right, \
                     is a proxy needed? (server_unreachable)\n";
     assert_eq!(error(&AgentError::Remote(refused)), expected);

@@ -96,5 +96,5 @@ impl Closure<'_> {
 }
 
 fn mismatch(what: &str) -> RemoteError {
-    RemoteError { code: "manifest_mismatch".to_owned(), sentence: what.to_owned(), kind: Kind::Invalid }
+    RemoteError::new("manifest_mismatch", what, Kind::Invalid)
 }

@@ -357,9 +357,9 @@ fn parcel(chunks: &[(u32, ChunkRef, Kept)], faults: &Faults) -> Parcel {
 }
 
 pub fn refused(code: &str, kind: Kind) -> RemoteError {
-    RemoteError { code: code.to_owned(), sentence: format!("the server says {code}"), kind }
+    RemoteError::new(code, format!("the server says {code}"), kind)
 }
 
 fn damaged(cause: &format::Error) -> RemoteError {
-    RemoteError { code: "damaged".to_owned(), sentence: cause.to_string(), kind: Kind::Damaged }
+    RemoteError::new("damaged", cause.to_string(), Kind::Damaged)
 }

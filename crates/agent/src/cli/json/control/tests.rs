@@ -17,7 +17,7 @@ use protocol::agent::policy::{FolderChange, PolicyChanges, PolicyFolder, PolicyR
 use protocol::agent::status::DeviceReply;
 
 fn refused() -> RemoteError {
-    RemoteError { code: "device_held".to_owned(), sentence: "no".to_owned(), kind: Kind::Refused }
+    RemoteError::new("device_held", "no", Kind::Refused)
 }
 
 fn refused_json() -> Value {
