@@ -1,6 +1,7 @@
 //! The ways in which a request proves who asks, and what each is worth.
 //! Refuses to check any of them: `app` has done so before it names one. Rules: docs/control.md, "Proofs".
 
+use crate::{Level, State};
 use std::fmt;
 
 /// A proof that was checked and found good. The words are stable.
@@ -86,6 +87,16 @@ impl Proof {
             Proof::Token => Strength::Token,
             Proof::TokenAndMap => Strength::TokenAndMap,
             Proof::Admin => Strength::Admin,
+        }
+    }
+
+    /// Whether it has shown that who comes back by it from `was` is that device. An installer that somebody has shows
+    /// nothing, and a key that is distrusted, because a copy may have it, no more. Never fails.
+    pub const fn shows(self, was: &State) -> bool {
+        match self.strength() {
+            Strength::Token | Strength::TokenAndMap => false,
+            Strength::OldKeyAndToken => !matches!(was, State::Deactivated { level: Level::Distrust, .. }),
+            Strength::OldKey | Strength::Person | Strength::Admin => true,
         }
     }
 }

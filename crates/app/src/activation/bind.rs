@@ -230,7 +230,7 @@ impl Work<'_> {
             db::credential_follows_update(tx, id, epoch).await.map_err(during())?;
         }
         if let Event::Reactivate { proof } | Event::Replace { proof } = event {
-            campaigns::came_back(tx, now, id, proof).await?;
+            campaigns::came_back(tx, now, id, &was, proof).await?;
         }
         if let Some(twin) = resembles {
             conflicts::resembles(app, tx, now, id, twin, self.deed(proof)).await?;

@@ -3,20 +3,22 @@
 use super::turns;
 use crate::{App, AppError};
 use base::{Bytes, DeviceId, Timestamp};
-use control::{Proof, Refusal, Strength};
+use control::{Proof, Refusal, State};
 use db::{RunCounters, SnapshotNew, TurnEvidence, TurnStatus, Tx};
 
-/// A device has come back to its record, or has been shown to be what it says: to be said in the transaction that binds
-/// its key, or that gives it full rights. Where it was the last of its campaign, that closes by it.
+/// A device has come back to its record from `was`, or has been shown to be what it says: to be said in the transaction
+/// that binds its key, or that gives it full rights. Where it was the last of its campaign, that closes by it.
 ///
 /// # Errors
 /// The database does not answer.
-pub(crate) async fn came_back(tx: &mut Tx, now: Timestamp, device: DeviceId, proof: Proof) -> Result<(), AppError> {
-    let status = match proof.strength() {
-        // Somebody has an installer; that it is this machine is its own word.
-        Strength::Token | Strength::TokenAndMap => TurnStatus::Unproved,
-        Strength::OldKey | Strength::OldKeyAndToken | Strength::Person | Strength::Admin => TurnStatus::Done,
-    };
+pub(crate) async fn came_back(
+    tx: &mut Tx,
+    now: Timestamp,
+    device: DeviceId,
+    was: &State,
+    proof: Proof,
+) -> Result<(), AppError> {
+    let status = if proof.shows(was) { TurnStatus::Done } else { TurnStatus::Unproved };
     let marked = db::campaign_device_back_update(tx, device, status, proof.word(), now).await;
     if marked.map_err(AppError::db("marking a device as back"))?.0 == 0 {
         return Ok(());

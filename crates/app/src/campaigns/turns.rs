@@ -210,8 +210,9 @@ async fn bring_one_back(
     let Some(device) = db::device_get(tx, turn.device).await.map_err(during())? else { return Ok(false) };
     let event = Event::Reactivate { proof: Proof::Admin };
     let Ok(step) = devices::step(tx, now, &device, &event).await? else { return Ok(false) };
-    let detail = effects::carry_out(app, tx, now, device, step, None).await?.detail();
-    super::came_back(tx, now, turn.device, Proof::Admin).await?;
+    let changed = effects::carry_out(app, tx, now, device, step, None).await?;
+    super::came_back(tx, now, turn.device, &changed.was, Proof::Admin).await?;
+    let detail = changed.detail();
     let subject = turn.device.to_string();
     audit::write(tx, now, Deed { action: "device_reactivate", subject, detail, mark: None, ..Deed::by(actor) }).await?;
     Ok(true)
