@@ -24,8 +24,8 @@ pub(crate) const TURN_SPAN: Span = Span::seconds(30);
 /// Prepared statements that a connection keeps: more than there are in this crate, so that none is prepared twice.
 const STATEMENTS_MAX: usize = 512;
 /// What every connection is told. INVARIANT: acknowledged means durable: WAL with anything less than FULL may lose the
-/// newest commits. A log of 8,000 pages (32 MiB) is written back less often than SQLite's own 1,000, and a page that many
-/// transactions change only once: docs/performance.md.
+/// newest commits. The log is written back every 8,000 pages (32 MiB), less often than SQLite's own 1,000, so that a
+/// page which many transactions change is written once: docs/performance.md.
 const SETTINGS: &str = "
     pragma journal_mode = wal;
     pragma synchronous = full;

@@ -1,5 +1,6 @@
 //! The one place that prints: text for people, within 80 columns, or one line of JSON for machines.
-//! Refuses to let what a device says of itself steer a terminal: control characters are shown, not sent.
+//! Refuses to let what a device says of itself steer a terminal: control characters, and those that turn the
+//! direction of text, are shown, not sent.
 
 use app::{BROKEN_RETRY, retry_said};
 use base::{Kind, Retry, printable};
@@ -151,7 +152,8 @@ pub fn card(lines: &[(&str, String)]) -> String {
     lines.iter().map(|(word, value)| format!("{word:width$}{GAP}{}\n", printable(value))).collect()
 }
 
-/// One line as it is printed: control characters shown as escapes, and what is beyond 80 columns cut. Never fails.
+/// One line as it is printed: what would steer a terminal is shown as escapes, what is beyond 80 columns is cut.
+/// Never fails.
 pub fn cut(text: &str) -> String {
     clip(&printable(text), COLUMNS)
 }

@@ -3,7 +3,7 @@
 
 use crate::world::desk::Desk;
 use crate::world::noise::noise;
-use crate::world::{ANN, BOB, Device, World};
+use crate::world::{ANN, BOB, Device, World, configure};
 use serde_json::Value;
 use std::ffi::OsStr;
 
@@ -29,12 +29,8 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
 #[test]
 fn an_admin_does_everything_over_https_for_machines_and_for_people() {
     // Nobody listens there: messages are queued, and stay so.
-    let mail = "\n[mail]\nserver = \"127.0.0.1\"\nport = 1\nsecurity = \"none\"\nfrom = \"backup@example.test\"\n";
-    let world = World::start_with(|data| {
-        let file = data.join("holdfast.toml");
-        let before = std::fs::read_to_string(&file).expect("init has written it");
-        std::fs::write(&file, before + mail).expect("writable");
-    });
+    let mail = "[mail]\nserver = \"127.0.0.1\"\nport = 1\nsecurity = \"none\"\nfrom = \"backup@example.test\"";
+    let world = World::start_with(|data| configure(data, mail));
     world.write("file", noise(1, 50_000));
     let desk = Desk::of(&world);
     let ann = world.activated("ann");

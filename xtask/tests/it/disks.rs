@@ -2,7 +2,7 @@
 
 use crate::world::namespace::{enter, mount, resize};
 use crate::world::noise::noise;
-use crate::world::{Device, World};
+use crate::world::{Device, World, configure};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
@@ -49,9 +49,7 @@ fn a_store_that_fills_up_during_a_backup_loses_nothing() {
         return;
     }
     let world = World::start_with(|data| {
-        let config = data.join("holdfast.toml");
-        let text = fs::read_to_string(&config).unwrap_or_default();
-        fs::write(&config, format!("{text}\n[store]\nreserve_mib = 0\n")).expect("writable");
+        configure(data, "[store]\nreserve_mib = 0");
         move_to_disk(&data.join("store"), "10m");
     });
     world.write("small", "content");
@@ -88,9 +86,7 @@ fn a_full_disk_below_the_whole_server_loses_nothing() {
         return;
     }
     let mut world = World::start_with(|data| {
-        let config = data.join("holdfast.toml");
-        let text = fs::read_to_string(&config).unwrap_or_default();
-        fs::write(&config, format!("{text}\n[store]\nreserve_mib = 0\n")).expect("writable");
+        configure(data, "[store]\nreserve_mib = 0");
         move_to_disk(data, "20m");
     });
     world.write("small", "content");

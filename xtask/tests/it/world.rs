@@ -113,7 +113,7 @@ impl World {
 
     /// What the server has logged since the beginning.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.data().with_extension("log")).expect("readable")
+        programs::logged(&self.data())
     }
 
     /// A device with a state of its own, which is not activated yet.

@@ -5,18 +5,18 @@
 
 use super::BUSY_SPAN;
 use crate::sql::Value;
+use base::Span;
 use rusqlite::types::{ToSqlOutput, Value as Cell, ValueRef};
 use rusqlite::{Connection, Error, ToSql, ffi};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// A statement with more bytes in its parameters is long: it brings hundreds of names.
 const SHORT_BYTES_MAX: usize = 8_192;
 
 /// How often a statement that waits for another process's lock looks whether it is free. SQLite's own way comes to look
 /// every 100 ms only, too seldom for the moments at which a busy server lets go of it (`group`).
-const BUSY_POLL: Duration = Duration::from_millis(1);
+const BUSY_POLL: Span = Span::ms(1);
 
 /// A connection for one user at a time.
 #[derive(Debug)]
@@ -137,8 +137,8 @@ impl ToSql for Value {
 
 /// Whether a statement that has met another process's lock `times` times goes on waiting, after a while.
 pub(super) fn waits(times: i32) -> bool {
-    std::thread::sleep(BUSY_POLL);
-    u64::try_from(times).is_ok_and(|times| times < BUSY_SPAN.as_ms() / BUSY_POLL.as_millis() as u64)
+    std::thread::sleep(BUSY_POLL.as_duration());
+    u64::try_from(times).is_ok_and(|times| times < BUSY_SPAN.as_ms() / BUSY_POLL.as_ms())
 }
 
 /// A thread that panicked has left the connection as SQLite has it, which is whole.

@@ -35,6 +35,11 @@ pub fn programs() -> &'static Programs {
     })
 }
 
+/// What the servers of this data directory have logged.
+pub fn logged(data: &Path) -> String {
+    fs::read_to_string(data.with_extension("log")).expect("a server opens it before it starts")
+}
+
 /// A server process. Killed when it is dropped.
 pub struct Server {
     child: Child,
@@ -58,9 +63,8 @@ impl Server {
         let mut lines = BufReader::new(child.stdout.take().expect("piped"));
         let mut ready = String::new();
         lines.read_line(&mut ready).expect("readable");
-        let log = || fs::read_to_string(data.with_extension("log")).unwrap_or_default();
         let ready: Value = serde_json::from_str(&ready)
-            .unwrap_or_else(|_| panic!("the server does not listen on port {port}: {ready} {}", log()));
+            .unwrap_or_else(|_| panic!("the server does not listen on port {port}: {ready} {}", logged(data)));
         let address = ready["listening"].as_str().expect("it says where it listens");
         let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("an address has a port");
         Self { child, port, _lines: lines }
