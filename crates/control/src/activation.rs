@@ -215,7 +215,9 @@ impl Desk<'_> {
     fn automatically(&self) -> Result<Decision, Refusal> {
         self.twin()?;
         let replaceable: Vec<DeviceId> = self.replaceable().map(|candidate| candidate.device).collect();
-        let asks = self.request.can_ask && !replaceable.is_empty();
+        // A question shows what the user has: only who has shown to be the user is asked.
+        let is_person = self.asserted().strength() == Strength::Person;
+        let asks = self.request.can_ask && is_person && !replaceable.is_empty();
         match evidence::unique(&self.request.evidence, self.matchable()) {
             Some((found, _)) if asks && !self.rules.automatic && replaceable.contains(&found.device) => {
                 Ok(self.ask(replaceable, Some(found.device)))

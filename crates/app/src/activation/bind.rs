@@ -13,7 +13,7 @@ use control::activation::{self, Basis, Decision, Question, Request, Restore, dec
 use control::attempts::Limit;
 use control::policy::PolicyChanges;
 use control::token::RATE_SPAN;
-use control::{Event, Proof, Refusal, State, lifecycle};
+use control::{Event, Proof, Refusal, Rights, State, lifecycle};
 use db::{ActivationRow, Came, DeviceRow, Former, Tx, UserRow, WaitingRow};
 
 /// When an activation comes again whose row of the device map another one has just used.
@@ -74,8 +74,7 @@ pub(super) async fn bind(
         }
     };
     if let Some(preview) = work.preview(&mut tx, &decision).await? {
-        tx.commit().await.map_err(during())?;
-        return Ok(Done::Shows(preview));
+        return work.shown(tx, &decision, preview).await;
     }
     let done = match decision {
         Decision::Ask(question) => Done::Asks(question),
@@ -192,15 +191,45 @@ impl Work<'_> {
                 let (name, changes) = (String::new(), PolicyChanges::default());
                 Preview { device: None, name, outcome: Outcome::New, changes }
             }
-            Decision::Attach { device, basis, event, .. } => {
+            // Who may not read the record is not shown it, nor what its user has chosen.
+            Decision::Attach { basis, event, rights: Rights::AppendOnly, .. } => Preview {
+                device: None,
+                name: String::new(),
+                outcome: Outcome::of(event, Some(*basis)),
+                changes: PolicyChanges::default(),
+            },
+            Decision::Attach { device, basis, event, rights } => {
                 let record = db::device_get(tx, *device).await.map_err(AppError::db("reading a device"))?;
                 let record = record.ok_or(Refusal::DeviceNotYours)?;
                 let (_, effects) = lifecycle::step(self.now, &record.state, event)?;
-                let changes = effects::changes(tx, &record, &effects, self.restore().takes_settings()).await?;
+                let changes = effects::changes(tx, &record, &effects, self.restore().takes_settings(*rights)).await?;
                 Preview { device: Some(*device), name: record.name, outcome: Outcome::of(event, Some(*basis)), changes }
             }
         };
         Ok(Some(preview).filter(|preview| asked.shows(&preview.changes)))
+    }
+
+    /// Ends with what is shown. By a token that is counted and written down: or whoever has one could find out without
+    /// end, and without a trace, what it would get.
+    async fn shown(&self, tx: Tx, decision: &Decision, preview: Preview) -> Result<Done, AppError> {
+        let during = || AppError::db("showing what an activation would change");
+        if self.standing.spent.token.is_none() {
+            tx.commit().await.map_err(during())?;
+            return Ok(Done::Shows(preview));
+        }
+        // Nothing of it stays, not even a user whom the token would add.
+        drop(tx);
+        let mut tx = self.app.db.write().await.map_err(during())?;
+        self.rated(&mut tx).await?;
+        let subject = match decision {
+            Decision::Attach { device, .. } | Decision::Wait { device } => device.to_string(),
+            Decision::Add { .. } | Decision::Ask(_) => self.activation.about.host_name.clone(),
+        };
+        let detail = format!("would be {}", preview.outcome.word());
+        let deed = Deed { action: "device_activate_preview", subject, detail, ..self.deed(self.standing.proof) };
+        audit::write(&mut tx, self.now, deed).await?;
+        tx.commit().await.map_err(during())?;
+        Ok(Done::Shows(preview))
     }
 
     /// Puts the event to the record, binds the key, and keeps the answer.
@@ -219,7 +248,8 @@ impl Work<'_> {
         // What an old key or a map row makes of a token, too.
         let proof = event.proof().expect("`decide` puts only activate, reactivate and replace to a record");
         let came = self.came(&record, proof);
-        let takes_settings = self.restore().takes_settings();
+        let rights = step.0.rights().expect("an activation leads to an active device, which has rights");
+        let takes_settings = self.restore().takes_settings(rights);
         let comer = Comer { key: &activation.device_key, record_new: basis.is_none(), takes_settings };
         let record = DeviceRow { about: activation.about.clone(), activated_at: now, ..self.traced(record) };
         let effects::Changed { device, was, changes, .. } =
@@ -235,7 +265,6 @@ impl Work<'_> {
         if let Some(twin) = resembles {
             conflicts::resembles(app, tx, now, id, twin, self.deed(proof)).await?;
         }
-        let rights = device.state.rights().expect("an activation leads to an active device, which has rights");
         let outcome = Outcome::of(&event, basis);
         let binding = Binding { device: id, epoch, rights, outcome, restore: self.restore(), changes, came };
         self.spend(tx, id).await?;
@@ -332,11 +361,6 @@ impl Work<'_> {
             if !db::token_used_update(tx, token.id, now).await.map_err(during())? {
                 return Err(Refusal::TokenUsedUp.into());
             }
-            if let Some(max) = token.rate_per_minute {
-                let subject = rates::subject("token", token.id.as_bytes());
-                let began = Limit { max, span: RATE_SPAN }.began(now);
-                db::tally_update(tx, &subject, began).await.map_err(during())?;
-            }
         }
         if let Some(ticket) = spent.ticket
             && !db::ticket_used_update(tx, ticket, device, now).await.map_err(during())?
@@ -347,6 +371,19 @@ impl Work<'_> {
             && !db::device_map_consumed_update(tx, row, device, now).await.map_err(during())?
         {
             return Err(Refusal::ServerBusy { left: COME_AGAIN }.into());
+        }
+        self.rated(tx).await
+    }
+
+    /// Counts it for the token's rate and for its source.
+    async fn rated(&self, tx: &mut Tx) -> Result<(), AppError> {
+        let now = self.now;
+        if let Some(token) = &self.standing.spent.token
+            && let Some(max) = token.rate_per_minute
+        {
+            let subject = rates::subject("token", token.id.as_bytes());
+            let began = Limit { max, span: RATE_SPAN }.began(now);
+            db::tally_update(tx, &subject, began).await.map_err(AppError::db("counting uses of a token"))?;
         }
         let rate = self.app.config.activation_source_rate;
         if rate > 0 {

@@ -3,12 +3,12 @@
 use super::machine::{ADMIN, Machine};
 use super::policy::{draft, profile, values};
 use super::world::{World, code};
-use app::activation::Outcome;
+use app::activation::{Answer, Outcome};
 use app::tokens::{Made, Wish, expire, get, legacy_get, legacy_make, make, revoke};
 use app::{PolicySubject, SecretText, devices, folders, policy};
 use async_trait::async_trait;
 use base::{Count, Span};
-use control::activation::Choice;
+use control::activation::{Choice, Preview, Restore};
 use control::{Event, Level, Rights};
 use std::sync::Arc;
 
@@ -389,4 +389,35 @@ async fn unknown_tokens_push_nothing_out_and_fill_neither_the_desk_nor_the_log()
     }
     let left = db::refused_list(&mut tx, db::PageKey::LAST, Count(1_000)).await.expect("readable");
     assert_eq!(left.iter().map(|row| row.code.as_str()).collect::<Vec<_>>(), ["token_revoked"], "they make room first");
+}
+
+#[tokio::test]
+async fn what_a_token_is_shown_beforehand_is_nothing_of_the_record_and_is_counted_and_written_down() {
+    let world = world().await;
+    let laptop = Machine::new(&world, "laptop").of("anna");
+    let real = laptop.by_password(&world, ANNA, GOOD).bound().await;
+    let device = laptop.device(&world, real.device).await;
+    policy::own_set(&world.app, &device.actor, &values(&[("interval", "1h")])).await.expect("granted");
+    devices::change(&world.app, &ADMIN, real.device, Event::Deactivate { level: Level::Revoke }).await.expect("granted");
+    let made = token(&world, Wish { rate_per_minute: Some(Count(2)), ..wish() }).await;
+    let thief = laptop.again(&world);
+    let asking = || {
+        let asking = thief.by_token(&world, &made.text).restore(&thief, Restore::All);
+        asking.preview(&thief, Preview::Always)
+    };
+    for _ in 0..2 {
+        let Answer::Changes(shown) = asking().answer().await.expect("shown") else { panic!("bound") };
+        assert_eq!((shown.device, shown.name.as_str(), shown.outcome), (None, "", Outcome::Reactivated));
+        assert!(shown.changes.is_empty(), "{:?}", shown.changes);
+    }
+    assert_eq!(asking().refused().await, "token_rate", "and a preview is limited as a use is");
+    let after = get(&world.app, &ADMIN, made.token.id).await.expect("it is there");
+    assert_eq!((after.uses, after.failures), (Count(0), Count(1)), "it is no use, and its refusal is remembered");
+    let mut tx = world.app.db.read().await.expect("readable");
+    let rows = app::audit::list(&mut tx, 0).await.expect("readable");
+    let shown: Vec<_> = rows.iter().filter(|row| row.action == "device_activate_preview").collect();
+    let [one, _] = shown.as_slice() else { panic!("{shown:?}") };
+    let said = (one.actor.as_str(), one.subject.as_str(), one.source.as_str(), one.proof.as_str());
+    let token = format!("token {}", made.token.id);
+    assert_eq!(said, (token.as_str(), real.device.to_string().as_str(), super::machine::SOURCE, "token"));
 }

@@ -78,7 +78,8 @@ pub(super) fn in_service(done: &InService) -> String {
 pub(in crate::cli) fn would_change(would: &ActivationChanges) -> String {
     let ActivationChanges { device, name, outcome, changes } = would;
     let first = match (device, outcome.as_str()) {
-        (None, _) => "This computer would be a new device.".to_owned(),
+        (None, "new") => "This computer would be a new device.".to_owned(),
+        (None, _) => "This computer would come to a device that is there, which it may not read.".to_owned(),
         (Some(_), "replaced") => format!("This computer would take the place of {}.", short(name, 40)),
         (Some(_), _) => format!("This computer would be {} again.", short(name, 40)),
     };
