@@ -91,12 +91,15 @@ impl Proof {
     }
 
     /// Whether it has shown that who comes back by it from `was` is that device. An installer that somebody has shows
-    /// nothing, and a key that is distrusted, because a copy may have it, no more. Never fails.
+    /// nothing, and a key that is distrusted, because a copy may have it, no more. Rules: docs/control.md, "Proofs".
+    /// Never fails.
     pub const fn shows(self, was: &State) -> bool {
         match self.strength() {
             Strength::Token | Strength::TokenAndMap => false,
-            Strength::OldKeyAndToken => !matches!(was, State::Deactivated { level: Level::Distrust, .. }),
-            Strength::OldKey | Strength::Person | Strength::Admin => true,
+            Strength::OldKey | Strength::OldKeyAndToken => {
+                !matches!(was, State::Deactivated { level: Level::Distrust, .. })
+            }
+            Strength::Person | Strength::Admin => true,
         }
     }
 }
@@ -125,12 +128,23 @@ impl fmt::Display for Proof {
 mod tests {
     use super::*;
 
+    fn deactivated(level: Level) -> State {
+        State::Deactivated { rights: crate::Rights::Full, level }
+    }
+
     #[test]
-    fn the_document_lists_every_proof_with_its_strength_and_every_word_reads_back() {
+    fn the_document_lists_every_proof_with_its_worth_and_every_word_reads_back() {
         let document = crate::document::TEXT;
         for proof in Proof::ALL {
             assert_eq!(Proof::from_word(proof.word()), Some(proof));
-            let row = format!("| `{proof}` | {} |", proof.strength().word());
+            let trusted = [Level::Rotate, Level::Revoke].map(|level| proof.shows(&deactivated(level)));
+            let proved = match (trusted, proof.shows(&deactivated(Level::Distrust))) {
+                ([true, true], true) => "yes",
+                ([true, true], false) => "unless distrusted",
+                ([false, false], false) => "no",
+                other => panic!("{proof}: {other:?}"),
+            };
+            let row = format!("| `{proof}` | {} | {proved} |", proof.strength().word());
             assert!(document.contains(&row), "docs/control.md lacks {row}");
         }
     }

@@ -216,6 +216,7 @@ fn folders_that_the_policy_does_not_take_are_said_and_remembered_here() {
     assert_eq!((ran.exit, &answer["folders"]), (0, &json!([folder])), "{answer}");
     let refused = json!({
         "code": "folders_not_yours", "sentence": "the sentence of folders_not_yours", "kind": "refused",
+        "retry": "when_changed",
     });
     assert_eq!(answer["folders_refused"], json!([{ "path": folder, "error": refused }]));
 }

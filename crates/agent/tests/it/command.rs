@@ -47,7 +47,13 @@ pub fn place() -> (TempDir, std::path::PathBuf, String) {
 pub fn refused(ran: &Ran, exit: i32, code: &str) -> String {
     let error = &ran.json()["error"];
     assert_eq!((ran.exit, error["code"].as_str()), (exit, Some(code)), "{} {}", ran.stdout, ran.stderr);
-    assert_eq!(error.as_object().map(serde_json::Map::len), Some(3), "code, sentence, kind");
+    let mut fields: Vec<_> = error.as_object().expect("an object").keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    match error["retry"].as_str() {
+        Some("later") => assert_eq!(fields, ["code", "kind", "retry", "retry_after_ms", "sentence"]),
+        Some("never" | "when_changed") => assert_eq!(fields, ["code", "kind", "retry", "sentence"]),
+        other => panic!("retry is {other:?}"),
+    }
     assert_eq!(ran.stderr, "");
     error["sentence"].as_str().expect("a sentence").to_owned()
 }

@@ -212,6 +212,34 @@ async fn who_comes_back_by_a_token_alone_is_unproved_until_somebody_stands_for_i
 }
 
 #[tokio::test]
+async fn a_copied_key_and_a_token_close_no_campaign() {
+    for decided in [false, true] {
+        let (world, text, _) = with_token().await;
+        let machine = Machine::new(&world, "laptop").of("anna");
+        let known = machine.by_password(&world, ANNA, GOOD).bound().await.device;
+        let device = machine.device(&world, known).await;
+        let first = open(&world, &device, None).await.expect("a first session");
+        let second = open(&world, &device, Some(first)).await.expect("a second");
+        open(&world, &device, Some(second)).await.expect("a third");
+        let id = campaign(&world).await;
+        devices::change(&world.app, &ADMIN, known, Event::Deactivate { level: Level::Distrust })
+            .await
+            .expect("stricter");
+        machine.again(&world).by_token(&world, &text).old_key(known, &machine).bound().await;
+        assert_eq!(state(&world, known).await, State::Active { rights: Rights::AppendOnly });
+        assert_eq!(places(&world, id).await, BTreeMap::from([(Place::Unproved, 1)]));
+        if decided {
+            machine.again(&world).by_password(&world, ANNA, GOOD).bound().await;
+            assert_eq!(places(&world, id).await, BTreeMap::from([(Place::Done, 1)]));
+        }
+        tick(&world).await;
+        let status = campaigns::get(&world.app, &ADMIN, id).await.expect("there").status;
+        let awaited = status == control::campaign::Status::Running;
+        assert_eq!(awaited, !decided, "{status:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_device_that_its_token_keeps_out_is_refused_on_the_board_and_a_stranger_marks_nobody() {
     let (world, text, token) = with_token().await;
     let machine = Machine::new(&world, "laptop").of("anna");

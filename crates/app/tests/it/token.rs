@@ -398,7 +398,9 @@ async fn what_a_token_is_shown_beforehand_is_nothing_of_the_record_and_is_counte
     let real = laptop.by_password(&world, ANNA, GOOD).bound().await;
     let device = laptop.device(&world, real.device).await;
     policy::own_set(&world.app, &device.actor, &values(&[("interval", "1h")])).await.expect("granted");
-    devices::change(&world.app, &ADMIN, real.device, Event::Deactivate { level: Level::Revoke }).await.expect("granted");
+    devices::change(&world.app, &ADMIN, real.device, Event::Deactivate { level: Level::Revoke })
+        .await
+        .expect("granted");
     let made = token(&world, Wish { rate_per_minute: Some(Count(2)), ..wish() }).await;
     let thief = laptop.again(&world);
     let asking = || {

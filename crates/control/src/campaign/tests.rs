@@ -70,7 +70,7 @@ fn board_condition(text: &str, seen: &Seen<'_>) -> bool {
         "excused" => seen.excused,
         "state pending" => word == "pending",
         "merged into another record" => seen.merged,
-        "has come back by a token alone, and is active" => seen.unproved && word == "active",
+        "has come back and proved nothing, and is active" => seen.unproved && word == "active",
         "had no key at its turn" => seen.retired,
         "state decommissioning" => word == "decommissioning",
         "state decommissioned" => word == "decommissioned",

@@ -183,11 +183,12 @@ fn an_entry_has_the_fields_of_its_kind() {
 }
 
 #[test]
-fn an_error_has_a_code_a_sentence_and_a_kind() {
+fn an_error_has_a_code_a_sentence_a_kind_and_whether_to_try_again() {
     let cause = std::io::Error::new(std::io::ErrorKind::PermissionDenied, "permission denied");
     let text = error(&AgentError::file("reading", "/etc/key")(cause));
     let expected = json!({ "error": {
         "code": "file_unusable", "sentence": "reading /etc/key: permission denied", "kind": "unavailable",
+        "retry": "when_changed",
     } });
     assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), expected);
 }

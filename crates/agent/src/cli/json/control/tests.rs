@@ -21,7 +21,7 @@ fn refused() -> RemoteError {
 }
 
 fn refused_json() -> Value {
-    json!({ "code": "device_held", "sentence": "no", "kind": "refused" })
+    json!({ "code": "device_held", "sentence": "no", "kind": "refused", "retry": "when_changed" })
 }
 
 fn folder_id() -> FolderId {
@@ -240,14 +240,15 @@ fn a_status_has_these_fields() {
     let away = RemoteError { kind: Kind::Unavailable, ..refused() };
     let status = status_of(Some(Device { state: state(), said: Err(AgentError::Remote(away)), policy: known }));
     let next = json!({ "due": "later", "at_ms": 14_400_001, "interval": "4h", "last_good_at_ms": 1 });
-    let error = json!({ "code": "device_held", "sentence": "no", "kind": "unavailable" });
+    let error = json!({ "code": "device_held", "sentence": "no", "kind": "unavailable", "retry": "when_changed" });
     let standing = due::standing(&status).expect("a device that is not refused");
     check(&Report::Status(Box::new(status)), &with(json!({ "error": error, "next_backup": next })));
     let status = Box::new(status_of(None));
     check(&Report::NotDue(NotDue::Time { standing, status }), &json!({ "not_due": next }));
     check(&Report::NotDue(NotDue::Running), &json!({ "not_due": { "due": "running" } }));
     let error = AgentError::NotActivated;
-    let no = json!({ "code": "not_activated", "sentence": error.sentence(), "kind": "conflict" });
+    let no =
+        json!({ "code": "not_activated", "sentence": error.sentence(), "kind": "conflict", "retry": "when_changed" });
     let expected = around_status(&json!({ "activated": false, "error": no }));
     check(&Report::Status(Box::new(status_of(None))), &expected);
 }
