@@ -347,9 +347,10 @@ async fn event_audit(
     detail: String,
 ) -> Result<(), AppError> {
     let action = format!("device_{}", event.word());
-    let proof = event.proof().map(|proof| proof.to_string()).unwrap_or_default();
-    let deed = Deed { action: &action, subject: id.to_string(), detail, proof, ..Deed::by(actor) };
-    audit::write(tx, now, deed).await
+    let by = Deed::by(actor);
+    // The proof that the event carries is what the lifecycle went by; else it is how the admin came in.
+    let proof = event.proof().map_or(by.proof, |proof| proof.to_string());
+    audit::write(tx, now, Deed { action: &action, subject: id.to_string(), detail, proof, ..by }).await
 }
 
 /// A row as an admin sees it. Never fails.

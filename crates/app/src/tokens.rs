@@ -1,6 +1,7 @@
 //! Deployment tokens: made, listed, revoked, and found by their text. Refuses to show a text twice: it is kept as a
 //! hash. Rules: docs/control.md, "Tokens".
 
+mod hours;
 pub(crate) mod refused;
 pub(crate) mod whose;
 
@@ -30,6 +31,10 @@ pub struct Wish {
     pub profile: Option<ProfileId>,
     /// Networks in CIDR form; none is everywhere.
     pub networks: Vec<String>,
+    /// Hours of the week at which it may be used, `mon-fri 08:00-18:00`; empty is at all.
+    pub hours: String,
+    /// The time zone in which they are meant, by its IANA name; empty is UTC.
+    pub hours_zone: String,
     /// Mail domains at which an account of the operating system may name the user.
     pub domains: Vec<String>,
     /// Whether such a user is added who is not there yet.
@@ -159,11 +164,12 @@ pub(crate) async fn find(tx: &mut Tx, text: &SecretText) -> Result<Option<TokenR
     db::token_get_by_hash(tx, &hash).await.map_err(AppError::db("looking for a token"))
 }
 
-/// What decides whether it may be used. A network that this release does not understand admits nobody.
+/// What decides whether it may be used. A network, hours or a time zone that this server does not understand admit
+/// nobody.
 ///
 /// # Errors
-/// `token_network`.
-pub(crate) fn terms(token: &TokenRow) -> Result<Terms, Refusal> {
+/// `token_network`, `token_hours`.
+pub(crate) fn terms(token: &TokenRow, now: Timestamp) -> Result<Terms, Refusal> {
     let networks = Networks::parse(token.networks.iter().map(String::as_str)).map_err(|_| Refusal::TokenNetwork)?;
     Ok(Terms {
         expires_at: token.expires_at,
@@ -171,6 +177,7 @@ pub(crate) fn terms(token: &TokenRow) -> Result<Terms, Refusal> {
         uses_max: token.uses_max,
         uses: token.uses,
         networks,
+        hours: hours::now(token, now)?,
         rate_per_minute: token.rate_per_minute,
     })
 }
@@ -187,6 +194,7 @@ fn row(app: &App, actor: &AdminActor, now: Timestamp, wish: &Wish) -> Result<Tok
     }
     let networks = Networks::parse(wish.networks.iter().map(String::as_str));
     let networks = networks.map_err(|text| wrong(format!("\"{}\" is no network.", text.escape_debug())))?.texts();
+    let (hours, hours_zone) = hours::wished(&wish.hours, &wish.hours_zone).map_err(wrong)?;
     let parsed = |text: &String| domain(text).ok_or_else(|| format!("\"{}\" is no domain.", text.escape_debug()));
     let domains: Vec<String> = wish.domains.iter().map(parsed).collect::<Result<_, _>>().map_err(wrong)?;
     if wish.create_users && domains.len() != 1 {
@@ -205,6 +213,8 @@ fn row(app: &App, actor: &AdminActor, now: Timestamp, wish: &Wish) -> Result<Tok
         prefix: String::new(),
         profile: wish.profile,
         networks,
+        hours,
+        hours_zone,
         domains,
         create_users: wish.create_users,
         uses_max: wish.uses_max,

@@ -3,6 +3,7 @@
 
 use crate::Refusal;
 use crate::attempts::Limit;
+use crate::policy::Hours;
 use base::{Count, Span, Timestamp};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -13,6 +14,8 @@ pub const LISTED_MAX: Count = Count(64);
 pub const NAME_BYTES_MAX: usize = 100;
 /// The span in which a token's rate is counted.
 pub const RATE_SPAN: Span = Span::minutes(1);
+/// When to ask again about hours of which it is not known when they begin.
+pub const HOURS_POLL: Span = Span::hours(1);
 
 /// Accounts of operating systems that are no person's.
 const NOBODY: &[&str] = &[
@@ -46,8 +49,21 @@ pub struct Terms {
     pub uses: Count,
     /// From where it may be used.
     pub networks: Networks,
+    /// At which hours it may be used; `None` is at all.
+    pub hours: Option<HoursNow>,
     /// How often in one minute; `None` is without end.
     pub rate_per_minute: Option<Count>,
+}
+
+/// Hours of a week in some time zone, and which minute of the week it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoursNow {
+    /// The hours.
+    pub hours: Hours,
+    /// The day there, from 0, Monday.
+    pub day: u8,
+    /// The minute there, since midnight.
+    pub minute: u16,
 }
 
 /// Networks from which something may be done. None listed is everywhere.
@@ -56,7 +72,7 @@ pub struct Networks(Vec<IpNet>);
 
 impl Terms {
     /// May it be used now, from there, after `in_minute` uses in this minute? Fails with the first of `token_revoked`,
-    /// `token_expired`, `token_used_up`, `token_network`, `token_rate` that applies.
+    /// `token_expired`, `token_used_up`, `token_network`, `token_hours`, `token_rate` that applies.
     pub fn admits(&self, now: Timestamp, source: IpAddr, in_minute: Count) -> Result<(), Refusal> {
         if self.revoked_at.is_some() {
             return Err(Refusal::TokenRevoked);
@@ -69,6 +85,11 @@ impl Terms {
         }
         if !self.networks.admit(source) {
             return Err(Refusal::TokenNetwork);
+        }
+        if let Some(HoursNow { hours, day, minute }) = &self.hours
+            && !hours.covers(*day, *minute)
+        {
+            return Err(Refusal::TokenHours { left: hours.opens_in(*day, *minute).unwrap_or(HOURS_POLL) });
         }
         match self.rate() {
             Some(limit) if in_minute >= limit.max => Err(Refusal::TokenRate { left: limit.left(now) }),
@@ -155,13 +176,15 @@ mod tests {
             uses_max: Some(Count(2)),
             uses: Count(2),
             networks: Networks::parse(["10.0.0.0/8"]).expect("a network"),
+            hours: Some(HoursNow { hours: Hours::parse("sat 08:00-18:00").expect("a literal"), day: 5, minute: 1_080 }),
             rate_per_minute: Some(Count(1)),
         };
-        let mends: [fn(&mut Terms); 5] = [
+        let mends: [fn(&mut Terms); 6] = [
             |terms| terms.revoked_at = None,
             |terms| terms.expires_at = Some(NOW + Span::ms(1)),
             |terms| terms.uses = Count(1),
             |terms| terms.networks = Networks::default(),
+            |terms| terms.hours.as_mut().expect("it has some").minute = 1_079,
             |terms| terms.rate_per_minute = Some(Count(2)),
         ];
         let mut terms = bad;

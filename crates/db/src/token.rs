@@ -22,6 +22,10 @@ pub struct TokenRow {
     pub profile: Option<ProfileId>,
     /// Networks in CIDR form, from which it may be used; none is everywhere.
     pub networks: Vec<String>,
+    /// Hours of the week at which it may be used; empty is at all.
+    pub hours: String,
+    /// The time zone in which they are meant, by its IANA name; empty without hours.
+    pub hours_zone: String,
     /// Mail domains at which an account of the operating system may name the user.
     pub domains: Vec<String>,
     /// Whether such a user is added who is not there yet.
@@ -56,9 +60,9 @@ pub struct TokenRow {
 /// Constraint: a token with this text is there, or a second live legacy token; the database does not answer.
 pub async fn token_insert(tx: &mut Tx, token: &TokenRow, hash: &[u8; 32]) -> Result<(), DbError> {
     query(
-        "insert into token (id, version, name, prefix, hash, profile_id, networks, domains, create_users, uses_max, \
-         rate_per_minute, expires_at, created_at, created_by) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        "insert into token (id, version, name, prefix, hash, profile_id, networks, hours, hours_zone, domains, \
+         create_users, uses_max, rate_per_minute, expires_at, created_at, created_by) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(&token.id.as_bytes()[..])
     .bind(i64::from(token.version))
@@ -67,6 +71,8 @@ pub async fn token_insert(tx: &mut Tx, token: &TokenRow, hash: &[u8; 32]) -> Res
     .bind(&hash[..])
     .bind(token.profile.as_ref().map(|profile| &profile.as_bytes()[..]))
     .bind(token.networks.join("\n"))
+    .bind(&token.hours)
+    .bind(&token.hours_zone)
     .bind(token.domains.join("\n"))
     .bind(i64::from(token.create_users))
     .bind(token.uses_max.map(|max| int(max.0)))
@@ -218,6 +224,8 @@ fn read(row: &Row) -> Result<TokenRow, DbError> {
         prefix: row.text("prefix")?,
         profile: row.bytes_maybe("profile_id")?.map(ProfileId::from_bytes),
         networks: lines(row.text("networks")?),
+        hours: row.text("hours")?,
+        hours_zone: row.text("hours_zone")?,
         domains: lines(row.text("domains")?),
         create_users: row.int("create_users")? != 0,
         uses_max: row.number_maybe("uses_max")?.map(Count),

@@ -91,7 +91,7 @@ pub(super) async fn now(
 }
 
 async fn admitted(tx: &mut Tx, now: Timestamp, activation: &Activation, token: &TokenRow) -> Result<(), AppError> {
-    let terms = tokens::terms(token)?;
+    let terms = tokens::terms(token, now)?;
     let in_minute = match terms.rate() {
         Some(limit) => {
             let tally = db::tally_get(tx, &rates::subject("token", token.id.as_bytes()), limit.began(now)).await;

@@ -7,7 +7,7 @@ use app::activation::{Answer, Outcome};
 use app::tokens::{Made, Wish, expire, get, legacy_get, legacy_make, make, revoke};
 use app::{PolicySubject, SecretText, devices, folders, policy};
 use async_trait::async_trait;
-use base::{Count, Span};
+use base::{Count, Span, Timestamp};
 use control::activation::{Choice, Preview, Restore};
 use control::{Event, Level, Rights};
 use std::sync::Arc;
@@ -127,6 +127,40 @@ async fn an_old_key_beside_a_token_brings_a_revoked_device_back_whole() {
     assert_eq!(next.by_token(&world, &text).refused().await, "user_unknown_to_token", "the account is nobody's");
     let back = next.by_token(&world, &text).old_key(first.device, &machine).bound().await;
     assert_eq!((back.device, back.rights, back.outcome), (first.device, Rights::Full, Outcome::Reactivated));
+}
+
+#[tokio::test]
+async fn a_token_with_hours_is_refused_outside_them_with_the_time_until_they_begin_over_a_change_of_clocks() {
+    let world = world().await;
+    let wish = |hours: &str, zone: &str| Wish { hours: hours.to_owned(), hours_zone: zone.to_owned(), ..wish() };
+    for (hours, zone) in
+        [("25:00-26:00", ""), ("none", ""), ("mon", "UTC"), ("08:00-09:00", "Mars/Olympus"), ("", "UTC")]
+    {
+        let made = make(&world.app, &ADMIN, &wish(hours, zone)).await;
+        assert_eq!(code(made), "token_wish_invalid", "{hours} {zone}");
+    }
+    let made = token(&world, wish("mon-fri 18:00-08:00", "Europe/Berlin")).await;
+    assert_eq!((made.token.hours.as_str(), made.token.hours_zone.as_str()), ("mon-fri 18:00-08:00", "Europe/Berlin"));
+    assert_eq!(token(&world, wish("08:00-09:00", "")).await.token.hours_zone, "UTC");
+    // Friday, 26 March 2027, 08:00 in Berlin is 07:00 in UTC; on Monday, after the change of clocks, 18:00 is 16:00.
+    for (utc_ms, left) in [
+        (1_806_044_399_000, None),
+        (1_806_044_400_000, Some(Span::hours(10))),
+        (1_806_335_999_000, Some(Span::minutes(1))),
+        (1_806_336_000_000, None),
+    ] {
+        world.clock.advance(Timestamp::from_ms(utc_ms).since(world.app.clock.now()));
+        let machine = Machine::new(&world, &format!("laptop-{utc_ms}")).of("anna");
+        let answer = machine.by_token(&world, &made.text).answer().await;
+        match left {
+            None => assert!(answer.is_ok(), "{utc_ms}"),
+            Some(left) => {
+                let error = answer.err().expect("outside its hours");
+                assert_eq!(error.code(), "token_hours");
+                assert_eq!(error.retry().after(), Some(left), "{utc_ms}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ struct Range {
 
 impl Hours {
     /// Reads ranges, separated by commas; `none` is no hour at all. `None` for any other text.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         if text.trim() == "none" {
             return Some(Self::default());
         }
@@ -56,6 +56,14 @@ impl Hours {
             // Over midnight: a range belongs to the day on which it begins.
             false => (on(range.days, day) && minute >= range.from) || (on(range.days, day_before) && minute < range.to),
         })
+    }
+
+    /// How long it is from this minute until one that is within, in whole minutes; zero where this one is. The weeks
+    /// follow each other. `None` where no minute is. Never fails.
+    pub fn opens_in(&self, day: u8, minute: u16) -> Option<Span> {
+        let week = self.week();
+        let at = usize::from(day) * usize::from(DAY_MINUTES) + usize::from(minute);
+        (0..WEEK_MINUTES).find(|gone| week[(at + gone) % WEEK_MINUTES]).map(|gone| Span::minutes(gone as u64))
     }
 
     /// The longest stretch of a week that is not within `self`, or is within `blackout`, in whole minutes; the weeks
@@ -195,6 +203,22 @@ mod tests {
         assert_eq!(within, [false, true, true, true, false, false, false]);
         assert!(Hours::parse("00:00-24:00").expect("a literal").covers(6, 1_439));
         assert!(!Hours::default().covers(0, 0));
+    }
+
+    #[test]
+    fn what_is_shut_opens_with_its_next_range_over_the_end_of_the_week_too() {
+        let hours = Hours::parse("mon 08:00-09:00, fri 22:00-06:00").expect("a literal");
+        for (day, minute, expected) in [
+            (0, 8 * 60, 0),
+            (0, 7 * 60 + 59, 1),
+            (0, 9 * 60, (4 * 24 + 13) * 60),
+            (5, 5 * 60 + 59, 0),
+            (5, 6 * 60, (24 + 18 + 8) * 60),
+            (6, 23 * 60 + 59, 8 * 60 + 1),
+        ] {
+            assert_eq!(hours.opens_in(day, minute), Some(Span::minutes(expected)), "{day} {minute}");
+        }
+        assert_eq!(Hours::default().opens_in(0, 0), None);
     }
 
     #[test]

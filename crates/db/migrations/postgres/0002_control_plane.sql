@@ -99,6 +99,8 @@ CREATE TABLE token (
     profile_id      BYTEA REFERENCES profile (id),
     -- Networks in CIDR form, from which it may be used; empty is everywhere.
     networks        TEXT COLLATE "C" NOT NULL,
+    hours           TEXT COLLATE "C" NOT NULL,
+    hours_zone      TEXT COLLATE "C" NOT NULL,
     -- Mail domains: the user may be the account of the operating system at one of these. Empty: not so.
     domains         TEXT COLLATE "C" NOT NULL,
     -- Whether such a user is added, with the token's profile, who is not there yet.

@@ -98,6 +98,8 @@ CREATE TABLE token (
     profile_id      BLOB REFERENCES profile (id),
     -- Networks in CIDR form, from which it may be used; empty is everywhere.
     networks        TEXT NOT NULL,
+    hours           TEXT NOT NULL,
+    hours_zone      TEXT NOT NULL,
     -- Mail domains: the user may be the account of the operating system at one of these. Empty: not so.
     domains         TEXT NOT NULL,
     -- Whether such a user is added, with the token's profile, who is not there yet.

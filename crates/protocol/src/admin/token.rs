@@ -18,6 +18,12 @@ pub struct TokenMake {
     /// Networks in CIDR form, from which it may be used; everywhere when there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<String>,
+    /// Hours of the week at which it may be used, `mon-fri 08:00-18:00, sat 09:00-12:00`; at all when there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<String>,
+    /// The time zone in which the hours are meant, by its IANA name; UTC when it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours_zone: Option<String>,
     /// Mail domains at which an account of the operating system may name the user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domains: Vec<String>,
@@ -50,6 +56,10 @@ pub struct Token {
     pub profile: Option<Text<ProfileId>>,
     /// Networks from which it may be used.
     pub networks: Vec<String>,
+    /// Hours of the week at which it may be used; `null` is at all.
+    pub hours: Option<String>,
+    /// The time zone in which the hours are meant; `null` without hours.
+    pub hours_zone: Option<String>,
     /// Mail domains at which an account of the operating system may name the user.
     pub domains: Vec<String>,
     /// Whether such a user is added who is not there yet.

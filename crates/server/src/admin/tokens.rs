@@ -33,10 +33,19 @@ async fn list(at: AtAdmin, Query(query): Query<PageQuery>) -> Reply<Page<Token>>
 }
 
 async fn make(at: AtAdmin, Body(body): Body<TokenMake>) -> Reply<TokenMade> {
-    let TokenMake { name, profile, networks, domains, create_users, uses_max, rate_per_minute, expires_at_ms } = body;
-    let (uses_max, rate_per_minute) = (uses_max.map(Count), rate_per_minute.map(Count));
-    let (profile, expires_at) = (profile.map(|profile| profile.0), time(expires_at_ms));
-    let wish = Wish { name, profile, networks, domains, create_users, uses_max, rate_per_minute, expires_at };
+    let TokenMake { name, networks, domains, create_users, .. } = body;
+    let wish = Wish {
+        name,
+        profile: body.profile.map(|profile| profile.0),
+        networks,
+        hours: body.hours.unwrap_or_default(),
+        hours_zone: body.hours_zone.unwrap_or_default(),
+        domains,
+        create_users,
+        uses_max: body.uses_max.map(Count),
+        rate_per_minute: body.rate_per_minute.map(Count),
+        expires_at: time(body.expires_at_ms),
+    };
     Ok(Yes(made(tokens::make(&at.app, &at.actor, &wish).await?)))
 }
 
@@ -61,6 +70,10 @@ async fn legacy_make(at: AtAdmin, Body(body): Body<LegacyTokenMake>) -> Reply<To
     Ok(Yes(made(tokens::legacy_make(&at.app, &at.actor, &domains, create_users).await?)))
 }
 
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
 fn made(made: Made) -> TokenMade {
     TokenMade { token: token(made.token), text: made.text.expose().to_owned() }
 }
@@ -73,6 +86,8 @@ fn token(row: TokenRow) -> Token {
         prefix: row.prefix,
         profile: row.profile.map(Text),
         networks: row.networks,
+        hours: some(row.hours),
+        hours_zone: some(row.hours_zone),
         domains: row.domains,
         create_users: row.create_users,
         uses_max: row.uses_max.map(|count| count.0),

@@ -55,6 +55,12 @@ pub struct Make {
     /// A network from which it may be used, in CIDR form; may be given more than once.
     #[arg(long = "network", value_name = "CIDR")]
     networks: Vec<String>,
+    /// Hours of the week at which it may be used, like "mon-fri 08:00-18:00, sat 09:00-12:00".
+    #[arg(long)]
+    hours: Option<String>,
+    /// The time zone of the hours, like Europe/Berlin; UTC when it is not given.
+    #[arg(long, value_name = "ZONE", requires = "hours")]
+    zone: Option<String>,
     /// A mail domain at which an account of the operating system names the user; may be given more than once.
     #[arg(long = "domain", value_name = "DOMAIN")]
     domains: Vec<String>,
@@ -124,6 +130,8 @@ impl Make {
             name: self.name,
             profile: profile.map(protocol::Text),
             networks: self.networks,
+            hours: self.hours,
+            hours_zone: self.zone,
             domains: self.domains,
             create_users: self.create_users,
             uses_max: self.uses,
@@ -161,6 +169,7 @@ fn text(token: &Wire) -> String {
         ("stands", stands(token).to_owned()),
         ("ends", time(token.expires_at_ms)),
         ("networks", list(&token.networks, "everywhere")),
+        ("hours", hours(token)),
         ("domains", list(&token.domains, "none")),
         ("creates users", if token.create_users { "yes" } else { "no" }.to_owned()),
         ("a minute", token.rate_per_minute.map_or_else(|| "any number".to_owned(), |rate| rate.to_string())),
@@ -170,6 +179,13 @@ fn text(token: &Wire) -> String {
         ("last failure", token.last_failure.clone().unwrap_or_else(|| "-".to_owned())),
         ("made", format!("{} by {}", time(Some(token.created_at_ms)), token.created_by)),
     ])
+}
+
+fn hours(token: &Wire) -> String {
+    match (&token.hours, &token.hours_zone) {
+        (Some(hours), Some(zone)) => format!("{hours} in {zone}"),
+        (_, _) => "all".to_owned(),
+    }
 }
 
 fn stands(token: &Wire) -> &'static str {

@@ -74,6 +74,14 @@ macro_rules! activation {
             "token_network", Refused, After(PROOF_POLL),
             "The deployment token of this installation may not be used from this network. \
              The computer tries again by itself; connect it to your organisation's network.";
+        /// The token is used outside its hours.
+        TokenHours {
+            /// When they begin, or are to be asked about again.
+            left: Span
+        },
+            "token_hours", Refused, After(*left),
+            "The deployment token of this installation may be used at certain hours only. \
+             Nothing is lost; this computer tries again in {left}.";
         /// More uses in a minute than the token allows.
         TokenRate {
             /// When the next minute begins.
