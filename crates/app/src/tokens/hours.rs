@@ -1,5 +1,5 @@
-//! The hours at which a token may be used, in a time zone that its maker names. Refuses hours and zones that it does not
-//! understand: when a token is made with a sentence, and where one is used by admitting nobody.
+//! The hours at which a token may be used, in a time zone that its maker names. Refuses hours and zones that it does
+//! not understand: when a token is made with a sentence, and where one is used by admitting nobody.
 
 use base::Timestamp;
 use control::Refusal;
