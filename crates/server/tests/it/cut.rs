@@ -2,11 +2,12 @@
 //! process made the change: bodies that trickle, answers on their way, of every kind of request.
 
 use crate::repository::{Backup, begin_request, names};
-use crate::world::{Device, World, streamed};
-use app::{AdminActor, App, devices};
+use crate::world::{Device, EMAIL, World, streamed};
+use app::page::PageAsk;
+use app::{AdminActor, App, devices, users};
 use base::{Clock as _, OsEntropy, SnapshotId, Span, SystemClock, Timestamp};
 use bytes::Bytes;
-use control::{Event, Level};
+use control::{Event, Level, UserEvent};
 use format::{ChunkKind, ChunkRef};
 use futures::{StreamExt as _, stream};
 use http_body_util::BodyExt as _;
@@ -66,6 +67,41 @@ async fn a_body_that_trickles_is_cut_on_every_route_that_takes_one() {
             let after = answered_at.since(changed_at);
             assert!(after <= span, "POST {path} was cut after {after}, by another process: {by_another}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_lock_of_the_user_cuts_too_and_so_does_another_process_on_postgresql() {
+    for (on_postgres, by_another, locks) in
+        [(false, false, true), (false, true, true), (true, true, false), (true, true, true)]
+    {
+        let temp = if on_postgres { Some(db::testing::postgres().await) } else { None };
+        let url = temp.as_ref().map(|temp| temp.url().expect("a server has an address"));
+        let database = url.map(|url| format!("database.url = \"{url}\"")).unwrap_or_default();
+        let world = World::start_on(&database, "").await;
+        let device = Device::activated(&world, "laptop").await;
+        let path = Backup::begin(&world, &device).await.path("commit");
+        let sent = async {
+            let answer = device.send(&world, "POST", &path, trickle()).await;
+            (answer, world.clock.now())
+        };
+        let changed = async {
+            if !locks {
+                return change(&world, &device, Event::Deactivate { level: Level::Rotate }, by_another).await;
+            }
+            SystemClock.sleep(Span::ms(600)).await;
+            let other = elsewhere(&world).await;
+            let app = if by_another { &other } else { world.app.as_ref() };
+            let filter = users::UserFilter { email: Some(EMAIL.to_owned()), ..Default::default() };
+            let found = users::page(app, &AdminActor::Command, &filter, &PageAsk::first()).await.expect("readable");
+            users::change(app, &AdminActor::Command, found.items[0].id, UserEvent::Lock).await.expect("granted");
+            world.clock.now()
+        };
+        let ((answer, answered_at), changed_at) = tokio::join!(sent, changed);
+        let code = if locks { "user_not_active" } else { "device_deactivated" };
+        assert_eq!(answer.refused(), (403, code.to_owned()), "on PostgreSQL: {on_postgres}");
+        let (after, span) = (answered_at.since(changed_at), SPANS[usize::from(by_another)].1);
+        assert!(after <= span, "cut after {after}, on PostgreSQL: {on_postgres}, by another process: {by_another}");
     }
 }
 

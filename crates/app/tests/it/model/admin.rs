@@ -18,6 +18,7 @@ impl Play {
         let devices: Vec<DeviceId> = self.book.records.keys().copied().collect();
         if let Some(device) = self.dice.pick(&devices) {
             self.order_to(device).await;
+            self.erase().await;
         }
     }
 
@@ -169,10 +170,16 @@ impl Play {
 
     async fn lock(&mut self, user: UserId) {
         let person = self.book.people.get_mut(&user).expect("it is in the book");
-        let event = if person.active && self.dice.once_in(2) { UserEvent::Lock } else { UserEvent::Unlock };
+        // Who is let in again is so by either of two words: one of them fits.
+        let event = match (person.active && self.dice.once_in(2), self.dice.once_in(3)) {
+            (true, false) => UserEvent::Lock,
+            (true, true) => UserEvent::Preserve,
+            (false, false) => UserEvent::Unlock,
+            (false, true) => UserEvent::Activate,
+        };
         let done = users::change(&self.world.app, &ADMIN, user, event).await.is_ok();
         if done {
-            person.active = event == UserEvent::Unlock;
+            person.active = matches!(event, UserEvent::Unlock | UserEvent::Activate);
         }
         self.say(format!("user {user}: {event:?} {done}"));
     }

@@ -4,7 +4,7 @@
 use super::book::{Record, worth};
 use super::dice::Dice;
 use super::play::{ADMIN, PASSWORD, Play};
-use app::activation::{Activated, Activation, Answer, Claim, OldKey, Outcome, activate};
+use app::activation::{Activated, Activation, Answer, Claim, OldKey, Outcome, Preview as ShownBefore, activate};
 use app::password::Password;
 use app::snapshots::Newest;
 use app::{AppError, DeviceAbout};
@@ -150,7 +150,7 @@ impl Play {
             about: self.machines[machine].about.clone(),
             choice,
             can_ask,
-            preview: Preview::None,
+            preview: if self.dice.once_in(10) { Preview::Always } else { Preview::None },
             restore: None,
             source,
         };
@@ -223,7 +223,17 @@ impl Play {
                 self.bound(which, *activated).await;
             }
             Ok(Answer::Waiting(waiting)) => self.waits(which, waiting.device).await,
-            Ok(Answer::Question(_) | Answer::Changes(_)) | Err(AppError::Refused(_)) => {
+            Ok(Answer::Changes(shown)) => {
+                self.granted[6] += 1;
+                self.shown(which, &shown);
+                assert_eq!(self.rows_all().await, rows, "what is only shown changes no record");
+                let (by_token, old) = (matches!(self.asked[which].by, By::Token { .. }), self.asked[which].old);
+                // A copy of a key is found by what it shows beside it, and that is in the log as well.
+                let logged = self.audited().await - audited;
+                assert!(logged >= u64::from(by_token) && (old.is_some() || logged == u64::from(by_token)), "{logged}");
+                self.settle(&[]).await;
+            }
+            Ok(Answer::Question(_)) | Err(AppError::Refused(_)) => {
                 self.granted[1] += 1;
                 self.settle(&[]).await;
             }
@@ -240,6 +250,23 @@ impl Play {
         assert_eq!(of(before), of(again), "the same request, the same answer");
         assert_eq!((&before.user, &before.changes), (&again.user, &again.changes));
         self.shows(again);
+    }
+
+    /// What a request would change: nothing of a record is in it for who has not shown to be its user or its machine.
+    fn shown(&self, which: usize, shown: &ShownBefore) {
+        let Asked { by, old, .. } = &self.asked[which];
+        let Some(device) = shown.device else {
+            return assert!(shown.name.is_empty() && shown.changes.is_empty(), "no record, and what is in it");
+        };
+        let owner = self.book.records[&device].owner;
+        let may = match by {
+            By::Password { user, right } => *right && owner == *user,
+            By::Ticket(ticket) => self.book.tickets[ticket].user == owner,
+            By::Token { .. } | By::OldKey => {
+                old.is_some_and(|(of, key)| of == device && self.book.records[&device].key == Some(key))
+            }
+        };
+        assert!(may, "{device} is shown to who asks by {by:?}");
     }
 
     fn shows(&self, activated: &Activated) {

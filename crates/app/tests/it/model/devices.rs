@@ -82,8 +82,40 @@ impl Play {
         self.say(format!("machine {which} looks as {device} of epoch {epoch}: {code:?}"));
         if let Ok(actor) = actor {
             self.look_as(&actor, device, epoch).await;
+            self.wipe(&actor, device).await;
         }
         self.settle(&[]).await;
+    }
+
+    /// Machines that were told to erase what they have hear of it, and say that it is done, mostly.
+    pub async fn erase(&mut self) {
+        for which in 0..self.machines.len() {
+            let told = |device| matches!(self.book.records[&device].state, State::Decommissioning { .. });
+            if !self.machines[which].bound.is_some_and(|(_, device, _)| told(device)) || self.dice.once_in(3) {
+                continue;
+            }
+            self.open(which).await;
+            let Some((token, device, ..)) = self.machines[which].session.clone() else { continue };
+            if let Ok(actor) = session::authenticate(&self.world.app, &token, Verb::ConfirmWipe).await {
+                self.wipe(&actor, device).await;
+            }
+        }
+    }
+
+    /// A machine that is to erase what it has says that it has done so, and only one that is told to is heard.
+    async fn wipe(&mut self, actor: &DeviceActor, device: DeviceId) {
+        let told = matches!(self.book.records[&device].state, State::Decommissioning { .. });
+        if !told && !self.dice.once_in(20) {
+            return;
+        }
+        let wiped = app::devices::wiped(&self.world.app, actor).await.map_err(|error| error.code());
+        self.say(format!("{device} says that it is erased: {wiped:?}"));
+        let is_done = matches!(self.book.records[&device].state, State::Decommissioned);
+        assert_eq!(wiped.is_ok(), told || is_done, "{device} was told to erase: {wiped:?}");
+        let touched = self.explain(&[(Some(device), Event::ConfirmWipe)]).await;
+        assert_eq!(touched.len(), usize::from(told));
+        self.granted[7] += u32::from(told);
+        self.settle(&touched).await;
     }
 
     async fn look_as(&mut self, actor: &DeviceActor, device: DeviceId, epoch: u64) {

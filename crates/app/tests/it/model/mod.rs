@@ -27,13 +27,14 @@ const SOAK: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/soak_control");
 
 #[tokio::test]
 async fn the_control_plane_agrees_with_a_naive_model_whatever_happens() {
-    let (mut all, mut at_desk) = ([0; 6], [0; 4]);
+    let (mut all, mut at_desk) = ([0; 8], [0; 4]);
     for seed in REGRESSIONS.into_iter().chain(SEEDS) {
         let (granted, decided) = Play::run(seed, STEPS).await;
         all = std::array::from_fn(|n| all[n] + granted[n]);
         at_desk = std::array::from_fn(|n| at_desk[n] + decided[n]);
     }
-    assert!(all.iter().all(|count| *count >= 10), "too little is played to mean anything: {all:?}");
+    let [often @ .., erased] = all;
+    assert!(often.iter().all(|count| *count >= 10) && erased >= 1, "too little is played to mean anything: {all:?}");
     assert!(at_desk.iter().all(|count| *count >= 1), "too little is decided to mean anything: {at_desk:?}");
 }
 

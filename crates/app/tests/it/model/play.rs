@@ -30,8 +30,9 @@ pub struct Play {
     pub folders: Vec<base::FolderId>,
     pub campaigns: Vec<(CampaignId, Event)>,
     pub log: Vec<String>,
-    /// How often: bound, refused, read, appended, come back, come back with folders that the user had taken out.
-    pub granted: [u32; 6],
+    /// How often: bound, refused, read, appended, come back, come back with folders that the user had taken out, shown
+    /// what would be, erased.
+    pub granted: [u32; 8],
     /// How often an admin has found one machine, two machines, or decided about two records, and taken back.
     pub at_desk: [u32; 4],
     /// The other server of the two that share the database; none where there is one alone.
@@ -41,7 +42,7 @@ pub struct Play {
 impl Play {
     /// Plays `steps` steps with this seed: an even one with two servers. Gives how often what was played, as `granted`
     /// and `at_desk` count.
-    pub async fn run(seed: u64, steps: u32) -> ([u32; 6], [u32; 4]) {
+    pub async fn run(seed: u64, steps: u32) -> ([u32; 8], [u32; 4]) {
         let mut play = Self::new(seed).await;
         let played = AssertUnwindSafe(async {
             for _ in 0..steps {
@@ -67,7 +68,7 @@ impl Play {
         let world = World::with(clock.clone(), Arc::new(ManualClock::at(start)), config).await;
         let (tokens, tickets, folders) = (Vec::new(), Vec::new(), Vec::new());
         let (machines, asked, campaigns, log) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (dice, book, granted, at_desk) = (Dice::new(seed), Book::default(), [0; 6], [0; 4]);
+        let (dice, book, granted, at_desk) = (Dice::new(seed), Book::default(), [0; 8], [0; 4]);
         let other = if seed.is_multiple_of(2) { Some(world.beside().await) } else { None };
         let mut play = Self {
             world,
