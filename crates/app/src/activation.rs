@@ -176,7 +176,7 @@ pub async fn activate(app: &App, activation: &Activation) -> Result<Answer, AppE
         }
     };
     match done {
-        Done::Bound(bound) => Ok(Answer::Activated(Box::new(activated(app, *bound).await?))),
+        Done::Bound(bound, _) => Ok(Answer::Activated(Box::new(activated(app, *bound).await?))),
         Done::Kept(Kept::Bound(row)) => Ok(Answer::Activated(Box::new(activated(app, reread(app, row).await?).await?))),
         Done::Kept(Kept::Waits(device)) => Ok(Answer::Waiting(Waiting { device, left: WAITING_POLL })),
         Done::Asks(question) => Ok(Answer::Question(question::detail(app, question).await?)),

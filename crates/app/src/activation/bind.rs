@@ -21,8 +21,8 @@ const COME_AGAIN: Span = Span::seconds(5);
 
 /// What has come of it.
 pub(super) enum Done {
-    /// The key is bound.
-    Bound(Box<Bound>),
+    /// The key is bound; and what the logs say of it.
+    Bound(Box<Bound>, String),
     /// What is kept with the request.
     Kept(Kept),
     /// Nothing; a person is asked.
@@ -88,8 +88,7 @@ pub(super) async fn bind(
         }
         Decision::Add { event: Some(event), resembles } => {
             let way = Way { event, basis: None, resembles };
-            let (row, device) = work.carry_out(&mut tx, work.record_new(), way).await?;
-            Done::Bound(Box::new(Bound { row, device, user: standing.user }))
+            work.carry_out(&mut tx, work.record_new(), way).await?
         }
         Decision::Attach { device, basis, event, .. } => {
             let record = db::device_get(&mut tx, device).await.map_err(during())?.ok_or(Refusal::DeviceNotYours)?;
@@ -97,18 +96,26 @@ pub(super) async fn bind(
                 return work.refuse_copy(tx, device, refusal).await;
             }
             let way = Way { event, basis: Some(basis), resembles: None };
-            let (row, device) = work.carry_out(&mut tx, record, way).await?;
-            Done::Bound(Box::new(Bound { row, device, user: standing.user }))
+            work.carry_out(&mut tx, record, way).await?
         }
     };
     tx.commit().await.map_err(during())?;
-    // ORDER: said after the commit, or a request in between would remember the old state.
-    match &done {
-        Done::Bound(bound) => app.states.changed(bound.device.id),
+    said(app, &done);
+    Ok(done)
+}
+
+/// ORDER: said after the commit, or a request in between would remember the old state, and the log would tell of what
+/// did not stay.
+fn said(app: &App, done: &Done) {
+    match done {
+        Done::Bound(bound, detail) => {
+            let Bound { device, user, .. } = bound.as_ref();
+            app.states.changed(device.id);
+            tracing::info!(device.id = %device.id, user.id = %user.id, "device {} is activated: {detail}", device.id);
+        }
         Done::Kept(Kept::Waits(device)) => app.states.changed(*device),
         Done::Kept(Kept::Bound(_)) | Done::Asks(_) | Done::Shows(_) => {}
     }
-    Ok(done)
 }
 
 /// What every step of it needs.
@@ -233,12 +240,7 @@ impl Work<'_> {
     }
 
     /// Puts the event to the record, binds the key, and keeps the answer.
-    async fn carry_out(
-        &self,
-        tx: &mut Tx,
-        record: DeviceRow,
-        way: Way,
-    ) -> Result<(ActivationRow, DeviceRow), AppError> {
+    async fn carry_out(&self, tx: &mut Tx, record: DeviceRow, way: Way) -> Result<Done, AppError> {
         let during = || AppError::db("binding a device key");
         let Work { app, now, activation, standing, .. } = *self;
         let Way { event, basis, resembles } = way;
@@ -280,10 +282,8 @@ impl Work<'_> {
         };
         let spent = self.spent_text();
         let detail = format!("{} by {proof}{spent}, epoch {epoch}{twin}{changes}", outcome.word());
-        let user = standing.user.id;
-        tracing::info!(device.id = %id, user.id = %user, "device {id} is activated: {detail}");
-        self.write(tx, proof, id.to_string(), detail).await?;
-        Ok((row, device))
+        self.write(tx, proof, id.to_string(), detail.clone()).await?;
+        Ok(Done::Bound(Box::new(Bound { row, device, user: standing.user.clone() }), detail))
     }
 
     /// The record with where the request comes from, and by which token.
