@@ -62,6 +62,7 @@ fn backup(problems: u64) -> Report {
         outcome: Outcome {
             snapshot: snapshot_id(),
             root: ChunkRef::from_bytes([0; 32]),
+            began_at: Timestamp::from_ms(1_000),
             totals: format::Totals { entries: Count(81_222), files: Count(78_611), bytes: Bytes(4_100_000_000) },
             problems: (0..problems.min(1_000)).map(problem).collect(),
             committed: Committed { committed_at_ms: 0, bytes_received: 0, chunks_new: 24_001, packs: 32 },
