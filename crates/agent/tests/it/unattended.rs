@@ -95,6 +95,38 @@ fn a_token_that_was_used_is_not_left_for_who_steals_the_computer() {
 }
 
 #[test]
+fn a_token_beside_the_environment_file_is_taken_out_however_the_way_to_it_is_written() {
+    let play = Play::start(taker);
+    let written: [fn(&Path) -> String; 4] = [
+        |place| format!("{}/there/../there/./token", place.display()),
+        |place| format!("{}/link/token", place.display()),
+        |_| "there/token".to_owned(),
+        |_| "./there//token".to_owned(),
+    ];
+    for written in written {
+        let (dir, state, _) = place();
+        let there = dir.path().join("there");
+        fs::create_dir(&there).expect("a folder");
+        std::os::unix::fs::symlink(&there, dir.path().join("link")).expect("a link");
+        let token_file = private(&there.join("token"), TOKEN);
+        let (url, pin, named) = (play.url(), pin(&play), written(dir.path()));
+        let text = format!("HOLDFAST_SERVER={url}\nHOLDFAST_FINGERPRINT={pin}\nHOLDFAST_TOKEN_FILE={named}\n");
+        let env_file = private(&there.join("activate.env"), &text);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_holdfast"))
+            .env_clear()
+            .current_dir(dir.path())
+            .env("HOLDFAST_STATE", &state)
+            .args(["--json", "unattended", "--env-file", &env_file])
+            .output()
+            .expect("the program runs");
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((output.status.code(), &said["token_left"]), (Some(0), &json!(null)), "{named}: {said}");
+        assert_eq!(said["token_taken_out_of"], json!([env_file, named]));
+        assert_eq!(fs::read_to_string(&token_file).expect("a file"), "", "{named}");
+    }
+}
+
+#[test]
 fn a_legacy_file_activates_and_loses_its_token_and_nothing_else() {
     let (dir, state, _) = place();
     let play = Play::start(taker);
