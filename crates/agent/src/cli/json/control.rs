@@ -164,6 +164,8 @@ fn device(device: &Device) -> Value {
         }
         Err(error) => value["error"] = no(error),
     }
+    value["why"] = json!(device.why());
+    value["to_do"] = json!(device.to_do());
     value
 }
 

@@ -141,6 +141,7 @@ fn a_computer_that_is_not_activated_says_why_and_when_it_tries_again() {
         attempts: 5,
         tried_at_ms: 1_764_006_000_000,
         next_at_ms: Some(1_764_006_480_000),
+        may_pass: true,
         code: "user_unknown_to_token".to_owned(),
         sentence: "The server does not know a user for this computer.".to_owned(),
     };
@@ -155,14 +156,25 @@ fn a_computer_that_is_not_activated_says_why_and_when_it_tries_again() {
         ],
     );
     check(
-        &status(None, Some(Record { attempts: 1, next_at_ms: None, ..record })),
+        &status(None, Some(Record { attempts: 1, next_at_ms: None, may_pass: false, ..record.clone() })),
         &[
             "  state       not activated",
             "  why         The server does not know a user for this computer.",
             "              (user_unknown_to_token)",
             "  server      https://backup.example.com:8471",
-            "  unattended  asked 1 time, not tried again by itself",
+            "  unattended  asked 1 time; asking again does not help",
             "  to do       mend that, then run `holdfast unattended` or `holdfast activate`",
+        ],
+    );
+    check(
+        &status(None, Some(Record { next_at_ms: None, may_pass: true, ..record })),
+        &[
+            "  state       not activated",
+            "  why         The server does not know a user for this computer.",
+            "              (user_unknown_to_token)",
+            "  server      https://backup.example.com:8471",
+            "  unattended  asked 5 times, and then the time that it was given was over",
+            "  to do       `holdfast unattended` asks again, where no timer runs it anyway",
         ],
     );
     check(
@@ -270,19 +282,32 @@ fn a_refusal_is_part_of_the_status() {
     };
     let sentence = "An admin has deactivated this device. Its backups are kept; activate it again to go on.";
     let refused = RemoteError::new("device_deactivated", sentence, base::Kind::Refused);
-    check(
-        &status(Some(Device { state, said: Err(AgentError::Remote(refused)), policy: None }), None),
-        &[
-            "  server      https://backup.example.com:8471",
-            "  device      dev_48h248h248h248h248h248h248",
-            "  user        anna@example.com",
-            "  folders     /home/anna",
-            "              /etc",
-            "  state       An admin has deactivated this device. Its backups are kept;",
-            "              activate it again to go on. (device_deactivated)",
-            "  to do       run `holdfast activate`: the same device goes on",
-        ],
-    );
+    let lines = [
+        "  server      https://backup.example.com:8471",
+        "  device      dev_48h248h248h248h248h248h248",
+        "  user        anna@example.com",
+        "  folders     /home/anna",
+        "              /etc",
+        "  state       An admin has deactivated this device. Its backups are kept;",
+        "              activate it again to go on. (device_deactivated)",
+        "  to do       run `holdfast unattended`; if that is refused, `holdfast",
+        "              activate`: the same device goes on",
+    ];
+    let said = || Err(AgentError::Remote(refused.clone()));
+    let device = || Device { state: state.clone(), said: said(), policy: None };
+    check(&status(Some(device()), None), &lines);
+    // What a backup was refused with is not said twice, and anything else is.
+    let met = |code: &str| {
+        let Report::Status(mut status) = status(Some(device()), None) else { panic!("a status") };
+        let sentence = "It was so.".to_owned();
+        let (command, code) = ("backup".to_owned(), code.to_owned());
+        status.last.error = Some(crate::last::LastError { command, at_ms: 1_764_006_480_000, code, sentence });
+        Report::Status(status)
+    };
+    let same = "  last error  2025-11-24 17:48, backup: the same";
+    check(&met("device_deactivated"), &[&lines[..], &[same]].concat());
+    let other = "  last error  2025-11-24 17:48, backup: It was so. (disk_full)";
+    check(&met("disk_full"), &[&lines[..], &[other]].concat());
 }
 
 #[test]
