@@ -86,6 +86,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
             .with_max_level(tracing::Level::DEBUG)
             .try_init();
     }
+    text::fit(terminal_columns());
     let json = args.common.json;
     let ended = start(args, environment);
     let (exit, written) = match &ended {

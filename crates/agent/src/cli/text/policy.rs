@@ -1,6 +1,6 @@
 //! What a person reads of the policy: each value and each folder with who says so, and what may be changed.
 
-use super::{Bytes, COLUMNS, TimeZone, printable, row, sentence, when, words, wrapped};
+use super::{Bytes, TimeZone, Width, printable, row, sentence, when, words, wrapped};
 use crate::policy::Known;
 use protocol::agent::policy::{PolicyFolder, PolicyReply, QuotaDetail};
 use std::fmt::Write as _;
@@ -84,10 +84,11 @@ fn state_word(folder: &PolicyFolder) -> &'static str {
 
 fn patterns(text: &mut String, word: &str, patterns: &[String]) {
     const INDENT: usize = 31;
+    let columns = Width::here().columns;
     let mut line = format!("{:INDENT$}{word}", "");
     for pattern in patterns {
         let pattern = printable(pattern);
-        if line.chars().count() + 1 + pattern.chars().count() > COLUMNS {
+        if line.chars().count() + 1 + pattern.chars().count() > columns {
             let _ = writeln!(text, "{line}");
             line = format!("{:width$}", "", width = INDENT + word.len());
         }

@@ -348,3 +348,20 @@ fn errors_are_wrapped_and_name_their_code() {
                     is a proxy needed? (server_unreachable)\n";
     assert_eq!(error(&AgentError::Remote(refused)), expected);
 }
+
+#[test]
+fn names_are_cut_on_a_terminal_alone_and_a_wide_one_has_more_of_them() {
+    let name = "n".repeat(150);
+    let len = |terminal: Option<usize>| Width::of(terminal).short(&name, 40).chars().count();
+    assert_eq!((len(None), len(Some(80)), len(Some(120)), len(Some(300))), (150, 40, 80, 150));
+    // Where a terminal is very narrow, something is left of a name.
+    assert_eq!((len(Some(60)), len(Some(1))), (40, 40));
+    assert!(Width::of(Some(80)).short(&name, 24).ends_with("nnn..."));
+    assert_eq!(Width::of(Some(60)).short(&name, 24).chars().count(), 24);
+    let words = "word ".repeat(60);
+    let longest = |terminal: Option<usize>| {
+        let lines = wrapped_at(Width::of(terminal).columns, &words, 0, 4);
+        lines.lines().map(|line| line.chars().count()).max()
+    };
+    assert_eq!((longest(None), longest(Some(132)), longest(Some(50))), (Some(79), Some(129), Some(49)));
+}
