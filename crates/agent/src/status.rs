@@ -4,6 +4,7 @@
 use crate::error::AgentError;
 use crate::last::{self, Last};
 use crate::owed::{self, Owed};
+use crate::places::Places;
 use crate::policy::{self, Known};
 use crate::remote::{Around, Connection};
 use crate::state::{State, StateDir};
@@ -66,6 +67,15 @@ pub async fn look(around: &Around, dir: &StateDir) -> Result<Status, AgentError>
 }
 
 impl Status {
+    /// The same, with those folders of the policy that this computer does not have. Never fails.
+    #[must_use]
+    pub fn looked_for_in(mut self, places: &Places) -> Self {
+        if let Some(device) = &mut self.device {
+            device.policy = device.policy.take().map(|known| known.looked_for_in(places));
+        }
+        self
+    }
+
     /// Whether an admin has asked this device for a support bundle. Never fails.
     pub fn is_asked_for_bundle(&self) -> bool {
         let said = self.device.as_ref().and_then(|device| device.said.as_ref().ok());

@@ -16,14 +16,14 @@ pub(super) fn whole(known: &Known, zone: &TimeZone) -> String {
     for (number, pattern) in known.policy.exclusions.iter().enumerate() {
         row(&mut text, if number == 0 { "left out" } else { "" }, &printable(pattern));
     }
-    let _ = write!(text, "\n{}\n{}", values(&known.policy), folder_table(&known.policy));
+    let _ = write!(text, "\n{}\n{}", values(&known.policy), folder_table(known));
     age(&mut text, known, zone);
     text
 }
 
 /// The folders.
 pub(super) fn folders(known: &Known, zone: &TimeZone) -> String {
-    let mut text = folder_table(&known.policy);
+    let mut text = folder_table(known);
     age(&mut text, known, zone);
     text
 }
@@ -60,13 +60,14 @@ fn values(policy: &PolicyReply) -> String {
     text
 }
 
-fn folder_table(policy: &PolicyReply) -> String {
+fn folder_table(Known { policy, absent, .. }: &Known) -> String {
     if policy.folders.is_empty() {
         return "The policy has no folder: `holdfast folders add PATH` adds one of your own.\n".to_owned();
     }
     let mut text = format!("{:<9}  {:<8}  {:<8}  {}\n", "BACKUP", "FROM", "SYSTEM", "FOLDER");
     for folder in &policy.folders {
-        let (state, from, os) = (state_word(folder), words(&folder.from), printable(&folder.os));
+        let state = if absent.contains(&folder.path) { "not here" } else { state_word(folder) };
+        let (from, os) = (words(&folder.from), printable(&folder.os));
         let _ = writeln!(text, "{state:<9}  {from:<8}  {os:<8}  {}", printable(&folder.path));
         patterns(&mut text, "only", &folder.include);
         patterns(&mut text, "without", &folder.exclude);

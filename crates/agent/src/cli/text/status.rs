@@ -148,6 +148,10 @@ fn device(text: &mut String, device: &Device, last: &Last, zone: &TimeZone) {
             let linked = known.policy.folders.iter().filter(|folder| folder.linked || folder.mandatory).count();
             let all = known.policy.folders.len();
             row(text, "folders", &format!("{linked} of {all} are backed up: `holdfast folders`"));
+            if !known.absent.is_empty() {
+                let list = printable(&known.absent.join(", "));
+                sentence(text, "", &format!("not on this computer, and passed over: {list}"));
+            }
         }
         _ => folders(text, state.folders.iter()),
     }

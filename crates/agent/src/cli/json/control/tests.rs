@@ -53,7 +53,7 @@ fn known(stale: Option<RemoteError>) -> Known {
         exclusions: vec!["*.tmp".to_owned()],
         quota: QuotaDetail { used: 1, limit: Some(2), from: "user".to_owned() },
     };
-    Known { policy, fetched_at_ms: 5, stale }
+    Known { policy, fetched_at_ms: 5, stale, absent: vec!["${desktop}".to_owned()] }
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_status_has_these_fields() {
     let here = json!({
         "activated": true, "server": "https://backup.example.com", "device": state().device.to_string(), "epoch": 3,
         "user": "anna@example.com", "folders": ["/home/anna"], "profile": "Default",
-        "quota": { "used": 1, "limit": 2, "from": "user" },
+        "quota": { "used": 1, "limit": 2, "from": "user" }, "absent": ["${desktop}"],
     });
     let with = |more: Value| {
         let mut fields = here.clone();
@@ -278,7 +278,7 @@ fn a_policy_has_these_fields() {
             }],
             "quota": { "used": 1, "limit": 2, "from": "user" },
         },
-        "fetched_at_ms": 5, "stale": refused_json(),
+        "fetched_at_ms": 5, "stale": refused_json(), "absent": ["${desktop}"],
     });
     for made in [Report::Policy, Report::Folders, Report::Settings] {
         check(&made(known(Some(refused()))), &expected);
