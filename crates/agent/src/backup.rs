@@ -166,10 +166,10 @@ impl Attempt<'_> {
         let mut reply = self.connection.begin(&request).await.map_err(AgentError::Remote)?;
         let newest = if uses_parent { self.parent(reply.snapshot.take()).await } else { None };
         begun(newest.as_ref().filter(|parent| covers(parent, self.folders)), self.selection);
-        let unreadable = reply.unreadable.filter(|_| uses_parent).map(|named| named.0);
+        let unreadable = reply.unreadable.as_ref().filter(|_| uses_parent).map(|named| named.0);
         let goes_on_from = go_on_from(newest.as_ref(), unreadable, parent::look(self.dir, self.state.device));
         let run = reply.run.0;
-        let plan = plan(self.around, self.state, self.key.clone(), reply, (self.folders.to_vec(), goes_on_from))?;
+        let plan = plan(self.around, self.state, self.key.clone(), &reply, (self.folders.to_vec(), goes_on_from))?;
         let parent = plan.parent.as_ref().map(|parent| parent.snapshot);
 
         let cache_file = self.dir.cache_file();
@@ -233,10 +233,10 @@ fn plan(
     around: &Around,
     state: &State,
     key: DeviceKey,
-    reply: BeginReply,
+    reply: &BeginReply,
     (folders, parent): (Vec<StoredPath>, Option<Parent>),
 ) -> Result<Plan, AgentError> {
-    let Some(run_key) = reply.run_key else {
+    let Some(run_key) = &reply.run_key else {
         return Err(AgentError::answer_damaged("the answer to begin has no key for the run"));
     };
     Ok(Plan {
