@@ -9,6 +9,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 const FILES: u64 = 20;
+/// What happens to the bytes of a file.
+type Damage = fn(&mut Vec<u8>);
+
 const OTHER: &str = "snp_248h248h248h248h248h248h24";
 
 /// A folder with files that are old enough for their times to be trusted.
@@ -55,7 +58,7 @@ fn the_snapshot_that_this_computer_has_made_is_gone_on_from_without_reading_a_fi
 
     let made = first.json()["snapshot"].clone();
     let second = backup(&made);
-    assert_eq!(cost(&second), (0, 0, made.clone()));
+    assert_eq!(cost(&second), (0, 0, made));
     fs::write(Path::new(&folder).join("file 7"), b"changed").expect("a file");
     let made = second.json()["snapshot"].clone();
     let third = backup(&made);
@@ -66,7 +69,7 @@ fn the_snapshot_that_this_computer_has_made_is_gone_on_from_without_reading_a_fi
     // The last snapshot is another one: somebody else's, or one that this computer has forgotten.
     assert_eq!(cost(&backup(&json!(OTHER))), everything);
     assert_eq!(cost(&backup(&made)), everything, "an older one of this computer's own is another one too");
-    let damages: [(&str, fn(&mut Vec<u8>)); 4] = [
+    let damages: [(&str, Damage); 4] = [
         ("trees.cache", |bytes| bytes.truncate(bytes.len() / 2)),
         ("trees.cache", |bytes| bytes[64..].iter_mut().for_each(|byte| *byte ^= 1)),
         ("parent.json", |bytes| bytes.truncate(bytes.len() / 2)),
