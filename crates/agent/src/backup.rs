@@ -5,6 +5,7 @@ use crate::cache::{CACHE_BYTES_MAX, FileCache};
 use crate::error::AgentError;
 use crate::evidence;
 use crate::files::{FilteredSource, FolderSource, Selection};
+use crate::parent::{self, Kept};
 use crate::places::Places;
 use crate::policy::{self, Wanted};
 use crate::remote::{Around, Connection, RunRemote};
@@ -163,10 +164,12 @@ impl Attempt<'_> {
         self.around.entropy.fill(&mut request);
         let request = BeginRequest { request: Hex(request), purpose: Purpose::Backup };
         let mut reply = self.connection.begin(&request).await.map_err(AgentError::Remote)?;
-        reply.snapshot = if uses_parent { self.parent(reply.snapshot).await } else { None };
-        begun(reply.snapshot.as_ref().filter(|parent| covers(parent, self.folders)), self.selection);
+        let newest = if uses_parent { self.parent(reply.snapshot.take()).await } else { None };
+        begun(newest.as_ref().filter(|parent| covers(parent, self.folders)), self.selection);
+        let unreadable = reply.unreadable.as_ref().filter(|_| uses_parent).map(|named| named.0);
+        let goes_on_from = go_on_from(newest.as_ref(), unreadable, parent::look(self.dir, self.state.device));
         let run = reply.run.0;
-        let plan = plan(self.around, self.state, self.key.clone(), reply, self.folders.to_vec())?;
+        let plan = plan(self.around, self.state, self.key.clone(), &reply, (self.folders.to_vec(), goes_on_from))?;
         let parent = plan.parent.as_ref().map(|parent| parent.snapshot);
 
         let cache_file = self.dir.cache_file();
@@ -176,6 +179,9 @@ impl Attempt<'_> {
         match engine::backup::run(&ctx, &plan, Arc::clone(&source) as _, remote, Arc::clone(&cache) as _).await {
             Ok(outcome) => {
                 cache.adopt();
+                // ORDER: after the trees. Where this is not reached, it names another snapshot, and all is read.
+                let Outcome { snapshot, root, began_at, .. } = outcome;
+                parent::keep(self.dir, self.state.device, &Kept { snapshot, root, began_at });
                 Ok(Made { run, parent, outcome, excluded: source.excluded() })
             }
             Err(error) => {
@@ -184,6 +190,18 @@ impl Attempt<'_> {
             }
         }
     }
+}
+
+/// The snapshot that a run goes on from. What the server does not say of it, because this device may not read it, this
+/// computer knows itself where it was the last to make one: of that very snapshot and of no other.
+fn go_on_from(newest: Option<&SnapshotDetail>, unreadable: Option<SnapshotId>, kept: Option<Kept>) -> Option<Parent> {
+    let snapshot = newest.map(|detail| detail.snapshot.0).or(unreadable)?;
+    if let Some(SnapshotDetail { root: Some(root), began_at_ms, .. }) = newest {
+        let (root, began_at) = (ChunkRef::from_bytes(root.0), Timestamp::from_ms(*began_at_ms));
+        return Some(Parent { snapshot, root, began_at, is_readable: true });
+    }
+    let Kept { root, began_at, .. } = kept.filter(|kept| kept.snapshot == snapshot)?;
+    Some(Parent { snapshot, root, began_at, is_readable: false })
 }
 
 /// Whether every one of the folders is in the snapshot, by itself or beneath another.
@@ -215,19 +233,12 @@ fn plan(
     around: &Around,
     state: &State,
     key: DeviceKey,
-    reply: BeginReply,
-    folders: Vec<StoredPath>,
+    reply: &BeginReply,
+    (folders, parent): (Vec<StoredPath>, Option<Parent>),
 ) -> Result<Plan, AgentError> {
-    let Some(run_key) = reply.run_key else {
+    let Some(run_key) = &reply.run_key else {
         return Err(AgentError::answer_damaged("the answer to begin has no key for the run"));
     };
-    let parent = reply.snapshot.and_then(|snapshot| {
-        Some(Parent {
-            snapshot: snapshot.snapshot.0,
-            root: ChunkRef::from_bytes(snapshot.root?.0),
-            began_at: Timestamp::from_ms(snapshot.began_at_ms),
-        })
-    });
     Ok(Plan {
         folders,
         run: reply.run.0,

@@ -22,8 +22,9 @@ use crate::support::Bundle;
 use crate::wipe::Wiped;
 use activate::{Finished, InService};
 use args::{Args, Common};
-use base::Span;
+use base::{Span, printable};
 use clap::Parser;
+use clap::error::ErrorKind;
 use protocol::agent::activation::{ActivationChanges, ActivationQuestion, ActivationWaiting};
 use protocol::agent::run::SnapshotDetail;
 use std::ffi::OsString;
@@ -85,6 +86,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
             .with_max_level(tracing::Level::DEBUG)
             .try_init();
     }
+    text::fit(terminal_columns());
     let json = args.common.json;
     let ended = start(args, environment);
     let (exit, written) = match &ended {
@@ -200,14 +202,32 @@ fn misread(error: &clap::Error, json: bool) -> ExitCode {
         let _ = error.print();
         return code(Exit::Done);
     }
-    if json {
-        let first = error.to_string();
-        let first = first.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let _ = write_error(&AgentError::usage("usage", first), true);
-    } else {
-        let _ = error.print();
+    let (sentence, hint) = misreading(error);
+    let _ = write_error(&AgentError::usage("usage", sentence), json);
+    if !json {
+        let _ = io::stderr().lock().write_all(hint.as_bytes());
     }
     code(Exit::Usage)
+}
+
+/// What is wrong with a command line, in one sentence, and how a right one looks.
+fn misreading(error: &clap::Error) -> (String, String) {
+    let said = error.render().to_string();
+    let (what, hint) = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => ("no command is named", said.as_str()),
+        _ => said.split_once("\n\n").unwrap_or((&said, "")),
+    };
+    // What is missing, or excludes each other, stands in lines of its own.
+    let words: Vec<&str> = what.trim_start_matches("error: ").split_whitespace().collect();
+    let hint: String = hint.trim_end().lines().map(|line| format!("{}\n", printable(line))).collect();
+    (words.join(" "), if hint.is_empty() { hint } else { format!("\n{hint}") })
+}
+
+/// How wide the terminal is that answers go to; `None` where they go to a file or another program, or where it does not
+/// say.
+fn terminal_columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 fn code(exit: Exit) -> ExitCode {

@@ -36,7 +36,7 @@ pub struct Standing {
 /// backup of last time. `None` where it is no device, or the server refuses it. Never fails.
 pub fn standing(status: &Status) -> Option<Standing> {
     let Status { device: Some(device), last, now, .. } = status else { return None };
-    if device.said.as_ref().is_err_and(|error| error.exit() == Exit::Refused) {
+    if device.said.as_ref().is_err_and(|error| matches!(error.exit(), Exit::Refused | Exit::Waiting)) {
         return None;
     }
     let values = device.policy.iter().flat_map(|known| &known.policy.values);

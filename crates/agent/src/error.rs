@@ -148,6 +148,7 @@ impl AgentError {
         match remote.kind {
             // Somebody answers in the server's place: the server itself was not reached.
             _ if remote.code == "certificate_mismatch" => Exit::Unreachable,
+            _ if remote.code == "device_pending" => Exit::Waiting,
             Kind::Refused => Exit::Refused,
             Kind::Unavailable => Exit::Unreachable,
             Kind::Damaged => Exit::Damaged,

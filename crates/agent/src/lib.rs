@@ -13,6 +13,7 @@ pub mod folders;
 pub mod hidden;
 pub mod last;
 pub mod owed;
+pub mod parent;
 pub mod password;
 pub mod places;
 pub mod policy;

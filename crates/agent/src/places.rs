@@ -26,6 +26,9 @@ const USER_DIRS_BYTES_MAX: u64 = 64 << 10;
 #[derive(Clone, Debug, Default)]
 pub struct Places(BTreeMap<&'static str, String>);
 
+/// The variable of the home directory, in which the folders of all others usually lie.
+const HOME: &str = "home";
+
 impl Places {
     /// Those of whoever runs this program; `home` is `HOME`, and where that is not set the system's own list is
     /// asked. Never fails: what cannot be found out has no value.
@@ -45,7 +48,7 @@ impl Places {
         }
         let Some(home) = home else { return Self(places) };
         let text = |path: PathBuf| path.to_string_lossy().into_owned();
-        places.insert("home", text(home.to_owned()));
+        places.insert(HOME, text(home.to_owned()));
         places.insert("config", text(home.join(".config")));
         let chosen = user_dirs(home);
         for (name, xdg, usual) in FOLDERS {
@@ -72,6 +75,19 @@ impl Places {
         Ok(expanded)
     }
 
+    /// Whether a folder of a policy lies in a place that a person has on other computers and not on this one, such as a
+    /// desktop on a server. Never so where the home directory itself is away, or where something that is no folder, or
+    /// leads nowhere, has the name: then something is wrong. Never fails.
+    pub fn lacks(&self, text: &str) -> bool {
+        let variable = text.strip_prefix("${").and_then(|rest| Some(rest.split_once('}')?.0));
+        let Some(place) = variable.filter(|name| is_of_a_person(name)).and_then(|name| self.0.get(name)) else {
+            return false;
+        };
+        let is_home = self.0.get(HOME).is_some_and(|home| Path::new(home).is_dir());
+        let found = fs::symlink_metadata(place);
+        is_home && found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    }
+
     /// The stored path of a folder of a policy. Links on the way are resolved, as for a folder that is typed.
     ///
     /// # Errors
@@ -84,6 +100,11 @@ impl Places {
         }
         crate::folders::folder(Path::new(&path))
     }
+}
+
+/// Whether a variable stands for a folder that one person has and another has not.
+fn is_of_a_person(name: &str) -> bool {
+    name == "config" || FOLDERS.iter().any(|(folder, ..)| *folder == name)
 }
 
 fn unknown(text: &str, name: &str) -> AgentError {
@@ -137,6 +158,35 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(places.expand(text).expect(text), expected);
         }
+    }
+
+    #[test]
+    fn only_a_persons_own_folder_in_a_home_that_is_there_is_lacked() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        for name in ["Documents", "Music"] {
+            fs::create_dir(home.path().join(name)).expect("a folder");
+        }
+        std::os::unix::fs::symlink("/media/away/pictures", home.path().join("Pictures")).expect("a link");
+        let places = Places::of(Some(home.path()), Some("anna"));
+        let cases = [
+            ("${desktop}", true),
+            ("${videos}/holidays", true),
+            ("${config}", true),
+            ("${documents}", false),
+            // The folder of the variable is there, and what is in it is another matter.
+            ("${documents}/work", false),
+            // A disk that is not mounted.
+            ("${pictures}", false),
+            ("${home}", false),
+            ("${home}/Desktop", false),
+            ("${appdata}", false),
+            ("/srv/gone", false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(places.lacks(text), expected, "{text}");
+        }
+        let away = Places::of(Some(Path::new("/not/mounted/anna")), Some("anna"));
+        assert!(!away.lacks("${desktop}"), "the home directory is away");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::places::Places;
 use crate::remote::{Around, Connection};
 use crate::state::{State, StateDir};
 use base::{DeviceId, FolderId, Kind};
-use engine::{Problem, RemoteError};
+use engine::{EngineError, Problem, RemoteError};
 use format::StoredPath;
 use protocol::Text;
 use protocol::agent::policy::{FolderRequest, PolicyFolder, PolicyReply, ValuesRequest};
@@ -31,6 +31,18 @@ pub struct Known {
     pub fetched_at_ms: i64,
     /// Why it is the one of last time; `None` when the server has just said it.
     pub stale: Option<RemoteError>,
+    /// Its folders that this computer would back up and does not have, as the policy writes them.
+    pub absent: Vec<String>,
+}
+
+impl Known {
+    /// The same, with those of its folders that this computer does not have. Never fails.
+    #[must_use]
+    pub fn looked_for_in(mut self, places: &Places) -> Self {
+        let ours = self.policy.folders.iter().filter(|one| is_ours(one) && is_taken(one) && places.lacks(&one.path));
+        self.absent = ours.map(|one| one.path.clone()).collect();
+        self
+    }
 }
 
 /// A change of the policy, as far as its user may make it.
@@ -90,7 +102,7 @@ pub async fn fetch(
 
 /// What the server has just said.
 fn keep(around: &Around, dir: &StateDir, state: &State, policy: PolicyReply) -> Known {
-    let known = Known { policy, fetched_at_ms: around.clock.now().as_ms(), stale: None };
+    let known = Known { policy, fetched_at_ms: around.clock.now().as_ms(), stale: None, absent: Vec::new() };
     // A disk that cannot keep it is no reason to fail: it is fetched again.
     let _ = dir.keep_beside(POLICY_FILE, &render(state.device, &known));
     known
@@ -101,7 +113,7 @@ pub fn kept(dir: &StateDir, device: DeviceId) -> Option<Known> {
     let bytes = dir.read_beside(POLICY_FILE).ok().flatten()?;
     let file: PolicyFile = serde_json::from_slice(&bytes).ok()?;
     let fits = file.version == VERSION && file.device.0 == device;
-    fits.then_some(Known { policy: file.policy, fetched_at_ms: file.fetched_at_ms, stale: None })
+    fits.then_some(Known { policy: file.policy, fetched_at_ms: file.fetched_at_ms, stale: None, absent: Vec::new() })
 }
 
 /// Makes a change, and tells the policy that is in force then.
@@ -180,8 +192,10 @@ pub struct Wanted {
 /// What a backup takes: the folders that are given; else those of the policy; else, where that has none for this
 /// system, `fallback`. The exclusions of the policy hold in every case.
 ///
+/// Folders that this computer does not have are passed over: `Places::lacks`.
+///
 /// # Errors
-/// `no_folders`.
+/// `no_folders`; `nothing_to_read` where this computer has none of them.
 pub fn wanted(
     policy: Option<&PolicyReply>,
     places: &Places,
@@ -196,8 +210,14 @@ pub fn wanted(
     } else if ours.is_empty() {
         wanted.selection = Selection::of(fallback);
     } else {
-        let linked = ours.into_iter().filter(|one| one.linked || one.mandatory);
-        linked.for_each(|folder| wanted.add(folder, places));
+        let (absent, here): (Vec<&PolicyFolder>, _) =
+            ours.into_iter().filter(|one| is_taken(one)).partition(|one| places.lacks(&one.path));
+        here.iter().for_each(|folder| wanted.add(folder, places));
+        if here.is_empty() && !absent.is_empty() {
+            let all = absent.iter().map(|one| one.path.as_str()).collect::<Vec<_>>().join(", ");
+            let sentence = format!("no folder of the policy is on this computer: {all}");
+            return Err(AgentError::Run(EngineError::NothingToRead { sentence }));
+        }
     }
     if wanted.selection.folders().is_empty() && wanted.problems.is_empty() {
         let sentence = match ours_is_unlinked(policy) {
@@ -233,6 +253,11 @@ fn ours_is_unlinked(policy: Option<&PolicyReply>) -> bool {
 
 fn is_ours(folder: &PolicyFolder) -> bool {
     folder.os == OS || folder.os == ANY_OS
+}
+
+/// Whether it is to be backed up.
+fn is_taken(folder: &PolicyFolder) -> bool {
+    folder.linked || folder.mandatory
 }
 
 fn bad_pattern(folder: &StoredPath, bad: &BadPattern) -> Problem {

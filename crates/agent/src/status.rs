@@ -4,13 +4,15 @@
 use crate::error::AgentError;
 use crate::last::{self, Last};
 use crate::owed::{self, Owed};
+use crate::places::Places;
 use crate::policy::{self, Known};
 use crate::remote::{Around, Connection};
 use crate::state::{State, StateDir};
 use crate::support;
 use crate::unattended::{self, Record};
 use crate::wipe::{self, Wiped};
-use base::Timestamp;
+use base::{Retry, Timestamp};
+use control::Refusal;
 use protocol::agent::status::DeviceReply;
 
 /// Where this computer stands.
@@ -65,6 +67,15 @@ pub async fn look(around: &Around, dir: &StateDir) -> Result<Status, AgentError>
 }
 
 impl Status {
+    /// The same, with those folders of the policy that this computer does not have. Never fails.
+    #[must_use]
+    pub fn looked_for_in(mut self, places: &Places) -> Self {
+        if let Some(device) = &mut self.device {
+            device.policy = device.policy.take().map(|known| known.looked_for_in(places));
+        }
+        self
+    }
+
     /// Whether an admin has asked this device for a support bundle. Never fails.
     pub fn is_asked_for_bundle(&self) -> bool {
         let said = self.device.as_ref().and_then(|device| device.said.as_ref().ok());
@@ -80,3 +91,82 @@ impl Status {
         }
     }
 }
+
+impl Device {
+    /// What its state means to whoever uses this computer, where it is not simply in service: the sentence that the
+    /// server refuses with, in its words where it has just refused. Never fails.
+    pub fn why(&self) -> Option<String> {
+        match &self.said {
+            Ok(said) => refusal_in(&said.state).map(|refusal| refusal.sentence()),
+            Err(error) => Some(error.sentence()),
+        }
+    }
+
+    /// What a person can do about it. Never fails.
+    pub fn to_do(&self) -> Option<&'static str> {
+        let said = match &self.said {
+            Ok(said) => said,
+            Err(error) => return to_do(error.code(), error.retry()),
+        };
+        match refusal_in(&said.state) {
+            Some(refusal) => to_do(refusal.code(), refusal.retry()),
+            None if said.rights == APPEND_ONLY => Some(
+                "sign in with `holdfast activate`, or ask an admin to approve it: it backs up, and cannot restore what \
+                 was backed up before",
+            ),
+            None if said.snapshot.is_none() && said.unreadable.is_none() => {
+                Some("run `holdfast backup`: there is no snapshot yet")
+            }
+            None => None,
+        }
+    }
+}
+
+/// The word of rights that are not full.
+pub const APPEND_ONLY: &str = "append_only";
+
+/// What a device in the state of this word is refused, in the end; `None` for one in service, and for a word that this
+/// release does not know.
+fn refusal_in(state: &str) -> Option<Refusal> {
+    match state {
+        "pending" => Some(Refusal::DevicePending),
+        "held" => Some(Refusal::DeviceHeld),
+        "deactivated" => Some(Refusal::DeviceDeactivated),
+        "suspended" => Some(Refusal::DeviceSuspended),
+        "quarantined" => Some(Refusal::DeviceQuarantined),
+        "decommissioning" => Some(Refusal::DeviceDecommissioning),
+        "decommissioned" => Some(Refusal::DeviceDecommissioned),
+        "deleted" => Some(Refusal::DeviceDeleted),
+        "purged" => Some(Refusal::DevicePurged),
+        _ => None,
+    }
+}
+
+/// What a person can do about a refusal, where its sentence leaves that to them.
+fn to_do(code: &str, retry: Retry) -> Option<&'static str> {
+    match code {
+        "device_pending" => Some("ask your admin to approve this device"),
+        "device_held" => Some("run `holdfast unattended`, or `holdfast activate`: the same device goes on"),
+        "device_deactivated" => {
+            Some("run `holdfast unattended`; if that is refused, `holdfast activate`: the same device goes on")
+        }
+        "device_decommissioned" => Some("run `holdfast activate`: the same device goes on"),
+        "signature_invalid" => Some(
+            "if another computer was meant to take its place, run `holdfast activate --choice add` to back up this one \
+             too; if not, tell your admin, and run `holdfast activate` to be this device again",
+        ),
+        "device_suspended" | "device_quarantined" | "device_decommissioning" | "user_not_active" => {
+            Some("ask your admin")
+        }
+        "device_deleted" => Some("ask your admin soon, or run `holdfast activate --choice add` for a new device"),
+        "device_purged" => Some("run `holdfast activate --choice add`"),
+        "server_unreachable" => Some("see whether this computer is online, and try again"),
+        _ => match retry {
+            Retry::After(_) => Some("try again later"),
+            Retry::Never | Retry::WhenChanged => None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -243,6 +243,7 @@ async fn ask(
             attempts: asked_before.saturating_add(attempt),
             tried_at_ms: now.as_ms(),
             next_at_ms: goes_on.then(|| (now + wait).as_ms()),
+            may_pass: passes,
             code: no.error.code().to_owned(),
             sentence: no.error.sentence(),
         };
@@ -282,6 +283,7 @@ fn note(dir: &StateDir, around: &Around, server: &str, found_in: &str, error: &A
         attempts: 0,
         tried_at_ms: around.clock.now().as_ms(),
         next_at_ms: None,
+        may_pass: false,
         code: error.code().to_owned(),
         sentence: error.sentence(),
     };

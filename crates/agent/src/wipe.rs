@@ -11,8 +11,16 @@ const WIPE_FILE: &str = "wipe.json";
 /// What stays when all is done: why this computer is not activated.
 const WIPED_FILE: &str = "wiped.json";
 /// Everything but the state and the key, which are needed to tell the server. Erased in this order.
-const FILES: [&str; 7] =
-    ["trees.cache", "policy.json", "owed.json", "unattended.json", "last.json", "pending.json", "pending.key"];
+const FILES: [&str; 8] = [
+    "trees.cache",
+    "parent.json",
+    "policy.json",
+    "owed.json",
+    "unattended.json",
+    "last.json",
+    "pending.json",
+    "pending.key",
+];
 const STATE_FILES: [&str; 2] = ["state.json", "device.key"];
 
 /// The server's word for a device that was told to erase its data.

@@ -9,8 +9,8 @@ pub const WAITING_POLL: Span = Span::minutes(5);
 /// The most refused activations that are kept; then the oldest makes room.
 pub const REFUSED_MAX: Count = Count(10_000);
 /// What an endpoint that waits is told.
-pub const WAITING_SENTENCE: &str =
-    "This computer waits for an admin's approval. It begins by itself as soon as that is given; you need do nothing.";
+pub const WAITING_SENTENCE: &str = "This computer waits for an admin's approval. Once that is given, its next try \
+     succeeds; nothing else need be done.";
 
 /// The reason as it is kept and shown: one line, without space around it; `None` when there is nothing in it, when it
 /// is longer than `REASON_MAX` or has control characters. Never fails.

@@ -40,6 +40,8 @@ pub async fn run(
     let problems = Problems::new(Arc::clone(&ctx.progress));
     let trees = TreeReader::new(plan.naming.clone(), Arc::clone(&remote), Arc::clone(&cache));
     let trees = trees.with_refs_max(plan.limits.refs);
+    let trees =
+        if plan.parent.as_ref().is_some_and(|parent| !parent.is_readable) { trees.of_cache_alone() } else { trees };
     let (steps_tx, steps_rx) = channel(STEP_BATCHES_MAX);
     let (chunks_tx, chunks_rx) = channel(CHUNK_BATCHES_MAX);
     let (missing_tx, missing_rx) = channel(CHUNK_BATCHES_MAX);
@@ -96,6 +98,8 @@ pub struct Parent {
     pub root: ChunkRef,
     /// The device's clock when its run began.
     pub began_at: Timestamp,
+    /// Whether the server lets its trees be read. Where not, what the cache lacks is not known, and read again.
+    pub is_readable: bool,
 }
 
 /// What a manifest says of the device, for people.
@@ -127,6 +131,8 @@ pub struct Outcome {
     pub snapshot: SnapshotId,
     /// Its root tree.
     pub root: ChunkRef,
+    /// The device's clock when the run began, as the manifest has it.
+    pub began_at: Timestamp,
     /// What is in it.
     pub totals: format::Totals,
     /// What went wrong with single entries, the first so many.

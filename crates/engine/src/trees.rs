@@ -17,6 +17,8 @@ pub struct TreeReader {
     /// Trees that were fetched ahead and not asked for yet. Bounded by the open folders' number of children.
     ahead: Mutex<HashMap<ChunkRef, Ahead>>,
     refs_max: usize,
+    /// Whether the server is asked for what the cache lacks.
+    asks_server: bool,
 }
 
 /// A tree that was fetched ahead, and how often it will be asked for: folders that are alike share one.
@@ -28,7 +30,14 @@ struct Ahead {
 impl TreeReader {
     /// A reader of trees named by `naming`. Never fails.
     pub fn new(naming: NamingKey, remote: Arc<dyn Remote>, cache: Arc<dyn TreeCache>) -> Self {
-        Self { naming, remote, cache, ahead: Mutex::default(), refs_max: FETCH_REFS_MAX }
+        Self { naming, remote, cache, ahead: Mutex::default(), refs_max: FETCH_REFS_MAX, asks_server: true }
+    }
+
+    /// Never asks the server: what the cache lacks, nobody has. Never fails.
+    #[must_use]
+    pub fn of_cache_alone(mut self) -> Self {
+        self.asks_server = false;
+        self
     }
 
     /// Names at most so many refs in one request: what the server takes at once. Never fails.
@@ -128,6 +137,9 @@ impl TreeReader {
 
     /// The chunks that the server has. One that is not what its name says is left out, as if it had not come.
     async fn fetch(&self, kind: ChunkKind, refs: &[ChunkRef]) -> Result<Vec<(ChunkRef, Bytes)>, EngineError> {
+        if !self.asks_server {
+            return Ok(Vec::new());
+        }
         let mut fetched = Vec::with_capacity(refs.len());
         let mut parcels = self.remote.fetch(refs.to_vec()).await.map_err(EngineError::Remote)?;
         while let Some(parcel) = parcels.next().await {

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
 
 async fn run() -> ExitCode {
     let arguments = Arguments::parse();
+    server::out::fit();
     let surroundings = Surroundings {
         data: std::env::var_os("HOLDFAST_DATA").map(Into::into),
         server: std::env::var_os("HOLDFAST_SERVER").and_then(|server| server.into_string().ok()),

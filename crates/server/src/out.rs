@@ -1,4 +1,5 @@
-//! The one place that prints: text for people, within 80 columns, or one line of JSON for machines.
+//! The one place that prints: text for people, or one line of JSON for machines. Prose is broken at 80 columns; a table
+//! is as wide as the terminal, and in a file or another program nothing of it is cut.
 //! Refuses to let what a device says of itself steer a terminal: control characters, and those that turn the
 //! direction of text, are shown, not sent.
 
@@ -6,9 +7,27 @@ use app::{BROKEN_RETRY, retry_said};
 use base::{Kind, Retry, printable};
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
-/// How wide text for people is at most.
+/// How wide prose is at most, and a table on a terminal that does not say how wide it is.
 pub const COLUMNS: usize = 80;
+/// The narrowest terminal that is still heeded.
+const COLUMNS_MIN: usize = 40;
+
+/// How wide a line may be before it is cut; `None` is without end. Until it is known, as on a usual terminal.
+static ROOM: OnceLock<Option<usize>> = OnceLock::new();
+
+/// Fits tables to where answers go. The first word counts. Never fails.
+pub fn fit() {
+    let stdout = io::stdout();
+    let size = rustix::termios::tcgetwinsize(&stdout).ok().map(|size| usize::from(size.ws_col));
+    let columns = size.filter(|columns| *columns > 0).unwrap_or(COLUMNS).max(COLUMNS_MIN);
+    let _ = ROOM.set(stdout.is_terminal().then_some(columns));
+}
+
+fn room() -> Option<usize> {
+    ROOM.get().copied().unwrap_or(Some(COLUMNS))
+}
 
 /// What a command has to say.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,17 +142,25 @@ impl Out {
     }
 }
 
-/// A table under headings, no wider than 80 columns: the widest columns give way, down to their headings, and the
-/// first one, which says what a line is about, only after all others. What is cut ends in `…`. Never fails.
+/// A table under headings, no wider than the terminal: the widest columns give way, down to their headings, and the
+/// first one, which says what a line is about, only after all others. What is cut ends in `…`; where no terminal shows
+/// it, nothing is. Never fails.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    table_within(room(), headings, rows)
+}
+
+fn table_within(room: Option<usize>, headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut lines: Vec<Vec<String>> = vec![headings.iter().map(|heading| (*heading).to_owned()).collect()];
     lines.extend(rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()));
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let mut widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
     let gaps = (widths.len() - 1) * GAP.len();
-    while widths.iter().sum::<usize>() + gaps > COLUMNS {
+    while room.is_some_and(|room| widths.iter().sum::<usize>() + gaps > room) {
         let others = (1..widths.len()).filter(|column| widths[*column] > headings[*column].len());
         let column = others.max_by_key(|column| widths[*column]).unwrap_or(0);
+        if widths[column] <= 1 {
+            break;
+        }
         widths[column] -= 1;
     }
     let mut text = String::new();
@@ -152,10 +179,10 @@ pub fn card(lines: &[(&str, String)]) -> String {
     lines.iter().map(|(word, value)| format!("{word:width$}{GAP}{}\n", printable(value))).collect()
 }
 
-/// One line as it is printed: what would steer a terminal is shown as escapes, what is beyond 80 columns is cut.
+/// One line as it is printed: what would steer a terminal is shown as escapes, what is beyond its columns is cut.
 /// Never fails.
 pub fn cut(text: &str) -> String {
-    clip(&printable(text), COLUMNS)
+    clip(&printable(text), room().unwrap_or(usize::MAX))
 }
 
 /// A text broken into lines of at most 80 columns, each after `indent`. Never fails.
@@ -199,6 +226,17 @@ mod tests {
             assert!(line.chars().count() <= COLUMNS, "{line}");
         }
         assert!(text.contains("dev_0123") && text.contains('…'), "{text}");
+    }
+
+    #[test]
+    fn a_table_is_as_wide_as_the_terminal_and_whole_where_there_is_none() {
+        let (name, user) = ("n".repeat(70), "u".repeat(70));
+        let rows = [vec!["dev_0123".to_owned(), name.clone(), user.clone()]];
+        let text = |room| table_within(room, &["ID", "NAME", "USER"], &rows);
+        let widest = |room| text(room).lines().map(|line| line.chars().count()).max();
+        assert_eq!((widest(Some(80)), widest(Some(120)), widest(Some(200))), (Some(80), Some(120), Some(152)));
+        assert_eq!(text(None), format!("ID        NAME{}USER\ndev_0123  {name}  {user}\n", " ".repeat(68)));
+        assert!(widest(Some(1)) < Some(20), "what cannot fit is no loop without end");
     }
 
     #[test]

@@ -113,13 +113,13 @@ impl Session {
                 self.restore(&snapshot, &paths, &Place { to, keep }).await.map(Report::Restored)
             }
             Command::Status => {
-                let mut status = status::look(around, dir).await?;
+                let mut status = status::look(around, dir).await?.looked_for_in(&self.places);
                 support::obey(around, dir, &mut status).await;
                 Ok(Report::Status(Box::new(status)))
             }
-            Command::Policy => policy::look(around, dir).await.map(Report::Policy),
-            Command::Folders { verb } => self.folders(verb).await.map(Report::Folders),
-            Command::Settings { verb } => self.settings(verb).await.map(Report::Settings),
+            Command::Policy => policy::look(around, dir).await.map(|known| Report::Policy(self.here(known))),
+            Command::Folders { verb } => self.folders(verb).await.map(|known| Report::Folders(self.here(known))),
+            Command::Settings { verb } => self.settings(verb).await.map(|known| Report::Settings(self.here(known))),
             Command::SupportBundle { file } => support::write(around, dir, &file).await.map(Report::Support),
             Command::Snapshots => snapshots::list(around, dir).await.map(Report::Snapshots),
             Command::Ls { snapshot, path } => {
@@ -270,6 +270,11 @@ impl Session {
             Some(SettingVerb::Reset { key }) => Change::Value { key, value: None },
         };
         policy::change(&self.around, &self.dir, &self.places, change).await
+    }
+
+    /// The policy, with what this computer does not have of it.
+    fn here(&self, known: policy::Known) -> policy::Known {
+        known.looked_for_in(&self.places)
     }
 
     fn scene(&self) -> Scene<'_> {

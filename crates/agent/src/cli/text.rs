@@ -1,4 +1,5 @@
-//! What a person reads at the end of a command: short, aligned, within 80 columns.
+//! What a person reads at the end of a command: short, aligned, as wide as the terminal, or 80 columns; what goes to a
+//! file or another program is never cut.
 //! Refuses control characters: names from a disk may not move the cursor.
 
 mod activation;
@@ -17,12 +18,54 @@ use format::{Entry, EntryBody, Meta, StoredPath};
 use jiff::tz::TimeZone;
 use protocol::agent::run::SnapshotDetail;
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 pub(super) use activation::{choice_prompt, in_slot, not_yet, question, waiting, would_change};
 
+/// How wide lines are where no terminal says anything else.
 const COLUMNS: usize = 80;
+/// The narrowest terminal that is still heeded.
+const COLUMNS_MIN: usize = 40;
 /// Problems that are written out; the others are counted.
 const PROBLEMS_SHOWN_MAX: usize = 10;
+
+/// How wide what is shown may be.
+#[derive(Clone, Copy, Debug)]
+struct Width {
+    /// Where lines are broken.
+    columns: usize,
+    /// Whether what is longer than its place is cut: only on a terminal, where it would break the lines.
+    cuts: bool,
+}
+
+/// That of this process; until it is known, that of a usual terminal.
+static WIDTH: OnceLock<Width> = OnceLock::new();
+
+impl Width {
+    fn of(terminal: Option<usize>) -> Self {
+        Self { columns: terminal.map_or(COLUMNS, |columns| columns.max(COLUMNS_MIN)), cuts: terminal.is_some() }
+    }
+
+    fn here() -> Self {
+        WIDTH.get().copied().unwrap_or(Self::of(Some(COLUMNS)))
+    }
+
+    /// A text that somebody else has chosen, in a place of so many of 80 columns.
+    fn short(self, text: &str, columns: usize) -> String {
+        let text = printable(text);
+        let room = (columns + self.columns).saturating_sub(COLUMNS).max(columns.min(COLUMNS_MIN));
+        if !self.cuts || text.chars().count() <= room {
+            return text;
+        }
+        text.chars().take(room - 3).chain("...".chars()).collect()
+    }
+}
+
+/// Fits what is shown to a terminal of so many columns; `None` where it goes to a file or another program. The first
+/// word counts. Never fails.
+pub(super) fn fit(terminal: Option<usize>) {
+    let _ = WIDTH.set(Width::of(terminal));
+}
 
 /// The answer of a command. Times are those of `zone`.
 pub(super) fn report(report: &Report, zone: &TimeZone) -> String {
@@ -227,13 +270,17 @@ fn when(ms: i64, zone: &TimeZone) -> String {
     }
 }
 
-/// Lines within 80 columns, broken between words; the first begins after `first` columns, the others after `rest`.
+/// Lines broken between words; the first begins after `first` columns, the others after `rest`.
 fn wrapped(text: &str, first: usize, rest: usize) -> String {
+    wrapped_at(Width::here().columns, text, first, rest)
+}
+
+fn wrapped_at(columns: usize, text: &str, first: usize, rest: usize) -> String {
     let mut lines = " ".repeat(first);
     let mut column = first;
     for (number, word) in text.split_whitespace().enumerate() {
         let width = word.chars().count();
-        if number > 0 && column + 1 + width > COLUMNS {
+        if number > 0 && column + 1 + width > columns {
             lines.push('\n');
             lines.push_str(&" ".repeat(rest));
             column = rest;

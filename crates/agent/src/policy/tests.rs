@@ -79,6 +79,26 @@ fn what_means_nothing_here_is_a_problem_and_the_rest_holds() {
 }
 
 #[test]
+fn a_folder_that_this_computer_does_not_have_is_no_problem_and_is_named() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    std::fs::create_dir(home.path().join("Documents")).expect("a folder");
+    let places = Places::of(Some(home.path()), Some("anna"));
+    let mut out = folder(3, "${videos}", "any");
+    out.linked = false;
+    let music = folder(4, "${music}", "windows");
+    let all = policy(vec![folder(1, "${documents}", "any"), folder(2, "${desktop}", "any"), out, music]);
+    let wanted = wanted(Some(&all), &places, &[], &[]).expect("a folder");
+    assert_eq!((wanted.selection.folders().len(), wanted.problems.len()), (1, 0));
+    let known = Known { policy: all, fetched_at_ms: 5, stale: None, absent: vec![] };
+    assert_eq!(known.looked_for_in(&places).absent, ["${desktop}"], "of those that would be backed up here");
+
+    let none = policy(vec![folder(2, "${desktop}", "any"), folder(5, "${pictures}/x", "any")]);
+    let error = super::wanted(Some(&none), &places, &[], &[path("srv")]).expect_err("nothing to read");
+    assert_eq!(error.code(), "nothing_to_read");
+    assert!(error.sentence().ends_with("${desktop}, ${pictures}/x"), "{}", error.sentence());
+}
+
+#[test]
 fn a_folder_is_found_by_its_name_and_by_both_of_its_paths() {
     let all = policy(vec![folder(1, "${home}/doc", "any"), folder(2, "/srv", "any"), folder(3, "C:\\x", "windows")]);
     let number = |number| FolderId::mint(&SeededEntropy::new(number));
@@ -101,7 +121,7 @@ fn the_copy_is_this_devices_only_and_a_damaged_one_is_none() {
     let dir = StateDir::open(&temp.path().join("state")).expect("a state directory");
     let device = DeviceId::mint(&SeededEntropy::new(1));
     assert!(kept(&dir, device).is_none());
-    let known = Known { policy: policy(vec![folder(1, "/srv", "any")]), fetched_at_ms: 5, stale: None };
+    let known = Known { policy: policy(vec![folder(1, "/srv", "any")]), fetched_at_ms: 5, stale: None, absent: vec![] };
     dir.keep_beside(POLICY_FILE, &render(device, &known)).expect("kept");
     let found = kept(&dir, device).expect("a policy");
     assert_eq!((found.policy, found.fetched_at_ms), (known.policy, 5));

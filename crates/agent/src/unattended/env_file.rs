@@ -72,7 +72,7 @@ pub fn scrub(path: &Path) -> Result<Vec<PathBuf>, AgentError> {
     file.rewrite(&kept)?;
     let mut scrubbed = vec![path.to_owned()];
     for token_file in files {
-        if token_file.parent() != path.parent() {
+        if !lie_together(&token_file, path) {
             let shown = token_file.display();
             let sentence = format!("{shown} lies elsewhere and may serve other computers: remove it if it does not");
             return Err(AgentError::state("token_left", sentence));
@@ -87,6 +87,15 @@ pub fn scrub(path: &Path) -> Result<Vec<PathBuf>, AgentError> {
 
 fn token_of(path: &str) -> Result<Hidden, AgentError> {
     token_file(Path::new(path))
+}
+
+/// Whether two files lie in one folder, however the way to it is written.
+fn lie_together(one: &Path, other: &Path) -> bool {
+    let folder = |file: &Path| {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        folder.canonicalize().ok()
+    };
+    folder(one).is_some_and(|one| folder(other) == Some(one))
 }
 
 /// The value without the quotation marks around it; `None` when there is only one.

@@ -18,8 +18,11 @@ pub struct Record {
     pub attempts: u32,
     /// When it was asked last.
     pub tried_at_ms: i64,
-    /// When it is asked next; absent when it is not, because the refusal does not pass.
+    /// When it is asked next; absent when it is not.
     pub next_at_ms: Option<i64>,
+    /// Whether asking again may help: where it is not asked again all the same, the time for it was over.
+    #[serde(default)]
+    pub may_pass: bool,
     /// The stable code of the last refusal; `device_pending` while an admin is waited for.
     pub code: String,
     /// The sentence of the last refusal.

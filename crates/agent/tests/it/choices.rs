@@ -81,6 +81,24 @@ fn a_script_gets_the_question_and_gives_the_choice() {
     assert_ne!((first.request, first.device_key), (second.request, second.device_key), "another question");
 }
 
+#[test]
+fn a_question_that_no_terminal_shows_has_every_name_whole() {
+    let (_dir, state, password) = place();
+    let name = "a very long name ".repeat(8);
+    let long = name.trim_end().to_owned();
+    let play = Play::start(move |number, request| match asks(number, request) {
+        Reply::Json(status, mut body) if body["answer"] == "question" => {
+            body["replaceable"][0]["name"] = json!(name.trim_end());
+            Reply::Json(status, body)
+        }
+        reply => reply,
+    });
+    let pin: String = play.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
+    let who = ["activate", "--email", "anna@example.com", "--password-file", &password, "--fingerprint", &pin];
+    let ran = holdfast(&state, &[&who[..], &["--server", &play.url()]].concat());
+    assert_eq!((ran.exit, ran.stdout.matches(&long).count()), (7, 2), "{}", ran.stdout);
+}
+
 /// Runs the program at a pseudo-terminal, and types `answers` one by one as the prompts come.
 pub fn at_terminal(state: &Path, arguments: &[&str], answers: &[(&str, &str)]) -> (i32, String) {
     let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;

@@ -75,9 +75,19 @@ fn a_wrong_command_line_ends_with_2_and_says_so_to_people_and_to_scripts() {
         let ran = holdfast(&state, arguments);
         assert_eq!((ran.exit, ran.stdout.as_str()), (2, ""), "{arguments:?}");
         assert!(ran.stderr.contains("Usage") || ran.stderr.contains("--help"), "{arguments:?}: {}", ran.stderr);
+        let (first, _) = ran.stderr.split_once("\n\n").expect("a sentence, and then the right use");
+        assert!(first.starts_with("holdfast: ") && first.ends_with(" (usage)"), "{arguments:?}: {first}");
+        assert!(!first.contains("error: "), "{arguments:?}: {first}");
         let sentence = refused(&holdfast(&state, &[arguments, &["--json"]].concat()), 2, "usage");
         assert!(!sentence.is_empty() && !sentence.starts_with("error"), "{sentence}");
     }
+    // What is missing is named, to scripts too.
+    let sentence = refused(&holdfast(&state, &["restore", "latest", "--json"]), 2, "usage");
+    assert!(sentence.ends_with("--to <DIR>"), "{sentence}");
+    let sentence = refused(&holdfast(&state, &["folders", "add", "--json"]), 2, "usage");
+    assert!(sentence.ends_with("<PATH>"), "{sentence}");
+    assert!(holdfast(&state, &["bakcup"]).stderr.contains("tip: a similar subcommand exists: 'backup'"));
+    assert!(holdfast(&state, &["a\u{1b}[2Jb"]).stderr.chars().all(|letter| letter == '\n' || !letter.is_control()));
     assert!(!state.exists(), "nothing was made");
 }
 

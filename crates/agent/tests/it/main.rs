@@ -2,6 +2,7 @@
 //! server and a real line have. The real server is met in xtask's demo.
 
 mod activate;
+mod append;
 mod back;
 mod choices;
 mod command;

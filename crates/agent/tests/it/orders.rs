@@ -62,7 +62,9 @@ fn whatever_command_meets_the_order_carries_it_out_and_tells_the_server_before_t
         let mine = dir.path().join("mine");
         fs::write(&mine, "my own file").expect("a file");
         assert!(holdfast(&state, &["backup", mine.to_str().expect("UTF-8")]).exit == 0);
-        for name in ["pending.key", "pending.json", "policy.json", "last.json", "unattended.json", "trees.cache"] {
+        for name in
+            ["pending.key", "pending.json", "policy.json", "last.json", "unattended.json", "trees.cache", "parent.json"]
+        {
             fs::write(state.join(format!("{name}.new")), "left by a crash").expect("a file");
         }
         is_due.store(true, Ordering::SeqCst);

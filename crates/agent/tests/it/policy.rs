@@ -121,6 +121,27 @@ fn a_folder_that_is_named_is_backed_up_without_what_the_policy_leaves_out_everyw
 }
 
 #[test]
+fn a_folder_that_this_person_does_not_have_is_shown_once_and_is_no_problem_of_a_backup() {
+    let (dir, state, password) = place();
+    let home = home(&dir);
+    let all = [folder(ONE, "${home}/doc", &json!({})), folder(TWO, "${desktop}", &json!({ "mandatory": true }))];
+    let (play, _) = server(Some(policy(&all)));
+    assert_eq!(activate(&play, &state, &password).exit, 0);
+    let done = at_home(&home, &state, &["backup", "--json"]);
+    assert_eq!((done.exit, &done.json()["problem_count"]), (0, &json!(0)), "{}", done.stdout);
+    for command in ["status", "folders", "policy"] {
+        let absent = at_home(&home, &state, &[command, "--json"]).json()["absent"].clone();
+        assert_eq!(absent, json!(["${desktop}"]), "{command}");
+    }
+    let status = at_home(&home, &state, &["status"]).stdout;
+    assert!(status.matches("${desktop}").count() == 1 && status.contains("not on this computer"), "{status}");
+    assert!(at_home(&home, &state, &["folders"]).stdout.contains("not here   profile"), "shown in its row");
+    fs::create_dir(home.join("Desktop")).expect("a folder");
+    let now = at_home(&home, &state, &["backup", "--json"]).json();
+    assert_eq!(now["folders"].as_array().map(Vec::len), Some(2), "as soon as it is there: {now}");
+}
+
+#[test]
 fn every_folder_taken_out_is_said_and_not_replaced_by_others() {
     let (dir, state, password) = place();
     let home = home(&dir);

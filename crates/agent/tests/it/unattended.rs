@@ -95,6 +95,38 @@ fn a_token_that_was_used_is_not_left_for_who_steals_the_computer() {
 }
 
 #[test]
+fn a_token_beside_the_environment_file_is_taken_out_however_the_way_to_it_is_written() {
+    let play = Play::start(taker);
+    let written: [fn(&Path) -> String; 4] = [
+        |place| format!("{}/there/../there/./token", place.display()),
+        |place| format!("{}/link/token", place.display()),
+        |_| "there/token".to_owned(),
+        |_| "./there//token".to_owned(),
+    ];
+    for written in written {
+        let (dir, state, _) = place();
+        let there = dir.path().join("there");
+        fs::create_dir(&there).expect("a folder");
+        std::os::unix::fs::symlink(&there, dir.path().join("link")).expect("a link");
+        let token_file = private(&there.join("token"), TOKEN);
+        let (url, pin, named) = (play.url(), pin(&play), written(dir.path()));
+        let text = format!("HOLDFAST_SERVER={url}\nHOLDFAST_FINGERPRINT={pin}\nHOLDFAST_TOKEN_FILE={named}\n");
+        let env_file = private(&there.join("activate.env"), &text);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_holdfast"))
+            .env_clear()
+            .current_dir(dir.path())
+            .env("HOLDFAST_STATE", &state)
+            .args(["--json", "unattended", "--env-file", &env_file])
+            .output()
+            .expect("the program runs");
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((output.status.code(), &said["token_left"]), (Some(0), &json!(null)), "{named}: {said}");
+        assert_eq!(said["token_taken_out_of"], json!([env_file, named]));
+        assert_eq!(fs::read_to_string(&token_file).expect("a file"), "", "{named}");
+    }
+}
+
+#[test]
 fn a_legacy_file_activates_and_loses_its_token_and_nothing_else() {
     let (dir, state, _) = place();
     let play = Play::start(taker);
@@ -250,6 +282,7 @@ async fn a_refusal_that_does_not_pass_ends_and_is_kept() {
     assert_eq!((error.code(), error.exit() as i32), ("token_revoked", 4));
     let record = unattended::look(&dir).expect("the reason");
     assert_eq!((record.attempts, record.code.as_str(), record.next_at_ms), (1, "token_revoked", None));
+    assert!(!record.may_pass);
     let conflict = Play::start(|number, request| match request.path.as_str() {
         "/v1/activations" => problem(409, "key_in_use", None),
         _ => taker(number, request),
@@ -274,10 +307,12 @@ async fn the_patience_ends_it_and_the_next_start_goes_on_counting() {
     for starts in 1..=2 {
         let began_at = clock.now();
         let error = unattended::run(&around, &dir, &wish(&play, Some(Span::minutes(20))), |_| ()).await;
-        assert_eq!(error.expect_err("still waiting").code(), "device_pending");
+        let error = error.expect_err("still waiting");
+        assert_eq!((error.code(), error.exit() as i32), ("device_pending", 8));
         assert!(clock.now().since(began_at) <= Span::minutes(20));
         let record = unattended::look(&dir).expect("the reason");
         assert!(record.attempts >= 3 * starts, "{record:?}");
+        assert_eq!((record.next_at_ms, record.may_pass), (None, true));
     }
     assert!(requests(&play).windows(2).all(|pair| pair[0] == pair[1]), "also after a restart");
 }
@@ -345,6 +380,36 @@ fn two_do_not_run_side_by_side_and_one_that_is_stopped_goes_on_later() {
     let log = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(log.contains("not activated yet") && !log.contains(TOKEN), "{log}");
     assert!(state.join("pending.json").exists(), "the question is kept");
+}
+
+#[test]
+fn what_may_pass_and_what_is_asked_again_are_told_apart_in_one_voice() {
+    for (code, may_pass) in [("user_unknown_to_token", true), ("token_network", true), ("token_revoked", false)] {
+        let (dir, state, _) = place();
+        let refusal = control::Refusal::samples().into_iter().find(|one| one.code() == code).expect("a refusal");
+        let sentence = refusal.sentence();
+        let play = Play::start(move |number, request| match (request.path.as_str(), problem(403, code, None)) {
+            ("/v1/activations", Reply::Json(status, mut body)) => {
+                body["detail"] = json!(sentence);
+                Reply::Json(status, body)
+            }
+            _ => taker(number, request),
+        });
+        let token_file = private(&dir.path().join("token"), TOKEN);
+        let (url, pin) = (play.url(), pin(&play));
+        let server = ["unattended", "--server", &url, "--fingerprint", &pin, "--token-file", &token_file];
+        let ran = holdfast(&state, &[&["--patience", "0"], &server[..]].concat());
+        assert_eq!(ran.exit, 4, "{} {}", ran.stdout, ran.stderr);
+        let shown = holdfast(&state, &["status"]).stdout;
+        // Nothing claims that a program goes on which has ended.
+        for text in [&ran.stderr, &shown] {
+            assert!(!text.contains("by itself") && text.contains(code), "{text}");
+        }
+        assert_eq!(shown.contains("asking again does not help"), !may_pass, "{shown}");
+        assert_eq!(shown.contains("`holdfast unattended` asks again"), may_pass, "{shown}");
+        let record = &holdfast(&state, &["status", "--json"]).json()["unattended"];
+        assert_eq!((&record["may_pass"], &record["next_at_ms"]), (&json!(may_pass), &json!(null)), "{record}");
+    }
 }
 
 #[test]

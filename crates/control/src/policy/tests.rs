@@ -21,6 +21,18 @@ fn the_document_lists_every_policy_as_it_is() {
     assert_eq!(documented, Key::ALL.iter().map(row).collect::<Vec<String>>());
 }
 
+/// The end of the README, where it says what is not there yet.
+const README: &str = include_str!("../../../../README.md");
+
+#[test]
+fn the_readme_names_every_policy_that_nothing_obeys_yet_and_no_other() {
+    let (_, young) = README.split_once("Holdfast is young").expect("what is not there yet");
+    for key in Key::ALL {
+        let is_kept_only = matches!(key.obeyed_by(), ObeyedBy::Nothing | ObeyedBy::Watch);
+        assert_eq!(young.contains(&format!("`{key}`")), is_kept_only, "{key}");
+    }
+}
+
 #[test]
 fn every_default_is_a_canonical_value_and_every_word_reads_back() {
     for (number, key) in Key::ALL.iter().enumerate() {

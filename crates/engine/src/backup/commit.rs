@@ -40,5 +40,5 @@ pub(super) async fn hand_in(
         .seal(&plan.run_key, &header, |bytes| (plan.sign)(bytes))
         .map_err(|cause| EngineError::Format { what: "manifest", cause })?;
     let committed = remote.commit(Bytes::from(sealed)).await.map_err(EngineError::Remote)?;
-    Ok(Outcome { snapshot: plan.snapshot, root, totals, problems: problems.kept, committed })
+    Ok(Outcome { snapshot: plan.snapshot, root, began_at, totals, problems: problems.kept, committed })
 }

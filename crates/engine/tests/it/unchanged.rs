@@ -299,6 +299,44 @@ fn a_run_without_a_parent_opens_everything_and_sends_nothing_again() {
 }
 
 #[test]
+fn a_parent_that_may_not_be_read_is_compared_with_the_cache_alone() {
+    let mut world = small_world();
+    let first = world.backup();
+    world.reads_parent = false;
+    let second = world.backup();
+    assert_eq!((&second.source.opens[..], second.source.reads, &second.source.details[..]), (&[][..], 0, &[][..]));
+    assert_eq!((&second.traffic.calls[..], second.outcome.root), (&[Verb::Commit][..], first.outcome.root));
+    assert_eq!(second.manifest.parent, Some(first.manifest.snapshot));
+    compare::assert_restored(&world.source.files(), &world.restore());
+    world.edit(|files| files.write("docs/deep/notes", noise(9, 3_000)));
+    let third = world.assert_round_trip();
+    assert_eq!((opens(&third), sent(&third)), (vec!["docs/deep/notes".to_owned()], (3, 1)));
+}
+
+#[test]
+fn what_the_cache_lacks_of_a_parent_that_may_not_be_read_is_read_again_and_never_asked_for() {
+    let mut world = small_world();
+    let first = world.backup();
+    let (root, docs) = (first.outcome.root, world.tree_of("docs"));
+    world.reads_parent = false;
+    let of_docs = vec!["docs/deep/notes".to_owned(), "docs/deep/photo".to_owned(), "docs/letter".to_owned()];
+    for is_damaged in [false, true] {
+        match is_damaged {
+            false => drop(world.cache.kept().remove(&docs).expect("it was kept")),
+            true => world.cache.kept().get_mut(&docs).expect("it is kept again")[3] ^= 4,
+        }
+        let next = world.backup();
+        assert_eq!((opens(&next), next.outcome.root), (of_docs.clone(), root), "damaged: {is_damaged}");
+        assert_eq!((next.traffic.count(Verb::Fetch), next.traffic.packs.len()), (0, 0), "damaged: {is_damaged}");
+        compare::assert_restored(&world.source.files(), &world.restore());
+    }
+    world.cache.empty();
+    let last = world.backup();
+    assert_eq!((opens(&last), last.outcome.root), (opens(&first), root), "everything, as at first");
+    assert_eq!((last.traffic.count(Verb::Fetch), last.traffic.packs.len()), (0, 0));
+}
+
+#[test]
 fn the_parent_may_be_of_other_folders() {
     let mut world = small_world();
     world.folders = vec![path("music")];

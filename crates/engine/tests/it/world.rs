@@ -31,6 +31,8 @@ pub struct World {
     pub folders: Vec<StoredPath>,
     /// Whether backups go on from the last snapshot.
     pub uses_parent: bool,
+    /// Whether the server lets the trees of the last snapshot be read.
+    pub reads_parent: bool,
     clock: Arc<ManualClock>,
     entropy: Arc<SeededEntropy>,
     cpu: Cpu,
@@ -73,6 +75,7 @@ impl World {
             cache: Arc::default(),
             folders: vec![StoredPath::root()],
             uses_parent: true,
+            reads_parent: true,
             clock,
             entropy: Arc::new(SeededEntropy::new(1)),
             cpu,
@@ -143,6 +146,7 @@ impl World {
                 snapshot: last.snapshot,
                 root: last.root,
                 began_at: last.began_at,
+                is_readable: self.reads_parent,
             }),
             facts: backup::Facts { device_name: "desk".to_owned(), os: "test".to_owned(), agent: "0".to_owned() },
             limits: backup::Limits { pack_bytes: limits.pack, uploads: 2, refs: limits.refs },

@@ -87,7 +87,8 @@ async fn a_backup_after_deactivation_is_refused_with_a_sentence_that_says_what_t
     assert_eq!(
         problem.detail,
         "This device was deactivated, so it can neither back up nor restore; everything it has backed up is kept. \
-         Activate it again with your e-mail address and password, and it goes on where it stopped."
+         Activate it again, and it goes on where it stopped: its own key suffices where only keys are renewed, \
+         else sign in with your e-mail address and password."
     );
     assert_eq!(problem.retry_after_ms, None);
 }

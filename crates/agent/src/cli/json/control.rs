@@ -147,6 +147,7 @@ fn device(device: &Device) -> Value {
         "folders": state.folders.iter().map(path_text).collect::<Vec<_>>(),
         "profile": policy.as_ref().map(|known| &known.policy.profile),
         "quota": policy.as_ref().map(|known| &known.policy.quota),
+        "absent": policy.as_ref().map(|known| &known.absent),
     });
     match said {
         Ok(said) => {
@@ -164,6 +165,8 @@ fn device(device: &Device) -> Value {
         }
         Err(error) => value["error"] = no(error),
     }
+    value["why"] = json!(device.why());
+    value["to_do"] = json!(device.to_do());
     value
 }
 
@@ -172,6 +175,7 @@ pub(super) fn policy(known: &Known) -> Value {
         "policy": known.policy,
         "fetched_at_ms": known.fetched_at_ms,
         "stale": known.stale.as_ref().map(remote),
+        "absent": known.absent,
     })
 }
 

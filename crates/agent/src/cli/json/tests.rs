@@ -87,6 +87,7 @@ fn a_backup_has_these_fields() {
         outcome: Outcome {
             snapshot: snapshot_id(),
             root: ChunkRef::from_bytes([0xee; 32]),
+            began_at: Timestamp::from_ms(1_000),
             totals: format::Totals { entries: Count(9), files: Count(8), bytes: Bytes(7) },
             problems: vec![problem],
             committed: Committed { committed_at_ms: 2_000, bytes_received: 20, chunks_new: 21, packs: 22 },

@@ -1,6 +1,6 @@
 //! What a person reads of an activation: the question, the waiting, what became of it and what follows from it.
 
-use super::{Count, TimeZone, folders, printable, row, sentence, when, words, wrapped};
+use super::{Count, TimeZone, Width, folders, printable, row, sentence, when, words, wrapped};
 use crate::cli::activate::{Finished, InService};
 use crate::error::AgentError;
 use crate::folders::path_text;
@@ -272,11 +272,7 @@ pub(in crate::cli) fn not_yet(record: &Record) -> String {
     format!("not activated yet: {sentence} ({code}); attempt {}, next in {} s\n", Count(u64::from(*attempts)), span)
 }
 
-/// A text that somebody else has chosen, cut to so many columns.
+/// A text that somebody else has chosen, in a place of so many of 80 columns.
 fn short(text: &str, columns: usize) -> String {
-    let text = printable(text);
-    if text.chars().count() <= columns {
-        return text;
-    }
-    text.chars().take(columns - 3).chain("...".chars()).collect()
+    Width::here().short(text, columns)
 }

@@ -1,6 +1,6 @@
 //! What a person reads of the policy: each value and each folder with who says so, and what may be changed.
 
-use super::{Bytes, COLUMNS, TimeZone, printable, row, sentence, when, words, wrapped};
+use super::{Bytes, TimeZone, Width, printable, row, sentence, when, words, wrapped};
 use crate::policy::Known;
 use protocol::agent::policy::{PolicyFolder, PolicyReply, QuotaDetail};
 use std::fmt::Write as _;
@@ -16,14 +16,14 @@ pub(super) fn whole(known: &Known, zone: &TimeZone) -> String {
     for (number, pattern) in known.policy.exclusions.iter().enumerate() {
         row(&mut text, if number == 0 { "left out" } else { "" }, &printable(pattern));
     }
-    let _ = write!(text, "\n{}\n{}", values(&known.policy), folder_table(&known.policy));
+    let _ = write!(text, "\n{}\n{}", values(&known.policy), folder_table(known));
     age(&mut text, known, zone);
     text
 }
 
 /// The folders.
 pub(super) fn folders(known: &Known, zone: &TimeZone) -> String {
-    let mut text = folder_table(&known.policy);
+    let mut text = folder_table(known);
     age(&mut text, known, zone);
     text
 }
@@ -60,13 +60,14 @@ fn values(policy: &PolicyReply) -> String {
     text
 }
 
-fn folder_table(policy: &PolicyReply) -> String {
+fn folder_table(Known { policy, absent, .. }: &Known) -> String {
     if policy.folders.is_empty() {
         return "The policy has no folder: `holdfast folders add PATH` adds one of your own.\n".to_owned();
     }
     let mut text = format!("{:<9}  {:<8}  {:<8}  {}\n", "BACKUP", "FROM", "SYSTEM", "FOLDER");
     for folder in &policy.folders {
-        let (state, from, os) = (state_word(folder), words(&folder.from), printable(&folder.os));
+        let state = if absent.contains(&folder.path) { "not here" } else { state_word(folder) };
+        let (from, os) = (words(&folder.from), printable(&folder.os));
         let _ = writeln!(text, "{state:<9}  {from:<8}  {os:<8}  {}", printable(&folder.path));
         patterns(&mut text, "only", &folder.include);
         patterns(&mut text, "without", &folder.exclude);
@@ -84,10 +85,11 @@ fn state_word(folder: &PolicyFolder) -> &'static str {
 
 fn patterns(text: &mut String, word: &str, patterns: &[String]) {
     const INDENT: usize = 31;
+    let columns = Width::here().columns;
     let mut line = format!("{:INDENT$}{word}", "");
     for pattern in patterns {
         let pattern = printable(pattern);
-        if line.chars().count() + 1 + pattern.chars().count() > COLUMNS {
+        if line.chars().count() + 1 + pattern.chars().count() > columns {
             let _ = writeln!(text, "{line}");
             line = format!("{:width$}", "", width = INDENT + word.len());
         }

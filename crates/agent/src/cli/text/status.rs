@@ -7,7 +7,6 @@ use crate::last::Last;
 use crate::status::{Device, Status};
 use crate::unattended::Record;
 use crate::wipe::Wiped;
-use base::Retry;
 use control::due::Due;
 use control::policy::Key;
 use protocol::agent::run::SnapshotDetail;
@@ -32,7 +31,12 @@ pub(super) fn status(status: &Status, zone: &TimeZone) -> String {
     if let Some(error) = &status.last.error {
         let at = when(error.at_ms, zone);
         let (command, sentence, code) = (printable(&error.command), printable(&error.sentence), printable(&error.code));
-        self::sentence(&mut text, "last error", &format!("{at}, {command}: {sentence} ({code})"));
+        let refused = status.device.as_ref().and_then(|device| device.said.as_ref().err());
+        let what = match refused.is_some_and(|refused| refused.code() == error.code) {
+            true => "the same".to_owned(),
+            false => format!("{sentence} ({code})"),
+        };
+        self::sentence(&mut text, "last error", &format!("{at}, {command}: {what}"));
     }
     text
 }
@@ -111,7 +115,7 @@ fn not_activated(text: &mut String, status: &Status, zone: &TimeZone) {
 }
 
 fn unattended(text: &mut String, record: &Record, zone: &TimeZone) {
-    let Record { server, attempts, next_at_ms, code, sentence: why, .. } = record;
+    let Record { server, attempts, next_at_ms, may_pass, code, sentence: why, .. } = record;
     sentence(text, "why", &format!("{} ({})", printable(why), printable(code)));
     if !server.is_empty() {
         row(text, "server", &printable(server));
@@ -120,10 +124,14 @@ fn unattended(text: &mut String, record: &Record, zone: &TimeZone) {
         0 => "not asked yet".to_owned(),
         count => format!("asked {}", Count(u64::from(*count)).counted("time")),
     };
-    match next_at_ms {
-        Some(next) => row(text, "unattended", &format!("{asked}, next try {}", when(*next, zone))),
-        None => {
-            row(text, "unattended", &format!("{asked}, not tried again by itself"));
+    match (next_at_ms, may_pass) {
+        (Some(next), _) => row(text, "unattended", &format!("{asked}, next try {}", when(*next, zone))),
+        (None, true) => {
+            row(text, "unattended", &format!("{asked}, and then the time that it was given was over"));
+            row(text, "to do", "`holdfast unattended` asks again, where no timer runs it anyway");
+        }
+        (None, false) => {
+            row(text, "unattended", &format!("{asked}; asking again does not help"));
             row(text, "to do", "mend that, then run `holdfast unattended` or `holdfast activate`");
         }
     }
@@ -140,20 +148,29 @@ fn device(text: &mut String, device: &Device, last: &Last, zone: &TimeZone) {
             let linked = known.policy.folders.iter().filter(|folder| folder.linked || folder.mandatory).count();
             let all = known.policy.folders.len();
             row(text, "folders", &format!("{linked} of {all} are backed up: `holdfast folders`"));
+            if !known.absent.is_empty() {
+                let list = printable(&known.absent.join(", "));
+                sentence(text, "", &format!("not on this computer, and passed over: {list}"));
+            }
         }
         _ => folders(text, state.folders.iter()),
     }
     match said {
-        Ok(said) => self::said(text, said, zone),
+        Ok(said) => {
+            row(text, "state", &standing(said));
+            if let Some(why) = device.why() {
+                sentence(text, "why", &printable(&why));
+            }
+            to_do(text, device);
+            self::said(text, said, zone);
+        }
         Err(error) => {
             sentence(text, "state", &format!("{} ({})", printable(&error.sentence()), printable(error.code())));
             if let Some(backup) = &last.backup {
                 let (name, at) = (printable(&backup.snapshot), when(backup.at_ms, zone));
                 row(text, "last good", &format!("{name} of {at}"));
             }
-            if let Some(what) = to_do(error.code(), error.retry()) {
-                row(text, "to do", what);
-            }
+            to_do(text, device);
         }
     }
     if let Some(known) = known {
@@ -162,20 +179,28 @@ fn device(text: &mut String, device: &Device, last: &Last, zone: &TimeZone) {
     }
 }
 
-fn said(text: &mut String, said: &DeviceReply, zone: &TimeZone) {
-    row(text, "state", &format!("{}, {} rights", words(&said.state), words(&said.rights)));
-    if said.rights == "append_only" {
-        let what = "sign in with `holdfast activate`, or ask an admin to approve it: it backs up, and cannot restore \
-                    what was backed up before";
+fn to_do(text: &mut String, device: &Device) {
+    if let Some(what) = device.to_do() {
         sentence(text, "to do", what);
     }
+}
+
+/// State and rights. Those of a device that is not in service are what it could do, and not what it may.
+fn standing(said: &DeviceReply) -> String {
+    match said.state.as_str() {
+        "active" => format!("active, {} rights", words(&said.rights)),
+        state => words(state),
+    }
+}
+
+fn said(text: &mut String, said: &DeviceReply, zone: &TimeZone) {
     row(text, "snapshots", &Count(said.snapshots).to_string());
     match (&said.snapshot, &said.unreadable) {
         (Some(snapshot), _) => newest(text, snapshot, zone),
         (None, Some(unreadable)) => {
             row(text, "newest", &format!("{}, which this computer may not read now", unreadable.0));
         }
-        (None, None) => row(text, "to do", "run `holdfast backup`: there is no snapshot yet"),
+        (None, None) => {}
     }
     if let Some(at_ms) = said.catch_up_at_ms {
         row(text, "catch up", &format!("what was missed is backed up from {} on", when(at_ms, zone)));
@@ -190,20 +215,4 @@ fn newest(text: &mut String, snapshot: &SnapshotDetail, zone: &TimeZone) {
     let problems = Count(snapshot.problems).counted("problem");
     let (files, bytes) = (Count(snapshot.totals.files).counted("file"), Bytes(snapshot.totals.bytes));
     row(text, "", &format!("{files}, {bytes}, {problems}"));
-}
-
-/// What a person can do about a refusal, where its sentence leaves that to them.
-fn to_do(code: &str, retry: Retry) -> Option<&'static str> {
-    match code {
-        "device_deactivated" | "device_held" | "device_decommissioned" | "signature_invalid" => {
-            Some("run `holdfast activate`: the same device goes on")
-        }
-        "device_deleted" | "device_suspended" | "device_quarantined" => Some("ask your admin"),
-        "device_purged" => Some("run `holdfast activate --choice add`"),
-        "server_unreachable" => Some("see whether this computer is online, and try again"),
-        _ => match retry {
-            Retry::After(_) => Some("try again later: it passes by itself"),
-            Retry::Never | Retry::WhenChanged => None,
-        },
-    }
 }

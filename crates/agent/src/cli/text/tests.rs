@@ -62,6 +62,7 @@ fn backup(problems: u64) -> Report {
         outcome: Outcome {
             snapshot: snapshot_id(),
             root: ChunkRef::from_bytes([0; 32]),
+            began_at: Timestamp::from_ms(1_000),
             totals: format::Totals { entries: Count(81_222), files: Count(78_611), bytes: Bytes(4_100_000_000) },
             problems: (0..problems.min(1_000)).map(problem).collect(),
             committed: Committed { committed_at_ms: 0, bytes_received: 0, chunks_new: 24_001, packs: 32 },
@@ -140,6 +141,7 @@ fn a_computer_that_is_not_activated_says_why_and_when_it_tries_again() {
         attempts: 5,
         tried_at_ms: 1_764_006_000_000,
         next_at_ms: Some(1_764_006_480_000),
+        may_pass: true,
         code: "user_unknown_to_token".to_owned(),
         sentence: "The server does not know a user for this computer.".to_owned(),
     };
@@ -154,14 +156,25 @@ fn a_computer_that_is_not_activated_says_why_and_when_it_tries_again() {
         ],
     );
     check(
-        &status(None, Some(Record { attempts: 1, next_at_ms: None, ..record })),
+        &status(None, Some(Record { attempts: 1, next_at_ms: None, may_pass: false, ..record.clone() })),
         &[
             "  state       not activated",
             "  why         The server does not know a user for this computer.",
             "              (user_unknown_to_token)",
             "  server      https://backup.example.com:8471",
-            "  unattended  asked 1 time, not tried again by itself",
+            "  unattended  asked 1 time; asking again does not help",
             "  to do       mend that, then run `holdfast unattended` or `holdfast activate`",
+        ],
+    );
+    check(
+        &status(None, Some(Record { next_at_ms: None, may_pass: true, ..record })),
+        &[
+            "  state       not activated",
+            "  why         The server does not know a user for this computer.",
+            "              (user_unknown_to_token)",
+            "  server      https://backup.example.com:8471",
+            "  unattended  asked 5 times, and then the time that it was given was over",
+            "  to do       `holdfast unattended` asks again, where no timer runs it anyway",
         ],
     );
     check(
@@ -269,19 +282,32 @@ fn a_refusal_is_part_of_the_status() {
     };
     let sentence = "An admin has deactivated this device. Its backups are kept; activate it again to go on.";
     let refused = RemoteError::new("device_deactivated", sentence, base::Kind::Refused);
-    check(
-        &status(Some(Device { state, said: Err(AgentError::Remote(refused)), policy: None }), None),
-        &[
-            "  server      https://backup.example.com:8471",
-            "  device      dev_48h248h248h248h248h248h248",
-            "  user        anna@example.com",
-            "  folders     /home/anna",
-            "              /etc",
-            "  state       An admin has deactivated this device. Its backups are kept;",
-            "              activate it again to go on. (device_deactivated)",
-            "  to do       run `holdfast activate`: the same device goes on",
-        ],
-    );
+    let lines = [
+        "  server      https://backup.example.com:8471",
+        "  device      dev_48h248h248h248h248h248h248",
+        "  user        anna@example.com",
+        "  folders     /home/anna",
+        "              /etc",
+        "  state       An admin has deactivated this device. Its backups are kept;",
+        "              activate it again to go on. (device_deactivated)",
+        "  to do       run `holdfast unattended`; if that is refused, `holdfast",
+        "              activate`: the same device goes on",
+    ];
+    let said = || Err(AgentError::Remote(refused.clone()));
+    let device = || Device { state: state.clone(), said: said(), policy: None };
+    check(&status(Some(device()), None), &lines);
+    // What a backup was refused with is not said twice, and anything else is.
+    let met = |code: &str| {
+        let Report::Status(mut status) = status(Some(device()), None) else { panic!("a status") };
+        let sentence = "It was so.".to_owned();
+        let (command, code) = ("backup".to_owned(), code.to_owned());
+        status.last.error = Some(crate::last::LastError { command, at_ms: 1_764_006_480_000, code, sentence });
+        Report::Status(status)
+    };
+    let same = "  last error  2025-11-24 17:48, backup: the same";
+    check(&met("device_deactivated"), &[&lines[..], &[same]].concat());
+    let other = "  last error  2025-11-24 17:48, backup: It was so. (disk_full)";
+    check(&met("disk_full"), &[&lines[..], &[other]].concat());
 }
 
 #[test]
@@ -321,4 +347,21 @@ fn errors_are_wrapped_and_name_their_code() {
     let expected = "holdfast: no answer from backup.example.com:8471: is it running, is the address\n  right, \
                     is a proxy needed? (server_unreachable)\n";
     assert_eq!(error(&AgentError::Remote(refused)), expected);
+}
+
+#[test]
+fn names_are_cut_on_a_terminal_alone_and_a_wide_one_has_more_of_them() {
+    let name = "n".repeat(150);
+    let len = |terminal: Option<usize>| Width::of(terminal).short(&name, 40).chars().count();
+    assert_eq!((len(None), len(Some(80)), len(Some(120)), len(Some(300))), (150, 40, 80, 150));
+    // Where a terminal is very narrow, something is left of a name.
+    assert_eq!((len(Some(60)), len(Some(1))), (40, 40));
+    assert!(Width::of(Some(80)).short(&name, 24).ends_with("nnn..."));
+    assert_eq!(Width::of(Some(60)).short(&name, 24).chars().count(), 24);
+    let words = "word ".repeat(60);
+    let longest = |terminal: Option<usize>| {
+        let lines = wrapped_at(Width::of(terminal).columns, &words, 0, 4);
+        lines.lines().map(|line| line.chars().count()).max()
+    };
+    assert_eq!((longest(None), longest(Some(132)), longest(Some(50))), (Some(79), Some(129), Some(49)));
 }

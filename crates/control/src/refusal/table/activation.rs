@@ -73,7 +73,7 @@ macro_rules! activation {
         TokenNetwork,
             "token_network", Refused, After(PROOF_POLL),
             "The deployment token of this installation may not be used from this network. \
-             The computer tries again by itself; connect it to your organisation's network.";
+             Connect the computer to your organisation's network; its next try then succeeds.";
         /// The token is used outside its hours.
         TokenHours {
             /// When they begin, or are to be asked about again.
@@ -81,7 +81,7 @@ macro_rules! activation {
         },
             "token_hours", Refused, After(*left),
             "The deployment token of this installation may be used at certain hours only. \
-             Nothing is lost; this computer tries again in {left}.";
+             Nothing is lost; try again in {left}.";
         /// More uses in a minute than the token allows.
         TokenRate {
             /// When the next minute begins.
@@ -89,23 +89,24 @@ macro_rules! activation {
         },
             "token_rate", Unavailable, After(*left),
             "Many computers are being activated with this deployment token at the moment. \
-             Nothing is lost; this one tries again in {left}.";
+             Nothing is lost; try again in {left}.";
         /// Neither the device map, nor the directory, nor the account of the operating system says whose it is.
         UserUnknownToToken,
             "user_unknown_to_token", Refused, After(PROOF_POLL),
-            "It is not known yet whose computer this is, so it was not activated. It tries again by itself; \
-             your admin can name its user in the device map or in the installer's HOLDFAST_EMAIL, \
-             or you can sign in with your e-mail address and password.";
+            "It is not known yet whose computer this is, so it was not activated. \
+             Your admin can name its user in the device map or in the installer's HOLDFAST_EMAIL, \
+             and its next try then succeeds; or you can sign in with your e-mail address and password.";
         /// The account of the operating system fits more than one user.
         TokenUserAmbiguous,
             "token_user_ambiguous", Refused, After(PROOF_POLL),
             "More than one user may be meant by this computer's account, so it was not activated. \
-             It tries again by itself; your admin can name its user in the device map.";
+             Your admin can name its user in the device map, and its next try then succeeds.";
         /// The token is for users of a profile, and this user has another.
         TokenProfile,
             "token_profile", Refused, After(PROOF_POLL),
-            "The deployment token of this installation is for users of another profile. It tries again by itself; \
-             your admin can give you that profile, or you can sign in with your e-mail address and password.";
+            "The deployment token of this installation is for users of another profile. \
+             Your admin can give you that profile, and its next try then succeeds; \
+             or you can sign in with your e-mail address and password.";
         /// An admin has looked at the record that waited, and has refused it.
         ActivationRefused {
             /// The admin's words.

@@ -8,18 +8,20 @@ macro_rules! device {
         /// The record waits for an admin.
         DevicePending,
             "device_pending", Refused, After(PENDING_POLL),
-            "This device waits for an admin's approval. It begins by itself as soon as that is given; \
-             you need do nothing.";
+            "This device waits for an admin's approval. Once that is given, its next try succeeds; \
+             nothing else need be done.";
         /// Level hold: append until a date, never read.
         DeviceHeld,
             "device_held", Refused, WhenChanged,
             "This device must be activated again before it can restore, and soon before it can back up. \
-             Activate it with your e-mail address and password; everything it has backed up is kept.";
+             Its own key suffices for that, and so do your e-mail address and password; \
+             everything it has backed up is kept.";
         /// The credential was revoked.
         DeviceDeactivated,
             "device_deactivated", Refused, WhenChanged,
             "This device was deactivated, so it can neither back up nor restore; everything it has backed up is kept. \
-             Activate it again with your e-mail address and password, and it goes on where it stopped.";
+             Activate it again, and it goes on where it stopped: its own key suffices where only keys are renewed, \
+             else sign in with your e-mail address and password.";
         /// An admin has stopped the device.
         DeviceSuspended,
             "device_suspended", Refused, WhenChanged,

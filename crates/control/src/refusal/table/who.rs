@@ -57,8 +57,9 @@ macro_rules! who {
         /// The signature is not one of the key that it must be of. The same for an unknown device.
         SignatureInvalid,
             "signature_invalid", Refused, WhenChanged,
-            "The device could not prove its identity with its key. \
-             Activate it again with your e-mail address and password.";
+            "The key of this computer is not the device's: another computer may have been activated in its place. \
+             If that was not meant, tell your admin. To go on here, activate this computer as a new device, \
+             or again as this one, which takes it from the other.";
         /// The actor lacks the permit that the request needs.
         NotPermitted,
             "not_permitted", Refused, WhenChanged,

@@ -53,7 +53,7 @@ fn known(stale: Option<RemoteError>) -> Known {
         exclusions: vec!["*.tmp".to_owned()],
         quota: QuotaDetail { used: 1, limit: Some(2), from: "user".to_owned() },
     };
-    Known { policy, fetched_at_ms: 5, stale }
+    Known { policy, fetched_at_ms: 5, stale, absent: vec!["${desktop}".to_owned()] }
 }
 
 #[test]
@@ -165,6 +165,7 @@ fn status_of(device: Option<Device>) -> Status {
         attempts: 2,
         tried_at_ms: 3,
         next_at_ms: None,
+        may_pass: true,
         code: "token_rate".to_owned(),
         sentence: "Too many.".to_owned(),
     };
@@ -180,12 +181,20 @@ fn status_of(device: Option<Device>) -> Status {
     }
 }
 
+/// With what a person reads of a device that is held.
+fn refused_fields(more: &Value) -> Value {
+    let to_do = "run `holdfast unattended`, or `holdfast activate`: the same device goes on";
+    let mut fields = json!({ "why": "no", "to_do": to_do });
+    fields.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
+    fields
+}
+
 fn around_status(fields: &Value) -> Value {
     let mut whole = json!({
         "restore_owed": null, "next_backup": null,
         "unattended": {
             "server": "https://a", "found_in": "command line", "attempts": 2, "tried_at_ms": 3, "next_at_ms": null,
-            "code": "token_rate", "sentence": "Too many.",
+            "may_pass": true, "code": "token_rate", "sentence": "Too many.",
         },
         "wiped": { "server": "https://a", "device": "dev_x", "at_ms": 9 },
         "last": {
@@ -219,7 +228,7 @@ fn a_status_has_these_fields() {
     let here = json!({
         "activated": true, "server": "https://backup.example.com", "device": state().device.to_string(), "epoch": 3,
         "user": "anna@example.com", "folders": ["/home/anna"], "profile": "Default",
-        "quota": { "used": 1, "limit": 2, "from": "user" },
+        "quota": { "used": 1, "limit": 2, "from": "user" }, "absent": ["${desktop}"],
     });
     let with = |more: Value| {
         let mut fields = here.clone();
@@ -231,18 +240,22 @@ fn a_status_has_these_fields() {
         "snapshot": detail_json(), "snapshot_unreadable": null,
         "server_now_ms": 99, "orders": [], "catch_up_at_ms": null, "policy_revision": 7, "support": "call 5",
         "next_backup": { "due": "later", "at_ms": 14_400_003, "interval": "4h", "last_good_at_ms": 3 },
+        "why": null, "to_do": null,
     }));
     let device = Device { state: state(), said: Ok(said), policy: known.clone() };
     check(&Report::Status(Box::new(status_of(Some(device)))), &expected);
     let said = Err(AgentError::Remote(refused()));
     let device = Device { state: state(), said, policy: known.clone() };
-    check(&Report::Status(Box::new(status_of(Some(device)))), &with(json!({ "error": refused_json() })));
+    check(
+        &Report::Status(Box::new(status_of(Some(device)))),
+        &with(refused_fields(&json!({ "error": refused_json() }))),
+    );
     let away = RemoteError { kind: Kind::Unavailable, ..refused() };
     let status = status_of(Some(Device { state: state(), said: Err(AgentError::Remote(away)), policy: known }));
     let next = json!({ "due": "later", "at_ms": 14_400_001, "interval": "4h", "last_good_at_ms": 1 });
     let error = json!({ "code": "device_held", "sentence": "no", "kind": "unavailable", "retry": "when_changed" });
     let standing = due::standing(&status).expect("a device that is not refused");
-    check(&Report::Status(Box::new(status)), &with(json!({ "error": error, "next_backup": next })));
+    check(&Report::Status(Box::new(status)), &with(refused_fields(&json!({ "error": error, "next_backup": next }))));
     let status = Box::new(status_of(None));
     check(&Report::NotDue(NotDue::Time { standing, status }), &json!({ "not_due": next }));
     check(&Report::NotDue(NotDue::Running), &json!({ "not_due": { "due": "running" } }));
@@ -265,7 +278,7 @@ fn a_policy_has_these_fields() {
             }],
             "quota": { "used": 1, "limit": 2, "from": "user" },
         },
-        "fetched_at_ms": 5, "stale": refused_json(),
+        "fetched_at_ms": 5, "stale": refused_json(), "absent": ["${desktop}"],
     });
     for made in [Report::Policy, Report::Folders, Report::Settings] {
         check(&made(known(Some(refused()))), &expected);
