@@ -71,7 +71,9 @@ pub use campaign_device::{
     campaign_device_refused_update, campaign_device_turn_update, campaign_device_waiting_update,
     campaign_device_watch_get, campaign_list_done_by_device,
 };
-pub use campaign_reminder::{campaign_device_list_unreminded, campaign_device_reminded_update};
+pub use campaign_reminder::{
+    campaign_device_board_get, campaign_device_list_unreminded, campaign_device_reminded_update,
+};
 pub use campaign_slice::{
     CampaignDeviceNew, campaign_slice_count_get, campaign_slice_insert, campaign_slice_move, campaign_slice_remove,
 };
@@ -114,9 +116,9 @@ pub use idempotency::{
 };
 pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_update};
 pub use mail::{
-    MailRow, mail_claim_update, mail_count_list, mail_expired_update, mail_get, mail_insert, mail_list, mail_list_due,
-    mail_over_remove, mail_overdue_get, mail_queued_update, mail_stale_update, mail_step_update, mail_tried_get,
-    mail_waiting_update,
+    MailRow, mail_claim_update, mail_count_list, mail_dropped_update, mail_expired_update, mail_get, mail_insert,
+    mail_list, mail_list_due, mail_over_remove, mail_overdue_get, mail_queued_update, mail_stale_update,
+    mail_step_update, mail_tried_get, mail_waiting_update,
 };
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
