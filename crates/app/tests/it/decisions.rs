@@ -312,6 +312,22 @@ async fn the_desk_shows_by_what_a_record_was_taken_over_and_what_is_different() 
 }
 
 #[tokio::test]
+async fn a_device_is_heard_of_by_every_activation() {
+    let (world, text, _) = with_token().await;
+    let seen = async |device| {
+        let view = devices::get(&world.app, &ADMIN, device).await.expect("it is there");
+        (view.last_seen_at, view.activated_at)
+    };
+    let machine = Machine::new(&world, "laptop").of("anna");
+    let device = machine.by_password(&world, ANNA, GOOD).bound().await.device;
+    assert_eq!(seen(device).await, (Some(world.clock_now()), world.clock_now()));
+    cut(&world, device).await;
+    world.clock.advance(Span::days(2));
+    let back = machine.again(&world).by_token(&world, &text).bound().await.device;
+    assert_eq!((back, seen(device).await), (device, (Some(world.clock_now()), world.clock_now())));
+}
+
+#[tokio::test]
 async fn a_clock_that_was_set_back_leaves_no_quarantine_without_a_way_out() {
     let world = World::new().await;
     let device = world.device(1).await;
