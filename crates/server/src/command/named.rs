@@ -61,6 +61,15 @@ pub(super) async fn find<T: Entity>(client: &Client, named: &str) -> Result<Said
     find_among(client, &T::query(named), named).await
 }
 
+/// The one that is named, with what the server says of one alone and not in a list.
+///
+/// # Errors
+/// As `find`.
+pub(super) async fn whole<T: Entity>(client: &Client, named: &str) -> Result<Said<T>, Failure> {
+    let id = id::<T>(client, named).await?;
+    client.get(&format!("{}/{id}", T::LIST), &()).await
+}
+
 /// The one that is named among those that the list shows for `query`.
 ///
 /// # Errors

@@ -135,7 +135,7 @@ impl User {
             }
             User::List { part, state } => list(desk, UserQuery { part, state, ..Default::default() }).await,
             User::Show { user } => {
-                let Said { value, json } = named::find::<Wire>(&desk.client().await?, &user).await?;
+                let Said { value, json } = named::whole::<Wire>(&desk.client().await?, &user).await?;
                 Ok(Answer::good(text(&value), json))
             }
             User::SetPassword { user, password_file } => {
@@ -201,10 +201,17 @@ fn text(user: &Wire) -> String {
     let time = |ms: Option<i64>| words::time_maybe(ms.map(Timestamp::from_ms));
     let locked = |lockout: &UserLockout| {
         let from = lockout.source.as_deref().map_or_else(|| "everywhere".to_owned(), |source| format!("from {source}"));
-        format!("{from} until {}", time(Some(lockout.until_ms)))
+        format!("{from} until {}, after {} wrong ones", time(Some(lockout.until_ms)), lockout.wrong)
     };
-    let lockouts: Vec<String> = user.lockouts.iter().map(locked).collect();
-    card(&[
+    let mut lockouts: Vec<String> = user.lockouts.iter().map(locked).collect();
+    // What ends it, where somebody reads that there is something to end.
+    let ends = match (lockouts.is_empty(), user.state.as_str()) {
+        (true, "locked") => Some(format!("`user unlock {}`", user.email)),
+        (true, _) => None,
+        (false, _) => Some(format!("`user unlock {}`, a new password, or a link", user.email)),
+    };
+    let first = if lockouts.is_empty() { "-".to_owned() } else { lockouts.remove(0) };
+    let mut lines = vec![
         ("user", user.user.0.to_string()),
         ("email", user.email.clone()),
         ("state", user.state.clone()),
@@ -212,6 +219,9 @@ fn text(user: &Wire) -> String {
         ("profile", user.profile.map_or_else(|| "-".to_owned(), |profile| profile.0.to_string())),
         ("added", time(Some(user.created_at_ms))),
         ("purged after", time(user.purge_after_ms)),
-        ("passwords locked", if lockouts.is_empty() { "-".to_owned() } else { lockouts.join("; ") }),
-    ])
+        ("passwords locked", first),
+    ];
+    lines.extend(lockouts.into_iter().map(|more| ("", more)));
+    lines.extend(ends.map(|ends| ("ended by", ends)));
+    card(&lines)
 }

@@ -16,19 +16,19 @@ const LOUD: &str =
     "a very long name of several words that no terminal shows in one line, and that is not cut off by itself";
 
 impl World {
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         program().arg("--data").arg(&self.data).args(arguments).output().expect("the program is built")
     }
 
     /// An answer for machines.
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[arguments, &["--json"]].concat());
         assert!(output.status.success(), "{arguments:?}: {}", said(&output));
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
     /// An answer for people.
-    fn text(&self, arguments: &[&str]) -> String {
+    pub fn text(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", said(&output));
         let text = String::from_utf8(output.stdout).expect("text");
@@ -66,7 +66,7 @@ async fn asks(world: &World, device: &Device, serial: &str, token: Option<&str>)
 }
 
 /// Two machines present themselves as this device.
-async fn copied(world: &World, device: &Device) {
+pub async fn copied(world: &World, device: &Device) {
     let mut counters = vec![None];
     for presented in [0, 1, 2, 1] {
         let challenge = device.challenge(world).await;
@@ -82,7 +82,7 @@ fn texts<'a>(list: &'a Value, of: &str) -> Vec<&'a str> {
     items.map(|item| item.pointer(of).and_then(Value::as_str).expect("a text")).collect()
 }
 
-fn has(text: &str, parts: &[&str]) {
+pub fn has(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "no {part:?} in:\n{text}");
     }
