@@ -16,6 +16,7 @@ pub use dry_run::{DryRun, Foretold, dry_run};
 pub use messages::MessageCounts;
 pub use turns::tick;
 
+pub(crate) use board::of_device;
 pub(crate) use hooks::{backed_up, came_back, came_refused, refused};
 pub(crate) use reminders::tick as remind;
 

@@ -4,7 +4,7 @@ use crate::error::failed;
 use crate::row::{Columns as _, int};
 use crate::sql::{Row, query};
 use crate::{DbError, PageKey, Tx};
-use base::{CampaignId, Count, Span, Timestamp};
+use base::{CampaignId, Count, DeviceId, Span, Timestamp};
 use control::campaign::{Reset, Status, Tell};
 
 /// One campaign.
@@ -194,6 +194,23 @@ pub async fn campaign_list_open(tx: &mut Tx) -> Result<Vec<CampaignRow>, DbError
         .fetch_all(tx.conn())
         .await
         .map_err(failed("list open campaigns"))?;
+    rows.iter().map(read).collect()
+}
+
+/// At most `limit` campaigns that a device is part of, the newest first.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub async fn campaign_list_by_device(tx: &mut Tx, device: DeviceId, limit: u32) -> Result<Vec<CampaignRow>, DbError> {
+    let rows = query(
+        "select * from campaign where id in (select campaign_id from campaign_device where device_id = $1) \
+         order by created_at desc, id desc limit $2",
+    )
+    .bind(&device.as_bytes()[..])
+    .bind(i64::from(limit))
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list the campaigns of a device"))?;
     rows.iter().map(read).collect()
 }
 

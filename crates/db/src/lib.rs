@@ -63,7 +63,10 @@ pub use api_credential::{
     api_credential_revoke_update, api_credential_used_update,
 };
 pub use audit::{AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_insert, audit_list, audit_list_newest};
-pub use campaign::{CampaignRow, campaign_get, campaign_insert, campaign_list, campaign_list_open, campaign_update};
+pub use campaign::{
+    CampaignRow, campaign_get, campaign_insert, campaign_list, campaign_list_by_device, campaign_list_open,
+    campaign_update,
+};
 pub use campaign_device::{
     BoardRow, CampaignDeviceRow, TurnEvidence, TurnStatus, campaign_device_back_list, campaign_device_back_update,
     campaign_device_count_back, campaign_device_count_get, campaign_device_evidence_update,
@@ -84,8 +87,8 @@ pub use chunk::{
 };
 pub use conflict::{
     ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_kept_get,
-    conflict_list, conflict_list_kept, conflict_list_resembled, conflict_seen_update, conflict_split_final_update,
-    conflict_suspended_update, conflict_update,
+    conflict_list, conflict_list_kept, conflict_list_open_by_device, conflict_list_resembled, conflict_seen_update,
+    conflict_split_final_update, conflict_suspended_update, conflict_update,
 };
 pub use credential::{
     CredentialRow, CredentialSince, credential_follows_update, credential_get_live, credential_get_newest,

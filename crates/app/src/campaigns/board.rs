@@ -2,6 +2,7 @@
 //! shown follows from the rows at the moment of asking.
 
 use super::{Campaign, MessageCounts, known, messages, view};
+use crate::devices::DeviceCampaign;
 use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError};
 use base::{Bytes, CampaignId, DeviceId, SnapshotId, Span, Timestamp};
@@ -153,6 +154,26 @@ pub async fn board_page(
             return Ok(ask.page(entries, key, |entry| entry));
         }
     }
+}
+
+/// Where a device stands in the campaigns that it is part of, the newest first and at most `limit`.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub(crate) async fn of_device(
+    tx: &mut Tx,
+    now: Timestamp,
+    device: DeviceId,
+    limit: u32,
+) -> Result<Vec<DeviceCampaign>, AppError> {
+    let during = || AppError::db("reading the campaigns of a device");
+    let mut campaigns = Vec::new();
+    for row in db::campaign_list_by_device(tx, device, limit).await.map_err(during())? {
+        let found = db::campaign_device_board_get(tx, row.id, device).await.map_err(during())?;
+        let Some(BoardEntry { place, reason, .. }) = found.map(|found| entry(now, &row, found)) else { continue };
+        campaigns.push(DeviceCampaign { id: row.id, name: row.name, status: row.status, place, reason });
+    }
+    Ok(campaigns)
 }
 
 /// Is nothing more expected of any device?

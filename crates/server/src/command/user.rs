@@ -1,11 +1,12 @@
 //! `user add|invite|reset-password|list|show|set-password|lock|unlock|preserve|activate|delete|undelete|set|unset`.
 
-use super::{Desk, named, secret, values, words};
+use super::{Desk, device, named, secret, values, words};
 use crate::client::{Client, Said};
 use crate::out::{Answer, Failure, card, table};
 use base::{Timestamp, UserId};
 use clap::Subcommand;
 use protocol::admin::Nothing;
+use protocol::admin::device::{Device, DeviceQuery};
 use protocol::admin::password::{LinkMade, LinkMake, LinkPurpose};
 use protocol::admin::user::{PasswordSet, User as Wire, UserAdd, UserLockout, UserQuery};
 use std::path::PathBuf;
@@ -135,8 +136,10 @@ impl User {
             }
             User::List { part, state } => list(desk, UserQuery { part, state, ..Default::default() }).await,
             User::Show { user } => {
-                let Said { value, json } = named::whole::<Wire>(&desk.client().await?, &user).await?;
-                Ok(Answer::good(text(&value), json))
+                let client = desk.client().await?;
+                let Said { value, json } = named::whole::<Wire>(&client, &user).await?;
+                let devices = devices(desk, &client, value.user.0).await?;
+                Ok(Answer::good(format!("{}{devices}", text(&value)), json))
             }
             User::SetPassword { user, password_file } => {
                 let client = desk.client().await?;
@@ -181,6 +184,17 @@ async fn list(desk: &Desk, query: UserQuery) -> Result<Answer, Failure> {
     };
     let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
     Ok(Answer::good(table(&["EMAIL", "STATE", "DEVICES", "ADDED"], &rows), json))
+}
+
+/// The user's devices as a table after an empty line; nothing where there are none, or the asker may not read them.
+async fn devices(desk: &Desk, client: &Client, user: UserId) -> Result<String, Failure> {
+    let query = DeviceQuery { user: Some(user.to_string()), ..Default::default() };
+    match client.list::<Device>("/devices", &query).await {
+        Ok(Said { value, .. }) if value.is_empty() => Ok(String::new()),
+        Ok(Said { value, .. }) => Ok(format!("\n{}", device::listed(desk, &value))),
+        Err(failure) if failure.code == "not_permitted" => Ok(String::new()),
+        Err(failure) => Err(failure),
+    }
 }
 
 async fn change(desk: &Desk, user: &str, event: &str) -> Result<Answer, Failure> {

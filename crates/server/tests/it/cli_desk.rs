@@ -48,14 +48,14 @@ impl World {
         answer["error"]["code"].as_str().expect("a code").to_owned()
     }
 
-    async fn installer(&self) -> String {
+    pub async fn installer(&self) -> String {
         let wish = Wish { name: "installer".to_owned(), domains: vec!["example.org".to_owned()], ..Wish::default() };
         make(&self.app, &AdminActor::Command, &wish).await.expect("a good wish").text.expose().to_owned()
     }
 }
 
 /// The machine asks for a device with this key, by its user's password or by a token at that user's account.
-async fn asks(world: &World, device: &Device, serial: &str, token: Option<&str>) -> Answer {
+pub async fn asks(world: &World, device: &Device, serial: &str, token: Option<&str>) -> Answer {
     let mut asked = match token {
         Some(token) => device.activation("", Proof::Token { token: token.to_owned() }),
         None => device.activation(EMAIL, password(PASSWORD)),

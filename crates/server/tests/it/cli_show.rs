@@ -1,7 +1,8 @@
 //! What `show` says of one user and one device: all that the server knows, and what an admin can do about it.
 
-use crate::cli_desk::has;
+use crate::cli_desk::{asks, copied, has};
 use crate::world::{Device, EMAIL, World, password};
+use protocol::agent::activation::ActivationAnswer;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,4 +26,41 @@ async fn a_lock_out_is_shown_with_what_ends_it_and_is_ended_by_that() {
     // An admin's lock says too what ends it.
     assert!(world.run(&["user", "lock", EMAIL]).status.success());
     has(&world.text(&["user", "show", EMAIL]), &["locked\n", &format!("`user unlock {EMAIL}`\n")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_and_its_user_are_shown_with_all_that_is_known_and_waits() {
+    let world = World::start().await;
+    let device = Device::activated(&world, "laptop").await;
+    let shown = world.text(&["device", "show", "laptop"]);
+    has(&shown, &["rights", "full", "epoch", "host name", "proof", "password", "asked from", "127.0.0.1"]);
+    assert!(!shown.contains("open conflict") && !shown.contains("campaign"), "{shown}");
+    copied(&world, &device).await;
+    let plan =
+        ["campaign", "make", "spring", "--level", "rotate", "--everyone", "--reason", "x", "--wave-minutes", "0"];
+    for arguments in [&plan[..], &["campaign", "start", "spring"]] {
+        assert!(world.run(arguments).status.success(), "{arguments:?}");
+    }
+    let conflict = world.json(&["conflict", "list"])["items"][0]["conflict"].clone();
+    let more = world.json(&["device", "show", "laptop"])["more"].clone();
+    assert_eq!(
+        (&more["conflicts"], &more["proof"], &more["source"]),
+        (&json!([conflict]), &json!("password"), &json!("127.0.0.1"))
+    );
+    let campaign = &more["campaigns"][0];
+    assert_eq!(
+        (&campaign["name"], &campaign["status"], &campaign["place"]),
+        (&json!("spring"), &json!("running"), &json!("conflict"))
+    );
+    has(&world.text(&["device", "show", "laptop"]), &["open conflict", "spring (running): conflict, two_machines"]);
+    has(&world.text(&["user", "show", EMAIL]), &["DEVICE", "laptop", "quarantined", "SEEN"]);
+    // In a list it is left out: it costs a look at several tables for each.
+    assert_eq!(world.json(&["device", "list"])["items"][0].get("more"), None);
+    // By a token, and waiting for an admin.
+    let token = world.installer().await;
+    assert!(world.run(&["organisation", "set", "token_waits=yes"]).status.success());
+    let other = Device::new("desktop");
+    let answer: ActivationAnswer = asks(&world, &other, "SN-9", Some(&token)).await.json();
+    assert!(matches!(answer, ActivationAnswer::Waiting(_)), "{answer:?}");
+    has(&world.text(&["device", "show", "desktop"]), &["pending", "waits since", "desk pending", "installer (tok_"]);
 }

@@ -123,6 +123,7 @@ mod tests {
             last_seen_at_ms: None,
             last_snapshot: None,
             about,
+            more: None,
         }
     }
 
