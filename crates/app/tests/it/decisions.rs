@@ -208,6 +208,8 @@ async fn who_comes_back_by_a_token_alone_is_unproved_until_somebody_stands_for_i
             machine.again(&world).by_password(&world, ANNA, GOOD).bound().await;
         }
         assert_eq!(places(&world, id).await, BTreeMap::from([(Place::Done, 1)]), "{approved}");
+        let board = campaigns::board(&world.app, &ADMIN, id).await.expect("there");
+        assert_eq!(board.vouched, u64::from(approved), "the device itself has shown nothing");
     }
 }
 

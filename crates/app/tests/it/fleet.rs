@@ -194,6 +194,12 @@ async fn a_pause_moves_what_comes_later_and_an_abort_leaves_the_rest_alone() {
     assert_eq!(campaigns::bring_back(&world.app, &ADMIN, id).await.expect("aborted"), 3);
     assert_eq!(places(&world, id).await, BTreeMap::from([(Place::Done, 3), (Place::Waiting, 17)]));
     assert_eq!(campaigns::bring_back(&world.app, &ADMIN, id).await.expect("again"), 0);
+    // They have proved nothing: the board says whose word it was.
+    assert_eq!(campaigns::board(&world.app, &ADMIN, id).await.expect("there").vouched, 3);
+    let rows = campaigns::board_page(&world.app, &ADMIN, id, Some(Place::Done), &world.all()).await.expect("there");
+    for row in rows.items {
+        assert_eq!((row.reason, row.proof.as_deref()), (Reason::Vouched, Some("admin")), "{}", row.name);
+    }
     for device in &devices {
         open(&world, device, None).await.expect("whoever was brought back goes on with the key that it has");
     }

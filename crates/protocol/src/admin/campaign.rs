@@ -172,6 +172,8 @@ pub struct CampaignBoard {
     pub counts: BTreeMap<String, u64>,
     /// Beside what the dry run said: how many devices of a class stand at a place.
     pub by_class: Vec<ClassCount>,
+    /// How many of those at `done` an admin stood for, by bringing them back or approving them.
+    pub vouched: u64,
     /// How many have sent more than one part in a hundred again.
     pub flagged: u64,
     /// How many were still to come back, over time.

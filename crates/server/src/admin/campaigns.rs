@@ -149,6 +149,7 @@ async fn board(at: AtAdmin, Named(id): Named<CampaignId>) -> Reply<wire::Campaig
     Ok(Yes(wire::CampaignBoard {
         counts: board.counts.iter().map(|(place, count)| (place.word().to_owned(), *count)).collect(),
         by_class: by_class.collect(),
+        vouched: board.vouched,
         flagged: board.flagged,
         burn_down: board.burn_down.iter().map(point).collect(),
         messages: board.messages.iter().map(|(status, count)| ((*status).to_owned(), count.0)).collect(),
