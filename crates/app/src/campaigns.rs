@@ -94,7 +94,8 @@ pub struct Campaign {
 /// Makes a campaign that touches nothing yet.
 ///
 /// # Errors
-/// `not_permitted`; `scope_empty`; `campaign_invalid`, which says what is wrong; `template_unknown`.
+/// `not_permitted`; `scope_empty`; `campaign_invalid`, which says what is wrong; `template_unknown`; `name_taken` while
+/// another campaign of this name is a draft, runs or is paused.
 pub async fn make(app: &App, actor: &AdminActor, plan: Plan) -> Result<Campaign, AppError> {
     actor.need(Permit::CampaignManage)?;
     let now = app.clock.now();
@@ -132,6 +133,7 @@ pub async fn make(app: &App, actor: &AdminActor, plan: Plan) -> Result<Campaign,
     let during = || AppError::db("making a campaign");
     let mut tx = app.db.write().await.map_err(during())?;
     messages::template_known(&mut tx, &row.template).await?;
+    name_free(&mut tx, &row).await?;
     db::campaign_insert(&mut tx, &row).await.map_err(during())?;
     let detail = format!("{} \"{}\": {}", row.level.word(), row.name, row.scope.replace('\n', ", "));
     deed(&mut tx, now, Deed::by(actor), "campaign_make", row.id, detail).await?;
@@ -150,6 +152,22 @@ pub async fn edit(app: &App, actor: &AdminActor, id: CampaignId, plan: Plan) -> 
     drop(tx);
     let change = |row: CampaignRow| Ok(written(app, row, plan));
     steer(app, actor, id, Verb::Edit, String::new(), change).await
+}
+
+/// Removes a draft: nothing is left of it but the audit log.
+///
+/// # Errors
+/// `campaign_unknown`; `campaign_state` for what was ever started; `not_permitted`.
+pub async fn delete(app: &App, actor: &AdminActor, id: CampaignId) -> Result<(), AppError> {
+    actor.need(Permit::CampaignManage)?;
+    let during = || AppError::db("deleting a draft");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let row = known(&mut tx, id).await?;
+    next(row.status, Verb::Delete)?;
+    db::campaign_draft_remove(&mut tx, id).await.map_err(during())?;
+    let detail = format!("{} \"{}\"", row.level.word(), row.name);
+    deed(&mut tx, app.clock.now(), Deed::by(actor), "campaign_delete", id, detail).await?;
+    tx.commit().await.map_err(during())
 }
 
 /// Starts a draft: now, or when the time comes. Who is meant is settled at that moment.
@@ -309,6 +327,9 @@ async fn steer(
     let row = known(&mut tx, id).await?;
     let status = next(row.status, verb)?;
     let row = CampaignRow { status, ..change(row)? };
+    if verb == Verb::Edit {
+        name_free(&mut tx, &row).await?;
+    }
     db::campaign_update(&mut tx, &row).await.map_err(during())?;
     if row.ended_at.is_some() && row.started_at.is_none() {
         // Nobody was reset, and those that stood on the board already stand there no more.
@@ -318,6 +339,19 @@ async fn steer(
     tx.commit().await.map_err(during())?;
     tracing::info!(campaign.id = %id, "campaign {id} is {} now, by {actor}", status.word());
     view(row)
+}
+
+/// Fails while another campaign that has not ended has this name: commands and people name it by that.
+async fn name_free(tx: &mut Tx, row: &CampaignRow) -> Result<(), AppError> {
+    let taken = db::campaign_named_get(tx, &row.name, row.id).await;
+    match taken.map_err(AppError::db("looking for a campaign's name"))? {
+        false => Ok(()),
+        true => Err(AppError::name_taken(
+            "campaign",
+            &row.name,
+            "Take another name; or end that one first, or delete it if it is a draft.",
+        )),
+    }
 }
 
 /// A campaign for somebody who may see it, or has just changed it.
@@ -382,7 +416,7 @@ fn invalid(what: &str) -> AppError {
 
 fn written(app: &App, row: CampaignRow, plan: Plan) -> CampaignRow {
     CampaignRow {
-        name: plan.name,
+        name: plan.name.trim().to_owned(),
         reason: plan.reason,
         level: plan.level,
         scope: scope::to_text(&plan.scope),

@@ -82,6 +82,11 @@ impl AppError {
         Self::not_found("user_unknown", format!("There is no user {id}."))
     }
 
+    /// Something of this kind that is in force has this name; `help` says what can be done. Never fails.
+    pub(crate) fn name_taken(what: &str, name: &str, help: &str) -> Self {
+        Self::conflict("name_taken", format!("There is a {what} \"{}\" already. {help}", name.escape_debug()))
+    }
+
     /// What the request names is not there, or is none of the caller's business. Never fails.
     pub fn not_found(code: &'static str, sentence: impl Into<String>) -> Self {
         Self::said(Kind::NotFound, code, sentence)

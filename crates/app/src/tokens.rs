@@ -54,7 +54,8 @@ pub struct Made {
 /// Makes a token.
 ///
 /// # Errors
-/// `token_wish_invalid` with what is wrong; `profile_unknown`; `not_permitted`.
+/// `token_wish_invalid` with what is wrong; `name_taken` while a good token has this name; `profile_unknown`;
+/// `not_permitted`.
 pub async fn make(app: &App, actor: &AdminActor, wish: &Wish) -> Result<Made, AppError> {
     actor.need(Permit::TokenManage)?;
     let now = app.clock.now();
@@ -236,6 +237,10 @@ async fn keep(
     let mut tx = app.db.write().await.map_err(during())?;
     if token.version == 1 {
         db::token_legacy_revoked_update(&mut tx, now).await.map_err(during())?;
+    }
+    // The legacy token has its name from the program, and there is one.
+    if token.version != 1 && db::token_named_get(&mut tx, &token.name, now).await.map_err(during())? {
+        return Err(AppError::name_taken("token", &token.name, "Take another, or revoke that one first."));
     }
     if let Some(profile) = token.profile {
         policy::subject_known(&mut tx, PolicySubject::Profile(profile)).await?;

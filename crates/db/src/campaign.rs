@@ -214,6 +214,36 @@ pub async fn campaign_list_by_device(tx: &mut Tx, device: DeviceId, limit: u32) 
     rows.iter().map(read).collect()
 }
 
+/// Whether another campaign than `id` has this name that is a draft, runs or is paused.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn campaign_named_get(tx: &mut Tx, name: &str, id: CampaignId) -> Result<bool, DbError> {
+    let row = query(
+        "select count(*) as named from campaign \
+         where name = $1 and id <> $2 and status in ('draft', 'running', 'paused')",
+    )
+    .bind(name)
+    .bind(&id.as_bytes()[..])
+    .fetch_one(tx.conn())
+    .await
+    .map_err(failed("look for a campaign's name"))?;
+    Ok(row.int("named")? > 0)
+}
+
+/// Removes a draft. Gives whether there was one.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn campaign_draft_remove(tx: &mut Tx, id: CampaignId) -> Result<bool, DbError> {
+    let done = query("delete from campaign where id = $1 and status = 'draft'")
+        .bind(&id.as_bytes()[..])
+        .execute(tx.conn())
+        .await
+        .map_err(failed("remove a draft"))?;
+    Ok(done.rows_affected() == 1)
+}
+
 fn read(row: &Row) -> Result<CampaignRow, DbError> {
     let level = Reset::from_word(&row.text("level")?);
     let status = Status::from_word(&row.text("status")?);

@@ -64,8 +64,8 @@ pub use api_credential::{
 };
 pub use audit::{AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_insert, audit_list, audit_list_newest};
 pub use campaign::{
-    CampaignRow, campaign_get, campaign_insert, campaign_list, campaign_list_by_device, campaign_list_open,
-    campaign_update,
+    CampaignRow, campaign_draft_remove, campaign_get, campaign_insert, campaign_list, campaign_list_by_device,
+    campaign_list_open, campaign_named_get, campaign_update,
 };
 pub use campaign_device::{
     BoardRow, CampaignDeviceRow, TurnEvidence, TurnStatus, campaign_device_back_list, campaign_device_back_update,
@@ -179,7 +179,7 @@ pub use ticket::{
 };
 pub use token::{
     TokenRow, token_expiry_update, token_failed_update, token_get, token_get_by_hash, token_insert, token_legacy_get,
-    token_legacy_revoked_update, token_list, token_revoked_update, token_used_update,
+    token_legacy_revoked_update, token_list, token_named_get, token_revoked_update, token_used_update,
 };
 pub use tx::{Db, Tx};
 pub use unlinked::{

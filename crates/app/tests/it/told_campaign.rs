@@ -303,7 +303,8 @@ async fn a_template_must_be_there_and_be_for_campaigns_and_its_values_are_neithe
     let (world, fake) = world().await;
     let hostile = "<b>{{ 7*7 }}</b>{% for x in y %}\r\nBcc: x@example.org";
     device(&world, 9, USER, hostile).await;
-    let with = |template: &str| Plan { template: template.to_owned(), ..plan(Reset::Revoke) };
+    let named = |template: &str| if template.is_empty() { "plain" } else { template }.to_owned();
+    let with = |template: &str| Plan { template: template.to_owned(), name: named(template), ..plan(Reset::Revoke) };
     for template in ["campaign_spring", "campaign_reminder", "held", "", "campaign_../x", "nothing"] {
         let made = campaigns::make(&world.app, &ADMIN, with(template)).await;
         match template {
@@ -317,7 +318,8 @@ async fn a_template_must_be_there_and_be_for_campaigns_and_its_values_are_neithe
         html: "<p>{{ device.name }} / {{ reason }}</p>".to_owned(),
     };
     app::mail::template_set(&world.app, &ADMIN, "campaign_spring", own).await.expect("a good template");
-    let made = campaigns::make(&world.app, &ADMIN, with("")).await.expect("a good plan").id;
+    let other = Plan { name: "another".to_owned(), ..with("") };
+    let made = campaigns::make(&world.app, &ADMIN, other).await.expect("a good plan").id;
     let edited = campaigns::edit(&world.app, &ADMIN, made, with("campaign_autumn")).await;
     assert_eq!(code(edited), "template_unknown");
     let spring = Plan { reason: hostile.to_owned(), ..with("campaign_spring") };

@@ -2,7 +2,7 @@
 
 use crate::admin::describe::{Content, Made, Media, text};
 use crate::admin::extract::{AtAdmin, Body, Named, NamedPair, Query, ask, malformed, time, word};
-use crate::admin::{Entry, get, post, put};
+use crate::admin::{Entry, delete as remove_of, get, post, put};
 use crate::reply::{No, Reply, Yes};
 use app::campaigns::{self, BoardEntry, Campaign, Plan};
 use app::page::PageAsk;
@@ -29,6 +29,8 @@ pub(super) fn routes() -> Vec<Entry> {
         post("campaign_make", "/api/v1/campaigns", CampaignManage, "Make a campaign that touches nothing yet.", make),
         get("campaign_show", "/api/v1/campaigns/{campaign}", CampaignRead, "One campaign.", show),
         put("campaign_edit", "/api/v1/campaigns/{campaign}", CampaignManage, "Change a draft.", edit),
+        remove_of("campaign_delete", "/api/v1/campaigns/{campaign}", CampaignManage,
+            "Delete a draft: nothing is left of it but the audit log.", delete),
         get("campaign_dry_run", "/api/v1/campaigns/{campaign}/dry-run", CampaignRead,
             "What it would do if it were started now.", dry_run),
         post("campaign_start", "/api/v1/campaigns/{campaign}/start", CampaignManage, "Start a draft.", start),
@@ -70,6 +72,11 @@ async fn edit(
     Body(plan): Body<wire::CampaignPlan>,
 ) -> Reply<wire::Campaign> {
     Ok(Yes(campaign(campaigns::edit(&at.app, &at.actor, id, plan_from(plan)?).await?)))
+}
+
+async fn delete(at: AtAdmin, Named(id): Named<CampaignId>) -> Reply<Nothing> {
+    campaigns::delete(&at.app, &at.actor, id).await?;
+    Ok(Yes(Nothing {}))
 }
 
 async fn dry_run(at: AtAdmin, Named(id): Named<CampaignId>) -> Reply<wire::CampaignDryRun> {

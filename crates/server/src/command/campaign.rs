@@ -1,4 +1,4 @@
-//! `campaign make|list|show|dry-run|start|pause|resume|abort|bring-back|close|excuse|board|devices|evidence`.
+//! `campaign make|list|show|delete|dry-run|start|pause|resume|abort|bring-back|close|excuse|board|devices|evidence`.
 
 mod text;
 
@@ -31,6 +31,11 @@ pub enum Campaign {
     List,
     /// Show what a campaign is and where it stands.
     Show {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+    },
+    /// Delete a draft; what was ever started stays as evidence.
+    Delete {
         /// Its identifier, the beginning of one, or its name.
         campaign: String,
     },
@@ -221,6 +226,12 @@ impl Campaign {
                 let path = path(&client, &campaign, "").await?;
                 let Said { value, json } = client.get::<wire::Campaign>(&path, &()).await?;
                 Ok(Answer::good(text::card_of(&value), json))
+            }
+            Campaign::Delete { campaign } => {
+                let found = named::find::<wire::Campaign>(&client, &campaign).await?.value;
+                let path = format!("/campaigns/{}", found.campaign.0);
+                let Said { json, .. } = client.change::<Nothing>("DELETE", &path, &Nothing {}).await?;
+                Ok(Answer::good(format!("deleted the draft \"{}\"\n", found.plan.name.escape_debug()), json))
             }
             Campaign::DryRun { campaign, devices } => {
                 let path = path(&client, &campaign, "/dry-run").await?;

@@ -264,12 +264,16 @@ fn what_has_a_name_is_named_by_it_and_what_two_have_by_more() {
         assert_eq!(desk.json(&["token", "show", named]).1["name"], "laptops", "{named}");
     }
     assert_eq!(desk.refused(&["token", "revoke", "desktops"]), "token_unknown");
-    desk.json(&["token", "make", "laptops"]);
-    assert_eq!(desk.refused(&["token", "revoke", "laptops"]), "name_ambiguous");
+    assert_eq!(desk.refused(&["token", "make", "laptops"]), "name_taken");
     assert!(desk.json(&["token", "revoke", id]).0);
+    assert!(desk.json(&["token", "make", "laptops"]).0, "the other one is good for nothing");
+    assert_eq!(desk.refused(&["token", "revoke", "laptops"]), "name_ambiguous");
     let make = ["campaign", "make", "c", "--level", "rotate", "--reason", "r", "--profile", "Field", "--token", id];
     assert!(desk.json(&make).0);
     assert_eq!(desk.json(&["campaign", "show", "c"]).1["plan"]["name"], "c");
+    assert_eq!(desk.refused(&make), "name_taken");
+    assert!(desk.json(&["campaign", "delete", "c"]).0);
+    assert_eq!(desk.refused(&["campaign", "show", "c"]), "campaign_unknown");
     desk.json(&["credential", "make", "--name", "report", "--permit", "user_read"]);
     assert!(desk.json(&["credential", "revoke", "report"]).0);
     let (_, ticket) = desk.json(&["ticket", "make", "anna@example.org"]);
