@@ -261,7 +261,8 @@ pub async fn excuse(
     let row = known(&mut tx, id).await?;
     next(row.status, Verb::Excuse)?;
     if !db::campaign_device_excused_update(&mut tx, id, device, reason).await.map_err(during())? {
-        let sentence = format!("The campaign does not wait for a device {device}.");
+        let sentence =
+            format!("The campaign does not wait for a device {device}: `campaign devices` shows for which it does.");
         return Err(AppError::not_found("campaign_device_unknown", sentence));
     }
     deed(&mut tx, now, Deed::by(actor), "campaign_excuse", id, format!("{device}: {reason}")).await?;
@@ -366,7 +367,10 @@ async fn known(tx: &mut Tx, id: CampaignId) -> Result<CampaignRow, AppError> {
 }
 
 fn unknown(text: &str) -> AppError {
-    AppError::not_found("campaign_unknown", format!("There is no campaign \"{}\".", text.escape_debug()))
+    AppError::not_found(
+        "campaign_unknown",
+        format!("There is no campaign \"{}\": `campaign list` shows all.", text.escape_debug()),
+    )
 }
 
 /// The audit row of what an admin, or the job in the campaign's name, does to a campaign.

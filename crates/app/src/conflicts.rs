@@ -230,7 +230,9 @@ async fn finish(
 
 async fn known(tx: &mut Tx, id: ConflictId) -> Result<ConflictRow, AppError> {
     let row = db::conflict_get(tx, id).await.map_err(AppError::db("reading a conflict"))?;
-    row.ok_or_else(|| AppError::not_found("conflict_unknown", format!("There is no conflict {id}.")))
+    row.ok_or_else(|| {
+        AppError::not_found("conflict_unknown", format!("There is no conflict {id}: `conflict list --all` shows all."))
+    })
 }
 
 async fn record(tx: &mut Tx, id: DeviceId) -> Result<DeviceRow, AppError> {

@@ -118,7 +118,8 @@ async fn filter(tx: &mut Tx, asked: &DeviceAsk) -> Result<DeviceFilter, AppError
         None => None,
     };
     if let Some(state) = asked.state.as_ref().filter(|state| !State::WORDS.contains(&state.as_str())) {
-        let sentence = format!("\"{}\" is not a state of a device.", state.escape_debug());
+        let (state, all) = (state.escape_debug(), State::WORDS.join(", "));
+        let sentence = format!("\"{state}\" is not a state of a device: those are {all}.");
         return Err(AppError::invalid(Refusal::RequestMalformed.code(), sentence));
     }
     let named = asked.named.as_ref().map(|text| {

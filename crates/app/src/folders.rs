@@ -212,7 +212,12 @@ async fn own(tx: &mut Tx, actor: &DeviceActor, now: Timestamp) -> Result<Own, Ap
 async fn found(tx: &mut Tx, actor: &AdminActor, id: FolderId) -> Result<(PolicySubject, Folder), AppError> {
     actor.need(Permit::ProfileManage)?;
     let found = db::folder_get(tx, id).await.map_err(AppError::db("reading a folder"))?;
-    found.ok_or_else(|| AppError::not_found("folder_unknown", format!("There is no folder {id}.")))
+    found.ok_or_else(|| {
+        AppError::not_found(
+            "folder_unknown",
+            format!("There is no folder {id}: `profile show` lists those of a profile."),
+        )
+    })
 }
 
 /// A draft as it is stored.

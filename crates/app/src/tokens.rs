@@ -128,7 +128,10 @@ pub async fn revoke(app: &App, actor: &AdminActor, id: TokenId) -> Result<TokenR
     let mut tx = app.db.write().await.map_err(during())?;
     by_id(&mut tx, id).await?;
     if !db::token_revoked_update(&mut tx, id, now).await.map_err(during())? {
-        return Err(AppError::conflict("token_ended", "The token was revoked before."));
+        return Err(AppError::conflict(
+            "token_ended",
+            "The token was revoked before; nothing was changed. `token make` makes another.",
+        ));
     }
     changed(tx, actor, now, id, "token_revoke").await
 }
@@ -144,7 +147,10 @@ pub async fn expire(app: &App, actor: &AdminActor, id: TokenId) -> Result<TokenR
     let mut tx = app.db.write().await.map_err(during())?;
     let token = by_id(&mut tx, id).await?;
     if token.revoked_at.is_some() || token.expires_at.is_some_and(|expires_at| expires_at <= now) {
-        return Err(AppError::conflict("token_ended", "The token was revoked or has expired before."));
+        return Err(AppError::conflict(
+            "token_ended",
+            "The token was revoked or has expired before; nothing was changed.",
+        ));
     }
     db::token_expiry_update(&mut tx, id, Some(now)).await.map_err(during())?;
     changed(tx, actor, now, id, "token_expire").await
@@ -254,7 +260,8 @@ async fn keep(
 
 async fn by_id(tx: &mut Tx, id: TokenId) -> Result<TokenRow, AppError> {
     let token = db::token_get(tx, id).await.map_err(AppError::db("reading a token"))?;
-    token.ok_or_else(|| AppError::not_found("token_unknown", format!("There is no token {id}.")))
+    token
+        .ok_or_else(|| AppError::not_found("token_unknown", format!("There is no token {id}: `token list` shows all.")))
 }
 
 async fn changed(

@@ -254,7 +254,12 @@ impl Desk {
         let pin = match (&self.ca, &self.fingerprint) {
             (Some(ca), _) => Pin::Ca(read_text(ca)?),
             (None, Some(text)) => {
-                let wrong = || Failure::new("fingerprint_invalid", "A fingerprint has 64 hexadecimal digits.");
+                let wrong = || {
+                    Failure::new(
+                        "fingerprint_invalid",
+                        "A fingerprint has 64 hexadecimal digits: `fingerprint` on the server prints it.",
+                    )
+                };
                 Pin::Fingerprint(pin::fingerprint_from_text(text).ok_or_else(wrong)?)
             }
             (None, None) => return Err(Failure::new(NO_PIN, "Say whom to trust: --ca FILE or --fingerprint SHA256.")),

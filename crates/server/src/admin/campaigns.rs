@@ -169,7 +169,7 @@ async fn devices(
     Named(id): Named<CampaignId>,
     Query(query): Query<wire::BoardQuery>,
 ) -> Reply<Page<wire::BoardEntry>> {
-    let place = word("place", query.place.as_deref(), Place::from_word)?;
+    let place = word("place", query.place.as_deref(), &Place::ALL, Place::word)?;
     let page = campaigns::board_page(&at.app, &at.actor, id, place, &ask(query.after, query.limit)?).await?;
     Ok(Yes(Page { items: page.items.into_iter().map(entry).collect(), next: page.next }))
 }
@@ -244,7 +244,9 @@ fn plan_from(plan: wire::CampaignPlan) -> Result<Plan, No> {
         every: plan.remind_ms.map_or(usual.every, Span::ms),
         max: plan.reminders_max.map_or(usual.max, Count),
     };
-    let agent_below = word("agent_below", scope.agent_below.as_deref(), Release::read)?;
+    let no_release = || malformed("`agent_below` is a release, such as 1.4.2.");
+    let agent_below =
+        scope.agent_below.as_deref().map(|text| Release::read(text).ok_or_else(no_release)).transpose()?;
     fn ids<T>(list: Vec<Text<T>>) -> Vec<T> {
         list.into_iter().map(|id| id.0).collect()
     }
@@ -270,7 +272,7 @@ fn plan_from(plan: wire::CampaignPlan) -> Result<Plan, No> {
         wave_span: Span::ms(plan.wave_ms),
         watch_span: plan.watch_ms.map(Span::ms),
         template: plan.template,
-        tell: word("tell", plan.tell.as_deref(), Tell::from_word)?.unwrap_or_default(),
+        tell: word("tell", plan.tell.as_deref(), &Tell::ALL, Tell::word)?.unwrap_or_default(),
         reminders,
     })
 }

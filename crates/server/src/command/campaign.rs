@@ -105,7 +105,8 @@ pub enum Campaign {
     Devices {
         /// Its identifier, the beginning of one, or its name.
         campaign: String,
-        /// Only those that stand there: waiting, offline, conflict, overdue, …
+        /// Only those that stand there: done, unproved, waiting, waiting_for_user, offline, conflict, refused, overdue,
+        /// excused, retired.
         #[arg(long, value_name = "PLACE")]
         place: Option<String>,
     },

@@ -22,7 +22,8 @@ pub enum Device {
         /// Only those of the user with this e-mail address.
         #[arg(long, value_name = "EMAIL")]
         user: Option<String>,
-        /// Only those whose state has this word.
+        /// Only those whose state has this word: pending, active, held, deactivated, suspended, quarantined,
+        /// decommissioning, decommissioned, deleted, purged.
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
         /// Only those that were not seen for this many days, or never.

@@ -1,7 +1,9 @@
 //! What `show` says of one user and one device: all that the server knows, and what an admin can do about it.
 
+use crate::cli::said;
 use crate::cli_desk::{asks, copied, has};
 use crate::world::{Device, EMAIL, World, password};
+use control::Permits;
 use protocol::agent::activation::ActivationAnswer;
 use serde_json::json;
 
@@ -63,4 +65,25 @@ async fn a_device_and_its_user_are_shown_with_all_that_is_known_and_waits() {
     let answer: ActivationAnswer = asks(&world, &other, "SN-9", Some(&token)).await.json();
     assert!(matches!(answer, ActivationAnswer::Waiting(_)), "{answer:?}");
     has(&world.text(&["device", "show", "desktop"]), &["pending", "waits since", "desk pending", "installer (tok_"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_word_is_wrong_the_right_ones_are_said() {
+    let world = World::start().await;
+    for (arguments, words) in [
+        (&["user", "list", "--state", "lokced"][..], "active, locked, preserved, deleted, purged"),
+        (&["device", "list", "--state", "lokced"], "pending, active, held, deactivated, suspended"),
+        (&["mail", "list", "--status", "lost"], "queued, sending, sent, failed, unclear, dropped"),
+        (&["password-policy", "set", "password.min", "9"], "password.length_min, password.length_max"),
+    ] {
+        let output = world.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        has(&said(&output), &[words]);
+    }
+    let admin = world.credential(Permits::all()).await;
+    let device = Device::activated(&world, "laptop").await;
+    let path = format!("/api/v1/devices/{}/deactivate", device.id);
+    let answer = world.api(&admin, "POST", &path, r#"{"level": "secret"}"#).await.problem();
+    has(&answer.detail, &["`rotate`", "`revoke`", "`distrust`"]);
+    assert!(!answer.detail.contains("secret"), "what was given is not repeated: {}", answer.detail);
 }

@@ -81,7 +81,8 @@ macro_rules! device {
             event: &'static str
         },
             "wrong_state", Conflict, WhenChanged,
-            "The device is {state}, and from there \"{event}\" is not possible; nothing was changed.";
+            "The device is {state}, and from there \"{event}\" is not possible; nothing was changed. \
+             Reactivate, enable or undelete it first, as that state asks for.";
         /// The undo period is not over.
         PurgeTooEarly {
             /// How long it still lasts.
@@ -96,7 +97,8 @@ macro_rules! device {
         /// What was decided about a conflict cannot be undone.
         UndoTooLate,
             "undo_too_late", Refused, Never,
-            "This decision can no longer be undone: its time is over, or the device has gone on since.";
+            "This decision can no longer be undone: its time is over, or the device has gone on since. \
+             What it has done can be changed by hand, record by record.";
         /// A campaign's scope says nothing.
         ScopeEmpty,
             "scope_empty", Invalid, WhenChanged,
@@ -110,7 +112,8 @@ macro_rules! device {
             verb: &'static str
         },
             "campaign_state", Conflict, WhenChanged,
-            "The campaign is {status}, and from there \"{verb}\" is not possible; nothing was changed.";
+            "The campaign is {status}, and from there \"{verb}\" is not possible; nothing was changed. A draft can \
+             be edited, started or deleted, a running one paused, aborted or closed, an aborted one brought back.";
     } };
 }
 pub(super) use device;
