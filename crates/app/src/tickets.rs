@@ -95,7 +95,10 @@ pub async fn make(app: &App, actor: &AdminActor, wish: &Wish) -> Result<Made, Ap
     let way = match (wish.show, app.mailer.is_some()) {
         (false, true) => {
             let until = ticket.expires_at;
-            let values = Values::new().with("code", &code.to_text()).with("deadline", &mail::date(until));
+            let values = Values::new()
+                .with("code", &code.to_text())
+                .with("deadline", &mail::date(until))
+                .with("fingerprint", &app.ca_fingerprint);
             let (occasion, template, until) = (format!("ticket:{}", ticket.id), "ticket", Some(until));
             let draft = Draft { occasion, recipient: &email, template, values, until };
             mail::queue(app, &mut tx, now, draft).await?;
