@@ -51,7 +51,8 @@ pub enum Device {
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(0..=365))]
         append_days: Option<u64>,
     },
-    /// Bring a held or deactivated device back without its doing anything, with the key that it has.
+    /// Bring a held or deactivated device back without its doing anything, with the key that it has; not one whose key
+    /// is distrusted, which `deactivate` makes it unless it is told otherwise.
     Reactivate {
         /// Its identifier, the beginning of one, or its name.
         device: String,

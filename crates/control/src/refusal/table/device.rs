@@ -66,6 +66,11 @@ macro_rules! device {
         SignInNeeded,
             "sign_in_needed", Refused, WhenChanged,
             "This device cannot come back by itself. Sign in with your e-mail address and password, or use a ticket.";
+        /// The key counts for nothing, so an admin's word cannot let it go on.
+        PersonNeeded,
+            "person_needed", Refused, WhenChanged,
+            "The key of this device counts for nothing any more, so nobody's word brings it back. Have its user sign \
+             in there, or make a ticket; or approve it once an installer's token has brought it back.";
         /// The event would lead to where the device is.
         NothingToChange {
             /// `State::word`.
