@@ -153,7 +153,7 @@ mod tests {
             hash: Hex([0; 32]),
         };
         let text = listed(&[row]);
-        assert!(text.contains("123456  2025-11-24 17:30  x"), "{text}");
+        assert!(text.contains("123456  2025-11-24 17:30Z  x"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 }

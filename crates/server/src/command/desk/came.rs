@@ -174,11 +174,11 @@ mod tests {
         for part in [
             "proof            token",
             "installer 2025 (tok_",
-            "192.0.2.7, 2025-11-24 17:30",
+            "192.0.2.7, 2025-11-24 17:30Z",
             "took this record over",
             "its own word",
             "known as     SN-0",
-            "last seen      2025-11-24 17:30",
+            "last seen      2025-11-24 17:30Z",
             "differs        serial",
         ] {
             assert!(text.contains(part), "no {part:?} in:\n{text}");
