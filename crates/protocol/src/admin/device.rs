@@ -154,7 +154,7 @@ pub struct Deactivate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hold {
-    /// For how many days it may still append, at most 365; as the configuration says when it is not given.
+    /// For how many days it may still append, 1 to 365; as the configuration says when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub append_days: Option<u64>,
 }

@@ -70,8 +70,10 @@ async fn deactivate(at: AtAdmin, Named(id): Named<DeviceId>, Body(body): Body<De
 }
 
 async fn hold(at: AtAdmin, Named(id): Named<DeviceId>, Body(body): Body<Hold>) -> Reply<Device> {
-    if body.append_days.is_some_and(|days| days > HOLD_DAYS_MAX) {
-        return Err(malformed("`append_days` is a number from 0 to 365."));
+    // A hold without any time to append would be a deactivation by another name, and watched as what it is not.
+    if body.append_days.is_some_and(|days| !(1..=HOLD_DAYS_MAX).contains(&days)) {
+        let sentence = "`append_days` is a number from 1 to 365. To have the device append no more, deactivate it.";
+        return Err(malformed(sentence));
     }
     order(at, id, DeviceOrder::Hold { append: body.append_days.map(Span::days) }).await
 }

@@ -108,7 +108,7 @@ async fn two_machines_are_listed_shown_decided_and_taken_back() {
     assert_eq!(world.run(&["conflict", "resolve", "laptop", "three-machines"]).status.code(), Some(2));
     let split = world.json(&["conflict", "resolve", "laptop", "two-machines", "--other-user", EMAIL]);
     assert_eq!((&split["status"], &split["device"]["state"]), (&"split".into(), &"deactivated".into()));
-    assert_eq!(split["other"]["state"], "pending");
+    assert_eq!((&split["other"]["state"], &split["cut_off"]), (&"pending".into(), &true.into()));
     assert!(split["resolved_by"].as_str().is_some_and(|by| by.starts_with("local ")), "{split}");
     assert!(split["undo_until_ms"].as_i64() > split["resolved_at_ms"].as_i64(), "{split}");
     assert_eq!(world.refused_with(&["conflict", "resolve", &id, "one-machine"]), "conflict_decided");
