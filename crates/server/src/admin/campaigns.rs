@@ -43,7 +43,7 @@ pub(super) fn routes() -> Vec<Entry> {
             "Bring back what an aborted campaign has reset.", bring_back),
         post("campaign_close", "/api/v1/campaigns/{campaign}/close", CampaignManage, "End it by hand.", close),
         post("campaign_excuse", "/api/v1/campaigns/{campaign}/devices/{device}/excuse", CampaignManage,
-            "Let one device be.", excuse),
+            "Let one device be; where it was the last that is awaited, the campaign closes by that.", excuse),
         get("campaign_board", "/api/v1/campaigns/{campaign}/board", CampaignRead, "A campaign at a glance.", board),
         get("campaign_device_list", "/api/v1/campaigns/{campaign}/devices", CampaignRead,
             "The devices of a campaign, where each stands and why, and its evidence.", devices),

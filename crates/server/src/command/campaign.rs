@@ -86,7 +86,7 @@ pub enum Campaign {
         #[arg(long)]
         reason: String,
     },
-    /// Let one device be: it counts as settled.
+    /// Let one device be: it counts as settled, and where it was the last that is awaited, the campaign closes by that.
     Excuse {
         /// Its identifier, the beginning of one, or its name.
         campaign: String,
@@ -261,9 +261,11 @@ impl Campaign {
             }
             Campaign::Excuse { campaign, device, reason } => {
                 let device = named::find::<Device>(&client, &device).await?.value;
-                let path = path(&client, &campaign, &format!("/devices/{}/excuse", device.device.0)).await?;
+                let id = named::id::<wire::Campaign>(&client, &campaign).await?;
+                let path = format!("/campaigns/{id}/devices/{}/excuse", device.device.0);
                 let Said { json, .. } = client.post::<Nothing>(&path, &wire::CampaignReason { reason }).await?;
-                Ok(Answer::good(format!("{} is excused\n", device.name.escape_debug()), json))
+                let after = client.get::<wire::Campaign>(&format!("/campaigns/{id}"), &()).await?.value;
+                Ok(Answer::good(text::excused(&device.name, &after), json))
             }
             Campaign::Board { campaign } => {
                 let path = path(&client, &campaign, "/board").await?;

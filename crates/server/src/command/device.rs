@@ -83,6 +83,11 @@ pub enum Device {
         /// Its identifier, the beginning of one, or its name.
         device: String,
     },
+    /// Take a deletion back.
+    Undelete {
+        /// Its identifier, the beginning of one, or its name.
+        device: String,
+    },
     /// Ask a device for a support bundle; read it, or take the order back.
     SupportBundle {
         /// The device.
@@ -93,11 +98,6 @@ pub enum Device {
         /// Remove what it has sent, or take the order back.
         #[arg(long)]
         withdraw: bool,
-    },
-    /// Take a deletion back.
-    Undelete {
-        /// Its identifier, the beginning of one, or its name.
-        device: String,
     },
     /// Set a device's own policies; they take the place of the profile's.
     Set {

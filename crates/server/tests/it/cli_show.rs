@@ -87,3 +87,19 @@ async fn where_a_word_is_wrong_the_right_ones_are_said() {
     has(&answer.detail, &["`rotate`", "`revoke`", "`distrust`"]);
     assert!(!answer.detail.contains("secret"), "what was given is not repeated: {}", answer.detail);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_excuses_the_last_device_is_told_that_the_campaign_is_closed() {
+    let world = World::start().await;
+    for name in ["laptop", "desktop"] {
+        Device::activated(&world, name).await;
+    }
+    let plan = ["campaign", "make", "spring", "--level", "revoke", "--everyone", "--reason", "x"];
+    for arguments in [&plan[..], &["campaign", "start", "spring"]] {
+        assert!(world.run(arguments).status.success(), "{arguments:?}");
+    }
+    let excuse = |device| world.text(&["campaign", "excuse", "spring", device, "--reason", "on leave"]);
+    assert_eq!(excuse("laptop"), "laptop is excused\n");
+    has(&excuse("desktop"), &["desktop is excused\n", "the campaign is closed\n"]);
+    has(&world.text(&["campaign", "board", "spring"]), &["0 of 2 are back (0 %)", "closed"]);
+}

@@ -3,7 +3,7 @@
 use crate::command::words;
 use crate::out::{card, table, wrapped};
 use base::{Count, Span, Timestamp};
-use control::campaign::{Class, Place};
+use control::campaign::{Class, Place, Status};
 use control::mail::MailStatus;
 use protocol::admin::campaign as wire;
 
@@ -20,6 +20,15 @@ pub(super) fn made(campaign: &wire::Campaign) -> String {
 
 pub(super) fn changed(campaign: &wire::Campaign) -> String {
     format!("campaign \"{}\" is {}\n", campaign.plan.name, status(campaign))
+}
+
+/// That a device was let be, and what has come of its campaign by that.
+pub(super) fn excused(device: &str, campaign: &wire::Campaign) -> String {
+    let closed = match campaign.status == Status::Closed.word() {
+        true => "nothing is awaited any more, and the campaign is closed\n",
+        false => "",
+    };
+    format!("{} is excused\n{closed}", device.escape_debug())
 }
 
 pub(super) fn list(campaigns: &[wire::Campaign]) -> String {
