@@ -322,6 +322,14 @@ fn a_directory_that_is_none_and_a_missing_one_are_told_apart_from_a_usage_error(
 }
 
 #[test]
+fn the_program_says_which_release_it_is() {
+    let output = program().arg("--version").output().expect("the program is built");
+    let release = said(&output);
+    assert_eq!(release, format!("holdfast-server {}\n", env!("CARGO_PKG_VERSION")));
+    assert!(!release.contains(" 0.0.0"), "a release that nobody can tell from another: {release}");
+}
+
+#[test]
 fn run_warns_once_when_the_disk_has_less_than_the_reserve() {
     for (reserve, warned) in [(0, 0), (1_048_576, 1)] {
         let desk = Desk::initialised();
