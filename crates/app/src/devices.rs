@@ -355,8 +355,10 @@ async fn event_audit(
     detail: String,
 ) -> Result<(), AppError> {
     let action = format!("device_{}", event.word());
-    let proof = event.proof().map(|proof| proof.to_string()).unwrap_or_default();
-    let deed = Deed { action: &action, subject: id.to_string(), detail, proof, ..Deed::by(actor) };
+    let by = Deed::by(actor);
+    // Of an event that has no proof of its own: by what the admin was let in.
+    let proof = event.proof().map_or_else(|| by.proof.clone(), |proof| proof.to_string());
+    let deed = Deed { action: &action, subject: id.to_string(), detail, proof, ..by };
     audit::write(tx, now, deed).await
 }
 

@@ -109,8 +109,8 @@ pub fn tls_files(data_dir: &Path) -> Result<TlsFiles, AppError> {
     Ok(TlsFiles { chain: format!("{server}{ca}"), key, ca_fingerprint })
 }
 
-/// How much less is free on the disk under the store than is kept in reserve: while that is so, every backup is refused.
-/// `None` while there is room.
+/// How much less is free on the disk under the store than is kept in reserve; `None` while there is room. While it is
+/// so, every backup is refused.
 ///
 /// # Errors
 /// The disk cannot be asked.

@@ -74,8 +74,8 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// What can be asked, in the order in which it is needed: set up, people and devices, what holds for them, ways in, resets,
-/// messages, admins, the state of it all.
+/// What can be asked, in the order in which it is needed: set up, people and devices, what holds for them, ways in,
+/// resets, messages, admins, the state of it all.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a data directory: keys, certificates, database, store, first admin.

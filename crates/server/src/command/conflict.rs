@@ -168,7 +168,7 @@ fn done(kind: &str, status: &str, cut_off: bool) -> Option<&'static str> {
         }
         (_, "split", true) => "Two machines: the key that both had counts for nothing any more. Each activates anew.",
         (_, "split", false) => {
-            "Two machines: nothing was cut off, because the key that both had was replaced, or counted for nothing, before."
+            "Two machines: nothing was cut off, because the key that both had was replaced or worth nothing before."
         }
         (_, "kept", _) => "Both records stay as they are, and nobody is warned of them again.",
         (_, "undone", _) => "The decision was taken back.",

@@ -47,8 +47,8 @@ pub enum Device {
     Hold {
         /// Its identifier, the beginning of one, or its name.
         device: String,
-        /// For how many days it may still append; `device.hold_days` of the configuration when it is not given. One that
-        /// may append no more is not held but deactivated: see `deactivate`.
+        /// For how many days it may still append; `device.hold_days` of the configuration when it is not given. One
+        /// that may append no more is not held but deactivated: see `deactivate`.
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=365))]
         append_days: Option<u64>,
     },

@@ -2,8 +2,8 @@
 
 use base::{Count, DeviceId, Timestamp};
 
-/// A point in time in UTC, to the minute: `2026-11-24 17:30Z`, so that nobody takes it for their own clock. Never fails: a
-/// time that no calendar has is said so.
+/// A point in time in UTC, to the minute: `2026-11-24 17:30Z`, so that nobody takes it for their own clock. Never
+/// fails: a time that no calendar has is said so.
 pub(super) fn time(at: Timestamp) -> String {
     match jiff::Timestamp::from_millisecond(at.as_ms()) {
         Ok(at) => at.strftime("%Y-%m-%d %H:%MZ").to_string(),
