@@ -76,10 +76,10 @@ fn fits(name: &str) -> bool {
         let plain = label.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'-');
         plain && (1..=LABEL_MAX).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
     };
-    let host = name.len() <= NAME_MAX && name.split('.').all(label);
+    let is_dns = name.len() <= NAME_MAX && name.split('.').all(label);
     // Four numbers are an address or nothing: no host is called 10.0.0.256.
     let number = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|letter| letter.is_ascii_digit()));
-    name.parse::<IpAddr>().is_ok() || (host && !number)
+    name.parse::<IpAddr>().is_ok() || (is_dns && !number)
 }
 
 fn name_invalid(name: &str) -> AppError {

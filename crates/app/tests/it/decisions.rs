@@ -246,6 +246,8 @@ async fn a_device_that_its_token_keeps_out_is_refused_on_the_board_and_a_strange
     let (world, text, token) = with_token().await;
     let machine = Machine::new(&world, "laptop").of("anna");
     let device = machine.by_password(&world, ANNA, GOOD).bound().await.device;
+    // It was heard of by the activation, and not since the reset.
+    world.clock.advance(Span::minutes(1));
     let id = campaign(&world).await;
     revoke(&world.app, &ADMIN, token).await.expect("it is in force");
     let stranger = machine.again(&world).by_token(&world, &text);
