@@ -85,7 +85,10 @@ pub async fn make(
     let row = AdminRow { id, email, password_hash, permits: words, created_at: now, disabled_at: None };
     let mut tx = app.db.write().await.map_err(during())?;
     if !db::admin_page_list(&mut tx, Some(&row.email), "", 1).await.map_err(during())?.is_empty() {
-        return Err(AppError::conflict("admin_exists", format!("There is an admin {} already.", row.email)));
+        return Err(AppError::conflict(
+            "admin_exists",
+            format!("There is an admin {0} already: `admin show {0}`.", row.email),
+        ));
     }
     db::admin_insert(&mut tx, &row).await.map_err(during())?;
     let detail = row.permits.replace('\n', " ");
@@ -154,7 +157,7 @@ async fn carry_out(app: &App, actor: &AdminActor, id: AdminId, event: AdminEvent
 
 async fn known(tx: &mut Tx, id: AdminId) -> Result<AdminRow, AppError> {
     let row = db::admin_get(tx, id).await.map_err(AppError::db("reading an admin"))?;
-    row.ok_or_else(|| AppError::not_found("admin_unknown", format!("There is no admin {id}.")))
+    row.ok_or_else(|| AppError::not_found("admin_unknown", format!("There is no admin {id}: `admin list` shows all.")))
 }
 
 fn some(permits: Permits) -> Result<(), AppError> {

@@ -16,6 +16,7 @@ pub use dry_run::{DryRun, Foretold, dry_run};
 pub use messages::MessageCounts;
 pub use turns::tick;
 
+pub(crate) use board::of_device;
 pub(crate) use hooks::{backed_up, came_back, came_refused, refused};
 pub(crate) use reminders::tick as remind;
 
@@ -93,7 +94,8 @@ pub struct Campaign {
 /// Makes a campaign that touches nothing yet.
 ///
 /// # Errors
-/// `not_permitted`; `scope_empty`; `campaign_invalid`, which says what is wrong; `template_unknown`.
+/// `not_permitted`; `scope_empty`; `campaign_invalid`, which says what is wrong; `template_unknown`; `name_taken` while
+/// another campaign of this name is a draft, runs or is paused.
 pub async fn make(app: &App, actor: &AdminActor, plan: Plan) -> Result<Campaign, AppError> {
     actor.need(Permit::CampaignManage)?;
     let now = app.clock.now();
@@ -131,6 +133,7 @@ pub async fn make(app: &App, actor: &AdminActor, plan: Plan) -> Result<Campaign,
     let during = || AppError::db("making a campaign");
     let mut tx = app.db.write().await.map_err(during())?;
     messages::template_known(&mut tx, &row.template).await?;
+    name_free(&mut tx, &row).await?;
     db::campaign_insert(&mut tx, &row).await.map_err(during())?;
     let detail = format!("{} \"{}\": {}", row.level.word(), row.name, row.scope.replace('\n', ", "));
     deed(&mut tx, now, Deed::by(actor), "campaign_make", row.id, detail).await?;
@@ -149,6 +152,22 @@ pub async fn edit(app: &App, actor: &AdminActor, id: CampaignId, plan: Plan) -> 
     drop(tx);
     let change = |row: CampaignRow| Ok(written(app, row, plan));
     steer(app, actor, id, Verb::Edit, String::new(), change).await
+}
+
+/// Removes a draft: nothing is left of it but the audit log.
+///
+/// # Errors
+/// `campaign_unknown`; `campaign_state` for what was ever started; `not_permitted`.
+pub async fn delete(app: &App, actor: &AdminActor, id: CampaignId) -> Result<(), AppError> {
+    actor.need(Permit::CampaignManage)?;
+    let during = || AppError::db("deleting a draft");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let row = known(&mut tx, id).await?;
+    next(row.status, Verb::Delete)?;
+    db::campaign_draft_remove(&mut tx, id).await.map_err(during())?;
+    let detail = format!("{} \"{}\"", row.level.word(), row.name);
+    deed(&mut tx, app.clock.now(), Deed::by(actor), "campaign_delete", id, detail).await?;
+    tx.commit().await.map_err(during())
 }
 
 /// Starts a draft: now, or when the time comes. Who is meant is settled at that moment.
@@ -242,7 +261,8 @@ pub async fn excuse(
     let row = known(&mut tx, id).await?;
     next(row.status, Verb::Excuse)?;
     if !db::campaign_device_excused_update(&mut tx, id, device, reason).await.map_err(during())? {
-        let sentence = format!("The campaign does not wait for a device {device}.");
+        let sentence =
+            format!("The campaign does not wait for a device {device}: `campaign devices` shows for which it does.");
         return Err(AppError::not_found("campaign_device_unknown", sentence));
     }
     deed(&mut tx, now, Deed::by(actor), "campaign_excuse", id, format!("{device}: {reason}")).await?;
@@ -308,6 +328,9 @@ async fn steer(
     let row = known(&mut tx, id).await?;
     let status = next(row.status, verb)?;
     let row = CampaignRow { status, ..change(row)? };
+    if verb == Verb::Edit {
+        name_free(&mut tx, &row).await?;
+    }
     db::campaign_update(&mut tx, &row).await.map_err(during())?;
     if row.ended_at.is_some() && row.started_at.is_none() {
         // Nobody was reset, and those that stood on the board already stand there no more.
@@ -317,6 +340,19 @@ async fn steer(
     tx.commit().await.map_err(during())?;
     tracing::info!(campaign.id = %id, "campaign {id} is {} now, by {actor}", status.word());
     view(row)
+}
+
+/// Fails while another campaign that has not ended has this name: commands and people name it by that.
+async fn name_free(tx: &mut Tx, row: &CampaignRow) -> Result<(), AppError> {
+    let taken = db::campaign_named_get(tx, &row.name, row.id).await;
+    match taken.map_err(AppError::db("looking for a campaign's name"))? {
+        false => Ok(()),
+        true => Err(AppError::name_taken(
+            "campaign",
+            &row.name,
+            "Take another name; or end that one first, or delete it if it is a draft.",
+        )),
+    }
 }
 
 /// A campaign for somebody who may see it, or has just changed it.
@@ -331,7 +367,10 @@ async fn known(tx: &mut Tx, id: CampaignId) -> Result<CampaignRow, AppError> {
 }
 
 fn unknown(text: &str) -> AppError {
-    AppError::not_found("campaign_unknown", format!("There is no campaign \"{}\".", text.escape_debug()))
+    AppError::not_found(
+        "campaign_unknown",
+        format!("There is no campaign \"{}\": `campaign list` shows all.", text.escape_debug()),
+    )
 }
 
 /// The audit row of what an admin, or the job in the campaign's name, does to a campaign.
@@ -381,7 +420,7 @@ fn invalid(what: &str) -> AppError {
 
 fn written(app: &App, row: CampaignRow, plan: Plan) -> CampaignRow {
     CampaignRow {
-        name: plan.name,
+        name: plan.name.trim().to_owned(),
         reason: plan.reason,
         level: plan.level,
         scope: scope::to_text(&plan.scope),

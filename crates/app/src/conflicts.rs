@@ -64,6 +64,8 @@ pub struct Conflict {
     pub device: Side,
     /// The other record, where there is one.
     pub other: Option<Side>,
+    /// Has the decision that there are two machines cut a key off? Not where it was replaced, or worth nothing, before.
+    pub cut_off: bool,
     /// Who decided.
     pub resolved_by: Option<String>,
     /// When.
@@ -230,7 +232,9 @@ async fn finish(
 
 async fn known(tx: &mut Tx, id: ConflictId) -> Result<ConflictRow, AppError> {
     let row = db::conflict_get(tx, id).await.map_err(AppError::db("reading a conflict"))?;
-    row.ok_or_else(|| AppError::not_found("conflict_unknown", format!("There is no conflict {id}.")))
+    row.ok_or_else(|| {
+        AppError::not_found("conflict_unknown", format!("There is no conflict {id}: `conflict list --all` shows all."))
+    })
 }
 
 async fn record(tx: &mut Tx, id: DeviceId) -> Result<DeviceRow, AppError> {
@@ -265,6 +269,7 @@ async fn view(tx: &mut Tx, row: ConflictRow) -> Result<Conflict, AppError> {
             Some(other) => Some(side(tx, other).await?),
             None => None,
         },
+        cut_off: row.status == ConflictStatus::Split && row.before.is_some(),
         resolved_by: row.resolved_by,
         resolved_at: row.resolved_at,
         undo_until: row.undo_until,

@@ -72,11 +72,17 @@ pub async fn make(app: &App, actor: &AdminActor, new: CredentialNew) -> Result<(
     let name = name_parse(&name)?;
     let permits = if all { Permits::all() } else { permits };
     if permits == Permits::NONE {
-        return Err(AppError::invalid("permits_missing", "A credential needs at least one permit."));
+        return Err(AppError::invalid(
+            "permits_missing",
+            "A credential needs at least one permit: name some, or `all`.",
+        ));
     }
     control::admin::may_give(actor.permits(), permits)?;
     if expires_at.is_some_and(|at| at <= now) {
-        return Err(AppError::invalid("credential_expiry_past", "The credential would have expired already."));
+        return Err(AppError::invalid(
+            "credential_expiry_past",
+            "The credential would have expired already: give a later end.",
+        ));
     }
     let text = SecretText::mint(TEXT_PREFIX, app.entropy.as_ref());
     let row = ApiCredentialRow {
@@ -320,7 +326,7 @@ fn view(row: ApiCredentialRow) -> Result<CredentialView, AppError> {
 }
 
 fn unknown(id: CredentialId) -> AppError {
-    AppError::not_found("credential_unknown", format!("There is no credential {id}."))
+    AppError::not_found("credential_unknown", format!("There is no credential {id}: `credential list` shows all."))
 }
 
 #[cfg(test)]

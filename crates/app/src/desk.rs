@@ -40,6 +40,21 @@ pub struct AppendOnly {
     pub came: Option<Came>,
 }
 
+/// How the machine that has a record came to it, or the one that waits as it asks for it.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub(crate) async fn came(
+    tx: &mut Tx,
+    device: &DeviceRow,
+    waiting: Option<WaitingRow>,
+) -> Result<Option<Came>, AppError> {
+    match waiting {
+        Some(waiting) => came::of_waiting(tx, waiting, &device.about).await.map(Some),
+        None => came::of_device(tx, device.id, &device.about).await,
+    }
+}
+
 /// Why a record waits that no computer has asked for.
 const UNASKED: &str = "nobody_asked";
 

@@ -131,7 +131,8 @@ pub async fn remove(app: &App, actor: &AdminActor, id: MapRowId) -> Result<(), A
     let during = || AppError::db("removing a row of the device map");
     let mut tx = app.db.write().await.map_err(during())?;
     let row = db::device_map_get(&mut tx, id).await.map_err(during())?;
-    let unknown = || AppError::not_found("map_row_unknown", format!("There is no row {id}."));
+    let unknown =
+        || AppError::not_found("map_row_unknown", format!("There is no row {id}: `device-map list` shows all."));
     let row = row.ok_or_else(unknown)?;
     if !db::device_map_remove(&mut tx, id).await.map_err(during())? {
         return Err(unknown());

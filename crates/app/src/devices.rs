@@ -2,6 +2,9 @@
 //! is carried out in the transaction that stores the new state.
 
 mod merged;
+mod more;
+
+pub use more::{DeviceCampaign, DeviceMore};
 
 use crate::audit::{self, Deed};
 use crate::page::{Page, PageAsk, part};
@@ -35,10 +38,12 @@ pub struct DeviceView {
     pub created_at: Timestamp,
     /// When a key was last bound to it.
     pub activated_at: Timestamp,
-    /// When it last opened a session.
+    /// When it was last heard of: by an activation, a session, or one that was refused.
     pub last_seen_at: Option<Timestamp>,
     /// Its newest snapshot.
     pub last_snapshot: Option<SnapshotId>,
+    /// What is known beside the record itself, where one device alone was asked for.
+    pub more: Option<Box<DeviceMore>>,
 }
 
 /// Which devices an admin asks for. Empty asks for all.
@@ -102,7 +107,9 @@ pub async fn get(app: &App, actor: &AdminActor, id: DeviceId) -> Result<DeviceVi
     let mut tx = app.db.read().await.map_err(during())?;
     let device = db::device_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| AppError::device_unknown(id))?;
     let user = db::user_get(&mut tx, device.user).await.map_err(during())?;
-    Ok(view(device, user.map(|user| user.email).unwrap_or_default()))
+    let more = more::read(&mut tx, app.clock.now(), actor, &device).await?;
+    let view = view(device, user.map(|user| user.email).unwrap_or_default());
+    Ok(DeviceView { more: Some(Box::new(more)), ..view })
 }
 
 async fn filter(tx: &mut Tx, asked: &DeviceAsk) -> Result<DeviceFilter, AppError> {
@@ -111,7 +118,8 @@ async fn filter(tx: &mut Tx, asked: &DeviceAsk) -> Result<DeviceFilter, AppError
         None => None,
     };
     if let Some(state) = asked.state.as_ref().filter(|state| !State::WORDS.contains(&state.as_str())) {
-        let sentence = format!("\"{}\" is not a state of a device.", state.escape_debug());
+        let (state, all) = (state.escape_debug(), State::WORDS.join(", "));
+        let sentence = format!("\"{state}\" is not a state of a device: those are {all}.");
         return Err(AppError::invalid(Refusal::RequestMalformed.code(), sentence));
     }
     let named = asked.named.as_ref().map(|text| {
@@ -356,5 +364,17 @@ async fn event_audit(
 /// A row as an admin sees it. Never fails.
 pub(crate) fn view(row: DeviceRow, user: String) -> DeviceView {
     let DeviceRow { id, name, state, epoch, about, created_at, activated_at, last_seen_at, last_snapshot, .. } = row;
-    DeviceView { id, name, user, state, epoch, about, created_at, activated_at, last_seen_at, last_snapshot }
+    DeviceView {
+        id,
+        name,
+        user,
+        state,
+        epoch,
+        about,
+        created_at,
+        activated_at,
+        last_seen_at,
+        last_snapshot,
+        more: None,
+    }
 }

@@ -74,12 +74,17 @@ impl AppError {
 
     /// There is no such device. Never fails.
     pub(crate) fn device_unknown(id: DeviceId) -> Self {
-        Self::not_found("device_unknown", format!("There is no device {id}."))
+        Self::not_found("device_unknown", format!("There is no device {id}: `device list` shows all."))
     }
 
     /// There is no such user. Never fails.
     pub(crate) fn user_unknown(id: UserId) -> Self {
-        Self::not_found("user_unknown", format!("There is no user {id}."))
+        Self::not_found("user_unknown", format!("There is no user {id}: `user list` shows all."))
+    }
+
+    /// Something of this kind that is in force has this name; `help` says what can be done. Never fails.
+    pub(crate) fn name_taken(what: &str, name: &str, help: &str) -> Self {
+        Self::conflict("name_taken", format!("There is a {what} \"{}\" already. {help}", name.escape_debug()))
     }
 
     /// What the request names is not there, or is none of the caller's business. Never fails.

@@ -151,7 +151,8 @@ pub async fn own_remove(app: &App, actor: &DeviceActor, id: FolderId) -> Result<
     Ok(())
 }
 
-/// Takes a folder out of the backup of the device that asks, or in again. What is so already stays so.
+/// Takes a folder out of the backup of the device that asks, or in again. What is so already stays so. One that was
+/// added at the device too is not taken out: it would be backed up all the same.
 ///
 /// # Errors
 /// The refusal of the device's state; `folder_not_yours`, `folder_own`, `folder_mandatory`; `policy_not_allowed`.
@@ -161,12 +162,17 @@ pub async fn own_link(app: &App, actor: &DeviceActor, id: FolderId, linked: bool
     let mut tx = app.db.write().await.map_err(during())?;
     let Own { subject, policy, os, folders } = own(&mut tx, actor, now).await?;
     let unlinked = db::unlinked_list(&mut tx, actor.device).await.map_err(during())?;
-    let effective = folders_of(&policy, os, folders, &unlinked).into_iter().find(|found| found.folder.id == id);
-    let EffectiveFolder { folder, .. } = effective.ok_or(Refusal::FolderNotYours)?;
+    let effective = folders_of(&policy, os, folders, &unlinked);
+    let found = effective.iter().find(|found| found.folder.id == id).ok_or(Refusal::FolderNotYours)?;
+    let folder = found.folder.clone();
+    let own_too = effective.iter().any(|own| own.folder.from == PolicyLevel::Device && own.folder.path == folder.path);
     let is_out = unlinked.contains(&id);
     // Taking in is always possible; it also clears what does not count at present.
     if !linked {
         may_unlink(&policy, &folder)?;
+        if own_too {
+            return Err(Refusal::FolderOwn.into());
+        }
     }
     if linked == is_out {
         revision_grow(&mut tx, subject).await?;
@@ -212,7 +218,12 @@ async fn own(tx: &mut Tx, actor: &DeviceActor, now: Timestamp) -> Result<Own, Ap
 async fn found(tx: &mut Tx, actor: &AdminActor, id: FolderId) -> Result<(PolicySubject, Folder), AppError> {
     actor.need(Permit::ProfileManage)?;
     let found = db::folder_get(tx, id).await.map_err(AppError::db("reading a folder"))?;
-    found.ok_or_else(|| AppError::not_found("folder_unknown", format!("There is no folder {id}.")))
+    found.ok_or_else(|| {
+        AppError::not_found(
+            "folder_unknown",
+            format!("There is no folder {id}: `profile show` lists those of a profile."),
+        )
+    })
 }
 
 /// A draft as it is stored.

@@ -8,7 +8,7 @@ use crate::keys::{
 use crate::password::{Password, Passwords, hash_now};
 use crate::{AdminActor, AppError, Config, audit, certificate, users};
 use argon2::Params;
-use base::{AdminId, Clock, Entropy, RepositoryId, Secret, Timestamp};
+use base::{AdminId, Bytes, Clock, Entropy, RepositoryId, Secret, Timestamp};
 use control::password::PasswordPolicy;
 use db::{AdminRow, Db, RepositoryKeyRow};
 use std::fs::{DirBuilder, OpenOptions};
@@ -107,6 +107,17 @@ pub fn tls_files(data_dir: &Path) -> Result<TlsFiles, AppError> {
     let key = key_file_read(data_dir, SERVER_KEY_FILE)?;
     let ca_fingerprint = certificate::fingerprint(&ca)?;
     Ok(TlsFiles { chain: format!("{server}{ca}"), key, ca_fingerprint })
+}
+
+/// How much less is free on the disk under the store than is kept in reserve; `None` while there is room. While it is
+/// so, every backup is refused.
+///
+/// # Errors
+/// The disk cannot be asked.
+pub async fn room_missing(data_dir: &Path, config: &Config) -> Result<Option<Bytes>, AppError> {
+    let free = Disk::free(data_dir.join(STORE_DIR)).await.map_err(AppError::store("asking the disk for room"))?;
+    let missing = config.store_reserve.0.saturating_sub(free.0);
+    Ok((missing > 0).then_some(Bytes(missing)))
 }
 
 /// Fails unless `data_dir` was made by `init`.

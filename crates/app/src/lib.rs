@@ -92,6 +92,8 @@ pub struct App {
     pub identity: identity::Identity,
     /// The way to the mail server; `None` when none is set, and no mail is sent.
     pub mailer: Option<Arc<dyn mail::Mailer>>,
+    /// SHA-256 of the certificate that devices pin, as 64 hexadecimal digits; empty where there is none to be read.
+    pub ca_fingerprint: String,
 }
 
 impl App {
@@ -106,7 +108,10 @@ impl App {
         let store = Disk::open(data_dir.join(init::STORE_DIR), config.store_reserve).await;
         let store = Arc::new(store.map_err(AppError::store("opening the store"))?);
         let db = init::database_open(data_dir, &config).await?;
-        App::with(db, store, clock, entropy, master, config).await
+        // Without it people are told less. What cannot go on without the certificates says so when it reads them.
+        let ca_fingerprint = init::tls_files(data_dir).map(|files| files.ca_fingerprint).unwrap_or_default();
+        let app = App::with(db, store, clock, entropy, master, config).await?;
+        Ok(App { ca_fingerprint, ..app })
     }
 
     /// The same from parts, for tests and the simulator: the database has a repository, sealed by `master`.
@@ -145,6 +150,7 @@ impl App {
             lanes,
             identity,
             mailer,
+            ca_fingerprint: String::new(),
         })
     }
 }

@@ -253,7 +253,10 @@ pub(crate) async fn subject_known(tx: &mut Tx, subject: PolicySubject) -> Result
 
 /// The answer about a profile that is not there.
 pub(crate) fn profile_unknown(text: &str) -> AppError {
-    AppError::not_found("profile_unknown", format!("There is no profile \"{}\".", text.escape_debug()))
+    AppError::not_found(
+        "profile_unknown",
+        format!("There is no profile \"{}\": `profile list` shows all.", text.escape_debug()),
+    )
 }
 
 /// What holds for the device that asks. One that may not list snapshots is not told what the others take.
@@ -312,7 +315,7 @@ fn changes_parse(
 pub(crate) fn key_parse(word: &str) -> Result<Key, AppError> {
     let unknown = || {
         let shown: String = word.chars().take(40).flat_map(char::escape_debug).collect();
-        AppError::invalid("policy_unknown", format!("There is no policy \"{shown}\"."))
+        AppError::invalid("policy_unknown", format!("There is no policy \"{shown}\": `policy keys` shows all."))
     };
     Key::from_word(word).ok_or_else(unknown)
 }

@@ -247,7 +247,10 @@ async fn insert(app: &App, tx: &mut Tx, name: &str) -> Result<ProfileRow, AppErr
 }
 
 fn exists(name: &str) -> AppError {
-    AppError::conflict("profile_exists", format!("There is a profile \"{name}\" already."))
+    AppError::conflict(
+        "profile_exists",
+        format!("There is a profile \"{name}\" already: take another name, or change that one."),
+    )
 }
 
 fn name_parse(text: &str) -> Result<String, AppError> {

@@ -185,7 +185,9 @@ pub async fn admin_get(app: &App, actor: &AdminActor, snapshot: SnapshotId) -> R
     let mut tx = app.db.read().await.map_err(during())?;
     let row = db::snapshot_get(&mut tx, snapshot).await.map_err(during())?;
     drop(tx);
-    let unknown = || AppError::not_found("snapshot_unknown", format!("There is no snapshot {snapshot}."));
+    let unknown = || {
+        AppError::not_found("snapshot_unknown", format!("There is no snapshot {snapshot}: `snapshot list` shows all."))
+    };
     view(app, row.ok_or_else(unknown)?, false)
 }
 

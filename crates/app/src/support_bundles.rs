@@ -123,7 +123,10 @@ async fn known(tx: &mut Tx, id: DeviceId) -> Result<SupportBundleRow, AppError> 
 }
 
 fn unknown(id: DeviceId) -> AppError {
-    AppError::not_found("bundle_unknown", format!("Nobody has asked the device {id} for a support bundle."))
+    AppError::not_found(
+        "bundle_unknown",
+        format!("Nobody has asked the device {id} for a support bundle: `device support-bundle` asks."),
+    )
 }
 
 fn view(device: DeviceId, row: SupportBundleRow) -> Result<BundleView, AppError> {

@@ -95,7 +95,10 @@ pub async fn make(app: &App, actor: &AdminActor, wish: &Wish) -> Result<Made, Ap
     let way = match (wish.show, app.mailer.is_some()) {
         (false, true) => {
             let until = ticket.expires_at;
-            let values = Values::new().with("code", &code.to_text()).with("deadline", &mail::date(until));
+            let values = Values::new()
+                .with("code", &code.to_text())
+                .with("deadline", &mail::date(until))
+                .with("fingerprint", &app.ca_fingerprint);
             let (occasion, template, until) = (format!("ticket:{}", ticket.id), "ticket", Some(until));
             let draft = Draft { occasion, recipient: &email, template, values, until };
             mail::queue(app, &mut tx, now, draft).await?;
@@ -144,7 +147,10 @@ pub async fn revoke(app: &App, actor: &AdminActor, id: TicketId) -> Result<(Tick
     let mut tx = app.db.write().await.map_err(during())?;
     by_id(&mut tx, id).await?;
     if !db::ticket_revoked_update(&mut tx, id, now).await.map_err(during())? {
-        return Err(AppError::conflict("ticket_ended", "The ticket was used or revoked before."));
+        return Err(AppError::conflict(
+            "ticket_ended",
+            "The ticket was used or revoked before; nothing was changed. `ticket make` makes another.",
+        ));
     }
     let ticket = by_id(&mut tx, id).await?;
     let detail = ticket.prefix.clone();
@@ -200,7 +206,9 @@ fn good(ticket: &TicketRow, now: Timestamp) -> Result<(), Refusal> {
 
 async fn by_id(tx: &mut Tx, id: TicketId) -> Result<TicketRow, AppError> {
     let ticket = db::ticket_get(tx, id).await.map_err(AppError::db("reading a ticket"))?;
-    ticket.ok_or_else(|| AppError::not_found("ticket_unknown", format!("There is no ticket {id}.")))
+    ticket.ok_or_else(|| {
+        AppError::not_found("ticket_unknown", format!("There is no ticket {id}: `ticket list` shows all."))
+    })
 }
 
 async fn users_email(tx: &mut Tx, ticket: Option<&TicketRow>) -> Result<Option<String>, AppError> {

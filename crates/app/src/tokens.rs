@@ -59,7 +59,8 @@ pub struct Made {
 /// Makes a token.
 ///
 /// # Errors
-/// `token_wish_invalid` with what is wrong; `profile_unknown`; `not_permitted`.
+/// `token_wish_invalid` with what is wrong; `name_taken` while a good token has this name; `profile_unknown`;
+/// `not_permitted`.
 pub async fn make(app: &App, actor: &AdminActor, wish: &Wish) -> Result<Made, AppError> {
     actor.need(Permit::TokenManage)?;
     let now = app.clock.now();
@@ -132,7 +133,10 @@ pub async fn revoke(app: &App, actor: &AdminActor, id: TokenId) -> Result<TokenR
     let mut tx = app.db.write().await.map_err(during())?;
     by_id(&mut tx, id).await?;
     if !db::token_revoked_update(&mut tx, id, now).await.map_err(during())? {
-        return Err(AppError::conflict("token_ended", "The token was revoked before."));
+        return Err(AppError::conflict(
+            "token_ended",
+            "The token was revoked before; nothing was changed. `token make` makes another.",
+        ));
     }
     changed(tx, actor, now, id, "token_revoke").await
 }
@@ -148,7 +152,10 @@ pub async fn expire(app: &App, actor: &AdminActor, id: TokenId) -> Result<TokenR
     let mut tx = app.db.write().await.map_err(during())?;
     let token = by_id(&mut tx, id).await?;
     if token.revoked_at.is_some() || token.expires_at.is_some_and(|expires_at| expires_at <= now) {
-        return Err(AppError::conflict("token_ended", "The token was revoked or has expired before."));
+        return Err(AppError::conflict(
+            "token_ended",
+            "The token was revoked or has expired before; nothing was changed.",
+        ));
     }
     db::token_expiry_update(&mut tx, id, Some(now)).await.map_err(during())?;
     changed(tx, actor, now, id, "token_expire").await
@@ -247,6 +254,10 @@ async fn keep(
     if token.version == 1 {
         db::token_legacy_revoked_update(&mut tx, now).await.map_err(during())?;
     }
+    // The legacy token has its name from the program, and there is one.
+    if token.version != 1 && db::token_named_get(&mut tx, &token.name, now).await.map_err(during())? {
+        return Err(AppError::name_taken("token", &token.name, "Take another, or revoke that one first."));
+    }
     if let Some(profile) = token.profile {
         policy::subject_known(&mut tx, PolicySubject::Profile(profile)).await?;
     }
@@ -259,7 +270,8 @@ async fn keep(
 
 async fn by_id(tx: &mut Tx, id: TokenId) -> Result<TokenRow, AppError> {
     let token = db::token_get(tx, id).await.map_err(AppError::db("reading a token"))?;
-    token.ok_or_else(|| AppError::not_found("token_unknown", format!("There is no token {id}.")))
+    token
+        .ok_or_else(|| AppError::not_found("token_unknown", format!("There is no token {id}: `token list` shows all.")))
 }
 
 async fn changed(

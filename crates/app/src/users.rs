@@ -66,7 +66,10 @@ pub async fn add(
     let during = || AppError::db("adding a user");
     let mut tx = app.db.write().await.map_err(during())?;
     if db::user_get_by_email(&mut tx, &email).await.map_err(during())?.is_some() {
-        return Err(AppError::conflict("user_exists", format!("There is a user {email} already.")));
+        return Err(AppError::conflict(
+            "user_exists",
+            format!("There is a user {email} already: `user show {email}`."),
+        ));
     }
     db::user_insert(&mut tx, &user).await.map_err(during())?;
     if !user.password_hash.is_empty() {
@@ -188,7 +191,7 @@ pub(crate) fn new(app: &App, now: Timestamp, email: String, password_hash: Strin
 /// `user_unknown`; the database does not answer.
 pub(crate) async fn by_email(tx: &mut Tx, email: &str) -> Result<UserRow, AppError> {
     let user = db::user_get_by_email(tx, email).await.map_err(AppError::db("reading a user"))?;
-    user.ok_or_else(|| AppError::not_found("user_unknown", format!("There is no user {email}.")))
+    user.ok_or_else(|| AppError::not_found("user_unknown", format!("There is no user {email}: `user list` shows all.")))
 }
 
 async fn policy(app: &App) -> Result<PasswordPolicy, AppError> {
@@ -205,7 +208,10 @@ pub fn email_parse(text: &str) -> Result<String, AppError> {
     let plain = !email.chars().any(|c| c.is_whitespace() || c.is_control()) && email.matches('@').count() == 1;
     if sides.is_none() || !plain || email.len() > EMAIL_BYTES_MAX {
         let shown = text.escape_debug();
-        return Err(AppError::invalid("email_invalid", format!("\"{shown}\" is not an e-mail address.")));
+        return Err(AppError::invalid(
+            "email_invalid",
+            format!("\"{shown}\" is not an e-mail address: write one like anna@example.org."),
+        ));
     }
     Ok(email)
 }
@@ -226,7 +232,8 @@ pub(crate) async fn named(tx: &mut Tx, text: &str) -> Result<UserId, AppError> {
         Err(_) => db::user_get_by_email(tx, &normal(text)).await,
     };
     let shown = text.escape_debug();
-    let unknown = || AppError::not_found("user_unknown", format!("There is no user \"{shown}\"."));
+    let unknown =
+        || AppError::not_found("user_unknown", format!("There is no user \"{shown}\": `user list` shows all."));
     Ok(user.map_err(during())?.ok_or_else(unknown)?.id)
 }
 

@@ -60,12 +60,14 @@ pub enum Verb {
     BringBack,
     /// End it.
     Close,
+    /// Remove it, with nothing left of it but the audit log.
+    Delete,
 }
 
 /// Where a campaign in `status` stands after `verb`. Fails with `campaign_state`; it is then as it was.
 pub fn next(status: Status, verb: Verb) -> Result<Status, Refusal> {
     match (status, verb) {
-        (Status::Draft, Verb::Edit) => Ok(Status::Draft),
+        (Status::Draft, Verb::Edit | Verb::Delete) => Ok(Status::Draft),
         (Status::Draft, Verb::Start) => Ok(Status::Running),
         (Status::Draft, Verb::Abort) => Ok(Status::Aborted),
         (Status::Running, Verb::Pause) => Ok(Status::Paused),
@@ -75,9 +77,12 @@ pub fn next(status: Status, verb: Verb) -> Result<Status, Refusal> {
         (Status::Running | Status::Paused | Status::Aborted, Verb::Excuse) => Ok(status),
         (Status::Aborted, Verb::BringBack) => Ok(status),
         (Status::Draft, Verb::Pause | Verb::Resume | Verb::Excuse | Verb::BringBack | Verb::Close)
-        | (Status::Running, Verb::Edit | Verb::Start | Verb::Resume | Verb::BringBack)
-        | (Status::Paused, Verb::Edit | Verb::Start | Verb::Pause | Verb::BringBack)
-        | (Status::Aborted, Verb::Edit | Verb::Start | Verb::Pause | Verb::Resume | Verb::Abort | Verb::Close)
+        | (Status::Running, Verb::Edit | Verb::Start | Verb::Resume | Verb::BringBack | Verb::Delete)
+        | (Status::Paused, Verb::Edit | Verb::Start | Verb::Pause | Verb::BringBack | Verb::Delete)
+        | (
+            Status::Aborted,
+            Verb::Edit | Verb::Start | Verb::Pause | Verb::Resume | Verb::Abort | Verb::Close | Verb::Delete,
+        )
         | (Status::Closed, _) => Err(Refusal::CampaignState { status: status.word(), verb: verb.word() }),
     }
 }
@@ -133,8 +138,17 @@ impl Status {
 
 impl Verb {
     /// Every verb, in the order of docs/control.md.
-    pub const ALL: [Verb; 8] =
-        [Verb::Edit, Verb::Start, Verb::Pause, Verb::Resume, Verb::Abort, Verb::Excuse, Verb::BringBack, Verb::Close];
+    pub const ALL: [Verb; 9] = [
+        Verb::Edit,
+        Verb::Start,
+        Verb::Pause,
+        Verb::Resume,
+        Verb::Abort,
+        Verb::Excuse,
+        Verb::BringBack,
+        Verb::Close,
+        Verb::Delete,
+    ];
 
     /// The stable word. Never fails.
     pub const fn word(self) -> &'static str {
@@ -147,6 +161,7 @@ impl Verb {
             Verb::Excuse => "excuse",
             Verb::BringBack => "bring_back",
             Verb::Close => "close",
+            Verb::Delete => "delete",
         }
     }
 }

@@ -18,6 +18,8 @@ pub enum MailStatus {
     Failed,
     /// Whether the mail server has it is not known.
     Unclear,
+    /// What it asks for was over before it was sent, so it was not.
+    Dropped,
 }
 
 /// How an attempt ended.
@@ -114,8 +116,14 @@ impl MailOutcome {
 
 impl MailStatus {
     /// Every status, in the order of docs/control.md.
-    pub const ALL: [MailStatus; 5] =
-        [MailStatus::Queued, MailStatus::Sending, MailStatus::Sent, MailStatus::Failed, MailStatus::Unclear];
+    pub const ALL: [MailStatus; 6] = [
+        MailStatus::Queued,
+        MailStatus::Sending,
+        MailStatus::Sent,
+        MailStatus::Failed,
+        MailStatus::Unclear,
+        MailStatus::Dropped,
+    ];
 
     /// The stable word. Never fails.
     pub const fn word(self) -> &'static str {
@@ -125,6 +133,7 @@ impl MailStatus {
             MailStatus::Sent => "sent",
             MailStatus::Failed => "failed",
             MailStatus::Unclear => "unclear",
+            MailStatus::Dropped => "dropped",
         }
     }
 
@@ -138,7 +147,7 @@ impl MailStatus {
         match self {
             MailStatus::Failed | MailStatus::Unclear if wiped => Err(Refusal::MailWiped),
             MailStatus::Failed | MailStatus::Unclear => Ok(()),
-            MailStatus::Queued | MailStatus::Sending | MailStatus::Sent => {
+            MailStatus::Queued | MailStatus::Sending | MailStatus::Sent | MailStatus::Dropped => {
                 Err(Refusal::MailNotOver { status: self.word() })
             }
         }

@@ -4,7 +4,7 @@ use crate::error::failed;
 use crate::row::{Columns as _, int};
 use crate::sql::{Row, query};
 use crate::{DbError, PageKey, Tx};
-use base::{CampaignId, Count, Span, Timestamp};
+use base::{CampaignId, Count, DeviceId, Span, Timestamp};
 use control::campaign::{Reset, Status, Tell};
 
 /// One campaign.
@@ -195,6 +195,53 @@ pub async fn campaign_list_open(tx: &mut Tx) -> Result<Vec<CampaignRow>, DbError
         .await
         .map_err(failed("list open campaigns"))?;
     rows.iter().map(read).collect()
+}
+
+/// At most `limit` campaigns that a device is part of, the newest first.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub async fn campaign_list_by_device(tx: &mut Tx, device: DeviceId, limit: u32) -> Result<Vec<CampaignRow>, DbError> {
+    let rows = query(
+        "select * from campaign where id in (select campaign_id from campaign_device where device_id = $1) \
+         order by created_at desc, id desc limit $2",
+    )
+    .bind(&device.as_bytes()[..])
+    .bind(i64::from(limit))
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list the campaigns of a device"))?;
+    rows.iter().map(read).collect()
+}
+
+/// Whether another campaign than `id` has this name that is a draft, runs or is paused.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn campaign_named_get(tx: &mut Tx, name: &str, id: CampaignId) -> Result<bool, DbError> {
+    let row = query(
+        "select count(*) as named from campaign \
+         where name = $1 and id <> $2 and status in ('draft', 'running', 'paused')",
+    )
+    .bind(name)
+    .bind(&id.as_bytes()[..])
+    .fetch_one(tx.conn())
+    .await
+    .map_err(failed("look for a campaign's name"))?;
+    Ok(row.int("named")? > 0)
+}
+
+/// Removes a draft. Gives whether there was one.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn campaign_draft_remove(tx: &mut Tx, id: CampaignId) -> Result<bool, DbError> {
+    let done = query("delete from campaign where id = $1 and status = 'draft'")
+        .bind(&id.as_bytes()[..])
+        .execute(tx.conn())
+        .await
+        .map_err(failed("remove a draft"))?;
+    Ok(done.rows_affected() == 1)
 }
 
 fn read(row: &Row) -> Result<CampaignRow, DbError> {

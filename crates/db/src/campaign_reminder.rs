@@ -36,6 +36,24 @@ pub async fn campaign_device_list_unreminded(
     rows.iter().map(board_read).collect()
 }
 
+/// A device of a campaign beside what is known of it now: what a message about it rests on.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn campaign_device_board_get(
+    tx: &mut Tx,
+    campaign: CampaignId,
+    device: DeviceId,
+) -> Result<Option<BoardRow>, DbError> {
+    let row = query(board!(" where c.campaign_id = $1 and c.device_id = $2"))
+        .bind(&campaign.as_bytes()[..])
+        .bind(&device.as_bytes()[..])
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(failed("get a device of a campaign's board"))?;
+    row.as_ref().map(board_read).transpose()
+}
+
 /// Keeps that the user of a device was reminded for the `number`-th time. Gives whether it was the next.
 ///
 /// # Errors

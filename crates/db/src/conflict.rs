@@ -150,6 +150,22 @@ pub async fn conflict_get_open(
     row.as_ref().map(read).transpose()
 }
 
+/// The open conflicts that this record is part of, the newest first.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn conflict_list_open_by_device(tx: &mut Tx, device: DeviceId) -> Result<Vec<ConflictId>, DbError> {
+    let rows = query(
+        "select id from conflict where (device_id = $1 or other_device = $1) and status = 'open' \
+         order by seen_at desc, id desc",
+    )
+    .bind(&device.as_bytes()[..])
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list the open conflicts of a device"))?;
+    rows.iter().map(|row| Ok(ConflictId::from_bytes(row.bytes("id")?))).collect()
+}
+
 /// The records that this one is in question to be the same machine as, in conflicts that are open.
 ///
 /// # Errors

@@ -120,7 +120,7 @@ pub async fn device_insert(tx: &mut Tx, device: &DeviceRow) -> Result<(), DbErro
         "insert into device (id, state, state_was, state_rights, state_level, append_until, purge_after, epoch, \
          host_name, serial, hardware_uuid, os_user, os, arch, agent, activated_at, counter, counter_nonce, \
          counter_nonce_before, counter_epoch, challenge_at, catch_up_at, watch_since, watch_until, token_id, \
-         last_source, user_id, name, created_at, last_seen_at, last_snapshot) \
+         last_source, last_seen_at, user_id, name, created_at, last_snapshot) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
          $23, $24, $25, $26, $27, $28, $29, $30, $31)",
     );
@@ -128,7 +128,6 @@ pub async fn device_insert(tx: &mut Tx, device: &DeviceRow) -> Result<(), DbErro
         .bind(&device.user.as_bytes()[..])
         .bind(&device.name)
         .bind(device.created_at.as_ms())
-        .bind(device.last_seen_at.map(Timestamp::as_ms))
         .bind(device.last_snapshot.as_ref().map(|snapshot| &snapshot.as_bytes()[..]))
         .execute(tx.conn())
         .await
@@ -137,7 +136,8 @@ pub async fn device_insert(tx: &mut Tx, device: &DeviceRow) -> Result<(), DbErro
 }
 
 /// Stores what a step of its lifecycle makes of a record, as `device` has it: where it stands, the newest binding of a
-/// key and what came with that, its counter, its slot and its watch. What backups and sessions note stays.
+/// key and what came with that, its counter, its slot and its watch. What backups and sessions note stays, but for when
+/// it was heard of, where `device` knows of a later time.
 ///
 /// # Errors
 /// The database does not answer.
@@ -147,7 +147,9 @@ pub async fn device_update(tx: &mut Tx, device: &DeviceRow) -> Result<(), DbErro
          purge_after = $7, epoch = $8, host_name = $9, serial = $10, hardware_uuid = $11, os_user = $12, os = $13, \
          arch = $14, agent = $15, activated_at = $16, counter = $17, counter_nonce = $18, counter_nonce_before = $19, \
          counter_epoch = $20, challenge_at = $21, catch_up_at = $22, watch_since = $23, watch_until = $24, \
-         token_id = $25, last_source = $26 where id = $1",
+         token_id = $25, last_source = $26, \
+         last_seen_at = case when last_seen_at is null or last_seen_at < $27 then $27 else last_seen_at end \
+         where id = $1",
     );
     bind_standing(updated, device).execute(tx.conn()).await.map_err(failed("update a device"))?;
     Ok(())
@@ -185,6 +187,7 @@ fn bind_standing(query: Query, device: &DeviceRow) -> Query {
         .bind(device.watch_until.map(Timestamp::as_ms))
         .bind(device.token.as_ref().map(|token| &token.as_bytes()[..]))
         .bind(&device.source)
+        .bind(device.last_seen_at.map(Timestamp::as_ms))
 }
 
 /// The record with this id.
@@ -393,6 +396,12 @@ mod tests {
             bound(&mut device);
             device_update(&mut tx, &device).await.expect("the record is there");
             assert_eq!(device_get(&mut tx, device.id).await.expect("readable"), Some(device.clone()));
+            // Who has read the record before a session was opened takes nothing of that back.
+            for earlier in [None, Some(Timestamp::from_ms(8))] {
+                let before = DeviceRow { last_seen_at: earlier, ..device.clone() };
+                device_update(&mut tx, &before).await.expect("the record is there");
+                assert_eq!(device_get(&mut tx, device.id).await.expect("readable"), Some(device.clone()));
+            }
             let records = device_list_by_user(&mut tx, testing::USER).await.expect("readable");
             let candidates = device_candidate_list(&mut tx, testing::USER).await.expect("readable");
             assert_eq!(candidates, records.iter().map(candidate).collect::<Vec<_>>());
@@ -410,6 +419,7 @@ mod tests {
             epoch: 3,
             about: DeviceAbout { serial: "S1".to_owned(), hardware_uuid: "u".to_owned(), ..device.about.clone() },
             activated_at: Timestamp::from_ms(4),
+            last_seen_at: at(9),
             counter: DeviceCounterRow { remembered, challenge_at: at(5) },
             catch_up_at: at(6),
             watch_since: at(7),

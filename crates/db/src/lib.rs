@@ -63,7 +63,10 @@ pub use api_credential::{
     api_credential_revoke_update, api_credential_used_update,
 };
 pub use audit::{AuditFilter, AuditRow, audit_get_newest, audit_head_get, audit_insert, audit_list, audit_list_newest};
-pub use campaign::{CampaignRow, campaign_get, campaign_insert, campaign_list, campaign_list_open, campaign_update};
+pub use campaign::{
+    CampaignRow, campaign_draft_remove, campaign_get, campaign_insert, campaign_list, campaign_list_by_device,
+    campaign_list_open, campaign_named_get, campaign_update,
+};
 pub use campaign_device::{
     BoardRow, CampaignDeviceRow, TurnEvidence, TurnStatus, campaign_device_back_list, campaign_device_back_update,
     campaign_device_count_back, campaign_device_count_get, campaign_device_evidence_update,
@@ -71,7 +74,9 @@ pub use campaign_device::{
     campaign_device_refused_update, campaign_device_turn_update, campaign_device_waiting_update,
     campaign_device_watch_get, campaign_list_done_by_device,
 };
-pub use campaign_reminder::{campaign_device_list_unreminded, campaign_device_reminded_update};
+pub use campaign_reminder::{
+    campaign_device_board_get, campaign_device_list_unreminded, campaign_device_reminded_update,
+};
 pub use campaign_slice::{
     CampaignDeviceNew, campaign_slice_count_get, campaign_slice_insert, campaign_slice_move, campaign_slice_remove,
 };
@@ -82,8 +87,8 @@ pub use chunk::{
 };
 pub use conflict::{
     ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_kept_get,
-    conflict_list, conflict_list_kept, conflict_list_resembled, conflict_seen_update, conflict_split_final_update,
-    conflict_suspended_update, conflict_update,
+    conflict_list, conflict_list_kept, conflict_list_open_by_device, conflict_list_resembled, conflict_seen_update,
+    conflict_split_final_update, conflict_suspended_update, conflict_update,
 };
 pub use credential::{
     CredentialRow, CredentialSince, credential_follows_update, credential_get_live, credential_get_newest,
@@ -114,9 +119,9 @@ pub use idempotency::{
 };
 pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_update};
 pub use mail::{
-    MailRow, mail_claim_update, mail_count_list, mail_expired_update, mail_get, mail_insert, mail_list, mail_list_due,
-    mail_over_remove, mail_overdue_get, mail_queued_update, mail_stale_update, mail_step_update, mail_tried_get,
-    mail_waiting_update,
+    MailRow, mail_claim_update, mail_count_list, mail_dropped_update, mail_expired_update, mail_get, mail_insert,
+    mail_list, mail_list_due, mail_over_remove, mail_overdue_get, mail_queued_update, mail_stale_update,
+    mail_step_update, mail_tried_get, mail_waiting_update,
 };
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
@@ -174,7 +179,7 @@ pub use ticket::{
 };
 pub use token::{
     TokenRow, token_expiry_update, token_failed_update, token_get, token_get_by_hash, token_insert, token_legacy_get,
-    token_legacy_revoked_update, token_list, token_revoked_update, token_used_update,
+    token_legacy_revoked_update, token_list, token_named_get, token_revoked_update, token_used_update,
 };
 pub use tx::{Db, Tx};
 pub use unlinked::{

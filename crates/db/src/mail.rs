@@ -156,6 +156,24 @@ pub async fn mail_claim_update(
     Ok(done.rows_affected() == 1)
 }
 
+/// Drops a queued message for this reason and wipes its texts; `false` when it is not queued.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn mail_dropped_update(tx: &mut Tx, id: MailId, remove_at: Timestamp, why: &str) -> Result<bool, DbError> {
+    let done = query(
+        "update mail set status = 'dropped', due_at = $2, last_error = $3, text = '', html = '' \
+         where id = $1 and status = 'queued'",
+    )
+    .bind(&id.as_bytes()[..])
+    .bind(remove_at.as_ms())
+    .bind(why)
+    .execute(tx.conn())
+    .await
+    .map_err(failed("drop a message"))?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Ends the attempt of this number. `false` when it is not under way any more, and was not found unclear meanwhile.
 ///
 /// # Errors
@@ -292,7 +310,7 @@ pub async fn mail_overdue_get(tx: &mut Tx, now: Timestamp) -> Result<Count, DbEr
     // Every status by its word, or no index fits, and every tick reads the texts of all messages that are kept.
     let row = query(
         "select count(*) as overdue from mail \
-         where (status in ('sending', 'sent', 'failed', 'unclear') and due_at <= $1) \
+         where (status in ('sending', 'sent', 'failed', 'unclear', 'dropped') and due_at <= $1) \
          or (status = 'queued' and give_up_at <= $1 and last_error <> '')",
     )
     .bind(now.as_ms())
@@ -330,7 +348,7 @@ pub async fn mail_count_list(tx: &mut Tx, begins: &str) -> Result<Vec<(MailStatu
 /// # Errors
 /// The database does not answer.
 pub async fn mail_over_remove(tx: &mut Tx, now: Timestamp) -> Result<Count, DbError> {
-    let done = query("delete from mail where status in ('sent', 'failed', 'unclear') and due_at <= $1")
+    let done = query("delete from mail where status in ('sent', 'failed', 'unclear', 'dropped') and due_at <= $1")
         .bind(now.as_ms())
         .long()
         .execute(tx.conn())

@@ -201,6 +201,23 @@ pub async fn token_legacy_get(tx: &mut Tx) -> Result<Option<TokenRow>, DbError> 
     row.as_ref().map(read).transpose()
 }
 
+/// Whether a token that is good at `now`, and not used up, has this name.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn token_named_get(tx: &mut Tx, name: &str, now: Timestamp) -> Result<bool, DbError> {
+    let row = query(
+        "select count(*) as named from token where name = $1 and revoked_at is null \
+         and (expires_at is null or expires_at > $2) and (uses_max is null or uses < uses_max)",
+    )
+    .bind(name)
+    .bind(now.as_ms())
+    .fetch_one(tx.conn())
+    .await
+    .map_err(failed("look for a token's name"))?;
+    Ok(row.int("named")? > 0)
+}
+
 /// Sets when a token ends.
 ///
 /// # Errors

@@ -74,19 +74,27 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// What can be asked.
+/// What can be asked, in the order in which it is needed: set up, people and devices, what holds for them, ways in,
+/// resets, messages, admins, the state of it all.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a data directory: keys, certificates, database, store, first admin.
     Init(init::Init),
     /// Run the server until SIGTERM or SIGINT.
     Run(run::Run),
+    /// Print the SHA-256 of the certificate that devices pin.
+    Fingerprint,
+    /// Print every configuration key with its default and its meaning.
+    Config,
     /// Add users, list them, set their passwords.
     #[command(subcommand)]
     User(user::User),
     /// List devices, cut them off, bring them back.
     #[command(subcommand)]
     Device(device::Device),
+    /// List snapshots.
+    #[command(subcommand)]
+    Snapshot(snapshot::Snapshot),
     /// Make profiles, set their policies and folders, give them to users.
     #[command(subcommand)]
     Profile(profile::Profile),
@@ -99,6 +107,9 @@ pub enum Command {
     /// Show what users' backups take, and may take.
     #[command(subcommand)]
     Quota(quota::Quota),
+    /// See and set what the organisation asks of passwords.
+    #[command(subcommand)]
+    PasswordPolicy(password_policy::PasswordPolicy),
     /// Make deployment tokens for installers, list them, revoke them.
     #[command(subcommand)]
     Token(token::Token),
@@ -111,42 +122,32 @@ pub enum Command {
     /// See what waits for an admin; say yes or no.
     #[command(subcommand)]
     Desk(desk::DeskCommand),
-    /// See and set what the organisation asks of passwords.
-    #[command(subcommand)]
-    PasswordPolicy(password_policy::PasswordPolicy),
-    /// List snapshots.
-    #[command(subcommand)]
-    Snapshot(snapshot::Snapshot),
-    /// Show and change the templates of messages.
-    #[command(subcommand)]
-    Template(template::Template),
-    /// Show the outbox, send a message again, send a test.
-    #[command(subcommand)]
-    Mail(mail::Mail),
-    /// Reset many devices at once, and see until the last of them where each stands.
-    #[command(subcommand)]
-    Campaign(campaign::Campaign),
     /// Decide about two machines with one key, or two records of one machine.
     #[command(subcommand)]
     Conflict(conflict::Conflict),
+    /// Reset many devices at once, and see until the last of them where each stands.
+    #[command(subcommand)]
+    Campaign(campaign::Campaign),
     /// See how the backups of devices go that came back.
     #[command(subcommand)]
     Watch(conflict::Watch),
-    /// Read the whole repository and compare it with its names.
-    Scrub(scrub::Scrub),
-    /// Look at the audit log, verify its chain, take it out.
+    /// Show the outbox, send a message again, send a test.
     #[command(subcommand)]
-    Audit(audit::Audit),
+    Mail(mail::Mail),
+    /// Show and change the templates of messages.
+    #[command(subcommand)]
+    Template(template::Template),
     /// Add admins, say what they may do, put them out of service.
     #[command(subcommand)]
     Admin(admin::Admin),
     /// Make, list and revoke credentials of the admin API.
     #[command(subcommand)]
     Credential(credential::Credential),
-    /// Print every configuration key with its default and its meaning.
-    Config,
-    /// Print the SHA-256 of the certificate that devices pin.
-    Fingerprint,
+    /// Look at the audit log, verify its chain, take it out.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Read the whole repository and compare it with its names.
+    Scrub(scrub::Scrub),
 }
 
 /// What a command finds around it.
@@ -254,7 +255,12 @@ impl Desk {
         let pin = match (&self.ca, &self.fingerprint) {
             (Some(ca), _) => Pin::Ca(read_text(ca)?),
             (None, Some(text)) => {
-                let wrong = || Failure::new("fingerprint_invalid", "A fingerprint has 64 hexadecimal digits.");
+                let wrong = || {
+                    Failure::new(
+                        "fingerprint_invalid",
+                        "A fingerprint has 64 hexadecimal digits: `fingerprint` on the server prints it.",
+                    )
+                };
                 Pin::Fingerprint(pin::fingerprint_from_text(text).ok_or_else(wrong)?)
             }
             (None, None) => return Err(Failure::new(NO_PIN, "Say whom to trust: --ca FILE or --fingerprint SHA256.")),

@@ -256,12 +256,18 @@ where
     text.parse().map_err(|error| malformed(format!("\"{}\" in the path is {error}.", text.escape_debug())))
 }
 
-/// Which field is meant, where the reader says so without a value. Never fails.
+/// Which field is meant, where the reader says so without a value; of a word that is none of those that there are,
+/// which there are. Never fails.
 pub(crate) fn which(error: &(impl Display + ?Sized)) -> String {
     let text = error.to_string();
     let named = ["unknown field `", "missing field `", "duplicate field `"]
         .into_iter()
         .find_map(|beginning| Some((beginning, text.split_once(beginning)?.1.split_once('`')?.0)));
+    let words = text.split_once("unknown variant `").and_then(|(_, rest)| rest.rsplit_once("`, expected "));
+    if let Some((_, words)) = words {
+        let words = words.split_once(" at line").map_or(words, |(words, _)| words);
+        return format!(": a word of it is none of those that there are, expected {}", words.escape_debug());
+    }
     match named {
         Some((beginning, field)) => format!(": {beginning}{}`", field.escape_debug()),
         None => String::new(),

@@ -186,9 +186,17 @@ pub(crate) fn router(app: Arc<App>, metrics: Arc<Metrics>, tables: Tables) -> Ro
         router = router.route(path, guarded);
     }
     router
-        .fallback(|| async { No(AppError::not_found("route_unknown", "There is nothing at this path.")) })
+        .fallback(|| async {
+            No(AppError::not_found(
+                "route_unknown",
+                "There is nothing at this path. GET /api/v1/openapi.json describes the admin API.",
+            ))
+        })
         .method_not_allowed_fallback(|| async {
-            No(AppError::invalid("method_unknown", "This path does not take this method."))
+            No(AppError::invalid(
+                "method_unknown",
+                "This path does not take this method. GET /api/v1/openapi.json describes the admin API.",
+            ))
         })
         .with_state(shared)
 }

@@ -58,6 +58,15 @@ impl Disk {
         blocking(move || open(folder, reserve)).await
     }
 
+    /// How much can still be written on the disk under the store in `folder`, the reserve among it.
+    ///
+    /// # Errors
+    /// `Folder` when it cannot be asked.
+    pub async fn free(folder: impl Into<PathBuf>) -> Result<base::Bytes, StoreError> {
+        let folder = folder.into();
+        blocking(move || write::free_bytes(&folder).map_err(|cause| StoreError::Folder { folder, cause })).await
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,

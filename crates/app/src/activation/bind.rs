@@ -286,14 +286,14 @@ impl Work<'_> {
         Ok(Done::Bound(Box::new(Bound { row, device, user: standing.user.clone() }), detail))
     }
 
-    /// The record with where the request comes from, and by which token.
+    /// The record with where the request comes from, by which token, and that it was heard of by it.
     fn traced(&self, record: DeviceRow) -> DeviceRow {
         // By its key alone it is the installation that it was: the token that it came by stays known.
         let token = match self.standing.proof == Proof::OldKey {
             true => record.token,
             false => self.standing.spent.token.as_ref().map(|token| token.id),
         };
-        DeviceRow { token, source: Some(self.activation.source_text()), ..record }
+        DeviceRow { token, source: Some(self.activation.source_text()), last_seen_at: Some(self.now), ..record }
     }
 
     /// How the machine comes to the record, beside what the record held before.

@@ -2,11 +2,12 @@
 //! shown follows from the rows at the moment of asking.
 
 use super::{Campaign, MessageCounts, known, messages, view};
+use crate::devices::DeviceCampaign;
 use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError};
 use base::{Bytes, CampaignId, DeviceId, SnapshotId, Span, Timestamp};
-use control::Permit;
 use control::campaign::{Class, Place, Reason, Seen, Status, place};
+use control::{Permit, Proof};
 use db::{BoardRow, CampaignRow, TurnStatus, Tx};
 use std::collections::BTreeMap;
 
@@ -30,6 +31,8 @@ pub struct Board {
     pub counts: BTreeMap<Place, u64>,
     /// How many devices of each class of the dry run stand at each place; only what there is.
     pub by_class: BTreeMap<(Class, Place), u64>,
+    /// How many of the done an admin stood for.
+    pub vouched: u64,
     /// How many devices were flagged for what they have sent again.
     pub flagged: u64,
     /// How many were still to come back, over time.
@@ -98,7 +101,7 @@ pub async fn board(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Boar
     let mut tx = app.db.read().await.map_err(AppError::db("reading a board"))?;
     let row = known(&mut tx, id).await?;
     let mut counts: BTreeMap<Place, u64> = Place::ALL.into_iter().map(|place| (place, 0)).collect();
-    let (mut by_class, mut flagged, mut total) = (BTreeMap::new(), 0, 0);
+    let (mut by_class, mut vouched, mut flagged, mut total) = (BTreeMap::new(), 0, 0, 0);
     let mut after = None;
     loop {
         let rows = page(&mut tx, id, false, after, PAGE).await?;
@@ -108,6 +111,7 @@ pub async fn board(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Boar
             let entry = entry(now, &row, board_row);
             *counts.entry(entry.place).or_default() += 1;
             *by_class.entry((entry.class, entry.place)).or_default() += 1;
+            vouched += u64::from(entry.reason == Reason::Vouched);
             flagged += u64::from(entry.flagged);
             total += 1;
         }
@@ -118,7 +122,7 @@ pub async fn board(app: &App, actor: &AdminActor, id: CampaignId) -> Result<Boar
     let burn_down = burn_down(&mut tx, now, &row, total).await?;
     let messages = messages::counts(&mut tx, id).await?;
     drop(tx);
-    Ok(Board { campaign: view(row)?, counts, by_class, flagged, burn_down, messages })
+    Ok(Board { campaign: view(row)?, counts, by_class, vouched, flagged, burn_down, messages })
 }
 
 /// A page of the devices that stand at `only`, or of all, in the order of their ids.
@@ -155,6 +159,26 @@ pub async fn board_page(
     }
 }
 
+/// Where a device stands in the campaigns that it is part of, the newest first and at most `limit`.
+///
+/// # Errors
+/// The database does not answer, or a row is damaged.
+pub(crate) async fn of_device(
+    tx: &mut Tx,
+    now: Timestamp,
+    device: DeviceId,
+    limit: u32,
+) -> Result<Vec<DeviceCampaign>, AppError> {
+    let during = || AppError::db("reading the campaigns of a device");
+    let mut campaigns = Vec::new();
+    for row in db::campaign_list_by_device(tx, device, limit).await.map_err(during())? {
+        let found = db::campaign_device_board_get(tx, row.id, device).await.map_err(during())?;
+        let Some(BoardEntry { place, reason, .. }) = found.map(|found| entry(now, &row, found)) else { continue };
+        campaigns.push(DeviceCampaign { id: row.id, name: row.name, status: row.status, place, reason });
+    }
+    Ok(campaigns)
+}
+
 /// Is nothing more expected of any device?
 pub(super) async fn is_settled(tx: &mut Tx, now: Timestamp, row: &CampaignRow) -> Result<bool, AppError> {
     let mut after = None;
@@ -189,6 +213,7 @@ pub(super) fn entry(now: Timestamp, campaign: &CampaignRow, row: BoardRow) -> Bo
         deadline: campaign.deadline,
         reset_at: turn.reset_at,
         done: turn.status == TurnStatus::Done,
+        vouched: turn.proof.as_deref() == Some(Proof::Admin.word()),
         unproved: turn.status == TurnStatus::Unproved,
         merged: row.merged,
         excused: turn.status == TurnStatus::Excused,

@@ -52,6 +52,11 @@ pub const VALUES: &[ValueKind] = &[
     value("users", "Their addresses, as many as fit into a line.", "anna@example.org, ben@example.org"),
     value("link", "The address of the page, good once.", "https://backup.example.org/password#sample"),
     value("code", "The ticket's code, good once.", "SAMPLE-SAMPLE-SAMPLE"),
+    value(
+        "fingerprint",
+        "What `holdfast-server fingerprint` shows: by it a computer knows the server.",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+    ),
 ];
 
 /// Every message, in the order of docs/mail.md.
@@ -191,7 +196,7 @@ const DEVICE: &[&str] = &["device.name", "device.host_name"];
 const DEVICE_UNTIL: &[&str] = &["device.name", "device.host_name", "deadline"];
 const DEVICE_ADMIN: &[&str] = &["device.name", "device.host_name", "device.id", "device.user"];
 const LINK: &[&str] = &["link", "deadline"];
-const CODE: &[&str] = &["code", "deadline"];
+const CODE: &[&str] = &["code", "deadline", "fingerprint"];
 const DEVICE_CAMPAIGN: &[&str] = &["device.name", "device.host_name", "reason", "deadline", "by_itself"];
 const QUOTA: &[&str] = &["quota.used", "quota.limit", "quota.percent"];
 const QUOTA_DEVICE: &[&str] = &["device.name", "device.host_name", "quota.used", "quota.limit"];

@@ -244,7 +244,7 @@ fn kind(name: &str) -> Result<&'static Kind, AppError> {
 
 async fn row(tx: &mut Tx, id: MailId) -> Result<MailRow, AppError> {
     let row = db::mail_get(tx, id).await.map_err(AppError::db("reading a message"))?;
-    row.ok_or_else(|| AppError::not_found("mail_unknown", format!("There is no message {id}.")))
+    row.ok_or_else(|| AppError::not_found("mail_unknown", format!("There is no message {id}: `mail list` shows all.")))
 }
 
 fn template_view(kind: &'static Kind, name: &str, row: Option<TemplateRow>) -> TemplateView {

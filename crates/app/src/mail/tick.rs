@@ -3,8 +3,11 @@
 
 use super::{Answer, Letter, Mailer};
 use crate::{App, AppError};
-use base::{Count, MailId, Span, Timestamp};
+use base::{CampaignId, Count, DeviceId, MailId, Span, Timestamp};
+use control::State;
+use control::campaign::Status;
 use control::mail::{MailOutcome, MailPolicy, MailStatus};
+use db::{TurnStatus, Tx};
 
 /// How long things take.
 pub const POLICY: MailPolicy = MailPolicy::USUAL;
@@ -78,6 +81,16 @@ async fn attempt(app: &App, mailer: &dyn Mailer, id: MailId) -> Result<bool, App
     let now = app.clock.now();
     let during = || AppError::db("claiming a message");
     let mut tx = app.db.write().await.map_err(during())?;
+    let row = db::mail_get(&mut tx, id).await.map_err(during())?;
+    // RACE: looked at under the write lock, at the last moment: nothing that is done before the claim is missed.
+    if let Some(row) = &row
+        && let Some(why) = overtaken(&mut tx, &row.occasion).await?
+    {
+        db::mail_dropped_update(&mut tx, id, now + POLICY.keep_span, why).await.map_err(during())?;
+        tx.commit().await.map_err(during())?;
+        tracing::debug!(mail.id = %id, "message {id} was dropped: {why}");
+        return Ok(true);
+    }
     let claimed = db::mail_claim_update(&mut tx, id, now, now + POLICY.sending_span).await.map_err(during())?;
     let row = db::mail_get(&mut tx, id).await.map_err(during())?.filter(|_| claimed);
     // ORDER: `sending` is durable before the mail server hears of the message. Whoever dies from here on leaves a
@@ -96,6 +109,40 @@ async fn attempt(app: &App, mailer: &dyn Mailer, id: MailId) -> Result<bool, App
     let answer = mailer.send(&letter).await;
     record(app, id, attempts, give_up_at, &answer).await?;
     Ok(!answer.away)
+}
+
+/// Why a message is not worth sending any more: it asks for a device to come back that a campaign waits for no more.
+async fn overtaken(tx: &mut Tx, occasion: &str) -> Result<Option<&'static str>, AppError> {
+    let Some((campaign, device)) = awaited(occasion) else { return Ok(None) };
+    let during = || AppError::db("looking whether a message is overtaken");
+    let campaign = db::campaign_get(tx, campaign).await.map_err(during())?;
+    let goes_on = |status| matches!(status, Status::Running | Status::Paused);
+    let Some(campaign) = campaign.filter(|campaign| goes_on(campaign.status)) else {
+        return Ok(Some("Its campaign had ended."));
+    };
+    let found = db::campaign_device_board_get(tx, campaign.id, device).await.map_err(during())?;
+    let Some(found) = found else { return Ok(Some("The device is gone.")) };
+    Ok(match (found.turn.status, found.state) {
+        (TurnStatus::Done | TurnStatus::Unproved, _) => Some("The device had come back."),
+        (TurnStatus::Excused, _) => Some("An admin had excused the device."),
+        (_, State::Decommissioning { .. } | State::Decommissioned | State::Deleted { .. } | State::Purged) => {
+            Some("The device was not in service any more.")
+        }
+        _ if found.merged => Some("The device was merged into another record."),
+        _ => None,
+    })
+}
+
+/// The campaign and the device that a message is about, by its occasion: `campaign:CAMPAIGN:reset:DEVICE`, or
+/// `campaign:CAMPAIGN:reminder:DEVICE:NUMBER`.
+fn awaited(occasion: &str) -> Option<(CampaignId, DeviceId)> {
+    let mut parts = occasion.split(':');
+    let (Some("campaign"), Some(campaign), Some(_), Some(device)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    Some((campaign.parse().ok()?, device.parse().ok()?))
 }
 
 /// Stores how an attempt ended, with some patience: an answer that is lost here makes a message unclear.
@@ -138,7 +185,7 @@ async fn record_once(
         MailStatus::Queued | MailStatus::Sending => {
             tracing::warn!(mail.id = %id, "message {id} is tried again");
         }
-        MailStatus::Failed | MailStatus::Unclear => {
+        MailStatus::Failed | MailStatus::Unclear | MailStatus::Dropped => {
             tracing::warn!(mail.id = %id, "message {id} is {}", step.status.word());
         }
     }

@@ -208,6 +208,8 @@ async fn who_comes_back_by_a_token_alone_is_unproved_until_somebody_stands_for_i
             machine.again(&world).by_password(&world, ANNA, GOOD).bound().await;
         }
         assert_eq!(places(&world, id).await, BTreeMap::from([(Place::Done, 1)]), "{approved}");
+        let board = campaigns::board(&world.app, &ADMIN, id).await.expect("there");
+        assert_eq!(board.vouched, u64::from(approved), "the device itself has shown nothing");
     }
 }
 
@@ -244,6 +246,8 @@ async fn a_device_that_its_token_keeps_out_is_refused_on_the_board_and_a_strange
     let (world, text, token) = with_token().await;
     let machine = Machine::new(&world, "laptop").of("anna");
     let device = machine.by_password(&world, ANNA, GOOD).bound().await.device;
+    // It was heard of by the activation, and not since the reset.
+    world.clock.advance(Span::minutes(1));
     let id = campaign(&world).await;
     revoke(&world.app, &ADMIN, token).await.expect("it is in force");
     let stranger = machine.again(&world).by_token(&world, &text);
@@ -309,6 +313,22 @@ async fn the_desk_shows_by_what_a_record_was_taken_over_and_what_is_different() 
     let former = came.former.expect("it had a machine before");
     assert_eq!((former.device, former.about, former.seen_at), (device, machine.about.clone(), Some(seen_at)));
     assert_eq!(former.differs, ["hardware_uuid"]);
+}
+
+#[tokio::test]
+async fn a_device_is_heard_of_by_every_activation() {
+    let (world, text, _) = with_token().await;
+    let seen = async |device| {
+        let view = devices::get(&world.app, &ADMIN, device).await.expect("it is there");
+        (view.last_seen_at, view.activated_at)
+    };
+    let machine = Machine::new(&world, "laptop").of("anna");
+    let device = machine.by_password(&world, ANNA, GOOD).bound().await.device;
+    assert_eq!(seen(device).await, (Some(world.clock_now()), world.clock_now()));
+    cut(&world, device).await;
+    world.clock.advance(Span::days(2));
+    let back = machine.again(&world).by_token(&world, &text).bound().await.device;
+    assert_eq!((back, seen(device).await), (device, (Some(world.clock_now()), world.clock_now())));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Campaigns over many devices, clones and the conflict desk, the watch and the purge, on a database with its jobs.
 
-use super::world::{Device, USER, World};
+use super::world::{Device, USER, World, code};
 use app::campaigns::{self, Plan};
 use app::conflicts::{self, Decision};
 use app::page::PageAsk;
@@ -194,6 +194,12 @@ async fn a_pause_moves_what_comes_later_and_an_abort_leaves_the_rest_alone() {
     assert_eq!(campaigns::bring_back(&world.app, &ADMIN, id).await.expect("aborted"), 3);
     assert_eq!(places(&world, id).await, BTreeMap::from([(Place::Done, 3), (Place::Waiting, 17)]));
     assert_eq!(campaigns::bring_back(&world.app, &ADMIN, id).await.expect("again"), 0);
+    // They have proved nothing: the board says whose word it was.
+    assert_eq!(campaigns::board(&world.app, &ADMIN, id).await.expect("there").vouched, 3);
+    let rows = campaigns::board_page(&world.app, &ADMIN, id, Some(Place::Done), &world.all()).await.expect("there");
+    for row in rows.items {
+        assert_eq!((row.reason, row.proof.as_deref()), (Reason::Vouched, Some("admin")), "{}", row.name);
+    }
     for device in &devices {
         open(&world, device, None).await.expect("whoever was brought back goes on with the key that it has");
     }
@@ -287,6 +293,37 @@ async fn an_ill_said_campaign_is_refused_and_a_late_start_waits() {
     assert_eq!(list.items.len(), 1);
 }
 
+#[tokio::test]
+async fn what_has_not_ended_has_its_name_alone_and_a_draft_can_be_deleted() {
+    let world = World::new().await;
+    world.device(1).await;
+    let named = |name: &str| Plan { name: name.to_owned(), ..plan(Reset::Revoke) };
+    let make = async |name| campaigns::make(&world.app, &ADMIN, named(name)).await.map_err(|error| error.code());
+    let (one, two) = (make("one").await.expect("the first").id, make("two").await.expect("another").id);
+    assert_eq!(make(" one ").await.err(), Some("name_taken"), "a draft");
+    let edit = async |name| campaigns::edit(&world.app, &ADMIN, two, named(name)).await.map_err(|error| error.code());
+    assert_eq!(edit("one").await.err(), Some("name_taken"));
+    edit("two").await.expect("its own name");
+    campaigns::start(&world.app, &ADMIN, one, None).await.expect("a draft starts");
+    assert_eq!(make("one").await.err(), Some("name_taken"), "it runs");
+    assert_eq!(code(campaigns::delete(&world.app, &ADMIN, one).await), "campaign_state");
+    campaigns::pause(&world.app, &ADMIN, one).await.expect("it runs");
+    assert_eq!(make("one").await.err(), Some("name_taken"), "it is paused");
+    campaigns::abort(&world.app, &ADMIN, one, "a mistake").await.expect("it is paused");
+    assert_eq!(code(campaigns::delete(&world.app, &ADMIN, one).await), "campaign_state", "it is evidence");
+    make("one").await.expect("the other one has ended");
+    campaigns::delete(&world.app, &ADMIN, two).await.expect("a draft");
+    assert_eq!(code(campaigns::get(&world.app, &ADMIN, two).await), "campaign_unknown");
+    assert_eq!(code(campaigns::delete(&world.app, &ADMIN, two).await), "campaign_unknown");
+    let mut tx = world.app.db.read().await.expect("readable");
+    let rows = app::audit::list(&mut tx, 0).await.expect("readable");
+    drop(tx);
+    let deleted: Vec<&str> =
+        rows.iter().filter(|row| row.action == "campaign_delete").map(|row| row.subject.as_str()).collect();
+    assert_eq!(deleted, [two.to_string()]);
+    make("two").await.expect("it is gone");
+}
+
 /// Opens a session that presents `counter`; gives the next one.
 pub async fn open(world: &World, device: &Device, counter: Option<[u8; 56]>) -> Result<[u8; 56], &'static str> {
     let challenge = session::challenge(&world.app, device.actor.device);
@@ -322,6 +359,8 @@ async fn a_hold_that_is_over_before_it_begins_is_refused() {
     let now = world.clock_now();
     let until = |append_until| Plan { append_until: Some(append_until), ..plan(Reset::Hold) };
     let starts = async |plan: Plan, at| {
+        let made = campaigns::page(&world.app, &ADMIN, &PageAsk::first()).await.expect("readable").items.len();
+        let plan = Plan { name: format!("hold {made}"), ..plan };
         let made = campaigns::make(&world.app, &ADMIN, plan).await.expect("a good plan");
         campaigns::start(&world.app, &ADMIN, made.id, at).await.map(|_| ()).map_err(|error| error.code())
     };

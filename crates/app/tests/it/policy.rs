@@ -262,6 +262,11 @@ async fn folders_are_added_taken_out_and_removed_by_those_who_may() {
     assert_eq!(code(link(base::FolderId::from_bytes([1; 16]), false).await), "folder_not_yours");
     assert_eq!(code(folders::own_remove(app, actor, optional.id).await), "folder_not_yours");
     assert!(!link(users, false).await.expect("granted").linked);
+    // As long as the device has it too, it would be backed up all the same.
+    let twin = folders::own_add(app, actor, &optional.path, vec![], vec![]).await.expect("granted").folder.id;
+    assert_eq!(code(link(optional.id, false).await), "folder_own");
+    assert!(link(optional.id, true).await.expect("it is in").linked);
+    folders::own_remove(app, actor, twin).await.expect("its own");
     assert!(!link(optional.id, false).await.expect("granted").linked);
     // Of another device, all of it is as it was.
     let second = world.device(2).await;

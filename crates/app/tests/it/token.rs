@@ -4,7 +4,7 @@ use super::machine::{ADMIN, Machine};
 use super::policy::{draft, profile, values};
 use super::world::{World, code};
 use app::activation::{Answer, Outcome};
-use app::tokens::{Made, Wish, expire, get, legacy_get, legacy_make, make, revoke};
+use app::tokens::{Made, Wish, expire, get, legacy_get, legacy_make, make, page, revoke};
 use app::{PolicySubject, SecretText, devices, folders, policy};
 use async_trait::async_trait;
 use base::{Count, Span, Timestamp};
@@ -19,7 +19,10 @@ fn wish() -> Wish {
     Wish { name: "installer".to_owned(), domains: vec!["example.org".to_owned()], ..Wish::default() }
 }
 
+/// A token with this wish, under a name that no other one has.
 async fn token(world: &World, wish: Wish) -> Made {
+    let made = page(&world.app, &ADMIN, &world.all()).await.expect("readable").items.len();
+    let wish = Wish { name: format!("{} {made}", wish.name), ..wish };
     make(&world.app, &ADMIN, &wish).await.expect("a good wish")
 }
 
@@ -456,4 +459,30 @@ async fn what_a_token_is_shown_beforehand_is_nothing_of_the_record_and_is_counte
     let said = (one.actor.as_str(), one.subject.as_str(), one.source.as_str(), one.proof.as_str());
     let token = format!("token {}", made.token.id);
     assert_eq!(said, (token.as_str(), real.device.to_string().as_str(), super::machine::SOURCE, "token"));
+}
+
+#[tokio::test]
+async fn a_name_is_free_again_once_its_token_is_good_for_nothing() {
+    let world = world().await;
+    let hour = Some(world.app.clock.now() + Span::hours(1));
+    let named = |name: &str| Wish { name: name.to_owned(), ..wish() };
+    let revoked = make(&world.app, &ADMIN, &named("a")).await.expect("the first");
+    let ends = make(&world.app, &ADMIN, &Wish { expires_at: hour, ..named("b") }).await.expect("the first");
+    let once = make(&world.app, &ADMIN, &Wish { uses_max: Some(Count(1)), ..named("c") }).await.expect("the first");
+    for name in ["a", " b ", "c"] {
+        assert_eq!(code(make(&world.app, &ADMIN, &named(name)).await), "name_taken", "{name}");
+    }
+    make(&world.app, &ADMIN, &named("A")).await.expect("another name");
+    revoke(&world.app, &ADMIN, revoked.token.id).await.expect("good until now");
+    world.clock.advance(Span::hours(1));
+    Machine::new(&world, "laptop").of("anna").by_token(&world, &once.text).bound().await;
+    for name in ["a", "b", "c"] {
+        make(&world.app, &ADMIN, &named(name)).await.expect(name);
+    }
+    assert_eq!(get(&world.app, &ADMIN, ends.token.id).await.expect("it is kept").name, "b");
+    // The legacy token has one name for ever, and a new one ends the one before.
+    for _ in 0..2 {
+        legacy_make(&world.app, &ADMIN, &[], false).await.expect("there is one at a time");
+    }
+    assert_eq!(code(make(&world.app, &ADMIN, &named("legacy")).await), "name_taken");
 }

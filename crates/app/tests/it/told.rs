@@ -94,6 +94,8 @@ async fn a_link_is_shown_when_asked_for_or_when_it_cannot_be_mailed_and_then_it_
 async fn a_ticket_is_mailed_or_shown_and_never_both() {
     let (mut world, fake) = world().await;
     configure(&mut world, |config| config.server_public_url = "https://b.example.org".to_owned());
+    let fingerprint = "5f".repeat(32);
+    Arc::get_mut(&mut world.app).expect("nobody else has it").ca_fingerprint = fingerprint.clone();
     let made = tickets::make(&world.app, &ADMIN, &wish(false)).await.expect("a user");
     assert!(matches!(made.way, TicketWay::Mailed));
     send(&world).await;
@@ -103,7 +105,11 @@ async fn a_ticket_is_mailed_or_shown_and_never_both() {
         "{}",
         letter.text
     );
-    assert!(letter.text.contains("holdfast activate --ticket --server https://b.example.org"), "{}", letter.text);
+    // All that the computer needs is in one line: nobody has to be asked for the address, or what it should show.
+    let command =
+        format!("\nholdfast activate --ticket --server https://b.example.org --fingerprint {fingerprint}\n\n");
+    assert!(letter.text.contains(&command), "{}", letter.text);
+    assert!(letter.html.contains(&fingerprint) && letter.text.contains("By the fingerprint"), "{}", letter.html);
     let shown = tickets::make(&world.app, &ADMIN, &wish(true)).await.expect("a user");
     assert!(matches!(shown.way, TicketWay::Shown { why: Unmailed::Asked, .. }));
     Arc::get_mut(&mut world.app).expect("nobody else has it").mailer = None;

@@ -4,10 +4,11 @@
 use super::fake_mailer::world;
 use super::world::{USER, World, code};
 use app::campaigns::{self, Plan};
-use app::mail::Template;
+use app::mail::{Answer, Letter, Template};
 use app::{AdminActor, conflicts, devices, jobs};
 use base::{CampaignId, Count, DeviceId, Span, Timestamp, UserId};
 use control::campaign::{Reminders, Reset, Scope, Tell};
+use control::mail::MailStatus;
 use control::{Event, Proof, State};
 use db::{DeviceAbout, DeviceRow, MailRow, PageKey};
 use std::collections::BTreeSet;
@@ -211,6 +212,73 @@ async fn a_paused_campaign_reminds_nobody_and_one_that_has_ended_neither() {
     assert_eq!(of(&world, "campaign_reminder").await.len(), 3);
 }
 
+/// Everything waits for a mail server that is away; then each device of a fleet of three stops being waited for.
+#[tokio::test]
+async fn what_waits_in_the_outbox_is_dropped_once_nobody_waits_for_the_device() {
+    let (world, fake) = world().await;
+    let fleet = fleet(&world).await;
+    let gone = device(&world, 4, USER, "device 4").await;
+    let id = started(&world, plan(Reset::Revoke)).await;
+    fake.answer(Answer::away("no route"));
+    ticked(&world).await;
+    come_back(&world, fleet[0]).await;
+    campaigns::excuse(&world.app, &ADMIN, id, fleet[1], "on leave").await.expect("it is awaited");
+    devices::change(&world.app, &ADMIN, gone, Event::Decommission).await.expect("allowed");
+    world.clock.advance(Span::minutes(2));
+    let heard = fake.heard().len();
+    ticked(&world).await;
+    let letters = fake.heard().split_off(heard);
+    let reached: Vec<&str> = letters.iter().map(|letter| letter.recipient.as_str()).collect();
+    assert_eq!(reached.iter().filter(|recipient| **recipient == "b@example.org").count(), 1, "{reached:?}");
+    let campaign = |letter: &&Letter| letter.text.contains("The reason: a laptop was stolen");
+    assert_eq!(letters.iter().filter(campaign).count(), 1, "{letters:?}");
+    for (device, why) in [
+        (fleet[0], "The device had come back."),
+        (fleet[1], "An admin had excused the device."),
+        (gone, "The device was not in service any more."),
+    ] {
+        let row = about(&world, &format!("campaign:{id}:reset:{device}")).await;
+        assert_eq!((row.status, row.last_error.as_str()), (MailStatus::Dropped, why));
+        assert_eq!((row.text.as_str(), row.html.as_str()), ("", ""));
+        assert_eq!(code(app::mail::resend(&world.app, &ADMIN, row.id).await), "mail_not_over");
+    }
+    let board = campaigns::board(&world.app, &ADMIN, id).await.expect("there");
+    assert_eq!(board.messages.into_iter().collect::<Vec<_>>(), [("dropped", Count(3)), ("sent", Count(1))]);
+    world.clock.advance(Span::days(90));
+    ticked(&world).await;
+    assert!(outbox(&world).await.iter().all(|row| row.status != MailStatus::Dropped), "removed with its time");
+}
+
+#[tokio::test]
+async fn an_abort_drops_the_messages_and_the_reminders_that_have_not_gone_out() {
+    for brought_back in [false, true] {
+        let (world, fake) = world().await;
+        let fleet = fleet(&world).await;
+        let id = started(&world, plan(Reset::Rotate)).await;
+        ticked(&world).await;
+        world.clock.advance(Span::days(3));
+        fake.answer(Answer::away("no route"));
+        ticked(&world).await;
+        let heard = fake.heard().len();
+        campaigns::abort(&world.app, &ADMIN, id, "a mistake").await.expect("it runs");
+        if brought_back {
+            assert_eq!(campaigns::bring_back(&world.app, &ADMIN, id).await.expect("it is aborted"), 3);
+        }
+        world.clock.advance(Span::minutes(2));
+        ticked(&world).await;
+        let said = fake.heard().split_off(heard);
+        assert!(said.iter().all(|letter| !letter.subject.contains("still has")), "{said:?}");
+        for device in fleet {
+            let row = about(&world, &format!("campaign:{id}:reminder:{device}:1")).await;
+            assert_eq!((row.status, row.last_error.as_str()), (MailStatus::Dropped, "Its campaign had ended."));
+        }
+    }
+}
+
+async fn about(world: &World, occasion: &str) -> MailRow {
+    outbox(world).await.into_iter().find(|row| row.occasion == occasion).expect("it was queued")
+}
+
 #[tokio::test]
 async fn while_mail_is_off_nobody_is_told_or_reminded_and_nothing_is_made_up_for() {
     let (mut world, fake) = world().await;
@@ -235,7 +303,8 @@ async fn a_template_must_be_there_and_be_for_campaigns_and_its_values_are_neithe
     let (world, fake) = world().await;
     let hostile = "<b>{{ 7*7 }}</b>{% for x in y %}\r\nBcc: x@example.org";
     device(&world, 9, USER, hostile).await;
-    let with = |template: &str| Plan { template: template.to_owned(), ..plan(Reset::Revoke) };
+    let named = |template: &str| if template.is_empty() { "plain" } else { template }.to_owned();
+    let with = |template: &str| Plan { template: template.to_owned(), name: named(template), ..plan(Reset::Revoke) };
     for template in ["campaign_spring", "campaign_reminder", "held", "", "campaign_../x", "nothing"] {
         let made = campaigns::make(&world.app, &ADMIN, with(template)).await;
         match template {
@@ -249,7 +318,8 @@ async fn a_template_must_be_there_and_be_for_campaigns_and_its_values_are_neithe
         html: "<p>{{ device.name }} / {{ reason }}</p>".to_owned(),
     };
     app::mail::template_set(&world.app, &ADMIN, "campaign_spring", own).await.expect("a good template");
-    let made = campaigns::make(&world.app, &ADMIN, with("")).await.expect("a good plan").id;
+    let other = Plan { name: "another".to_owned(), ..with("") };
+    let made = campaigns::make(&world.app, &ADMIN, other).await.expect("a good plan").id;
     let edited = campaigns::edit(&world.app, &ADMIN, made, with("campaign_autumn")).await;
     assert_eq!(code(edited), "template_unknown");
     let spring = Plan { reason: hostile.to_owned(), ..with("campaign_spring") };

@@ -18,6 +18,8 @@ pub struct Seen<'a> {
     pub reset_at: Option<Timestamp>,
     /// Has it come back since?
     pub done: bool,
+    /// Was that by an admin's word, and not by anything that it has shown?
+    pub vouched: bool,
     /// Has it come back since by a token alone, so that nobody has shown that it is this machine?
     pub unproved: bool,
     /// Has an admin let it be?
@@ -43,7 +45,7 @@ pub struct Seen<'a> {
 /// Where a device stands on the board. The words are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
-    /// Has come back and proved itself.
+    /// Has come back and proved itself, or an admin stood for it.
     Done,
     /// Has come back by a token alone: it appends, and reads nothing until somebody has shown that it is this machine.
     Unproved,
@@ -70,6 +72,8 @@ pub enum Place {
 pub enum Reason {
     /// It has come back.
     CameBack,
+    /// An admin has brought it back, or approved it: it has shown nothing itself.
+    Vouched,
     /// It has come back by a token alone.
     ByToken,
     /// Its wave comes later.
@@ -111,7 +115,7 @@ pub enum Reason {
 /// Where the device stands, and why. Never fails.
 pub fn place(now: Timestamp, seen: &Seen<'_>) -> (Place, Reason) {
     if seen.done {
-        return (Place::Done, Reason::CameBack);
+        return (Place::Done, if seen.vouched { Reason::Vouched } else { Reason::CameBack });
     }
     if seen.excused {
         return (Place::Excused, Reason::ByAdmin);
@@ -222,8 +226,9 @@ impl Place {
 
 impl Reason {
     /// Every reason, in the order of docs/control.md.
-    pub const ALL: [Reason; 19] = [
+    pub const ALL: [Reason; 20] = [
         Reason::CameBack,
+        Reason::Vouched,
         Reason::ByToken,
         Reason::WaveAhead,
         Reason::CampaignEnded,
@@ -248,6 +253,7 @@ impl Reason {
     pub const fn word(self) -> &'static str {
         match self {
             Reason::CameBack => "came_back",
+            Reason::Vouched => "admin_vouched",
             Reason::ByToken => "by_token",
             Reason::WaveAhead => "wave_ahead",
             Reason::CampaignEnded => "campaign_ended",
@@ -273,6 +279,9 @@ impl Reason {
     pub const fn sentence(self) -> &'static str {
         match self {
             Reason::CameBack => "It has come back and proved itself.",
+            Reason::Vouched => {
+                "An admin stood for it, who has brought it back or approved it; it has not proved itself."
+            }
             Reason::ByToken => {
                 "Somebody with an installer says that it is this computer: have its user sign in there, or approve it."
             }

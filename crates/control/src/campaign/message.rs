@@ -104,6 +104,7 @@ const fn helps(reason: Reason) -> bool {
         Reason::BySelf | Reason::SignIn | Reason::Stricter | Reason::NotSeen | Reason::Answer => true,
         // These are an admin's to decide, or over; one that is back by a token is back, as its user sees it.
         Reason::CameBack
+        | Reason::Vouched
         | Reason::ByToken
         | Reason::WaveAhead
         | Reason::CampaignEnded

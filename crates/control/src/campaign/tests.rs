@@ -45,6 +45,7 @@ fn all_seen(states: &[State]) -> impl Iterator<Item = Seen<'_>> {
                 deadline: bit(2).then_some(if bit(3) { NOW } else { NOW + Span::ms(1) }),
                 reset_at: bit(4).then_some(past),
                 done: bit(5) && bit(6) && bit(4),
+                vouched: bit(9),
                 unproved: bit(9) && bit(4) && !bit(5),
                 merged: bit(10),
                 excused: bit(5) && !bit(6),
@@ -66,6 +67,7 @@ fn board_condition(text: &str, seen: &Seen<'_>) -> bool {
     let word = seen.state.word();
     let quarantined = word == "quarantined" || seen.state.was().is_some_and(|was| was.word() == "quarantined");
     match text {
+        "has come back by an admin's word" => seen.done && seen.vouched,
         "has come back" => seen.done,
         "excused" => seen.excused,
         "state pending" => word == "pending",
@@ -210,6 +212,7 @@ fn a_device_stands_after_its_reset_where_its_class_said_that_it_may() {
                 deadline: None,
                 reset_at,
                 done,
+                vouched: false,
                 unproved: false,
                 excused: false,
                 retired: retired && !matches!(state, State::Quarantined { .. }),

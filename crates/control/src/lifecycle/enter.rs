@@ -127,7 +127,7 @@ fn from_deactivated(rights: Rights, level: Level, strength: Strength) -> Result<
         }
         (Strength::Admin, Level::Rotate | Level::Revoke) => Ok((rights, vec![RenewCredential])),
         // Whoever has the key besides the device would go on with it too.
-        (Strength::Admin, Level::Distrust) => Err(Refusal::SignInNeeded),
+        (Strength::Admin, Level::Distrust) => Err(Refusal::PersonNeeded),
     }
 }
 
@@ -137,7 +137,8 @@ fn from_decommissioned(strength: Strength) -> Result<Return, Refusal> {
         Strength::Person => Ok((Rights::Full, issue)),
         // The wipe has erased the key, so whoever has it has a copy: it adds nothing to the token.
         Strength::OldKeyAndToken | Strength::Token | Strength::TokenAndMap => Ok((Rights::AppendOnly, issue)),
-        Strength::OldKey | Strength::Admin => Err(Refusal::SignInNeeded),
+        Strength::OldKey => Err(Refusal::SignInNeeded),
+        Strength::Admin => Err(Refusal::PersonNeeded),
     }
 }
 

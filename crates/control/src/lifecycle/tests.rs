@@ -286,6 +286,7 @@ fn a_clone_is_cut_off_with_its_original_and_its_key_proves_nothing_any_more() {
             Event::Replace { proof: Proof::Password },
             Event::Deactivate { level: Level::Rotate },
             Event::Reactivate { proof: Proof::OldKey },
+            Event::Reactivate { proof: Proof::Admin },
             Event::Reactivate { proof: Proof::OldKeyAndToken },
         ],
         &expect![[r#"
@@ -294,6 +295,7 @@ fn a_clone_is_cut_off_with_its_original_and_its_key_proves_nothing_any_more() {
             replace -> device_quarantined
             deactivate -> deactivated (distrust)
             reactivate -> sign_in_needed
+            reactivate -> person_needed
             reactivate -> active (append-only)
         "#]],
     );

@@ -94,6 +94,7 @@ fn fields_are_said_as_a_person_would_say_them() {
         &Refusal::WrongState { state: "decommissioned", event: "hold" },
         &expect![[r#"
             The device is decommissioned, and from there "hold" is not possible; nothing was changed.
+            Reactivate, enable or undelete it first, as that state asks for.
             when changed
         "#]],
     );

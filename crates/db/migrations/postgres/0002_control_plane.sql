@@ -416,12 +416,12 @@ CREATE TABLE mail (
     template   TEXT COLLATE "C" NOT NULL,
     recipient  TEXT COLLATE "C" NOT NULL,
     subject    TEXT COLLATE "C" NOT NULL,
-    -- Both are wiped when the message is sent, and when one with a secret is over.
+    -- Both are wiped when the message is sent or dropped, and when one with a secret is over.
     text       TEXT COLLATE "C" NOT NULL,
     html       TEXT COLLATE "C" NOT NULL,
     -- Holds a link or a code that proves who asks: never shown.
     secret     BIGINT NOT NULL DEFAULT 0,
-    status     TEXT COLLATE "C" NOT NULL CHECK (status IN ('queued', 'sending', 'sent', 'failed', 'unclear')),
+    status     TEXT COLLATE "C" NOT NULL CHECK (status IN ('queued', 'sending', 'sent', 'failed', 'unclear', 'dropped')),
     -- Grows with every attempt: the answer to an older one changes nothing.
     attempts   BIGINT NOT NULL DEFAULT 0,
     -- When it has to change by itself: queued, the next attempt; sending, it is unclear; else, it is removed.

@@ -167,17 +167,19 @@ pub struct Foretold {
 pub struct CampaignBoard {
     /// The campaign.
     pub campaign: Campaign,
-    /// How many devices stand at each place: `done`, `waiting`, `waiting_for_user`, `offline`, `conflict`, `refused`,
-    /// `overdue`, `excused`, `retired`.
+    /// How many devices stand at each place: `done`, `unproved`, `waiting`, `waiting_for_user`, `offline`, `conflict`,
+    /// `refused`, `overdue`, `excused`, `retired`.
     pub counts: BTreeMap<String, u64>,
     /// Beside what the dry run said: how many devices of a class stand at a place.
     pub by_class: Vec<ClassCount>,
+    /// How many of those at `done` an admin stood for, by bringing them back or approving them.
+    pub vouched: u64,
     /// How many have sent more than one part in a hundred again.
     pub flagged: u64,
     /// How many were still to come back, over time.
     pub burn_down: Vec<BurnPoint>,
-    /// How many messages to users, reminders among them, stand where: `queued`, `sending`, `sent`, `failed`, `unclear`;
-    /// what there is none of is left out. They are counted as long as they are kept, 90 days.
+    /// How many messages to users, reminders among them, stand where: `queued`, `sending`, `sent`, `failed`, `unclear`,
+    /// `dropped`; what there is none of is left out. They are counted as long as they are kept, 90 days.
     pub messages: BTreeMap<String, u64>,
 }
 

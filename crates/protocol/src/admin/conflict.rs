@@ -44,6 +44,9 @@ pub struct Conflict {
     pub device: ConflictSide,
     /// The other record, where there is one.
     pub other: Option<ConflictSide>,
+    /// Whether `split` has cut a key off; not where it was replaced, or worth nothing, before.
+    #[serde(default)]
+    pub cut_off: bool,
     /// Who decided.
     pub resolved_by: Option<String>,
     /// When.

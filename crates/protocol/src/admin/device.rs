@@ -1,7 +1,7 @@
 //! Devices: `/api/v1/devices`.
 
 use crate::Text;
-use base::{DeviceId, SnapshotId};
+use base::{CampaignId, ConflictId, DeviceId, SnapshotId, TokenId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -60,12 +60,55 @@ pub struct Device {
     pub created_at_ms: i64,
     /// When a key was last bound to it.
     pub activated_at_ms: i64,
-    /// When it last opened a session.
+    /// When it was last heard of: by an activation, a session, or one that was refused.
     pub last_seen_at_ms: Option<i64>,
     /// Its newest snapshot.
     pub last_snapshot: Option<Text<SnapshotId>>,
     /// What the computer said of itself when it was last activated.
     pub about: About,
+    /// What is known beside the record itself; in the answer for one device only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<Box<DeviceMore>>,
+}
+
+/// What is known of a device beside its record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceMore {
+    /// The word of the proof by which its computer came to it, or asks for it; `null` before anybody did.
+    pub proof: Option<String>,
+    /// The address that it asked from.
+    pub source: Option<String>,
+    /// The deployment token that it came by.
+    pub token: Option<Text<TokenId>>,
+    /// What that token's maker calls it.
+    pub token_name: Option<String>,
+    /// Since when a computer waits as it for an admin's yes; `null` when none does.
+    pub waits_since_ms: Option<i64>,
+    /// The record that it was merged into.
+    pub merged_into: Option<Text<DeviceId>>,
+    /// When it catches up on what it has missed.
+    pub catch_up_at_ms: Option<i64>,
+    /// Until when its backups are watched.
+    pub watch_until_ms: Option<i64>,
+    /// The open conflicts that it is part of, the newest first.
+    pub conflicts: Vec<Text<ConflictId>>,
+    /// The campaigns that it is part of, the newest first and at most ten; none without the permit `campaign_read`.
+    pub campaigns: Vec<DeviceCampaign>,
+}
+
+/// A campaign that a device is part of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceCampaign {
+    /// Which.
+    pub campaign: Text<CampaignId>,
+    /// Its name.
+    pub name: String,
+    /// `running`, `paused`, `aborted`, `closed`.
+    pub status: String,
+    /// Where the device stands in it, as on the board.
+    pub place: String,
+    /// Why, as on the board.
+    pub reason: String,
 }
 
 /// What a computer says of itself; empty where it does not.
@@ -111,7 +154,7 @@ pub struct Deactivate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hold {
-    /// For how many days it may still append, at most 365; as the configuration says when it is not given.
+    /// For how many days it may still append, 1 to 365; as the configuration says when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub append_days: Option<u64>,
 }

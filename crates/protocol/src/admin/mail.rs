@@ -15,7 +15,7 @@ pub struct MailQuery {
     /// How many items at most: 1 to 1000, 100 when it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// Only messages that stand so: `queued`, `sending`, `sent`, `failed`, `unclear`.
+    /// Only messages that stand so: `queued`, `sending`, `sent`, `failed`, `unclear`, `dropped`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
 }
@@ -35,7 +35,7 @@ pub struct Mail {
     pub subject: String,
     /// The plain text; `null` when it holds a secret, or is not kept any more.
     pub text: Option<String>,
-    /// `queued`, `sending`, `sent`, `failed`, `unclear`.
+    /// `queued`, `sending`, `sent`, `failed`, `unclear`, `dropped`.
     pub status: String,
     /// How often it was tried.
     pub attempts: u64,

@@ -2,7 +2,7 @@
 
 use crate::admin::describe::{Content, Made, Media, text};
 use crate::admin::extract::{AtAdmin, Body, Named, NamedPair, Query, ask, malformed, time, word};
-use crate::admin::{Entry, get, post, put};
+use crate::admin::{Entry, delete as remove_of, get, post, put};
 use crate::reply::{No, Reply, Yes};
 use app::campaigns::{self, BoardEntry, Campaign, Plan};
 use app::page::PageAsk;
@@ -29,6 +29,8 @@ pub(super) fn routes() -> Vec<Entry> {
         post("campaign_make", "/api/v1/campaigns", CampaignManage, "Make a campaign that touches nothing yet.", make),
         get("campaign_show", "/api/v1/campaigns/{campaign}", CampaignRead, "One campaign.", show),
         put("campaign_edit", "/api/v1/campaigns/{campaign}", CampaignManage, "Change a draft.", edit),
+        remove_of("campaign_delete", "/api/v1/campaigns/{campaign}", CampaignManage,
+            "Delete a draft: nothing is left of it but the audit log.", delete),
         get("campaign_dry_run", "/api/v1/campaigns/{campaign}/dry-run", CampaignRead,
             "What it would do if it were started now.", dry_run),
         post("campaign_start", "/api/v1/campaigns/{campaign}/start", CampaignManage, "Start a draft.", start),
@@ -41,7 +43,7 @@ pub(super) fn routes() -> Vec<Entry> {
             "Bring back what an aborted campaign has reset.", bring_back),
         post("campaign_close", "/api/v1/campaigns/{campaign}/close", CampaignManage, "End it by hand.", close),
         post("campaign_excuse", "/api/v1/campaigns/{campaign}/devices/{device}/excuse", CampaignManage,
-            "Let one device be.", excuse),
+            "Let one device be; where it was the last that is awaited, the campaign closes by that.", excuse),
         get("campaign_board", "/api/v1/campaigns/{campaign}/board", CampaignRead, "A campaign at a glance.", board),
         get("campaign_device_list", "/api/v1/campaigns/{campaign}/devices", CampaignRead,
             "The devices of a campaign, where each stands and why, and its evidence.", devices),
@@ -70,6 +72,11 @@ async fn edit(
     Body(plan): Body<wire::CampaignPlan>,
 ) -> Reply<wire::Campaign> {
     Ok(Yes(campaign(campaigns::edit(&at.app, &at.actor, id, plan_from(plan)?).await?)))
+}
+
+async fn delete(at: AtAdmin, Named(id): Named<CampaignId>) -> Reply<Nothing> {
+    campaigns::delete(&at.app, &at.actor, id).await?;
+    Ok(Yes(Nothing {}))
 }
 
 async fn dry_run(at: AtAdmin, Named(id): Named<CampaignId>) -> Reply<wire::CampaignDryRun> {
@@ -149,6 +156,7 @@ async fn board(at: AtAdmin, Named(id): Named<CampaignId>) -> Reply<wire::Campaig
     Ok(Yes(wire::CampaignBoard {
         counts: board.counts.iter().map(|(place, count)| (place.word().to_owned(), *count)).collect(),
         by_class: by_class.collect(),
+        vouched: board.vouched,
         flagged: board.flagged,
         burn_down: board.burn_down.iter().map(point).collect(),
         messages: board.messages.iter().map(|(status, count)| ((*status).to_owned(), count.0)).collect(),
@@ -161,7 +169,7 @@ async fn devices(
     Named(id): Named<CampaignId>,
     Query(query): Query<wire::BoardQuery>,
 ) -> Reply<Page<wire::BoardEntry>> {
-    let place = word("place", query.place.as_deref(), Place::from_word)?;
+    let place = word("place", query.place.as_deref(), &Place::ALL, Place::word)?;
     let page = campaigns::board_page(&at.app, &at.actor, id, place, &ask(query.after, query.limit)?).await?;
     Ok(Yes(Page { items: page.items.into_iter().map(entry).collect(), next: page.next }))
 }
@@ -236,7 +244,9 @@ fn plan_from(plan: wire::CampaignPlan) -> Result<Plan, No> {
         every: plan.remind_ms.map_or(usual.every, Span::ms),
         max: plan.reminders_max.map_or(usual.max, Count),
     };
-    let agent_below = word("agent_below", scope.agent_below.as_deref(), Release::read)?;
+    let no_release = || malformed("`agent_below` is a release, such as 1.4.2.");
+    let agent_below =
+        scope.agent_below.as_deref().map(|text| Release::read(text).ok_or_else(no_release)).transpose()?;
     fn ids<T>(list: Vec<Text<T>>) -> Vec<T> {
         list.into_iter().map(|id| id.0).collect()
     }
@@ -262,7 +272,7 @@ fn plan_from(plan: wire::CampaignPlan) -> Result<Plan, No> {
         wave_span: Span::ms(plan.wave_ms),
         watch_span: plan.watch_ms.map(Span::ms),
         template: plan.template,
-        tell: word("tell", plan.tell.as_deref(), Tell::from_word)?.unwrap_or_default(),
+        tell: word("tell", plan.tell.as_deref(), &Tell::ALL, Tell::word)?.unwrap_or_default(),
         reminders,
     })
 }

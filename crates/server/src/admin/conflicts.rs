@@ -70,6 +70,7 @@ fn conflict(conflict: Conflict) -> wire::Conflict {
         source: conflict.source,
         device: side(conflict.device),
         other: conflict.other.map(side),
+        cut_off: conflict.cut_off,
         resolved_by: conflict.resolved_by,
         resolved_at_ms: conflict.resolved_at.map(Timestamp::as_ms),
         undo_until_ms: conflict.undo_until.map(Timestamp::as_ms),

@@ -4,12 +4,12 @@ use crate::admin::extract::{AtAdmin, Body, Named, Query, ask, malformed, time};
 use crate::admin::{Entry, delete as remove_of, get, post};
 use crate::reply::{Reply, Yes};
 use app::DeviceAbout;
-use app::devices::{self, DeviceAsk, DeviceOrder, DeviceView};
+use app::devices::{self, DeviceAsk, DeviceMore, DeviceOrder, DeviceView};
 use app::support_bundles::{self, BundleView};
 use base::{DeviceId, Span, Timestamp};
 use control::{Level, Permit};
 use protocol::Text;
-use protocol::admin::device::{About, Deactivate, Device, DeviceQuery, Hold, ResetLevel, SupportBundle};
+use protocol::admin::device::{self as wire, About, Deactivate, Device, DeviceQuery, Hold, ResetLevel, SupportBundle};
 use protocol::admin::{Nothing, Page};
 
 /// The longest time for which a held device may append.
@@ -70,8 +70,10 @@ async fn deactivate(at: AtAdmin, Named(id): Named<DeviceId>, Body(body): Body<De
 }
 
 async fn hold(at: AtAdmin, Named(id): Named<DeviceId>, Body(body): Body<Hold>) -> Reply<Device> {
-    if body.append_days.is_some_and(|days| days > HOLD_DAYS_MAX) {
-        return Err(malformed("`append_days` is a number from 0 to 365."));
+    // A hold without any time to append would be a deactivation by another name, and watched as what it is not.
+    if body.append_days.is_some_and(|days| !(1..=HOLD_DAYS_MAX).contains(&days)) {
+        let sentence = "`append_days` is a number from 1 to 365. To have the device append no more, deactivate it.";
+        return Err(malformed(sentence));
     }
     order(at, id, DeviceOrder::Hold { append: body.append_days.map(Span::days) }).await
 }
@@ -150,6 +152,31 @@ pub(super) fn device(view: DeviceView) -> Device {
         last_seen_at_ms: view.last_seen_at.map(Timestamp::as_ms),
         last_snapshot: view.last_snapshot.map(Text),
         about: about(view.about),
+        more: view.more.map(|known| Box::new(more(*known))),
+    }
+}
+
+fn more(known: DeviceMore) -> wire::DeviceMore {
+    let came = known.came;
+    let (token, token_name) = came.as_ref().and_then(|came| came.token.clone()).unzip();
+    let campaign = |campaign: devices::DeviceCampaign| wire::DeviceCampaign {
+        campaign: Text(campaign.id),
+        name: campaign.name,
+        status: campaign.status.word().to_owned(),
+        place: campaign.place.word().to_owned(),
+        reason: campaign.reason.word().to_owned(),
+    };
+    wire::DeviceMore {
+        proof: came.as_ref().map(|came| came.proof.clone()),
+        source: came.map(|came| came.source),
+        token: token.map(Text),
+        token_name,
+        waits_since_ms: known.waits_since.map(Timestamp::as_ms),
+        merged_into: known.merged_into.map(Text),
+        catch_up_at_ms: known.catch_up_at.map(Timestamp::as_ms),
+        watch_until_ms: known.watch_until.map(Timestamp::as_ms),
+        conflicts: known.conflicts.into_iter().map(Text).collect(),
+        campaigns: known.campaigns.into_iter().map(campaign).collect(),
     }
 }
 

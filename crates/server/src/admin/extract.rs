@@ -78,11 +78,20 @@ pub(crate) fn time(ms: Option<i64>) -> Option<Timestamp> {
     ms.map(Timestamp::from_ms)
 }
 
-/// A word of the wire that must be one of a few.
+/// A word of the wire that must be one of a few, each of which `say` says.
 ///
 /// # Errors
-/// `request_malformed`.
-pub(crate) fn word<T>(name: &str, text: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, No> {
-    let wrong = || malformed(format!("`{name}` has none of the words that it can have."));
-    text.map(|text| parse(text).ok_or_else(wrong)).transpose()
+/// `request_malformed`, with all of them.
+pub(crate) fn word<T: Copy>(
+    name: &str,
+    text: Option<&str>,
+    all: &[T],
+    say: impl Fn(T) -> &'static str,
+) -> Result<Option<T>, No> {
+    let Some(text) = text else { return Ok(None) };
+    let wrong = || {
+        let words: Vec<&str> = all.iter().map(|one| say(*one)).collect();
+        malformed(format!("`{name}` is one of {}, and not \"{}\".", words.join(", "), text.escape_debug()))
+    };
+    all.iter().copied().find(|one| say(*one) == text).map(Some).ok_or_else(wrong)
 }

@@ -28,7 +28,7 @@ pub(super) fn routes() -> Vec<Entry> {
 }
 
 async fn list(at: AtAdmin, Query(query): Query<MailQuery>) -> Reply<Page<Mail>> {
-    let status = word("status", query.status.as_deref(), MailStatus::from_word)?;
+    let status = word("status", query.status.as_deref(), &MailStatus::ALL, MailStatus::word)?;
     let page = mail::list(&at.app, &at.actor, status, &ask(query.after, query.limit)?).await?;
     Ok(Yes(Page { items: page.items.into_iter().map(message).collect(), next: page.next }))
 }

@@ -183,7 +183,7 @@ async fn folder_add(at: &AtAdmin, subject: PolicySubject, body: FolderSet) -> Re
 
 fn draft(body: FolderSet) -> Result<FolderDraft, No> {
     let FolderSet { os, path, mandatory, include, exclude } = body;
-    let os = word("os", os.as_deref(), FolderOs::from_word)?.unwrap_or(FolderOs::Any);
+    let os = word("os", os.as_deref(), &FolderOs::ALL, FolderOs::word)?.unwrap_or(FolderOs::Any);
     Ok(FolderDraft { os, path, mandatory, include, exclude })
 }
 

@@ -31,7 +31,7 @@ async fn list(at: AtAdmin, Query(query): Query<PageQuery>) -> Reply<Page<Ticket>
 
 async fn make(at: AtAdmin, Body(body): Body<TicketMake>) -> Reply<TicketMade> {
     let choice = choice(&body)?;
-    let restore = word("restore", body.restore.as_deref(), Restore::from_word)?.unwrap_or_default();
+    let restore = word("restore", body.restore.as_deref(), &Restore::ALL, Restore::word)?.unwrap_or_default();
     let wish = Wish { email: body.email, choice, restore, span: body.span_ms.map(Span::ms), show: body.show };
     let Made { ticket: row, email, way } = tickets::make(&at.app, &at.actor, &wish).await?;
     let (code, unmailed) = match way {

@@ -38,7 +38,7 @@ pub(super) fn routes() -> Vec<Entry> {
 
 async fn list(at: AtAdmin, Query(query): Query<UserQuery>) -> Reply<Page<User>> {
     let UserQuery { after, limit, email, part, state, profile } = query;
-    let state = word("state", state.as_deref(), UserState::from_word)?;
+    let state = word("state", state.as_deref(), &UserState::ALL, UserState::word)?;
     let lower = |text: Option<String>| text.map(|text| text.trim().to_lowercase());
     let filter = UserFilter { email: lower(email), part: lower(part), state, profile: profile.map(|id| id.0) };
     let page = users::page(&at.app, &at.actor, &filter, &ask(after, limit)?).await?;

@@ -86,7 +86,7 @@ impl Audit {
 
 fn hash_of(text: &str) -> Result<Hex<32>, Failure> {
     let bytes = HEXLOWER.decode(text.trim().as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-    let wrong = || Failure::new("hash_invalid", "A hash has 64 hexadecimal digits.");
+    let wrong = || Failure::new("hash_invalid", "A hash has 64 hexadecimal digits: `audit verify` prints one.");
     bytes.map(Hex).ok_or_else(wrong)
 }
 
@@ -153,7 +153,7 @@ mod tests {
             hash: Hex([0; 32]),
         };
         let text = listed(&[row]);
-        assert!(text.contains("123456  2025-11-24 17:30  x"), "{text}");
+        assert!(text.contains("123456  2025-11-24 17:30Z  x"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! `campaign make|list|show|dry-run|start|pause|resume|abort|bring-back|close|excuse|board|devices|evidence`.
+//! `campaign make|list|show|delete|dry-run|start|pause|resume|abort|bring-back|close|excuse|board|devices|evidence`.
 
 mod text;
 
@@ -31,6 +31,11 @@ pub enum Campaign {
     List,
     /// Show what a campaign is and where it stands.
     Show {
+        /// Its identifier, the beginning of one, or its name.
+        campaign: String,
+    },
+    /// Delete a draft; what was ever started stays as evidence.
+    Delete {
         /// Its identifier, the beginning of one, or its name.
         campaign: String,
     },
@@ -81,7 +86,7 @@ pub enum Campaign {
         #[arg(long)]
         reason: String,
     },
-    /// Let one device be: it counts as settled.
+    /// Let one device be: it counts as settled, and where it was the last that is awaited, the campaign closes by that.
     Excuse {
         /// Its identifier, the beginning of one, or its name.
         campaign: String,
@@ -100,7 +105,8 @@ pub enum Campaign {
     Devices {
         /// Its identifier, the beginning of one, or its name.
         campaign: String,
-        /// Only those that stand there: waiting, offline, conflict, overdue, …
+        /// Only those that stand there: done, unproved, waiting, waiting_for_user, offline, conflict, refused, overdue,
+        /// excused, retired.
         #[arg(long, value_name = "PLACE")]
         place: Option<String>,
     },
@@ -222,6 +228,7 @@ impl Campaign {
                 let Said { value, json } = client.get::<wire::Campaign>(&path, &()).await?;
                 Ok(Answer::good(text::card_of(&value), json))
             }
+            Campaign::Delete { campaign } => delete(&client, &campaign).await,
             Campaign::DryRun { campaign, devices } => {
                 let path = path(&client, &campaign, "/dry-run").await?;
                 let Said { value, json } = client.get::<wire::CampaignDryRun>(&path, &()).await?;
@@ -247,12 +254,7 @@ impl Campaign {
             Campaign::Close { campaign, reason } => {
                 change(&client, &campaign, "close", &wire::CampaignReason { reason }).await
             }
-            Campaign::Excuse { campaign, device, reason } => {
-                let device = named::find::<Device>(&client, &device).await?.value;
-                let path = path(&client, &campaign, &format!("/devices/{}/excuse", device.device.0)).await?;
-                let Said { json, .. } = client.post::<Nothing>(&path, &wire::CampaignReason { reason }).await?;
-                Ok(Answer::good(format!("{} is excused\n", device.name.escape_debug()), json))
-            }
+            Campaign::Excuse { campaign, device, reason } => excuse(&client, &campaign, &device, reason).await,
             Campaign::Board { campaign } => {
                 let path = path(&client, &campaign, "/board").await?;
                 let Said { value, json } = client.get::<wire::CampaignBoard>(&path, &()).await?;
@@ -273,6 +275,23 @@ async fn change(client: &Client, campaign: &str, verb: &str, body: &impl Seriali
     let path = path(client, campaign, &format!("/{verb}")).await?;
     let Said { value, json } = client.post::<wire::Campaign>(&path, body).await?;
     Ok(Answer::good(text::changed(&value), json))
+}
+
+async fn delete(client: &Client, campaign: &str) -> Result<Answer, Failure> {
+    let found = named::find::<wire::Campaign>(client, campaign).await?.value;
+    let path = format!("/campaigns/{}", found.campaign.0);
+    let Said { json, .. } = client.change::<Nothing>("DELETE", &path, &Nothing {}).await?;
+    Ok(Answer::good(format!("deleted the draft \"{}\"\n", found.plan.name.escape_debug()), json))
+}
+
+/// Lets a device be, and says what has become of the campaign by that.
+async fn excuse(client: &Client, campaign: &str, device: &str, reason: String) -> Result<Answer, Failure> {
+    let device = named::find::<Device>(client, device).await?.value;
+    let id = named::id::<wire::Campaign>(client, campaign).await?;
+    let path = format!("/campaigns/{id}/devices/{}/excuse", device.device.0);
+    let Said { json, .. } = client.post::<Nothing>(&path, &wire::CampaignReason { reason }).await?;
+    let after = client.get::<wire::Campaign>(&format!("/campaigns/{id}"), &()).await?.value;
+    Ok(Answer::good(text::excused(&device.name, &after), json))
 }
 
 async fn evidence(desk: &Desk, client: &Client, campaign: &str, out: Option<PathBuf>) -> Result<Answer, Failure> {

@@ -159,17 +159,44 @@ fn list(conflicts: &[wire::Conflict]) -> String {
     table(&["ID", "DEVICE", "KIND", "STATUS", "SEEN"], &rows)
 }
 
+/// What the decision has done; `None` before it, and for a word of a newer server.
+fn done(kind: &str, status: &str, cut_off: bool) -> Option<&'static str> {
+    Some(match (kind, status, cut_off) {
+        ("clone", "merged", _) => "One machine after all: it goes on with the key that it has.",
+        (_, "merged", _) => {
+            "One computer: the second record was merged into the first, and its snapshots are shown there."
+        }
+        (_, "split", true) => "Two machines: the key that both had counts for nothing any more. Each activates anew.",
+        (_, "split", false) => {
+            "Two machines: nothing was cut off, because the key that both had was replaced or worth nothing before."
+        }
+        (_, "kept", _) => "Both records stay as they are, and nobody is warned of them again.",
+        (_, "undone", _) => "The decision was taken back.",
+        _ => return None,
+    })
+}
+
 fn text(conflict: &wire::Conflict) -> String {
     let time = |ms: Option<i64>| words::time_maybe(ms.map(Timestamp::from_ms));
-    let mut text = card(&[
+    let mut lines = vec![
         ("conflict", conflict.conflict.0.to_string()),
         ("kind", conflict.kind.clone()),
         ("status", conflict.status.clone()),
         ("seen", format!("{}, {}", time(Some(conflict.seen_at_ms)), Count(conflict.times).counted("time"))),
-        ("presented", format!("{} of {} sessions, from {}", conflict.counter_seen, conflict.counter, conflict.source)),
+    ];
+    // Of two records no session is in question.
+    if conflict.kind == "clone" {
+        let (seen, handed_out, source) = (conflict.counter_seen, conflict.counter, &conflict.source);
+        lines.push(("presented", format!("{seen} of {handed_out} sessions, from {source}")));
+    }
+    lines.extend([
         ("decided by", conflict.resolved_by.clone().unwrap_or_else(|| "-".to_owned())),
         ("undo until", time(conflict.undo_until_ms)),
     ]);
+    let mut text = card(&lines);
+    if let Some(done) = done(&conflict.kind, &conflict.status, conflict.cut_off) {
+        text.push_str(&wrapped(done, ""));
+    }
     if let Some(keep) = &conflict.merge_keeps {
         text.push_str(&wrapped(&format!("merge keeps {}, which was heard of last; --keep chooses.", keep.0), ""));
         text.push_str(&wrapped("What a computer says of itself (computer, serial) is its own word.", ""));
@@ -189,4 +216,21 @@ fn text(conflict: &wire::Conflict) -> String {
         lines.lines().for_each(|line| text.push_str(&format!("{}\n", cut(line))));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_said_as_it_was() {
+        let said = |kind, status, cut_off| done(kind, status, cut_off).unwrap_or_default();
+        assert_eq!(done("clone", "open", false), None);
+        assert!(said("clone", "split", true).contains("counts for nothing any more"));
+        assert!(said("clone", "split", false).contains("nothing was cut off"));
+        assert!(said("clone", "merged", false).contains("One machine"));
+        assert!(said("records", "merged", false).contains("merged into the first"));
+        assert!(said("records", "kept", false).contains("stay as they are"));
+        assert!(said("records", "undone", false).contains("taken back"));
+    }
 }

@@ -2,10 +2,9 @@
 
 mod came;
 
-use super::{Desk, device, words};
+use super::{Desk, device};
 use crate::client::Said;
-use crate::out::{Answer, Failure, table};
-use base::Timestamp;
+use crate::out::{Answer, Failure};
 use clap::Subcommand;
 use protocol::admin::desk::{AppendOnly, Pending, Refuse, RefusedActivation};
 use protocol::admin::{Nothing, PageQuery};
@@ -37,7 +36,6 @@ pub enum DeskCommand {
 impl DeskCommand {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
         let all = PageQuery::default();
-        let time = |ms: i64| words::time(Timestamp::from_ms(ms));
         match self {
             DeskCommand::Pending => {
                 let Said { value, json } = desk.client().await?.list::<Pending>("/desk/pending", &all).await?;
@@ -52,13 +50,7 @@ impl DeskCommand {
             DeskCommand::Refused => {
                 let Said { value, json } =
                     desk.client().await?.list::<RefusedActivation>("/desk/refused", &all).await?;
-                let row = |refused: RefusedActivation| {
-                    let RefusedActivation { at_ms, times, code, source, host_name, serial, os_user, .. } = refused;
-                    vec![time(at_ms), times.to_string(), code, host_name, serial, os_user, source]
-                };
-                let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
-                let names = ["LAST", "TIMES", "WHY", "NAME", "SERIAL", "ACCOUNT", "FROM"];
-                Ok(Answer::good(table(&names, &rows), json))
+                Ok(Answer::good(came::refused(&value), json))
             }
             DeskCommand::Approve { device } => device::change(desk, &device, "/desk", "approve", &Nothing {}).await,
             DeskCommand::Refuse { device, reason } => {

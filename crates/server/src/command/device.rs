@@ -8,7 +8,9 @@ use crate::out::{Answer, Failure, card, table};
 use base::{Span, Timestamp};
 use clap::{Subcommand, ValueEnum};
 use protocol::admin::Nothing;
-use protocol::admin::device::{Deactivate, Device as Wire, DeviceQuery, Hold, ResetLevel as WireLevel};
+use protocol::admin::device::{
+    Deactivate, Device as Wire, DeviceCampaign, DeviceMore, DeviceQuery, Hold, ResetLevel as WireLevel,
+};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -20,7 +22,8 @@ pub enum Device {
         /// Only those of the user with this e-mail address.
         #[arg(long, value_name = "EMAIL")]
         user: Option<String>,
-        /// Only those whose state has this word.
+        /// Only those whose state has this word: pending, active, held, deactivated, suspended, quarantined,
+        /// decommissioning, decommissioned, deleted, purged.
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
         /// Only those that were not seen for this many days, or never.
@@ -44,11 +47,13 @@ pub enum Device {
     Hold {
         /// Its identifier, the beginning of one, or its name.
         device: String,
-        /// For how many days it may still append; `device.hold_days` of the configuration when it is not given.
-        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(0..=365))]
+        /// For how many days it may still append; `device.hold_days` of the configuration when it is not given. One
+        /// that may append no more is not held but deactivated: see `deactivate`.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=365))]
         append_days: Option<u64>,
     },
-    /// Bring a held or deactivated device back without its doing anything, with the key that it has.
+    /// Bring a held or deactivated device back without its doing anything, with the key that it has; not one whose key
+    /// is distrusted, which `deactivate` makes it unless it is told otherwise.
     Reactivate {
         /// Its identifier, the beginning of one, or its name.
         device: String,
@@ -78,6 +83,11 @@ pub enum Device {
         /// Its identifier, the beginning of one, or its name.
         device: String,
     },
+    /// Take a deletion back.
+    Undelete {
+        /// Its identifier, the beginning of one, or its name.
+        device: String,
+    },
     /// Ask a device for a support bundle; read it, or take the order back.
     SupportBundle {
         /// The device.
@@ -88,11 +98,6 @@ pub enum Device {
         /// Remove what it has sent, or take the order back.
         #[arg(long)]
         withdraw: bool,
-    },
-    /// Take a deletion back.
-    Undelete {
-        /// Its identifier, the beginning of one, or its name.
-        device: String,
     },
     /// Set a device's own policies; they take the place of the profile's.
     Set {
@@ -134,7 +139,7 @@ impl Device {
                 list(desk, DeviceQuery { user, state, seen_before_ms, ..Default::default() }).await
             }
             Device::Show { device } => {
-                let Said { value, json } = named::find::<Wire>(&desk.client().await?, &device).await?;
+                let Said { value, json } = named::whole::<Wire>(&desk.client().await?, &device).await?;
                 Ok(Answer::good(text(&value), json))
             }
             Device::Deactivate { device, level } => {
@@ -165,6 +170,11 @@ impl Device {
 
 async fn list(desk: &Desk, query: DeviceQuery) -> Result<Answer, Failure> {
     let Said { value, json } = desk.client().await?.list::<Wire>("/devices", &query).await?;
+    Ok(Answer::good(listed(desk, &value), json))
+}
+
+/// Devices as a table. Never fails.
+pub(super) fn listed(desk: &Desk, devices: &[Wire]) -> String {
     let row = |device: &Wire| {
         vec![
             words::short(device.device.0),
@@ -174,8 +184,8 @@ async fn list(desk: &Desk, query: DeviceQuery) -> Result<Answer, Failure> {
             words::ago(device.last_seen_at_ms.map(Timestamp::from_ms), desk.now()),
         ]
     };
-    let rows: Vec<Vec<String>> = value.iter().map(row).collect();
-    Ok(Answer::good(table(&["DEVICE", "NAME", "USER", "STATE", "SEEN"], &rows), json))
+    let rows: Vec<Vec<String>> = devices.iter().map(row).collect();
+    table(&["DEVICE", "NAME", "USER", "STATE", "SEEN"], &rows)
 }
 
 /// Has something happen to a device, at `/devices` or `/desk`, and says what it is then and was before.
@@ -225,7 +235,9 @@ fn text(device: &Wire) -> String {
         ("name", device.name.clone()),
         ("user", device.user.clone()),
         ("state", state(device)),
+        ("rights", device.rights.clone().unwrap_or_else(|| "-".to_owned())),
     ];
+    lines.extend(device.level.clone().map(|level| ("cut off as", level)));
     lines.extend(device.append_until_ms.map(|until| ("appends until", time(until))));
     lines.extend(device.purge_after_ms.map(|after| ("purged after", time(after))));
     let about = &device.about;
@@ -242,5 +254,27 @@ fn text(device: &Wire) -> String {
         ("system", format!("{} {}", about.os, about.arch)),
         ("agent", about.agent.clone()),
     ]);
+    lines.extend(device.more.as_deref().into_iter().flat_map(more));
     card(&lines)
+}
+
+/// What is known beside the record, and what waits for somebody.
+fn more(more: &DeviceMore) -> Vec<(&'static str, String)> {
+    let time = |ms: i64| words::time(Timestamp::from_ms(ms));
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    lines.extend(more.proof.clone().map(|proof| ("proof", proof)));
+    lines.extend(more.source.clone().map(|source| ("asked from", source)));
+    let named = more.token_name.as_deref().unwrap_or("-");
+    lines.extend(more.token.map(|token| ("token", format!("{named} ({})", token.0))));
+    lines.extend(more.waits_since_ms.map(|since| ("waits since", format!("{}: see `desk pending`", time(since)))));
+    lines.extend(more.merged_into.map(|into| ("merged into", into.0.to_string())));
+    lines.extend(more.catch_up_at_ms.map(|at| ("catches up at", time(at))));
+    lines.extend(more.watch_until_ms.map(|until| ("watched until", time(until))));
+    lines.extend(more.conflicts.iter().map(|conflict| ("open conflict", conflict.0.to_string())));
+    let stands = |campaign: &DeviceCampaign| {
+        let DeviceCampaign { name, status, place, reason, .. } = campaign;
+        ("campaign", format!("{name} ({status}): {place}, {reason}"))
+    };
+    lines.extend(more.campaigns.iter().map(stands));
+    lines
 }

@@ -14,7 +14,7 @@ use protocol::admin::mail::{Mail as Wire, MailQuery, MailTest, MailTested};
 pub enum Mail {
     /// List the outbox, the newest message first.
     List {
-        /// Only messages that stand so: queued, sending, sent, failed, unclear.
+        /// Only messages that stand so: queued, sending, sent, failed, unclear, dropped.
         #[arg(long, value_name = "STATUS")]
         status: Option<String>,
     },

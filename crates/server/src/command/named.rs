@@ -28,6 +28,8 @@ pub(super) trait Entity: DeserializeOwned {
     type Id: FromStr + Display;
     /// What it is called in a sentence.
     const WORD: &'static str;
+    /// The command that lists all.
+    const COMMAND: &'static str;
     /// The code for one that there is not.
     const UNKNOWN: &'static str;
     /// The path of the list.
@@ -61,6 +63,15 @@ pub(super) async fn find<T: Entity>(client: &Client, named: &str) -> Result<Said
     find_among(client, &T::query(named), named).await
 }
 
+/// The one that is named, with what the server says of one alone and not in a list.
+///
+/// # Errors
+/// As `find`.
+pub(super) async fn whole<T: Entity>(client: &Client, named: &str) -> Result<Said<T>, Failure> {
+    let id = id::<T>(client, named).await?;
+    client.get(&format!("{}/{id}", T::LIST), &()).await
+}
+
 /// The one that is named among those that the list shows for `query`.
 ///
 /// # Errors
@@ -75,7 +86,9 @@ pub(super) async fn find_among<T: Entity>(
     let shown = named.escape_debug();
     match (fitting.next(), fitting.next()) {
         (Some((at, value)), None) => Ok(Said { value, json: json["items"][at].clone() }),
-        (None, _) => Err(Failure::new(T::UNKNOWN, format!("There is no {} \"{shown}\".", T::WORD))),
+        (None, _) => {
+            Err(Failure::new(T::UNKNOWN, format!("There is no {} \"{shown}\": `{}` shows all.", T::WORD, T::COMMAND)))
+        }
         (Some(_), Some(_)) => {
             let sentence = format!(
                 "More than one {} is called \"{shown}\": give its identifier, or more of it; \
@@ -101,6 +114,7 @@ pub(super) async fn id<T: Entity>(client: &Client, named: &str) -> Result<T::Id,
 impl Entity for Device {
     type Id = base::DeviceId;
     const WORD: &'static str = "device";
+    const COMMAND: &'static str = "device list";
     const UNKNOWN: &'static str = "device_unknown";
     const LIST: &'static str = "/devices";
 
@@ -120,6 +134,7 @@ impl Entity for Device {
 impl Entity for User {
     type Id = base::UserId;
     const WORD: &'static str = "user";
+    const COMMAND: &'static str = "user list";
     const UNKNOWN: &'static str = "user_unknown";
     const LIST: &'static str = "/users";
 
@@ -144,6 +159,7 @@ impl Entity for User {
 impl Entity for Admin {
     type Id = base::AdminId;
     const WORD: &'static str = "admin";
+    const COMMAND: &'static str = "admin list";
     const UNKNOWN: &'static str = "admin_unknown";
     const LIST: &'static str = "/admins";
 
@@ -168,6 +184,7 @@ impl Entity for Admin {
 impl Entity for Profile {
     type Id = base::ProfileId;
     const WORD: &'static str = "profile";
+    const COMMAND: &'static str = "profile list";
     const UNKNOWN: &'static str = "profile_unknown";
     const LIST: &'static str = "/profiles";
 
@@ -187,6 +204,7 @@ impl Entity for Profile {
 impl Entity for Campaign {
     type Id = base::CampaignId;
     const WORD: &'static str = "campaign";
+    const COMMAND: &'static str = "campaign list";
     const UNKNOWN: &'static str = "campaign_unknown";
     const LIST: &'static str = "/campaigns";
 
@@ -202,6 +220,7 @@ impl Entity for Campaign {
 impl Entity for Token {
     type Id = base::TokenId;
     const WORD: &'static str = "token";
+    const COMMAND: &'static str = "token list";
     const UNKNOWN: &'static str = "token_unknown";
     const LIST: &'static str = "/tokens";
 
@@ -217,6 +236,7 @@ impl Entity for Token {
 impl Entity for Credential {
     type Id = base::CredentialId;
     const WORD: &'static str = "credential";
+    const COMMAND: &'static str = "credential list";
     const UNKNOWN: &'static str = "credential_unknown";
     const LIST: &'static str = "/credentials";
 
@@ -233,6 +253,7 @@ impl Entity for Credential {
 impl Entity for Ticket {
     type Id = base::TicketId;
     const WORD: &'static str = "ticket";
+    const COMMAND: &'static str = "ticket list";
     const UNKNOWN: &'static str = "ticket_unknown";
     const LIST: &'static str = "/tickets";
 
@@ -249,6 +270,7 @@ impl Entity for Ticket {
 impl Entity for MapRow {
     type Id = base::MapRowId;
     const WORD: &'static str = "map row";
+    const COMMAND: &'static str = "device-map list";
     const UNKNOWN: &'static str = "map_row_unknown";
     const LIST: &'static str = "/device-map";
 
@@ -265,6 +287,7 @@ impl Entity for MapRow {
 impl Entity for Conflict {
     type Id = base::ConflictId;
     const WORD: &'static str = "conflict";
+    const COMMAND: &'static str = "conflict list --all";
     const UNKNOWN: &'static str = "conflict_unknown";
     const LIST: &'static str = "/conflicts";
 

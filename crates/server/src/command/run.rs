@@ -4,7 +4,7 @@ use super::Desk;
 use crate::out::{Answer, Failure};
 use crate::run::{serve, signals};
 use app::config::{CONFIG_FILE, Config, KEYS, LogFormat};
-use app::init::tls_files;
+use app::init::{room_missing, tls_files};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::io::{self, IsTerminal as _};
@@ -46,6 +46,14 @@ impl Run {
         let (address, fingerprint) = (serving.address, files.ca_fingerprint);
         for (name, value) in changed(&app.config) {
             tracing::info!("{CONFIG_FILE} says {name} = {value}");
+        }
+        match room_missing(desk.data()?, &app.config).await {
+            Ok(None) => {}
+            Ok(Some(missing)) => tracing::warn!(
+                "the disk under the store is {missing} short of the reserve (store.reserve_mib): every backup is \
+                 refused as store_full until there is room"
+            ),
+            Err(error) => tracing::warn!("whether there is room for backups is not known: {}", app::chain(&error)),
         }
         tracing::info!("listening on {address}");
         let admin = serving.admin_address;

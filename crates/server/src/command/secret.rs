@@ -28,7 +28,10 @@ fn from_file(path: &Path) -> Result<Password, Failure> {
     // As the agent reads it: the rest of the file may say what the password is for.
     let password = text.lines().next().unwrap_or_default();
     if password.is_empty() {
-        return Err(Failure::new("password_missing", format!("The first line of {} is empty.", path.display())));
+        return Err(Failure::new(
+            "password_missing",
+            format!("The first line of {} is empty: put the password there.", path.display()),
+        ));
     }
     Ok(Password::new(password.to_owned()))
 }
@@ -41,7 +44,10 @@ fn from_terminal(prompt: &str) -> Result<Password, Failure> {
     };
     let (first, second) = (ask(format!("{prompt}: "))?, ask(format!("{prompt}, again: "))?);
     if first != second {
-        return Err(Failure::new("passwords_differ", "The two passwords differ; nothing was changed."));
+        return Err(Failure::new(
+            "passwords_differ",
+            "The two passwords differ; nothing was changed. Type them again.",
+        ));
     }
     Ok(Password::new(first))
 }

@@ -1,11 +1,12 @@
 //! `user add|invite|reset-password|list|show|set-password|lock|unlock|preserve|activate|delete|undelete|set|unset`.
 
-use super::{Desk, named, secret, values, words};
+use super::{Desk, device, named, secret, values, words};
 use crate::client::{Client, Said};
 use crate::out::{Answer, Failure, card, table};
 use base::{Timestamp, UserId};
 use clap::Subcommand;
 use protocol::admin::Nothing;
+use protocol::admin::device::{Device, DeviceQuery};
 use protocol::admin::password::{LinkMade, LinkMake, LinkPurpose};
 use protocol::admin::user::{PasswordSet, User as Wire, UserAdd, UserLockout, UserQuery};
 use std::path::PathBuf;
@@ -135,8 +136,10 @@ impl User {
             }
             User::List { part, state } => list(desk, UserQuery { part, state, ..Default::default() }).await,
             User::Show { user } => {
-                let Said { value, json } = named::find::<Wire>(&desk.client().await?, &user).await?;
-                Ok(Answer::good(text(&value), json))
+                let client = desk.client().await?;
+                let Said { value, json } = named::whole::<Wire>(&client, &user).await?;
+                let devices = devices(desk, &client, value.user.0).await?;
+                Ok(Answer::good(format!("{}{devices}", text(&value)), json))
             }
             User::SetPassword { user, password_file } => {
                 let client = desk.client().await?;
@@ -183,6 +186,17 @@ async fn list(desk: &Desk, query: UserQuery) -> Result<Answer, Failure> {
     Ok(Answer::good(table(&["EMAIL", "STATE", "DEVICES", "ADDED"], &rows), json))
 }
 
+/// The user's devices as a table after an empty line; nothing where there are none, or the asker may not read them.
+async fn devices(desk: &Desk, client: &Client, user: UserId) -> Result<String, Failure> {
+    let query = DeviceQuery { user: Some(user.to_string()), ..Default::default() };
+    match client.list::<Device>("/devices", &query).await {
+        Ok(Said { value, .. }) if value.is_empty() => Ok(String::new()),
+        Ok(Said { value, .. }) => Ok(format!("\n{}", device::listed(desk, &value))),
+        Err(failure) if failure.code == "not_permitted" => Ok(String::new()),
+        Err(failure) => Err(failure),
+    }
+}
+
 async fn change(desk: &Desk, user: &str, event: &str) -> Result<Answer, Failure> {
     let client = desk.client().await?;
     let before = named::find::<Wire>(&client, user).await?.value;
@@ -201,10 +215,17 @@ fn text(user: &Wire) -> String {
     let time = |ms: Option<i64>| words::time_maybe(ms.map(Timestamp::from_ms));
     let locked = |lockout: &UserLockout| {
         let from = lockout.source.as_deref().map_or_else(|| "everywhere".to_owned(), |source| format!("from {source}"));
-        format!("{from} until {}", time(Some(lockout.until_ms)))
+        format!("{from} until {}, after {} wrong ones", time(Some(lockout.until_ms)), lockout.wrong)
     };
-    let lockouts: Vec<String> = user.lockouts.iter().map(locked).collect();
-    card(&[
+    let mut lockouts: Vec<String> = user.lockouts.iter().map(locked).collect();
+    // What ends it, where somebody reads that there is something to end.
+    let ends = match (lockouts.is_empty(), user.state.as_str()) {
+        (true, "locked") => Some(format!("`user unlock {}`", user.email)),
+        (true, _) => None,
+        (false, _) => Some(format!("`user unlock {}`, a new password, or a link", user.email)),
+    };
+    let first = if lockouts.is_empty() { "-".to_owned() } else { lockouts.remove(0) };
+    let mut lines = vec![
         ("user", user.user.0.to_string()),
         ("email", user.email.clone()),
         ("state", user.state.clone()),
@@ -212,6 +233,9 @@ fn text(user: &Wire) -> String {
         ("profile", user.profile.map_or_else(|| "-".to_owned(), |profile| profile.0.to_string())),
         ("added", time(Some(user.created_at_ms))),
         ("purged after", time(user.purge_after_ms)),
-        ("passwords locked", if lockouts.is_empty() { "-".to_owned() } else { lockouts.join("; ") }),
-    ])
+        ("passwords locked", first),
+    ];
+    lines.extend(lockouts.into_iter().map(|more| ("", more)));
+    lines.extend(ends.map(|ends| ("ended by", ends)));
+    card(&lines)
 }

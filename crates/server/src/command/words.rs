@@ -2,10 +2,11 @@
 
 use base::{Count, DeviceId, Timestamp};
 
-/// A point in time in UTC, to the minute: `2026-11-24 17:30`. Never fails: a time that no calendar has is said so.
+/// A point in time in UTC, to the minute: `2026-11-24 17:30Z`, so that nobody takes it for their own clock. Never
+/// fails: a time that no calendar has is said so.
 pub(super) fn time(at: Timestamp) -> String {
     match jiff::Timestamp::from_millisecond(at.as_ms()) {
-        Ok(at) => at.strftime("%Y-%m-%d %H:%M").to_string(),
+        Ok(at) => at.strftime("%Y-%m-%d %H:%MZ").to_string(),
         Err(_) => "out of range".to_owned(),
     }
 }
@@ -47,7 +48,7 @@ mod tests {
 
     #[test]
     fn times_read_well() {
-        assert_eq!(time(Timestamp::from_ms(1_764_005_400_000)), "2025-11-24 17:30");
+        assert_eq!(time(Timestamp::from_ms(1_764_005_400_000)), "2025-11-24 17:30Z");
         assert_eq!(time(Timestamp::from_ms(i64::MAX)), "out of range");
         let now = Timestamp::from_ms(1_000_000_000);
         let said = |ms: i64| ago(Some(Timestamp::from_ms(1_000_000_000 - ms)), now);

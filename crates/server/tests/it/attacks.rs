@@ -4,6 +4,7 @@
 use crate::repository::{Backup, begin_request};
 use crate::world::{Answer, Device, EMAIL, PASSWORD, World, password};
 use app::AdminActor;
+use app::page::PageAsk;
 use app::tokens::{self, Made, Wish, make};
 use base::{Clock as _, Count, Span};
 use control::{Event, Level, Permits};
@@ -20,7 +21,8 @@ const ROUTE: &str = "/v1/activations";
 
 async fn token(world: &World, wish: Wish) -> Made {
     let domains = vec!["example.org".to_owned()];
-    let wish = Wish { name: "installer".to_owned(), domains, ..wish };
+    let made = tokens::page(&world.app, &AdminActor::Command, &PageAsk::first()).await.expect("readable").items.len();
+    let wish = Wish { name: format!("installer {made}"), domains, ..wish };
     make(&world.app, &AdminActor::Command, &wish).await.expect("a good wish")
 }
 

@@ -114,7 +114,9 @@ fn init_refuses_what_it_cannot_use_and_leaves_nothing_behind() {
         desk.refused(&["init", "--admin-email", email, "--admin-password-file", password, "--name", name])
     };
     assert_eq!(init("nobody", "host"), "email_invalid");
-    assert_eq!(init("admin@example.org", "h\u{f6}st"), "name_invalid");
+    for name in ["h\u{f6}st", "bad host!", "https://backup.example.org", "10.0.0.256"] {
+        assert_eq!(init("admin@example.org", name), "name_invalid", "{name}");
+    }
     std::fs::write(desk.password(), "short\n").expect("own file");
     assert_eq!(init("admin@example.org", "host"), "password_too_short");
     std::fs::write(desk.password(), format!("short\r\n{PASSWORD}\n")).expect("own file");
@@ -264,12 +266,16 @@ fn what_has_a_name_is_named_by_it_and_what_two_have_by_more() {
         assert_eq!(desk.json(&["token", "show", named]).1["name"], "laptops", "{named}");
     }
     assert_eq!(desk.refused(&["token", "revoke", "desktops"]), "token_unknown");
-    desk.json(&["token", "make", "laptops"]);
-    assert_eq!(desk.refused(&["token", "revoke", "laptops"]), "name_ambiguous");
+    assert_eq!(desk.refused(&["token", "make", "laptops"]), "name_taken");
     assert!(desk.json(&["token", "revoke", id]).0);
+    assert!(desk.json(&["token", "make", "laptops"]).0, "the other one is good for nothing");
+    assert_eq!(desk.refused(&["token", "revoke", "laptops"]), "name_ambiguous");
     let make = ["campaign", "make", "c", "--level", "rotate", "--reason", "r", "--profile", "Field", "--token", id];
     assert!(desk.json(&make).0);
     assert_eq!(desk.json(&["campaign", "show", "c"]).1["plan"]["name"], "c");
+    assert_eq!(desk.refused(&make), "name_taken");
+    assert!(desk.json(&["campaign", "delete", "c"]).0);
+    assert_eq!(desk.refused(&["campaign", "show", "c"]), "campaign_unknown");
     desk.json(&["credential", "make", "--name", "report", "--permit", "user_read"]);
     assert!(desk.json(&["credential", "revoke", "report"]).0);
     let (_, ticket) = desk.json(&["ticket", "make", "anna@example.org"]);
@@ -313,6 +319,36 @@ fn a_directory_that_is_none_and_a_missing_one_are_told_apart_from_a_usage_error(
     let desk = Desk::initialised();
     let by_variable = program().env("HOLDFAST_DATA", desk.data()).args(["device", "list"]).output();
     assert!(by_variable.expect("the program is built").status.success());
+}
+
+#[test]
+fn the_program_says_which_release_it_is() {
+    let output = program().arg("--version").output().expect("the program is built");
+    let release = said(&output);
+    assert_eq!(release, format!("holdfast-server {}\n", env!("CARGO_PKG_VERSION")));
+    assert!(!release.contains(" 0.0.0"), "a release that nobody can tell from another: {release}");
+}
+
+#[test]
+fn run_warns_once_when_the_disk_has_less_than_the_reserve() {
+    for (reserve, warned) in [(0, 0), (1_048_576, 1)] {
+        let desk = Desk::initialised();
+        let config = format!("[store]\nreserve_mib = {reserve}\n");
+        std::fs::write(desk.data().join("holdfast.toml"), config).expect("own file");
+        let mut server = program()
+            .arg("--data")
+            .arg(desk.data())
+            .args(["run", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program is built");
+        let mut lines = BufReader::new(server.stdout.take().expect("piped")).lines();
+        lines.next().expect("a line").expect("text");
+        assert!(Command::new("kill").arg(server.id().to_string()).status().expect("there is a kill").success());
+        let log = said(&server.wait_with_output().expect("it ends"));
+        assert_eq!(log.matches("short of the reserve").count(), warned, "{log}");
+    }
 }
 
 #[test]

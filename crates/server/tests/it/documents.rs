@@ -31,3 +31,14 @@ fn a_table_in_the_protocol_says_which_status_a_kind_has() {
         assert!(document.contains(&row), "docs/protocol.md lacks {row}");
     }
 }
+
+#[test]
+fn no_document_puts_a_secret_on_a_command_line() {
+    let (readme, api) = (include_str!("../../../../README.md"), include_str!("../../../../docs/api.md"));
+    let operating = include_str!("../../../../docs/operating.md");
+    for line in [readme, api, operating].into_iter().flat_map(str::lines) {
+        // What the shell itself prints into a file or a pipe is no process with arguments.
+        let printed = line.trim_start().trim_start_matches("(umask 077; ").starts_with("printf ");
+        assert!(printed || !line.contains("Bearer $("), "{line}");
+    }
+}

@@ -83,7 +83,7 @@ fn put_failed(inner: &Inner, name: &ObjectName, cause: io::Error) -> StoreError 
 }
 
 /// What is free for this user on the disk of the folder.
-fn free_bytes(folder: &Path) -> io::Result<base::Bytes> {
+pub(super) fn free_bytes(folder: &Path) -> io::Result<base::Bytes> {
     let stat = rustix::fs::statvfs(folder)?;
     Ok(base::Bytes(stat.f_bavail.saturating_mul(stat.f_frsize)))
 }

@@ -104,7 +104,7 @@ impl Play {
         let expires_at = self.dice.once_in(2).then(|| self.now() + Span::hours(5));
         let network_only = self.dice.once_in(3);
         let wish = tokens::Wish {
-            name: "installer".to_owned(),
+            name: format!("installer {}", self.tokens.len()),
             domains: vec!["example.org".to_owned()],
             networks: if network_only { vec!["192.0.2.0/24".to_owned()] } else { Vec::new() },
             uses_max: uses_max.map(Count),

@@ -68,6 +68,11 @@ macro_rules! device {
         SignInNeeded,
             "sign_in_needed", Refused, WhenChanged,
             "This device cannot come back by itself. Sign in with your e-mail address and password, or use a ticket.";
+        /// The key counts for nothing, so an admin's word cannot let it go on.
+        PersonNeeded,
+            "person_needed", Refused, WhenChanged,
+            "The key of this device counts for nothing any more, so nobody's word brings it back. Have its user sign \
+             in there, or make a ticket; or approve it once an installer's token has brought it back.";
         /// The event would lead to where the device is.
         NothingToChange {
             /// `State::word`.
@@ -83,7 +88,8 @@ macro_rules! device {
             event: &'static str
         },
             "wrong_state", Conflict, WhenChanged,
-            "The device is {state}, and from there \"{event}\" is not possible; nothing was changed.";
+            "The device is {state}, and from there \"{event}\" is not possible; nothing was changed. \
+             Reactivate, enable or undelete it first, as that state asks for.";
         /// The undo period is not over.
         PurgeTooEarly {
             /// How long it still lasts.
@@ -98,7 +104,8 @@ macro_rules! device {
         /// What was decided about a conflict cannot be undone.
         UndoTooLate,
             "undo_too_late", Refused, Never,
-            "This decision can no longer be undone: its time is over, or the device has gone on since.";
+            "This decision can no longer be undone: its time is over, or the device has gone on since. \
+             What it has done can be changed by hand, record by record.";
         /// A campaign's scope says nothing.
         ScopeEmpty,
             "scope_empty", Invalid, WhenChanged,
@@ -112,7 +119,8 @@ macro_rules! device {
             verb: &'static str
         },
             "campaign_state", Conflict, WhenChanged,
-            "The campaign is {status}, and from there \"{verb}\" is not possible; nothing was changed.";
+            "The campaign is {status}, and from there \"{verb}\" is not possible; nothing was changed. A draft can \
+             be edited, started or deleted, a running one paused, aborted or closed, an aborted one brought back.";
     } };
 }
 pub(super) use device;

@@ -89,7 +89,7 @@ macro_rules! run {
         /// The folder is the device's own.
         FolderOwn,
             "folder_own", Conflict, Never,
-            "This folder was added at this device. Remove it instead of taking it out.";
+            "This folder was added at this device, so it would be backed up all the same. Remove it there.";
         /// Unknown, or not one of this device's.
         FolderNotYours,
             "folder_not_yours", NotFound, Never,

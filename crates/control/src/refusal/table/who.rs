@@ -150,7 +150,8 @@ macro_rules! who {
             event: &'static str
         },
             "user_wrong_state", Conflict, WhenChanged,
-            "The user is {state}, and from there \"{event}\" is not possible; nothing was changed.";
+            "The user is {state}, and from there \"{event}\" is not possible; nothing was changed. \
+             Activate, unlock or undelete the user first, as that state asks for.";
     } };
 }
 pub(super) use who;

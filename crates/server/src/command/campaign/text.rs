@@ -3,7 +3,7 @@
 use crate::command::words;
 use crate::out::{card, table, wrapped};
 use base::{Count, Span, Timestamp};
-use control::campaign::{Class, Place};
+use control::campaign::{Class, Place, Status};
 use control::mail::MailStatus;
 use protocol::admin::campaign as wire;
 
@@ -20,6 +20,15 @@ pub(super) fn made(campaign: &wire::Campaign) -> String {
 
 pub(super) fn changed(campaign: &wire::Campaign) -> String {
     format!("campaign \"{}\" is {}\n", campaign.plan.name, status(campaign))
+}
+
+/// That a device was let be, and what has come of its campaign by that.
+pub(super) fn excused(device: &str, campaign: &wire::Campaign) -> String {
+    let closed = match campaign.status == Status::Closed.word() {
+        true => "nothing is awaited any more, and the campaign is closed\n",
+        false => "",
+    };
+    format!("{} is excused\n{closed}", device.escape_debug())
 }
 
 pub(super) fn list(campaigns: &[wire::Campaign]) -> String {
@@ -90,9 +99,8 @@ pub(super) fn board(board: &wire::CampaignBoard) -> String {
     let campaign = &board.campaign;
     let total: u64 = board.counts.values().sum();
     let done = board.counts.get(Place::Done.word()).copied().unwrap_or_default();
-    let percent = (done * 100).checked_div(total).unwrap_or(100);
     let mut text = format!("{} ({}): {}\n", campaign.plan.name, campaign.plan.level, status(campaign));
-    text.push_str(&format!("{done} of {total} are back ({percent} %)\n\n"));
+    text.push_str(&back(campaign.started_at_ms.is_some(), (done, total), board.vouched));
     for place in Place::ALL {
         let count = board.counts.get(place.word()).copied().unwrap_or_default();
         text.push_str(&bar(place.word(), count, total));
@@ -112,6 +120,21 @@ pub(super) fn board(board: &wire::CampaignBoard) -> String {
         text.push_str(&format!("\ndeadline {}\n", words::time(Timestamp::from_ms(deadline))));
     }
     text
+}
+
+/// How many are back, in a line, with an empty one after it; of a campaign that nobody is in, why that is.
+fn back(started: bool, (done, total): (u64, u64), vouched: u64) -> String {
+    let Some(percent) = (done * 100).checked_div(total) else {
+        return match started {
+            true => "no device is in it: nobody was meant when it started\n\n".to_owned(),
+            false => "no device is in it yet: who is meant is settled at its start; see `dry-run`\n\n".to_owned(),
+        };
+    };
+    let vouched = match vouched {
+        0 => String::new(),
+        vouched => format!(", {} of them by an admin's word", Count(vouched)),
+    };
+    format!("{} of {} are back ({percent} %){vouched}\n\n", Count(done), Count(total))
 }
 
 pub(super) fn devices(entries: &[wire::BoardEntry]) -> String {
@@ -210,6 +233,16 @@ mod tests {
         }
         assert_eq!(waves(500, 0), "all at once");
         assert_eq!(waves(1, 600_000), "1 device every 10 min 0 s");
+    }
+
+    #[test]
+    fn who_is_back_is_said_with_who_stood_for_it_and_nobody_is_no_hundred_percent() {
+        assert_eq!(back(true, (3, 4), 0), "3 of 4 are back (75 %)\n\n");
+        assert_eq!(back(true, (4, 4), 1), "4 of 4 are back (100 %), 1 of them by an admin's word\n\n");
+        for started in [true, false] {
+            let text = back(started, (0, 0), 0);
+            assert!(text.starts_with("no device is in it") && !text.contains('%'), "{text}");
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use super::super::words;
 use crate::out::cut;
-use base::Timestamp;
-use protocol::admin::desk::{Came, Former};
+use base::{Count, Timestamp};
+use protocol::admin::desk::{Came, Former, RefusedActivation};
 use protocol::admin::device::{About, Device};
 
 /// What the lines of a computer's own word stand beneath.
@@ -34,6 +34,27 @@ pub(super) fn text(device: &Device, came: Option<&Came>) -> String {
     text.push_str(&said(&device.about, came.former.as_ref()));
     if let Some(former) = &came.former {
         text.push_str(&known(former, device));
+    }
+    text
+}
+
+/// Activations that were refused: what each came with, and what it says of itself. Never fails.
+pub(super) fn refused(rows: &[RefusedActivation]) -> String {
+    let texts: Vec<String> = rows.iter().map(refused_text).collect();
+    if texts.is_empty() { "Nothing was refused.\n".to_owned() } else { texts.join("\n") }
+}
+
+fn refused_text(row: &RefusedActivation) -> String {
+    let RefusedActivation { at_ms, times, code, token, source, email, host_name, serial, os_user } = row;
+    let times = if *times == 1 { "once".to_owned() } else { format!("{} times, last", Count(*times)) };
+    let token = token.as_ref().map_or_else(|| "one that nobody knows".to_owned(), |token| token.0.to_string());
+    let mut text = line("", code);
+    text.push_str(&line("  asked", &format!("{times} {} from {source}", time(Some(*at_ms)))));
+    text.push_str(&line("  token", &token));
+    text.push_str(&line("  address given", shown(email)));
+    text.push_str(OWN_WORD);
+    for (word, said) in [("    host name", host_name), ("    serial", serial), ("    runs as", os_user)] {
+        text.push_str(&line(word, shown(said)));
     }
     text
 }
@@ -123,6 +144,7 @@ mod tests {
             last_seen_at_ms: None,
             last_snapshot: None,
             about,
+            more: None,
         }
     }
 
@@ -152,14 +174,37 @@ mod tests {
         for part in [
             "proof            token",
             "installer 2025 (tok_",
-            "192.0.2.7, 2025-11-24 17:30",
+            "192.0.2.7, 2025-11-24 17:30Z",
             "took this record over",
             "its own word",
             "known as     SN-0",
-            "last seen      2025-11-24 17:30",
+            "last seen      2025-11-24 17:30Z",
             "differs        serial",
         ] {
             assert!(text.contains(part), "no {part:?} in:\n{text}");
         }
+    }
+
+    #[test]
+    fn what_was_refused_is_shown_with_the_token_and_the_address_that_it_came_with() {
+        let row = RefusedActivation {
+            at_ms: 1_764_005_400_000,
+            times: 3,
+            code: "token_expired".to_owned(),
+            token: Some(Text(TokenId::from_bytes([2; 16]))),
+            source: "192.0.2.7".to_owned(),
+            email: "anna@example.org".to_owned(),
+            host_name: "x".repeat(200),
+            serial: "SN-1".to_owned(),
+            os_user: String::new(),
+        };
+        let unknown = RefusedActivation { token: None, times: 1, ..row.clone() };
+        let text = refused(&[row, unknown]);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        for said in ["token_expired\n", "3 times, last", "once", "192.0.2.7", "tok_", "one that nobody knows"] {
+            assert!(text.contains(said), "no {said} in {text}");
+        }
+        assert!(text.contains("  address given    anna@example.org\n") && text.contains("SN-1"), "{text}");
+        assert_eq!(refused(&[]), "Nothing was refused.\n");
     }
 }

@@ -133,7 +133,10 @@ async fn found(client: &Client, profile: &str, folder: &str) -> Result<Wire, Fai
     let shown = folder.escape_debug();
     match (fitting.next(), fitting.next()) {
         (Some(found), None) => Ok(found),
-        (None, _) => Err(Failure::new("folder_unknown", format!("The profile has no folder \"{shown}\"."))),
+        (None, _) => Err(Failure::new(
+            "folder_unknown",
+            format!("The profile has no folder \"{shown}\": `profile folder list` shows all."),
+        )),
         (Some(_), Some(_)) => {
             let sentence = format!("More than one folder is called \"{shown}\": give its identifier.");
             Err(Failure::new("name_ambiguous", sentence))
