@@ -131,11 +131,11 @@ pub async fn change(around: &Around, dir: &StateDir, places: &Places, change: Ch
         }
         Change::Add(request) => connection.add_folder(&request).await,
         Change::Remove { folder } => {
-            let folder = find(&before().await?, places, &folder)?;
+            let folder = find(&before().await?, places, &folder, true)?;
             connection.remove_folder(folder).await
         }
         Change::Link { folder, is_linked } => {
-            let folder = find(&before().await?, places, &folder)?;
+            let folder = find(&before().await?, places, &folder, false)?;
             connection.link_folder(folder, is_linked).await
         }
     };
@@ -265,15 +265,17 @@ fn bad_pattern(folder: &StoredPath, bad: &BadPattern) -> Problem {
     Problem { path: folder.clone(), code: "pattern_invalid", sentence }
 }
 
-/// The folder that a person means: by its name, by its path as it was written, or by where that is here.
-fn find(policy: &PolicyReply, places: &Places, text: &str) -> Result<FolderId, AgentError> {
+/// The folder that a person means: by its name, by its path as it was written, or by where that is here. Where the
+/// profile has the same one, the device's own is meant by who removes, and the profile's by who takes out or in.
+fn find(policy: &PolicyReply, places: &Places, text: &str, of_device: bool) -> Result<FolderId, AgentError> {
     let typed = crate::folders::folder(std::path::Path::new(text)).ok();
     let is_meant = |one: &&PolicyFolder| {
         one.folder.0.to_string() == text
             || one.path == text
             || (is_ours(one) && typed.is_some() && places.folder(&one.path).ok() == typed)
     };
-    let found = policy.folders.iter().find(is_meant).map(|one| one.folder.0);
+    let found = policy.folders.iter().filter(is_meant).min_by_key(|one| (one.from == "device") != of_device);
+    let found = found.map(|one| one.folder.0);
     found.ok_or_else(|| {
         let sentence = format!("the policy has no folder {text}: `holdfast folders` lists those that it has");
         AgentError::Remote(RemoteError::new("folder_unknown", sentence, Kind::NotFound))

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     match runtime {
         Ok(runtime) => runtime.block_on(run()),
         Err(error) => {
-            let _ = writeln!(io::stderr().lock(), "error: the runtime did not start: {error}");
+            let _ = writeln!(io::stderr().lock(), "holdfast-server: the runtime did not start: {error}");
             ExitCode::FAILURE
         }
     }

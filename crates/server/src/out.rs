@@ -125,7 +125,7 @@ impl Out {
             let json = json!({ "error": failure.json() });
             return self.answer(&Answer { text: String::new(), json, good: false });
         }
-        let _ = writeln!(io::stderr().lock(), "error: {}", printable(&failure.sentence));
+        let _ = writeln!(io::stderr().lock(), "holdfast-server: {} ({})", printable(&failure.sentence), failure.code);
     }
 
     /// Shows how far a long command is, on a terminal only, in place of what was shown before.

@@ -109,9 +109,11 @@ fn a_folder_is_found_by_its_name_and_by_both_of_its_paths() {
         (number(2).to_string(), 2),
         ("C:\\x".to_owned(), 3),
     ] {
-        assert_eq!(find(&all, &places(), &text).expect(&text), number(expected), "{text}");
+        for of_device in [false, true] {
+            assert_eq!(find(&all, &places(), &text, of_device).expect(&text), number(expected), "{text}");
+        }
     }
-    let missing = find(&all, &places(), "/home/anna").expect_err("no such folder");
+    let missing = find(&all, &places(), "/home/anna", false).expect_err("no such folder");
     assert_eq!((missing.code(), missing.kind()), ("folder_unknown", Kind::NotFound));
 }
 

@@ -104,6 +104,9 @@ fn ask(state: &Path) -> Ran {
     holdfast(state, &["backup", "--if-due", "--in-slot", "--json", "--patience", "0"])
 }
 
+/// A case, whether a backup is due in it, and what makes it.
+type Case = (&'static str, bool, fn(&mut Said));
+
 #[test]
 fn the_interval_of_the_server_decides_at_every_tick() {
     let scene = Scene::new();
@@ -115,13 +118,13 @@ fn the_interval_of_the_server_decides_at_every_tick() {
     assert_eq!(status.json()["next_backup"], next);
     let text = holdfast(&scene.state, &["backup", "--if-due"]).stdout;
     assert!(text.starts_with("Not due until 2027-01-15 11:00: the last good backup is of 2027-01-15 07:00"), "{text}");
-    let cases: [(&str, bool, &dyn Fn(&mut Said)); 6] = [
-        ("the admin wants it hourly", true, &|said| said.interval = "1h"),
-        ("or not by itself", false, &|said| said.interval = "off"),
-        ("it is time", true, &|said| (said.interval, said.now_ms) = ("4h", FRESH + 3 * HOUR_MS)),
-        ("not yet", false, &|said| said.now_ms = FRESH + 3 * HOUR_MS - 1),
-        ("the clock was set back", true, &|said| said.good_ms = Some(FRESH + 30 * HOUR_MS)),
-        ("there is none", true, &|said| said.good_ms = None),
+    let cases: [Case; 6] = [
+        ("the admin wants it hourly", true, |said| said.interval = "1h"),
+        ("or not by itself", false, |said| said.interval = "off"),
+        ("it is time", true, |said| (said.interval, said.now_ms) = ("4h", FRESH + 3 * HOUR_MS)),
+        ("not yet", false, |said| said.now_ms = FRESH + 3 * HOUR_MS - 1),
+        ("the clock was set back", true, |said| said.good_ms = Some(FRESH + 30 * HOUR_MS)),
+        ("there is none", true, |said| said.good_ms = None),
     ];
     for (case, is_due, change) in cases {
         scene.set(change);

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 const ONE: &str = "fld_248h248h248h248h248h248h24";
 const TWO: &str = "fld_48h248h248h248h248h248h248";
+/// The device's own, of the same path as the first.
+const OWN: &str = "fld_48h248h248h248h248h248h240";
 
 fn folder(name: &str, path: &str, more: &Value) -> Value {
     let mut folder = json!({
@@ -155,15 +157,17 @@ fn every_folder_taken_out_is_said_and_not_replaced_by_others() {
 fn changes_go_to_the_server_as_it_wants_them() {
     let (dir, state, password) = place();
     let home = home(&dir);
-    let all = vec![folder(ONE, "${home}/doc", &json!({})), folder(TWO, "/srv", &json!({ "from": "user" }))];
+    let own = folder(OWN, "${home}/doc", &json!({ "from": "device" }));
+    let all = vec![own, folder(ONE, "${home}/doc", &json!({})), folder(TWO, "/srv", &json!({ "from": "user" }))];
     let (play, _) = server(Some(policy(&all)));
     assert_eq!(activate(&play, &state, &password).exit, 0);
     let doc = home.join("doc");
     let doc = doc.to_str().expect("UTF-8");
-    let cases: [(&[&str], &str, String, Value); 8] = [
+    let cases: [(&[&str], &str, String, Value); 9] = [
         (&["folders", "unlink", doc], "POST", format!("/{ONE}/unlink"), Value::Null),
         (&["folders", "link", "${home}/doc"], "POST", format!("/{ONE}/link"), Value::Null),
         (&["folders", "remove", TWO], "DELETE", format!("/{TWO}"), Value::Null),
+        (&["folders", "remove", doc], "DELETE", format!("/{OWN}"), Value::Null),
         (
             &["folders", "add", "${home}/x", "--exclude", "*.iso", "--include", "a", "--include", "b"],
             "POST",

@@ -357,10 +357,10 @@ impl Work<'_> {
     async fn spend(&self, tx: &mut Tx, device: DeviceId) -> Result<(), AppError> {
         let during = || AppError::db("counting a proof as used");
         let (now, spent) = (self.now, &self.standing.spent);
-        if let Some(token) = &spent.token {
-            if !db::token_used_update(tx, token.id, now).await.map_err(during())? {
-                return Err(Refusal::TokenUsedUp.into());
-            }
+        if let Some(token) = &spent.token
+            && !db::token_used_update(tx, token.id, now).await.map_err(during())?
+        {
+            return Err(Refusal::TokenUsedUp.into());
         }
         if let Some(ticket) = spent.ticket
             && !db::ticket_used_update(tx, ticket, device, now).await.map_err(during())?

@@ -158,7 +158,7 @@ async fn a_token_with_hours_is_refused_outside_them_with_the_time_until_they_beg
         match left {
             None => assert!(answer.is_ok(), "{utc_ms}"),
             Some(left) => {
-                let error = answer.err().expect("outside its hours");
+                let error = answer.expect_err("outside its hours");
                 assert_eq!(error.code(), "token_hours");
                 assert_eq!(error.retry().after(), Some(left), "{utc_ms}");
             }

@@ -44,8 +44,10 @@ impl World {
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", said(&output));
         let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let sentence = self.run(arguments);
-        assert!(said(&sentence).starts_with("error: "), "{}", said(&sentence));
-        answer["error"]["code"].as_str().expect("a code").to_owned()
+        let code = answer["error"]["code"].as_str().expect("a code").to_owned();
+        let (sentence, whole) = (said(&sentence), format!(" ({code})\n"));
+        assert!(sentence.starts_with("holdfast-server: ") && sentence.ends_with(&whole), "{sentence}");
+        code
     }
 
     pub async fn installer(&self) -> String {

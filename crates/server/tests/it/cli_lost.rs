@@ -4,6 +4,7 @@
 use crate::world::{PASSWORD, World};
 use app::AdminActor;
 use app::page::PageAsk;
+use base::{Clock as _, Span, SystemClock};
 use control::Permits;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -92,7 +93,7 @@ async fn lost(world: &World, action: &str, arguments: &[&str]) -> String {
     command.arg("--credential-file").arg(&credential).arg("--ca").arg(world.data.join("ca.pem")).args(arguments);
     let ran = tokio::task::spawn_blocking(move || command.output().expect("the program is built"));
     while done(world, action).await == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        SystemClock.sleep(Span::ms(20)).await;
     }
     assert!(!ran.is_finished(), "it waits for the answer");
     cut.notify_one();
