@@ -8,7 +8,7 @@ use crate::fleet::place::Place;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 /// The goal, for devices with a connection of their own.
@@ -29,6 +29,9 @@ pub struct Options {
     /// Devices at work at the same time
     #[arg(long, default_value_t = 64)]
     connections: u32,
+    /// Take the programs from this folder as they are, instead of building them in release mode
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
@@ -50,7 +53,10 @@ struct Round {
 /// # Errors
 /// A program that cannot be run, or a device that did not get through.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    let programs = Programs::build_sim(root)?;
+    let programs = match &options.programs {
+        Some(folder) => Programs::in_folder(folder),
+        None => Programs::build_sim(root)?,
+    };
     let devices = options.devices * options.rounds * u32::try_from(MODES.len())?;
     let users = devices.div_ceil(options.per_user.max(1));
     eprintln!("Adding {users} users …");
