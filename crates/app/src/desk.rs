@@ -150,7 +150,7 @@ pub async fn approve(app: &App, actor: &AdminActor, id: DeviceId) -> Result<Devi
     let changed = effects::carry_out(app, &mut tx, now, device, step, comer).await?;
     let detail = changed.states();
     // An admin says that it is the machine that it says it is.
-    campaigns::came_back(&mut tx, now, id, &changed.was, Proof::Admin).await?;
+    campaigns::came_back(&mut tx, now, &changed.device, &changed.was, Proof::Admin).await?;
     let device = changed.device;
     if let Some(waiting) = &waiting {
         bound(&mut tx, now, &device, waiting).await?;

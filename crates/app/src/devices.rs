@@ -290,7 +290,7 @@ pub async fn change(app: &App, actor: &AdminActor, id: DeviceId, event: Event) -
         Ok(step) => {
             let changed = effects::carry_out(app, &mut tx, now, device, step, None).await?;
             if let Event::Reactivate { proof } = event {
-                campaigns::came_back(&mut tx, now, id, &changed.was, proof).await?;
+                campaigns::came_back(&mut tx, now, &changed.device, &changed.was, proof).await?;
             }
             if event == Event::Undelete {
                 // A refusal is taken back with the deletion that it was: its computer may ask again.

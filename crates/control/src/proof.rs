@@ -91,13 +91,13 @@ impl Proof {
     }
 
     /// Whether it has shown that who comes back by it from `was` is that device. An installer that somebody has shows
-    /// nothing, and a key that is distrusted, because a copy may have it, no more. Rules: docs/control.md, "Proofs".
-    /// Never fails.
+    /// nothing, and a key that is distrusted, or that its machine has erased, no more: a copy may have it. Rules:
+    /// docs/control.md, "Proofs". Never fails.
     pub const fn shows(self, was: &State) -> bool {
         match self.strength() {
             Strength::Token | Strength::TokenAndMap => false,
             Strength::OldKey | Strength::OldKeyAndToken => {
-                !matches!(was, State::Deactivated { level: Level::Distrust, .. })
+                !matches!(was, State::Deactivated { level: Level::Distrust, .. } | State::Decommissioned)
             }
             Strength::Person | Strength::Admin => true,
         }
@@ -137,11 +137,13 @@ mod tests {
         let document = crate::document::TEXT;
         for proof in Proof::ALL {
             assert_eq!(Proof::from_word(proof.word()), Some(proof));
-            let trusted = [Level::Rotate, Level::Revoke].map(|level| proof.shows(&deactivated(level)));
-            let proved = match (trusted, proof.shows(&deactivated(Level::Distrust))) {
-                ([true, true], true) => "yes",
-                ([true, true], false) => "unless distrusted",
-                ([false, false], false) => "no",
+            let full = State::Active { rights: crate::Rights::Full };
+            let trusted = [full, deactivated(Level::Rotate), deactivated(Level::Revoke)].map(|was| proof.shows(&was));
+            let copied = [deactivated(Level::Distrust), State::Decommissioned].map(|was| proof.shows(&was));
+            let proved = match (trusted, copied) {
+                ([true, true, true], [true, true]) => "yes",
+                ([true, true, true], [false, false]) => "unless distrusted or erased",
+                ([false, false, false], [false, false]) => "no",
                 other => panic!("{proof}: {other:?}"),
             };
             let row = format!("| `{proof}` | {} | {proved} |", proof.strength().word());

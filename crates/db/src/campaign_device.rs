@@ -243,7 +243,8 @@ pub async fn campaign_device_excused_update(
     Ok(done.rows_affected() == 1)
 }
 
-/// Marks a device as back in every campaign that has reset it: as `Done`, or as `Unproved`. Gives how many those are.
+/// Marks a device as back in every campaign that has reset it and waits for it: as `Done`, or as `Unproved`; and, with
+/// `and_unproved`, where it is back unproved already. Gives how many those are.
 ///
 /// # Errors
 /// The database does not answer.
@@ -251,18 +252,20 @@ pub async fn campaign_device_back_update(
     tx: &mut Tx,
     device: DeviceId,
     status: TurnStatus,
+    and_unproved: bool,
     proof: &str,
     now: Timestamp,
 ) -> Result<Count, DbError> {
     let done = query(
         "update campaign_device set status = $4, back_at = $2, proof = $3 \
-         where device_id = $1 and status in ('reset', 'unproved') and campaign_id in \
+         where device_id = $1 and (status = 'reset' or (status = 'unproved' and $5 = 1)) and campaign_id in \
          (select id from campaign where status in ('running', 'paused', 'aborted'))",
     )
     .bind(&device.as_bytes()[..])
     .bind(now.as_ms())
     .bind(proof)
     .bind(status.word())
+    .bind(i64::from(and_unproved))
     .execute(tx.conn())
     .await
     .map_err(failed("mark a device as back"))?;

@@ -227,6 +227,10 @@ impl Work<'_> {
         // Nothing of it stays, not even a user whom the token would add.
         drop(tx);
         let mut tx = self.app.db.write().await.map_err(during())?;
+        // RACE: others may have been shown something since this one was let in.
+        if let Some(token) = &self.standing.spent.token {
+            standing::admitted(&mut tx, self.now, self.activation, token).await?;
+        }
         self.rated(&mut tx).await?;
         let subject = match decision {
             Decision::Attach { device, .. } | Decision::Wait { device } => device.to_string(),
@@ -262,7 +266,7 @@ impl Work<'_> {
             db::credential_follows_update(tx, id, epoch).await.map_err(during())?;
         }
         if let Event::Reactivate { proof } | Event::Replace { proof } = event {
-            campaigns::came_back(tx, now, id, &was, proof).await?;
+            campaigns::came_back(tx, now, &device, &was, proof).await?;
         }
         if let Some(twin) = resembles {
             conflicts::resembles(app, tx, now, id, twin, self.deed(proof)).await?;

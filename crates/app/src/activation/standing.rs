@@ -90,7 +90,16 @@ pub(super) async fn now(
     }
 }
 
-async fn admitted(tx: &mut Tx, now: Timestamp, activation: &Activation, token: &TokenRow) -> Result<(), AppError> {
+/// May the token be used now, from there, once more in this minute?
+///
+/// # Errors
+/// The refusals of a token; the database does not answer.
+pub(super) async fn admitted(
+    tx: &mut Tx,
+    now: Timestamp,
+    activation: &Activation,
+    token: &TokenRow,
+) -> Result<(), AppError> {
     let terms = tokens::terms(token, now)?;
     let in_minute = match terms.rate() {
         Some(limit) => {

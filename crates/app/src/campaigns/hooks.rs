@@ -3,23 +3,26 @@
 use super::turns;
 use crate::{App, AppError};
 use base::{Bytes, DeviceId, Timestamp};
-use control::{Proof, Refusal, State};
-use db::{RunCounters, SnapshotNew, TurnEvidence, TurnStatus, Tx};
+use control::{Proof, Refusal, Rights, State};
+use db::{DeviceRow, RunCounters, SnapshotNew, TurnEvidence, TurnStatus, Tx};
 
 /// A device has come back to its record from `was`, or has been shown to be what it says: to be said in the transaction
-/// that binds its key, or that gives it full rights. Where it was the last of its campaign, that closes by it.
+/// that binds its key, or that gives it full rights. Where it was the last of its campaign, that closes by it. What is
+/// back unproved stays so until it has full rights: the key that it has shown nothing with shows nothing later either.
 ///
 /// # Errors
 /// The database does not answer.
 pub(crate) async fn came_back(
     tx: &mut Tx,
     now: Timestamp,
-    device: DeviceId,
+    row: &DeviceRow,
     was: &State,
     proof: Proof,
 ) -> Result<(), AppError> {
+    let device = row.id;
     let status = if proof.shows(was) { TurnStatus::Done } else { TurnStatus::Unproved };
-    let marked = db::campaign_device_back_update(tx, device, status, proof.word(), now).await;
+    let is_whole = row.state.rights() == Some(Rights::Full);
+    let marked = db::campaign_device_back_update(tx, device, status, is_whole, proof.word(), now).await;
     if marked.map_err(AppError::db("marking a device as back"))?.0 == 0 {
         return Ok(());
     }

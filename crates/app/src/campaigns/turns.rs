@@ -211,7 +211,7 @@ async fn bring_one_back(
     let event = Event::Reactivate { proof: Proof::Admin };
     let Ok(step) = devices::step(tx, now, &device, &event).await? else { return Ok(false) };
     let changed = effects::carry_out(app, tx, now, device, step, None).await?;
-    super::came_back(tx, now, turn.device, &changed.was, Proof::Admin).await?;
+    super::came_back(tx, now, &changed.device, &changed.was, Proof::Admin).await?;
     let detail = changed.detail();
     let subject = turn.device.to_string();
     audit::write(tx, now, Deed { action: "device_reactivate", subject, detail, mark: None, ..Deed::by(actor) }).await?;

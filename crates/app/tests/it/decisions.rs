@@ -4,6 +4,7 @@
 use super::fleet::{conflict, open, places, plan, started, state, tick};
 use super::machine::{ADMIN, Machine};
 use super::world::{Device, USER, World, code};
+use app::activation::Claim;
 use app::campaigns::{self, Plan};
 use app::conflicts::{self, Decision};
 use app::devices::{self, DeviceOrder};
@@ -196,12 +197,22 @@ async fn who_comes_back_by_a_token_alone_is_unproved_until_somebody_stands_for_i
         let machine = Machine::new(&world, "laptop").of("anna");
         let device = machine.by_password(&world, ANNA, GOOD).bound().await.device;
         let id = campaign(&world).await;
-        machine.again(&world).by_token(&world, &text).bound().await;
+        let impostor = machine.again(&world);
+        impostor.by_token(&world, &text).bound().await;
         assert_eq!(places(&world, id).await, BTreeMap::from([(Place::Unproved, 1)]));
         world.clock.advance(Span::minutes(2));
         tick(&world).await;
         let running = campaigns::get(&world.app, &ADMIN, id).await.expect("there").status;
         assert_eq!(running, control::campaign::Status::Running, "it is awaited");
+        // Its new key is whose it is, whoever that may be; and a reset that is taken back says nothing of that.
+        let next = impostor.again(&world);
+        next.ask(&world, "", Claim::OldKey).old_key(device, &impostor).bound().await;
+        let hold = Event::Hold { append_until: world.app.clock.now() + Span::days(1) };
+        devices::change(&world.app, &ADMIN, device, hold).await.expect("in service");
+        devices::change(&world.app, &ADMIN, device, Event::Reactivate { proof: control::Proof::Admin })
+            .await
+            .expect("held");
+        assert_eq!(places(&world, id).await, BTreeMap::from([(Place::Unproved, 1)]), "and as unproved as before");
         if approved {
             desk::approve(&world.app, &ADMIN, device).await.expect("append-only");
         } else {
@@ -239,6 +250,22 @@ async fn a_copied_key_and_a_token_close_no_campaign() {
         let awaited = status == control::campaign::Status::Running;
         assert_eq!(awaited, !decided, "{status:?}");
     }
+}
+
+#[tokio::test]
+async fn a_key_that_its_machine_has_erased_proves_nothing_beside_a_token() {
+    let (world, text, _) = with_token().await;
+    let machine = Machine::new(&world, "laptop").of("anna");
+    let known = machine.by_password(&world, ANNA, GOOD).bound().await.device;
+    let id = started(&world, Plan { wave_span: Span::ZERO, ..plan(Reset::Hold) }).await;
+    tick(&world).await;
+    devices::order(&world.app, &ADMIN, known, DeviceOrder::Decommission).await.expect("held");
+    let device = machine.device(&world, known).await;
+    devices::wiped(&world.app, &device.actor).await.expect("it was told to");
+    assert_eq!(state(&world, known).await, State::Decommissioned);
+    machine.again(&world).by_token(&world, &text).old_key(known, &machine).bound().await;
+    assert_eq!(state(&world, known).await, State::Active { rights: Rights::AppendOnly });
+    assert_eq!(places(&world, id).await, BTreeMap::from([(Place::Unproved, 1)]));
 }
 
 #[tokio::test]

@@ -133,6 +133,19 @@ async fn an_old_key_beside_a_token_brings_a_revoked_device_back_whole() {
 }
 
 #[tokio::test]
+async fn many_who_look_at_the_same_time_are_shown_no_more_than_the_rate_of_the_token() {
+    let world = world().await;
+    let made = token(&world, Wish { rate_per_minute: Some(Count(1)), ..wish() }).await;
+    let machines: Vec<Machine> = (0..8).map(|n| Machine::new(&world, &format!("laptop{n}")).of("anna")).collect();
+    let asking: Vec<_> =
+        machines.iter().map(|machine| machine.by_token(&world, &made.text).preview(machine, Preview::Always)).collect();
+    let answers = futures::future::join_all(asking.iter().map(|asking| asking.answer())).await;
+    let (shown, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!((shown.len(), refused.len()), (1, 7));
+    assert!(refused.iter().all(|answer| answer.as_ref().is_err_and(|error| error.code() == "token_rate")));
+}
+
+#[tokio::test]
 async fn a_token_with_hours_is_refused_outside_them_with_the_time_until_they_begin_over_a_change_of_clocks() {
     let world = world().await;
     let wish = |hours: &str, zone: &str| Wish { hours: hours.to_owned(), hours_zone: zone.to_owned(), ..wish() };

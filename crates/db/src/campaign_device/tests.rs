@@ -116,12 +116,13 @@ async fn a_campaign_and_its_turns_come_back_as_they_were_stored() {
         assert_eq!(campaign_device_list_reset(&mut tx, CAMPAIGN, None, 9).await.expect("readable"), [reset]);
         assert_eq!(campaign_device_watch_get(&mut tx, testing::DEVICE).await.expect("readable"), Some(Span::days(2)));
         campaign_device_refused_update(&mut tx, testing::DEVICE, "token_expired", at(5)).await.expect("writable");
-        let back = async |tx: &mut Tx, status, proof| {
-            campaign_device_back_update(tx, testing::DEVICE, status, proof, at(6_000)).await.expect("writable")
+        let back = async |tx: &mut Tx, status, all, proof| {
+            campaign_device_back_update(tx, testing::DEVICE, status, all, proof, at(6_000)).await.expect("writable")
         };
-        assert_eq!(back(&mut tx, TurnStatus::Unproved, "token").await, Count(1));
-        assert_eq!(back(&mut tx, TurnStatus::Done, "password").await, Count(1));
-        assert_eq!(back(&mut tx, TurnStatus::Done, "password").await, Count(0), "once");
+        assert_eq!(back(&mut tx, TurnStatus::Unproved, false, "token").await, Count(1));
+        assert_eq!(back(&mut tx, TurnStatus::Done, false, "old_key").await, Count(0), "it is back unproved");
+        assert_eq!(back(&mut tx, TurnStatus::Done, true, "password").await, Count(1));
+        assert_eq!(back(&mut tx, TurnStatus::Done, true, "password").await, Count(0), "once");
         let evidence = TurnEvidence {
             bytes_read: None,
             bytes_sent: Bytes(1),
