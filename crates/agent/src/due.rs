@@ -2,6 +2,7 @@
 //! Refuses to decide: the rule is `control::due`, and the server's word goes before what is kept here.
 
 use crate::error::Exit;
+use crate::last::LastBackup;
 use crate::status::Status;
 use base::Timestamp;
 use control::due::{self, Due, Known};
@@ -44,7 +45,10 @@ pub fn standing(status: &Status) -> Option<Standing> {
     let from_ms = |ms: Option<i64>| ms.map(Timestamp::from_ms);
     let (now, last_good_at, catch_up_at) = match &device.said {
         Ok(said) => {
-            let good_ms = said.snapshot.as_ref().map(|snapshot| snapshot.committed_at_ms);
+            // One that this computer has made and may not read any more is said without its time.
+            let is_own = |backup: &&LastBackup| said.unreadable.is_some_and(|id| id.0.to_string() == backup.snapshot);
+            let own_ms = last.backup.as_ref().filter(is_own).map(|backup| backup.at_ms);
+            let good_ms = said.snapshot.as_ref().map(|snapshot| snapshot.committed_at_ms).or(own_ms);
             (Timestamp::from_ms(said.now_ms), from_ms(good_ms), from_ms(said.catch_up_at_ms))
         }
         Err(_) => (*now, from_ms(last.backup.as_ref().map(|backup| backup.at_ms)), None),

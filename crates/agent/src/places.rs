@@ -76,16 +76,18 @@ impl Places {
     }
 
     /// Whether a folder of a policy lies in a place that a person has on other computers and not on this one, such as a
-    /// desktop on a server. Never so where the home directory itself is away, or where something that is no folder, or
-    /// leads nowhere, has the name: then something is wrong. Never fails.
+    /// desktop on a server: the folder in which it would be is there, within the home directory, and it is not. Where
+    /// that folder is away, lies on another disk, or leads nowhere, something is wrong. Never fails.
     pub fn lacks(&self, text: &str) -> bool {
         let variable = text.strip_prefix("${").and_then(|rest| Some(rest.split_once('}')?.0));
         let Some(place) = variable.filter(|name| is_of_a_person(name)).and_then(|name| self.0.get(name)) else {
             return false;
         };
-        let is_home = self.0.get(HOME).is_some_and(|home| Path::new(home).is_dir());
+        let Some(home) = self.0.get(HOME).and_then(|home| fs::canonicalize(home).ok()) else { return false };
+        let parent = Path::new(place).parent().and_then(|parent| fs::canonicalize(parent).ok());
+        let is_near = parent.is_some_and(|parent| parent.starts_with(home) && parent.is_dir());
         let found = fs::symlink_metadata(place);
-        is_home && found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        is_near && found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
     }
 
     /// The stored path of a folder of a policy. Links on the way are resolved, as for a folder that is typed.
@@ -187,6 +189,22 @@ mod tests {
         }
         let away = Places::of(Some(Path::new("/not/mounted/anna")), Some("anna"));
         assert!(!away.lacks("${desktop}"), "the home directory is away");
+    }
+
+    #[test]
+    fn a_folder_on_another_disk_that_is_away_is_not_lacked() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        for name in [".config", "Here"] {
+            fs::create_dir(home.path().join(name)).expect("a folder");
+        }
+        std::os::unix::fs::symlink("/media/away", home.path().join("Media")).expect("a link");
+        let text = "XDG_DOCUMENTS_DIR=\"/data/away/anna/Documents\"\nXDG_PICTURES_DIR=\"$HOME/Media/Pictures\"\n\
+                    XDG_MUSIC_DIR=\"$HOME/Here/Music\"\n";
+        fs::write(home.path().join(".config/user-dirs.dirs"), text).expect("a file");
+        let places = Places::of(Some(home.path()), Some("anna"));
+        for (text, expected) in [("${documents}", false), ("${pictures}/2026", false), ("${music}", true)] {
+            assert_eq!(places.lacks(text), expected, "{text}");
+        }
     }
 
     #[test]
