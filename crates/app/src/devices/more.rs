@@ -57,9 +57,13 @@ pub(super) async fn read(
     let during = || AppError::db("reading what is known of a device");
     let waiting = db::waiting_get(tx, device.id).await.map_err(during())?;
     let waiting = waiting.filter(|waiting| waiting.refused_at.is_none());
-    let campaigns = match actor.need(Permit::CampaignRead) {
-        Ok(()) => campaigns::of_device(tx, now, device.id, CAMPAIGNS_MAX).await?,
-        Err(_) => Vec::new(),
+    // Who may not list them is not told of them here either.
+    let (campaigns, conflicts) = match actor.need(Permit::CampaignRead) {
+        Ok(()) => {
+            let conflicts = db::conflict_list_open_by_device(tx, device.id).await.map_err(during())?;
+            (campaigns::of_device(tx, now, device.id, CAMPAIGNS_MAX).await?, conflicts)
+        }
+        Err(_) => (Vec::new(), Vec::new()),
     };
     Ok(DeviceMore {
         waits_since: waiting.as_ref().map(|waiting| waiting.asked_at),
@@ -67,7 +71,7 @@ pub(super) async fn read(
         merged_into: db::device_merged_get(tx, device.id).await.map_err(during())?,
         catch_up_at: device.catch_up_at,
         watch_until: device.watch_until.filter(|until| now < *until),
-        conflicts: db::conflict_list_open_by_device(tx, device.id).await.map_err(during())?,
+        conflicts,
         campaigns,
     })
 }
