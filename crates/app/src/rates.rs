@@ -1,4 +1,5 @@
-//! Counts what is tried, and refuses beyond a limit. Refuses to keep addresses: a subject is a digest.
+//! Counts what is tried, and refuses beyond a limit. Refuses to keep addresses with the counts: a subject is
+//! a digest. The audit log names a source that was shut out.
 //! Rules: docs/control.md, "Attempts".
 
 use crate::audit::{self, Deed};

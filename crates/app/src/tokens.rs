@@ -256,7 +256,7 @@ async fn keep(
     }
     // The legacy token has its name from the program, and there is one.
     if token.version != 1 && db::token_named_get(&mut tx, &token.name, now).await.map_err(during())? {
-        return Err(AppError::name_taken("token", &token.name, "Take another, or revoke that one first."));
+        return Err(AppError::name_taken("token", &token.name, "Take another name, or revoke that one first."));
     }
     if let Some(profile) = token.profile {
         policy::subject_known(&mut tx, PolicySubject::Profile(profile)).await?;

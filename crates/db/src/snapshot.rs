@@ -280,7 +280,10 @@ mod tests {
             assert_eq!(list(&mut tx, None, Some(newest.seq)).await, [2, 1]);
             assert_eq!(list(&mut tx, Some(2), None).await, [3, 2, 1]);
             assert_eq!(list(&mut tx, Some(3), None).await, [0_u8; 0], "nothing was appended under that binding");
-            assert_eq!(snapshot_count_get(&mut tx, testing::DEVICE, None).await.expect("readable"), Count(3));
+            for (epoch, expected) in [(None, 3), (Some(2), 3), (Some(3), 0)] {
+                let count = snapshot_count_get(&mut tx, testing::DEVICE, epoch).await.expect("readable");
+                assert_eq!(count, Count(expected), "{epoch:?}");
+            }
             assert_eq!(snapshot_list(&mut tx, None, 2).await.expect("readable")[0].seq, seq);
         }
     }

@@ -125,7 +125,12 @@ impl Out {
             let json = json!({ "error": failure.json() });
             return self.answer(&Answer { text: String::new(), json, good: false });
         }
-        let _ = writeln!(io::stderr().lock(), "holdfast-server: {} ({})", printable(&failure.sentence), failure.code);
+        let _ = writeln!(
+            io::stderr().lock(),
+            "holdfast-server: {} ({})",
+            printable(&failure.sentence),
+            printable(&failure.code)
+        );
     }
 
     /// Shows how far a long command is, on a terminal only, in place of what was shown before.
@@ -173,10 +178,11 @@ fn table_within(room: Option<usize>, headings: &[&str], rows: &[Vec<String>]) ->
     text
 }
 
-/// Words and their values, one a line, the values in one column. Values are not cut. Never fails.
+/// Words and their values, one a line, the values in one column; nothing is a dash. Values are not cut. Never fails.
 pub fn card(lines: &[(&str, String)]) -> String {
     let width = lines.iter().map(|(word, _)| word.len()).max().unwrap_or(0);
-    lines.iter().map(|(word, value)| format!("{word:width$}{GAP}{}\n", printable(value))).collect()
+    let said = |value: &str| if value.is_empty() { "-".to_owned() } else { printable(value) };
+    lines.iter().map(|(word, value)| format!("{word:width$}{GAP}{}\n", said(value))).collect()
 }
 
 /// One line as it is printed: what would steer a terminal is shown as escapes, what is beyond its columns is cut.
@@ -243,6 +249,7 @@ mod tests {
     fn what_a_device_says_cannot_steer_the_terminal() {
         let text = table(&["NAME"], &[vec!["\u{1b}[2Jgone\n".to_owned()]]);
         assert!(!text.contains('\u{1b}') && text.lines().count() == 2, "{text:?}");
+        assert_eq!(card(&[("a", String::new()), ("name", "x".to_owned())]), "a     -\nname  x\n");
         assert!(!card(&[("name", "\u{1b}]0;x\u{7}".to_owned())]).contains('\u{1b}'));
     }
 

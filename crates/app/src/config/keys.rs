@@ -159,12 +159,12 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "store.reserve_mib",
         meaning: "Space left free on the disk of the store, so that the database beside it can still write.",
-        field: Field::Mib(|c| &mut c.store_reserve, 0, 1_048_576),
+        field: Field::Mib(|c| &mut c.store_reserve, 0, 1 << 30),
     },
     Key {
         name: "device.hold_days",
         meaning: "How long a held device may still append, when the command does not say.",
-        field: Field::Span(|c| &mut c.device_hold, DAY, 0, 365),
+        field: Field::Span(|c| &mut c.device_hold, DAY, 1, 365),
     },
     Key {
         name: "device.undelete_days",

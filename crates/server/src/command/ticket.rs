@@ -72,9 +72,10 @@ impl Ticket {
                 Ok(Answer::good(text, json))
             }
             Ticket::List => {
+                let now = desk.surroundings.clock.now();
                 let Said { value, json } = client.list::<Wire>("/tickets", &PageQuery::default()).await?;
-                let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
-                let names = ["TICKET", "USER", "BEGINS", "BECOMES", "BRINGS BACK", "ENDS", "STANDS"];
+                let rows: Vec<Vec<String>> = value.into_iter().map(|ticket| row(ticket, now)).collect();
+                let names = ["TICKET", "USER", "BEGINS", "BECOMES", "BRINGS BACK", "STANDS"];
                 Ok(Answer::good(table(&names, &rows), json))
             }
             Ticket::Revoke { ticket } => {
@@ -86,7 +87,7 @@ impl Ticket {
     }
 }
 
-fn row(ticket: Wire) -> Vec<String> {
+fn row(ticket: Wire, now: Timestamp) -> Vec<String> {
     let becomes = match ticket.replaces {
         Some(device) => format!("{} {}", ticket.choice, words::short(device.0)),
         None => ticket.choice,
@@ -94,15 +95,7 @@ fn row(ticket: Wire) -> Vec<String> {
     let stands = match (ticket.used_at_ms, ticket.revoked_at_ms) {
         (Some(at), _) => format!("used {}", words::time(Timestamp::from_ms(at))),
         (None, Some(at)) => format!("withdrawn {}", words::time(Timestamp::from_ms(at))),
-        (None, None) => "good until it ends".to_owned(),
+        (None, None) => words::good_until(Some(Timestamp::from_ms(ticket.expires_at_ms)), now),
     };
-    vec![
-        ticket.ticket.0.to_string(),
-        ticket.email,
-        ticket.prefix,
-        becomes,
-        ticket.restore,
-        words::time(Timestamp::from_ms(ticket.expires_at_ms)),
-        stands,
-    ]
+    vec![ticket.ticket.0.to_string(), ticket.email, ticket.prefix, becomes, ticket.restore, stands]
 }

@@ -81,6 +81,7 @@ pub struct Make {
 impl Token {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
         let client = desk.client().await?;
+        let now = desk.surroundings.clock.now();
         match self {
             Token::Make(make) => {
                 let profile = match &make.profile {
@@ -96,13 +97,13 @@ impl Token {
             }
             Token::List => {
                 let Said { value, json } = client.list::<Wire>("/tokens", &PageQuery::default()).await?;
-                let rows: Vec<Vec<String>> = value.into_iter().map(row).collect();
+                let rows: Vec<Vec<String>> = value.into_iter().map(|token| row(token, now)).collect();
                 let names = ["TOKEN", "NAME", "BEGINS", "STANDS", "USES", "LAST USED", "FAILURES", "LAST FAILURE"];
                 Ok(Answer::good(table(&names, &rows), json))
             }
             Token::Show { token } => {
                 let Said { value, json } = named::find::<Wire>(&client, &token).await?;
-                Ok(Answer::good(text(&value), json))
+                Ok(Answer::good(text(&value, now), json))
             }
             Token::Revoke { token } => {
                 let path = format!("/tokens/{}/revoke", named::id::<Wire>(&client, &token).await?);
@@ -117,7 +118,7 @@ impl Token {
             Token::Legacy => {
                 let Said { value, json } = client.get::<LegacyToken>("/legacy-token", &()).await?;
                 let none = || "There is no legacy token.\n".to_owned();
-                Ok(Answer::good(value.token.as_ref().map_or_else(none, text), json))
+                Ok(Answer::good(value.token.as_ref().map_or_else(none, |token| text(token, now)), json))
             }
         }
     }
@@ -146,12 +147,12 @@ fn made(Said { value, json }: Said<TokenMade>) -> Answer {
     Answer::good(text, json)
 }
 
-fn row(token: Wire) -> Vec<String> {
+fn row(token: Wire, now: Timestamp) -> Vec<String> {
     vec![
         token.token.0.to_string(),
         token.name.clone(),
         token.prefix.clone(),
-        stands(&token).to_owned(),
+        stands(&token, now),
         uses(&token),
         time(token.last_used_at_ms),
         token.failures.to_string(),
@@ -159,14 +160,14 @@ fn row(token: Wire) -> Vec<String> {
     ]
 }
 
-fn text(token: &Wire) -> String {
+fn text(token: &Wire, now: Timestamp) -> String {
     let list = |texts: &[String], none: &str| if texts.is_empty() { none.to_owned() } else { texts.join(" ") };
     card(&[
         ("token", token.token.0.to_string()),
         ("version", token.version.to_string()),
         ("name", token.name.clone()),
         ("begins", token.prefix.clone()),
-        ("stands", stands(token).to_owned()),
+        ("stands", stands(token, now)),
         ("ends", time(token.expires_at_ms)),
         ("networks", list(&token.networks, "everywhere")),
         ("hours", hours(token)),
@@ -188,12 +189,14 @@ fn hours(token: &Wire) -> String {
     }
 }
 
-fn stands(token: &Wire) -> &'static str {
-    match (token.revoked_at_ms, token.uses_max) {
-        (Some(_), _) => "revoked",
-        (None, Some(max)) if token.uses >= max => "used up",
-        (None, _) => "good until it ends",
+fn stands(token: &Wire, now: Timestamp) -> String {
+    if token.revoked_at_ms.is_some() {
+        return "revoked".to_owned();
     }
+    if token.uses_max.is_some_and(|max| token.uses >= max) {
+        return "used up".to_owned();
+    }
+    words::good_until(token.expires_at_ms.map(Timestamp::from_ms), now)
 }
 
 fn uses(token: &Wire) -> String {

@@ -16,6 +16,15 @@ pub(super) fn time_maybe(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "-".to_owned(), time)
 }
 
+/// Until when something is good that ends by itself, or that it has ended. Never fails.
+pub(super) fn good_until(ends: Option<Timestamp>, now: Timestamp) -> String {
+    match ends {
+        Some(at) if at <= now => "ended".to_owned(),
+        Some(at) => format!("good until {}", time(at)),
+        None => "good".to_owned(),
+    }
+}
+
 /// How long ago: `5 min`, `3 days`; a dash for never. Never fails.
 pub(super) fn ago(at: Option<Timestamp>, now: Timestamp) -> String {
     let Some(at) = at else { return "-".to_owned() };
@@ -45,6 +54,7 @@ pub(super) fn unmailed(why: Option<&str>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base::Span;
 
     #[test]
     fn times_read_well() {
@@ -55,5 +65,7 @@ mod tests {
         assert_eq!([said(900), said(61_000), said(7_200_000), said(400_000_000)], ["0 s", "1 min", "2 h", "4 days"]);
         assert_eq!(said(90_000_000), "1 day");
         assert_eq!(ago(None, now), "-");
+        let good = [good_until(Some(now), now), good_until(Some(now + Span::minutes(1)), now), good_until(None, now)];
+        assert_eq!(good, ["ended", "good until 1970-01-12 13:47Z", "good"]);
     }
 }

@@ -331,7 +331,7 @@ fn the_program_says_which_release_it_is() {
 
 #[test]
 fn run_warns_once_when_the_disk_has_less_than_the_reserve() {
-    for (reserve, warned) in [(0, 0), (1_048_576, 1)] {
+    for (reserve, warned) in [(0, 0), (1 << 30, 1)] {
         let desk = Desk::initialised();
         let config = format!("[store]\nreserve_mib = {reserve}\n");
         std::fs::write(desk.data().join("holdfast.toml"), config).expect("own file");
