@@ -5,6 +5,7 @@
 pub mod catalogue;
 mod engine;
 mod manage;
+pub(crate) mod occasion;
 mod port;
 mod smtp;
 mod tick;

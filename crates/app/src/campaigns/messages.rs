@@ -1,7 +1,7 @@
 //! What a campaign writes to users: that a device is reset, and that it is still not back. Refuses a template that is
 //! not for campaigns. Who is told, and when: `control::campaign`.
 
-use crate::mail::{self, Draft, Values, catalogue};
+use crate::mail::{self, Draft, Values, catalogue, occasion};
 use crate::{App, AppError};
 use base::{CampaignId, Count, Timestamp, UserId};
 use control::campaign::{Class, Reset, by_itself};
@@ -79,7 +79,7 @@ pub(super) async fn reset_queue(
     if merged.is_some() {
         return Ok(());
     }
-    let occasion = format!("{}reset:{}", begins(campaign.id), device.id);
+    let occasion = occasion::of_reset(campaign.id, device.id);
     put(app, tx, now, device.user, &campaign.template, occasion, values(campaign, turn.class, device)).await
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn reminder_queue(
 ) -> Result<(), AppError> {
     let device = db::device_get(tx, turn.device).await.map_err(AppError::db("reading a device"))?;
     let Some(device) = device else { return Ok(()) };
-    let occasion = format!("{}reminder:{}:{}", begins(campaign.id), device.id, number.0);
+    let occasion = occasion::of_reminder(campaign.id, device.id, number);
     put(app, tx, now, device.user, REMINDER, occasion, values(campaign, turn.class, &device)).await
 }
 
@@ -106,13 +106,9 @@ pub(super) async fn reminder_queue(
 /// # Errors
 /// The database does not answer.
 pub(super) async fn counts(tx: &mut Tx, id: CampaignId) -> Result<MessageCounts, AppError> {
-    let counts = db::mail_count_list(tx, &begins(id)).await.map_err(AppError::db("counting messages"))?;
+    let counts =
+        db::mail_count_list(tx, &occasion::of_campaign(id)).await.map_err(AppError::db("counting messages"))?;
     Ok(counts.into_iter().map(|(status, count): (MailStatus, Count)| (status.word(), count)).collect())
-}
-
-/// What the occasions of a campaign's messages begin with.
-fn begins(id: CampaignId) -> String {
-    format!("campaign:{id}:")
 }
 
 fn values(campaign: &CampaignRow, class: Class, device: &DeviceRow) -> Values {

@@ -4,6 +4,7 @@
 use super::catalogue::{self, KINDS, Kind};
 use super::{Answer, Letter, Message, POLICY, Template, Values};
 use crate::audit::{self, Deed};
+use crate::error::there_is_no;
 use crate::page::{self, Page, PageAsk, part};
 use crate::{AdminActor, App, AppError};
 use base::{Count, MailId, Timestamp};
@@ -244,7 +245,7 @@ fn kind(name: &str) -> Result<&'static Kind, AppError> {
 
 async fn row(tx: &mut Tx, id: MailId) -> Result<MailRow, AppError> {
     let row = db::mail_get(tx, id).await.map_err(AppError::db("reading a message"))?;
-    row.ok_or_else(|| AppError::not_found("mail_unknown", format!("There is no message {id}: `mail list` shows all.")))
+    row.ok_or_else(|| AppError::not_found("mail_unknown", there_is_no(format_args!("message {id}"), "mail list")))
 }
 
 fn template_view(kind: &'static Kind, name: &str, row: Option<TemplateRow>) -> TemplateView {

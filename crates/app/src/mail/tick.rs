@@ -1,9 +1,9 @@
 //! The job that sends: takes what is due, stores `sending`, sends, stores how it ended.
 //! Refuses to send again what a mail server may have: docs/mail.md, "Never twice".
 
-use super::{Answer, Letter, Mailer};
+use super::{Answer, Letter, Mailer, occasion};
 use crate::{App, AppError};
-use base::{CampaignId, Count, DeviceId, MailId, Span, Timestamp};
+use base::{Count, MailId, Span, Timestamp};
 use control::State;
 use control::campaign::Status;
 use control::mail::{MailOutcome, MailPolicy, MailStatus};
@@ -92,12 +92,12 @@ async fn attempt(app: &App, mailer: &dyn Mailer, id: MailId) -> Result<bool, App
         return Ok(true);
     }
     let claimed = db::mail_claim_update(&mut tx, id, now, now + POLICY.sending_span).await.map_err(during())?;
-    let row = db::mail_get(&mut tx, id).await.map_err(during())?.filter(|_| claimed);
     // ORDER: `sending` is durable before the mail server hears of the message. Whoever dies from here on leaves a
     // message that is found unclear, and never one that is sent by the next.
     tx.commit().await.map_err(during())?;
-    let Some(row) = row else { return Ok(true) };
-    let (attempts, give_up_at) = (row.attempts, row.give_up_at);
+    let Some(row) = row.filter(|_| claimed) else { return Ok(true) };
+    // The claim has counted this one.
+    let (attempt, give_up_at) = (Count(row.attempts.0 + 1), row.give_up_at);
     let letter = Letter {
         id,
         at: row.created_at,
@@ -107,13 +107,13 @@ async fn attempt(app: &App, mailer: &dyn Mailer, id: MailId) -> Result<bool, App
         html: row.html,
     };
     let answer = mailer.send(&letter).await;
-    record(app, id, attempts, give_up_at, &answer).await?;
+    record(app, id, attempt, give_up_at, &answer).await?;
     Ok(!answer.away)
 }
 
 /// Why a message is not worth sending any more: it asks for a device to come back that a campaign waits for no more.
 async fn overtaken(tx: &mut Tx, occasion: &str) -> Result<Option<&'static str>, AppError> {
-    let Some((campaign, device)) = awaited(occasion) else { return Ok(None) };
+    let Some((campaign, device)) = occasion::awaited(occasion) else { return Ok(None) };
     let during = || AppError::db("looking whether a message is overtaken");
     let campaign = db::campaign_get(tx, campaign).await.map_err(during())?;
     let goes_on = |status| matches!(status, Status::Running | Status::Paused);
@@ -131,18 +131,6 @@ async fn overtaken(tx: &mut Tx, occasion: &str) -> Result<Option<&'static str>, 
         _ if found.merged => Some("The device was merged into another record."),
         _ => None,
     })
-}
-
-/// The campaign and the device that a message is about, by its occasion: `campaign:CAMPAIGN:reset:DEVICE`, or
-/// `campaign:CAMPAIGN:reminder:DEVICE:NUMBER`.
-fn awaited(occasion: &str) -> Option<(CampaignId, DeviceId)> {
-    let mut parts = occasion.split(':');
-    let (Some("campaign"), Some(campaign), Some(_), Some(device)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return None;
-    };
-    Some((campaign.parse().ok()?, device.parse().ok()?))
 }
 
 /// Stores how an attempt ended, with some patience: an answer that is lost here makes a message unclear.
