@@ -372,4 +372,20 @@ fn render(state: &State) -> Vec<u8> {
 }
 
 #[cfg(test)]
+impl State {
+    /// A device's, for tests.
+    pub(crate) fn sample() -> Self {
+        Self {
+            server: Server { url: "https://backup.example.com:8471".to_owned(), pin: Pin::Fingerprint([0; 32]) },
+            device: DeviceId::from_bytes([0x22; 16]),
+            epoch: 1,
+            user: "anna@example.com".to_owned(),
+            public_key: [0; 32],
+            folders: vec![],
+            counter: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests;

@@ -1,24 +1,13 @@
 //! Every state of a device has words for whoever uses the computer. Refuses a state that says nothing.
 
 use super::*;
-use crate::state::{Pin, Server};
 use base::{DeviceId, Kind};
 use control::State as Standing;
 use engine::RemoteError;
 use protocol::Text;
 
 fn device(said: Result<DeviceReply, AgentError>) -> Device {
-    let server = Server { url: "https://backup.example.com:8471".to_owned(), pin: Pin::Fingerprint([0; 32]) };
-    let state = State {
-        server,
-        device: DeviceId::from_bytes([0x22; 16]),
-        epoch: 1,
-        user: "anna@example.com".to_owned(),
-        public_key: [0; 32],
-        folders: vec![],
-        counter: None,
-    };
-    Device { state, said, policy: None }
+    Device { state: State::sample(), said, policy: None }
 }
 
 fn said(state: &str, rights: &str) -> Device {

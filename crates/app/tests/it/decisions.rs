@@ -1,7 +1,7 @@
 //! What an admin decides on the conflict desk and at the pending desk, and that nothing of it takes back, hides or
 //! counts as proved what it must not.
 
-use super::fleet::{conflict, open, places, plan, started, state, tick};
+use super::fleet::{conflict, copy_seen, open, places, plan, started, state, tick};
 use super::machine::{ADMIN, Machine};
 use super::world::{Device, USER, World, code};
 use app::activation::Claim;
@@ -22,10 +22,7 @@ const GOOD: &str = "correct horse battery";
 /// A device that two machines present themselves as, and the conflict.
 async fn copied(world: &World, seed: u8) -> (Device, ConflictId) {
     let device = world.device(seed).await;
-    let first = open(world, &device, None).await.expect("a first session");
-    let second = open(world, &device, Some(first)).await.expect("a second");
-    open(world, &device, Some(second)).await.expect("a third");
-    open(world, &device, Some(first)).await.expect("a copy");
+    copy_seen(world, &device).await;
     (device, conflict(world).await.expect("seen").id)
 }
 
@@ -124,10 +121,7 @@ async fn two_records_in_question_hide_no_copy_and_each_is_decided() {
     machine.again(&world).by_token(&world, &text).bound().await;
     let records = conflict(&world).await.expect("two records of one machine");
     let device = machine.device(&world, known.device).await;
-    let first = open(&world, &device, None).await.expect("a first session");
-    let second = open(&world, &device, Some(first)).await.expect("a second");
-    open(&world, &device, Some(second)).await.expect("a third");
-    open(&world, &device, Some(first)).await.expect("a copy");
+    copy_seen(&world, &device).await;
     assert!(matches!(state(&world, known.device).await, State::Quarantined { .. }));
     let open = conflicts::page(&world.app, &ADMIN, true, &world.all()).await.expect("readable").items;
     let [one, other] = open.as_slice() else { panic!("{open:?}") };
@@ -144,10 +138,7 @@ async fn a_conflict_whose_device_has_signed_in_since_is_decided_and_its_new_key_
     let machine = Machine::new(&world, "laptop");
     let known = machine.by_password(&world, ANNA, GOOD).bound().await.device;
     let device = machine.device(&world, known).await;
-    let first = open(&world, &device, None).await.expect("a first session");
-    let second = open(&world, &device, Some(first)).await.expect("a second");
-    open(&world, &device, Some(second)).await.expect("a third");
-    open(&world, &device, Some(first)).await.expect("a copy");
+    copy_seen(&world, &device).await;
     let id = conflict(&world).await.expect("seen").id;
     cut(&world, known).await;
     world.clock.advance(Span::minutes(1));
@@ -230,10 +221,6 @@ async fn a_copied_key_and_a_token_close_no_campaign() {
         let (world, text, _) = with_token().await;
         let machine = Machine::new(&world, "laptop").of("anna");
         let known = machine.by_password(&world, ANNA, GOOD).bound().await.device;
-        let device = machine.device(&world, known).await;
-        let first = open(&world, &device, None).await.expect("a first session");
-        let second = open(&world, &device, Some(first)).await.expect("a second");
-        open(&world, &device, Some(second)).await.expect("a third");
         let id = campaign(&world).await;
         devices::change(&world.app, &ADMIN, known, Event::Deactivate { level: Level::Distrust })
             .await
@@ -367,10 +354,7 @@ async fn a_clock_that_was_set_back_leaves_no_quarantine_without_a_way_out() {
     let later = world.clock_now() + Span::minutes(30);
     db::testing::device_put(&mut tx, device.actor.device, |row| row.activated_at = later).await;
     tx.commit().await.expect("nothing stands against it");
-    let first = open(&world, &device, None).await.expect("a first session");
-    let second = open(&world, &device, Some(first)).await.expect("a second");
-    open(&world, &device, Some(second)).await.expect("a third");
-    open(&world, &device, Some(first)).await.expect("a copy");
+    copy_seen(&world, &device).await;
     let id = conflict(&world).await.expect("seen").id;
     conflicts::resolve(&world.app, &ADMIN, id, TWO).await.expect("it is open");
     let cut = State::Deactivated { rights: Rights::Full, level: Level::Distrust };

@@ -330,6 +330,15 @@ pub async fn open(world: &World, device: &Device, counter: Option<[u8; 56]>) -> 
     answer(world, device, &challenge.bytes, counter).await
 }
 
+/// Two machines present the key of one device. Gives the counter that the copy has.
+pub async fn copy_seen(world: &World, device: &Device) -> [u8; 56] {
+    let first = open(world, device, None).await.expect("a first session");
+    let second = open(world, device, Some(first)).await.expect("a second");
+    open(world, device, Some(second)).await.expect("a third");
+    open(world, device, Some(first)).await.expect("a copy");
+    first
+}
+
 async fn answer(
     world: &World,
     device: &Device,
@@ -398,10 +407,7 @@ async fn a_copy_is_found_a_lost_answer_is_not_and_a_late_request_changes_nothing
 async fn two_machines_that_a_reset_has_cut_off_can_still_be_decided_on() {
     let world = World::new().await;
     let device = world.device(1).await;
-    let first = open(&world, &device, None).await.expect("a first session");
-    let second = open(&world, &device, Some(first)).await.expect("a second");
-    open(&world, &device, Some(second)).await.expect("a third");
-    open(&world, &device, Some(first)).await.expect("a copy");
+    let first = copy_seen(&world, &device).await;
     let id = conflict(&world).await.expect("seen").id;
     let reset = Event::Deactivate { level: Level::Rotate };
     devices::change(&world.app, &ADMIN, device.actor.device, reset).await.expect("it is quarantined");
@@ -420,10 +426,7 @@ async fn two_machines_that_a_reset_has_cut_off_can_still_be_decided_on() {
 async fn every_decision_about_a_clone_can_be_undone() {
     let world = World::new().await;
     let device = world.device(1).await;
-    let first = open(&world, &device, None).await.expect("a first session");
-    let second = open(&world, &device, Some(first)).await.expect("a second");
-    open(&world, &device, Some(second)).await.expect("a third");
-    open(&world, &device, Some(first)).await.expect("a copy");
+    let first = copy_seen(&world, &device).await;
     let quarantined = state(&world, device.actor.device).await;
     let id = conflict(&world).await.expect("seen").id;
     for decision in [Decision::OneMachine, Decision::TwoMachines { other_user: Some(USER) }] {

@@ -2,7 +2,7 @@
 //! process made the change: bodies that trickle, answers on their way, of every kind of request.
 
 use crate::repository::{Backup, begin_request, names};
-use crate::world::{Device, EMAIL, World, streamed};
+use crate::world::{Answer, Device, EMAIL, World, streamed};
 use app::page::PageAsk;
 use app::{AdminActor, App, devices, users};
 use base::{Clock as _, OsEntropy, SnapshotId, Span, SystemClock, Timestamp};
@@ -23,12 +23,27 @@ async fn elsewhere(world: &World) -> App {
     App::open(&world.data, world.clock.clone(), Arc::new(OsEntropy)).await.expect("two processes share the directory")
 }
 
+/// What forbids it.
+enum Change {
+    Device(Event),
+    LockUser,
+}
+
 /// Makes the change, here or elsewhere, once the request is well under way. Gives the moment after it.
-async fn change(world: &World, device: &Device, event: Event, by_another: bool) -> Timestamp {
+async fn change(world: &World, device: &Device, what: Change, by_another: bool) -> Timestamp {
     SystemClock.sleep(Span::ms(600)).await;
     let other = elsewhere(world).await;
     let app = if by_another { &other } else { world.app.as_ref() };
-    devices::change(app, &AdminActor::Command, device.id, event).await.expect("granted");
+    match what {
+        Change::Device(event) => {
+            devices::change(app, &AdminActor::Command, device.id, event).await.expect("granted");
+        }
+        Change::LockUser => {
+            let filter = users::UserFilter { email: Some(EMAIL.to_owned()), ..Default::default() };
+            let found = users::page(app, &AdminActor::Command, &filter, &PageAsk::first()).await.expect("readable");
+            users::change(app, &AdminActor::Command, found.items[0].id, UserEvent::Lock).await.expect("granted");
+        }
+    }
     world.clock.now()
 }
 
@@ -38,6 +53,12 @@ fn trickle() -> crate::world::Body {
         SystemClock.sleep(Span::ms(20)).await;
         Bytes::from_static(b" ")
     })))
+}
+
+/// Sends such a body; the answer, and the moment at which it came.
+async fn trickled(world: &World, device: &Device, path: &str) -> (Answer, Timestamp) {
+    let answer = device.send(world, "POST", path, trickle()).await;
+    (answer, world.clock.now())
 }
 
 #[tokio::test]
@@ -58,11 +79,9 @@ async fn a_body_that_trickles_is_cut_on_every_route_that_takes_one() {
                 "" => "/v1/runs".to_owned(),
                 rest => Backup::begin(&world, &device).await.path(&rest[1..]),
             };
-            let sent = async {
-                let answer = device.send(&world, "POST", &path, trickle()).await;
-                (answer, world.clock.now())
-            };
-            let ((answer, answered_at), changed_at) = tokio::join!(sent, change(&world, &device, event, by_another));
+            let sent = trickled(&world, &device, &path);
+            let ((answer, answered_at), changed_at) =
+                tokio::join!(sent, change(&world, &device, Change::Device(event), by_another));
             assert_eq!(answer.refused(), (403, code.to_owned()), "POST {path}");
             let after = answered_at.since(changed_at);
             assert!(after <= span, "POST {path} was cut after {after}, by another process: {by_another}");
@@ -81,22 +100,9 @@ async fn a_lock_of_the_user_cuts_too_and_so_does_another_process_on_postgresql()
         let world = World::start_on(&database, "").await;
         let device = Device::activated(&world, "laptop").await;
         let path = Backup::begin(&world, &device).await.path("commit");
-        let sent = async {
-            let answer = device.send(&world, "POST", &path, trickle()).await;
-            (answer, world.clock.now())
-        };
-        let changed = async {
-            if !locks {
-                return change(&world, &device, Event::Deactivate { level: Level::Rotate }, by_another).await;
-            }
-            SystemClock.sleep(Span::ms(600)).await;
-            let other = elsewhere(&world).await;
-            let app = if by_another { &other } else { world.app.as_ref() };
-            let filter = users::UserFilter { email: Some(EMAIL.to_owned()), ..Default::default() };
-            let found = users::page(app, &AdminActor::Command, &filter, &PageAsk::first()).await.expect("readable");
-            users::change(app, &AdminActor::Command, found.items[0].id, UserEvent::Lock).await.expect("granted");
-            world.clock.now()
-        };
+        let sent = trickled(&world, &device, &path);
+        let what = if locks { Change::LockUser } else { Change::Device(Event::Deactivate { level: Level::Rotate }) };
+        let changed = change(&world, &device, what, by_another);
         let ((answer, answered_at), changed_at) = tokio::join!(sent, changed);
         let code = if locks { "user_not_active" } else { "device_deactivated" };
         assert_eq!(answer.refused(), (403, code.to_owned()), "on PostgreSQL: {on_postgres}");
@@ -110,12 +116,9 @@ async fn a_newer_binding_of_the_key_cuts_what_the_older_one_has_under_way() {
     let world = World::start().await;
     let device = Device::activated(&world, "laptop").await;
     let path = Backup::begin(&world, &device).await.path("commit");
-    let sent = async {
-        let answer = device.send(&world, "POST", &path, trickle()).await;
-        (answer, world.clock.now())
-    };
+    let sent = trickled(&world, &device, &path);
     let bound = async {
-        change(&world, &device, Event::Deactivate { level: Level::Rotate }, false).await;
+        change(&world, &device, Change::Device(Event::Deactivate { level: Level::Rotate }), false).await;
         devices::change(&world.app, &AdminActor::Command, device.id, back()).await.expect("granted");
         world.clock.now()
     };
@@ -142,7 +145,8 @@ async fn an_answer_on_its_way_to_a_reader_who_takes_his_time_is_cut() {
         let headers = [("authorization", bearer.as_str())];
         let (response, driver) = world.open("POST", &path, &headers, crate::world::full(names(&refs))).await;
         assert_eq!((response.status().as_u16(), world.connections().await), (200, 1));
-        let changed_at = change(&world, &device, Event::Deactivate { level: Level::Rotate }, by_another).await;
+        let changed_at =
+            change(&world, &device, Change::Device(Event::Deactivate { level: Level::Rotate }), by_another).await;
         while world.connections().await > 0 {
             assert!(world.clock.now().since(changed_at) <= span, "by another process: {by_another}");
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::activation::Activated;
 use crate::cli::activate::Finished;
 use crate::last::Last;
-use crate::state::{Pin, Server, State};
+use crate::state::State;
 use crate::status::{Device, Status};
 use crate::unattended::Record;
 use base::{DeviceId, RunId, SeededEntropy, SnapshotId, Span, Timestamp};
@@ -185,15 +185,7 @@ fn a_computer_that_is_not_activated_says_why_and_when_it_tries_again() {
 
 #[test]
 fn an_activation_says_what_it_changed_and_what_the_rights_mean() {
-    let state = State {
-        server: Server { url: "https://backup.example.com:8471".to_owned(), pin: Pin::Fingerprint([0; 32]) },
-        device: DeviceId::from_bytes([0x22; 16]),
-        epoch: 1,
-        user: "anna@example.com".to_owned(),
-        public_key: [0; 32],
-        folders: vec![],
-        counter: None,
-    };
+    let state = State::sample();
     let folder = |path: &str| FolderChange { folder: Text(base::FolderId::from_bytes([1; 16])), path: path.to_owned() };
     let value =
         |key: &str, was: &str, now: &str| ValueChange { key: key.to_owned(), was: was.to_owned(), now: now.to_owned() };
@@ -271,15 +263,7 @@ fn an_activation_says_what_it_changed_and_what_the_rights_mean() {
 
 #[test]
 fn a_refusal_is_part_of_the_status() {
-    let state = State {
-        server: Server { url: "https://backup.example.com:8471".to_owned(), pin: Pin::Fingerprint([0; 32]) },
-        device: DeviceId::from_bytes([0x22; 16]),
-        epoch: 1,
-        user: "anna@example.com".to_owned(),
-        public_key: [0; 32],
-        folders: vec![path(b"home/anna"), path(b"etc")],
-        counter: None,
-    };
+    let state = State { folders: vec![path(b"home/anna"), path(b"etc")], ..State::sample() };
     let sentence = "An admin has deactivated this device. Its backups are kept; activate it again to go on.";
     let refused = RemoteError::new("device_deactivated", sentence, base::Kind::Refused);
     let lines = [
