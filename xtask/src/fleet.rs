@@ -72,10 +72,7 @@ pub(crate) struct Fleet<'a> {
 /// # Errors
 /// A device that did not end where it must.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    let programs = match &options.programs {
-        Some(folder) => Programs::in_folder(folder),
-        None => Programs::build_sim(root)?,
-    };
+    let programs = Programs::sim_in(options.programs.as_deref(), root)?;
     prove(&programs, options)
 }
 

@@ -53,10 +53,7 @@ struct Round {
 /// # Errors
 /// A program that cannot be run, or a device that did not get through.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    let programs = match &options.programs {
-        Some(folder) => Programs::in_folder(folder),
-        None => Programs::build_sim(root)?,
-    };
+    let programs = Programs::sim_in(options.programs.as_deref(), root)?;
     let devices = options.devices * options.rounds * u32::try_from(MODES.len())?;
     let users = devices.div_ceil(options.per_user.max(1));
     eprintln!("Adding {users} users …");

@@ -35,10 +35,7 @@ pub struct Options {
 /// # Errors
 /// A program that cannot be run; a device that did not get through, or lost its connection.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    let programs = match &options.programs {
-        Some(folder) => Programs::in_folder(folder),
-        None => Programs::build_sim(root)?,
-    };
+    let programs = Programs::sim_in(options.programs.as_deref(), root)?;
     let place = Place::start(&programs, options.users, "")?;
     let stay = options.stay.to_string();
     let more = ["--stay", &stay, "--look-every", "60"];

@@ -21,9 +21,9 @@ impl Programs {
         Self::build_with(root, "agent")
     }
 
-    /// Builds the server and the simulated fleet in release mode.
-    pub fn build_sim(root: &Path) -> Result<Self> {
-        Self::build_with(root, "sim")
+    /// The server and the simulated fleet: as they lie in a folder, or else built in release mode.
+    pub fn sim_in(folder: Option<&Path>, root: &Path) -> Result<Self> {
+        folder.map_or_else(|| Self::build_with(root, "sim"), |folder| Ok(Self::in_folder(folder)))
     }
 
     /// The programs as they lie in a folder.
