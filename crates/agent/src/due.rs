@@ -40,8 +40,8 @@ pub fn standing(status: &Status) -> Option<Standing> {
     if device.said.as_ref().is_err_and(|error| matches!(error.exit(), Exit::Refused | Exit::Waiting)) {
         return None;
     }
-    let values = device.policy.iter().flat_map(|known| &known.policy.values);
-    let interval = values.filter(|value| value.key == Key::Interval.word()).map(|value| value.value.clone()).next();
+    let mut values = device.policy.iter().flat_map(|known| &known.policy.values);
+    let interval = values.find(|value| value.key == Key::Interval.word()).map(|value| value.value.clone());
     let from_ms = |ms: Option<i64>| ms.map(Timestamp::from_ms);
     let (now, last_good_at, catch_up_at) = match &device.said {
         Ok(said) => {

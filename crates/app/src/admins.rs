@@ -3,6 +3,7 @@
 
 use crate::audit::{self, Deed};
 use crate::credentials::{permits_from_text, permits_to_text};
+use crate::error::there_is_no;
 use crate::page::{Page, PageAsk, part};
 use crate::password::{self, Password};
 use crate::{AdminActor, App, AppError, passwords, users};
@@ -157,7 +158,7 @@ async fn carry_out(app: &App, actor: &AdminActor, id: AdminId, event: AdminEvent
 
 async fn known(tx: &mut Tx, id: AdminId) -> Result<AdminRow, AppError> {
     let row = db::admin_get(tx, id).await.map_err(AppError::db("reading an admin"))?;
-    row.ok_or_else(|| AppError::not_found("admin_unknown", format!("There is no admin {id}: `admin list` shows all.")))
+    row.ok_or_else(|| AppError::not_found("admin_unknown", there_is_no(format_args!("admin {id}"), "admin list")))
 }
 
 fn some(permits: Permits) -> Result<(), AppError> {

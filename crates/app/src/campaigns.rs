@@ -21,6 +21,7 @@ pub(crate) use hooks::{backed_up, came_back, came_refused, refused};
 pub(crate) use reminders::tick as remind;
 
 use crate::audit::{self, Deed};
+use crate::error::there_is_no;
 use crate::page::{self, Page, PageAsk};
 use crate::{AdminActor, App, AppError, Doer as _};
 use base::{CampaignId, DeviceId, Span, Timestamp};
@@ -369,7 +370,7 @@ async fn known(tx: &mut Tx, id: CampaignId) -> Result<CampaignRow, AppError> {
 fn unknown(text: &str) -> AppError {
     AppError::not_found(
         "campaign_unknown",
-        format!("There is no campaign \"{}\": `campaign list` shows all.", text.escape_debug()),
+        there_is_no(format_args!("campaign \"{}\"", text.escape_debug()), "campaign list"),
     )
 }
 

@@ -12,6 +12,7 @@ pub use undo::undo;
 pub(crate) use undo::overtaken;
 
 use crate::audit::{self, Deed};
+use crate::error::there_is_no;
 use crate::page::{self, Page, PageAsk};
 use crate::{AdminActor, App, AppError};
 use base::{ConflictId, DeviceId, Span, Timestamp, UserId};
@@ -233,7 +234,7 @@ async fn finish(
 async fn known(tx: &mut Tx, id: ConflictId) -> Result<ConflictRow, AppError> {
     let row = db::conflict_get(tx, id).await.map_err(AppError::db("reading a conflict"))?;
     row.ok_or_else(|| {
-        AppError::not_found("conflict_unknown", format!("There is no conflict {id}: `conflict list --all` shows all."))
+        AppError::not_found("conflict_unknown", there_is_no(format_args!("conflict {id}"), "conflict list --all"))
     })
 }
 

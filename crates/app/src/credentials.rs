@@ -2,6 +2,7 @@
 //! it is shown once, and the database holds a hash of its 256 random bits. Rules: docs/control.md, "Permits".
 
 use crate::audit::{self, Deed};
+use crate::error::there_is_no;
 use crate::page::{Page, PageAsk, part};
 use crate::recent::{Lookup, Recent};
 use crate::{AdminActor, App, AppError, CredentialActor, SecretText, rates, session};
@@ -326,7 +327,7 @@ fn view(row: ApiCredentialRow) -> Result<CredentialView, AppError> {
 }
 
 fn unknown(id: CredentialId) -> AppError {
-    AppError::not_found("credential_unknown", format!("There is no credential {id}: `credential list` shows all."))
+    AppError::not_found("credential_unknown", there_is_no(format_args!("credential {id}"), "credential list"))
 }
 
 #[cfg(test)]

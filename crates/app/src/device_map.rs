@@ -4,6 +4,7 @@
 mod csv_rows;
 
 use crate::audit::{self, Deed};
+use crate::error::there_is_no;
 use crate::page::{self, Page, PageAsk};
 use crate::{AdminActor, App, AppError, users};
 use base::{Count, DeviceId, MapRowId, Timestamp, UserId};
@@ -131,8 +132,7 @@ pub async fn remove(app: &App, actor: &AdminActor, id: MapRowId) -> Result<(), A
     let during = || AppError::db("removing a row of the device map");
     let mut tx = app.db.write().await.map_err(during())?;
     let row = db::device_map_get(&mut tx, id).await.map_err(during())?;
-    let unknown =
-        || AppError::not_found("map_row_unknown", format!("There is no row {id}: `device-map list` shows all."));
+    let unknown = || AppError::not_found("map_row_unknown", there_is_no(format_args!("row {id}"), "device-map list"));
     let row = row.ok_or_else(unknown)?;
     if !db::device_map_remove(&mut tx, id).await.map_err(during())? {
         return Err(unknown());

@@ -4,6 +4,7 @@
 use base::{DeviceId, Kind, Retry, Span, UserId};
 use control::Refusal;
 use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 
 const STORE_FULL: Refusal = Refusal::StoreFull;
@@ -74,12 +75,12 @@ impl AppError {
 
     /// There is no such device. Never fails.
     pub(crate) fn device_unknown(id: DeviceId) -> Self {
-        Self::not_found("device_unknown", format!("There is no device {id}: `device list` shows all."))
+        Self::not_found("device_unknown", there_is_no(format_args!("device {id}"), "device list"))
     }
 
     /// There is no such user. Never fails.
     pub(crate) fn user_unknown(id: UserId) -> Self {
-        Self::not_found("user_unknown", format!("There is no user {id}: `user list` shows all."))
+        Self::not_found("user_unknown", there_is_no(format_args!("user {id}"), "user list"))
     }
 
     /// Something of this kind that is in force has this name; `help` says what can be done. Never fails.
@@ -168,6 +169,11 @@ impl AppError {
     fn said(kind: Kind, code: &'static str, sentence: impl Into<String>) -> Self {
         Self::Said { kind, code, sentence: sentence.into(), retry: retry_said(kind, code) }
     }
+}
+
+/// The sentence about something that is not there, with the command that lists what is. Never fails.
+pub fn there_is_no(what: impl fmt::Display, command: &str) -> String {
+    format!("There is no {what}: `{command}` shows all.")
 }
 
 /// When to ask again after a part of the server did not do its work.

@@ -55,7 +55,7 @@ pub mod watch;
 pub use actor::{AdminActor, CredentialActor, DeviceActor, Doer};
 pub use config::Config;
 pub use db::{ConflictKind, ConflictStatus, DeviceAbout, PolicySubject};
-pub use error::{AppError, BROKEN_RETRY, chain, retry_said};
+pub use error::{AppError, BROKEN_RETRY, chain, retry_said, there_is_no};
 pub use secret_text::SecretText;
 
 use base::{Clock, Entropy};

@@ -2,6 +2,7 @@
 //! Refuses to decide: which values there are and who may set them is `control::policy`. Rules: docs/control.md.
 
 use crate::audit::{self, Deed};
+use crate::error::there_is_no;
 use crate::{AdminActor, App, AppError, DeviceActor, Doer, runs, states};
 use base::{Bytes, DeviceId, ProfileId, Timestamp, UserId};
 use control::access::Verb;
@@ -255,7 +256,7 @@ pub(crate) async fn subject_known(tx: &mut Tx, subject: PolicySubject) -> Result
 pub(crate) fn profile_unknown(text: &str) -> AppError {
     AppError::not_found(
         "profile_unknown",
-        format!("There is no profile \"{}\": `profile list` shows all.", text.escape_debug()),
+        there_is_no(format_args!("profile \"{}\"", text.escape_debug()), "profile list"),
     )
 }
 
@@ -315,7 +316,7 @@ fn changes_parse(
 pub(crate) fn key_parse(word: &str) -> Result<Key, AppError> {
     let unknown = || {
         let shown: String = word.chars().take(40).flat_map(char::escape_debug).collect();
-        AppError::invalid("policy_unknown", format!("There is no policy \"{shown}\": `policy keys` shows all."))
+        AppError::invalid("policy_unknown", there_is_no(format_args!("policy \"{shown}\""), "policy keys"))
     };
     Key::from_word(word).ok_or_else(unknown)
 }

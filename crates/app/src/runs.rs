@@ -251,10 +251,8 @@ fn begun(
         }
         Purpose::Restore { .. } => None,
     };
-    let snapshot = snapshot.map(|row| {
-        let told = snapshots::told(actor, app.clock.now(), &row);
-        snapshots::newest_told(app, row, told)
-    });
+    let now = app.clock.now();
+    let snapshot = snapshot.map(|row| snapshots::newest_told(app, row, |row| snapshots::told(actor, now, row)));
     Ok(Begun {
         run: run.id,
         repository: keys.id,

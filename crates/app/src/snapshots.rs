@@ -2,6 +2,7 @@
 //! Refuses another device's snapshot, and all but the name of one that the asking credential could not read.
 
 use crate::damage::is_damage;
+use crate::error::there_is_no;
 use crate::page::{Page, PageAsk, part};
 use crate::{AdminActor, App, AppError, DeviceActor, runs};
 use base::{Count, DeviceId, SnapshotId, Timestamp};
@@ -115,10 +116,7 @@ pub async fn standing(app: &App, actor: &DeviceActor) -> Result<(Option<Newest>,
     let count = db::snapshot_count_get(&mut tx, actor.device, epoch).await.map_err(during())?;
     let row = db::snapshot_get_newest(&mut tx, actor.device).await.map_err(during())?;
     drop(tx);
-    let newest = row.map(|row| {
-        let told = told(actor, now, &row);
-        newest_told(app, row, told)
-    });
+    let newest = row.map(|row| newest_told(app, row, |row| told(actor, now, row)));
     Ok((newest.transpose()?, count))
 }
 
@@ -135,21 +133,21 @@ pub(crate) async fn newest(
     let mut tx = app.db.read().await.map_err(during())?;
     let row = db::snapshot_get_newest(&mut tx, device).await.map_err(during())?;
     drop(tx);
-    let newest = row.map(|row| {
-        let told = told(&row);
-        newest_told(app, row, told)
-    });
-    newest.transpose()
+    row.map(|row| newest_told(app, row, told)).transpose()
 }
 
-/// A snapshot, as far as a device is told of it.
+/// A snapshot, as far as a device is told of it: `told` says how far that is.
 ///
 /// # Errors
 /// `root_damaged`.
-pub(crate) fn newest_told(app: &App, row: SnapshotRow, told: Told) -> Result<Newest, AppError> {
-    match told {
+pub(crate) fn newest_told(
+    app: &App,
+    row: SnapshotRow,
+    told: impl FnOnce(&SnapshotRow) -> Told,
+) -> Result<Newest, AppError> {
+    match told(&row) {
         Told::Name => Ok(Newest::Named(row.new.id)),
-        Told::Facts | Told::Whole => Ok(Newest::Shown(Box::new(view(app, row, told == Told::Whole)?))),
+        told @ (Told::Facts | Told::Whole) => Ok(Newest::Shown(Box::new(view(app, row, told == Told::Whole)?))),
     }
 }
 
@@ -185,9 +183,8 @@ pub async fn admin_get(app: &App, actor: &AdminActor, snapshot: SnapshotId) -> R
     let mut tx = app.db.read().await.map_err(during())?;
     let row = db::snapshot_get(&mut tx, snapshot).await.map_err(during())?;
     drop(tx);
-    let unknown = || {
-        AppError::not_found("snapshot_unknown", format!("There is no snapshot {snapshot}: `snapshot list` shows all."))
-    };
+    let unknown =
+        || AppError::not_found("snapshot_unknown", there_is_no(format_args!("snapshot {snapshot}"), "snapshot list"));
     view(app, row.ok_or_else(unknown)?, false)
 }
 

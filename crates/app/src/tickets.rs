@@ -2,6 +2,7 @@
 //! another. Rules: docs/control.md, "Tickets".
 
 use crate::audit::{self, Deed};
+use crate::error::there_is_no;
 use crate::mail::{self, Draft, Values};
 use crate::page::{self, Page, PageAsk};
 use crate::passwords::Unmailed;
@@ -206,9 +207,7 @@ fn good(ticket: &TicketRow, now: Timestamp) -> Result<(), Refusal> {
 
 async fn by_id(tx: &mut Tx, id: TicketId) -> Result<TicketRow, AppError> {
     let ticket = db::ticket_get(tx, id).await.map_err(AppError::db("reading a ticket"))?;
-    ticket.ok_or_else(|| {
-        AppError::not_found("ticket_unknown", format!("There is no ticket {id}: `ticket list` shows all."))
-    })
+    ticket.ok_or_else(|| AppError::not_found("ticket_unknown", there_is_no(format_args!("ticket {id}"), "ticket list")))
 }
 
 async fn users_email(tx: &mut Tx, ticket: Option<&TicketRow>) -> Result<Option<String>, AppError> {

@@ -6,6 +6,7 @@ pub(crate) mod refused;
 pub(crate) mod whose;
 
 use crate::audit::{self, Deed};
+use crate::error::there_is_no;
 use crate::page::{self, Page, PageAsk};
 use crate::secret_text::SecretText;
 use crate::{AdminActor, App, AppError, policy};
@@ -270,8 +271,7 @@ async fn keep(
 
 async fn by_id(tx: &mut Tx, id: TokenId) -> Result<TokenRow, AppError> {
     let token = db::token_get(tx, id).await.map_err(AppError::db("reading a token"))?;
-    token
-        .ok_or_else(|| AppError::not_found("token_unknown", format!("There is no token {id}: `token list` shows all.")))
+    token.ok_or_else(|| AppError::not_found("token_unknown", there_is_no(format_args!("token {id}"), "token list")))
 }
 
 async fn changed(

@@ -7,6 +7,7 @@ pub use sign_in::Lockout;
 pub(crate) use sign_in::sign_in;
 
 use crate::audit::{self, Deed};
+use crate::error::there_is_no;
 use crate::page::{Page, PageAsk, part};
 use crate::password::{self, Password};
 use crate::{AdminActor, App, AppError, passwords};
@@ -191,7 +192,7 @@ pub(crate) fn new(app: &App, now: Timestamp, email: String, password_hash: Strin
 /// `user_unknown`; the database does not answer.
 pub(crate) async fn by_email(tx: &mut Tx, email: &str) -> Result<UserRow, AppError> {
     let user = db::user_get_by_email(tx, email).await.map_err(AppError::db("reading a user"))?;
-    user.ok_or_else(|| AppError::not_found("user_unknown", format!("There is no user {email}: `user list` shows all.")))
+    user.ok_or_else(|| AppError::not_found("user_unknown", there_is_no(format_args!("user {email}"), "user list")))
 }
 
 async fn policy(app: &App) -> Result<PasswordPolicy, AppError> {
@@ -232,8 +233,7 @@ pub(crate) async fn named(tx: &mut Tx, text: &str) -> Result<UserId, AppError> {
         Err(_) => db::user_get_by_email(tx, &normal(text)).await,
     };
     let shown = text.escape_debug();
-    let unknown =
-        || AppError::not_found("user_unknown", format!("There is no user \"{shown}\": `user list` shows all."));
+    let unknown = || AppError::not_found("user_unknown", there_is_no(format_args!("user \"{shown}\""), "user list"));
     Ok(user.map_err(during())?.ok_or_else(unknown)?.id)
 }
 

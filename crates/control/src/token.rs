@@ -99,8 +99,13 @@ impl Terms {
 
     /// The limit by which uses in a minute are counted; `None` when nothing has to be counted. Never fails.
     pub fn rate(&self) -> Option<Limit> {
-        self.rate_per_minute.map(|max| Limit { max, span: RATE_SPAN })
+        rate(self.rate_per_minute)
     }
+}
+
+/// The limit of a token that may be used so often in one minute; `None` without end. Never fails.
+pub fn rate(per_minute: Option<Count>) -> Option<Limit> {
+    per_minute.map(|max| Limit { max, span: RATE_SPAN })
 }
 
 impl Networks {

@@ -189,22 +189,15 @@ impl Work<'_> {
     /// What the decision would change, where that is to be shown first.
     async fn preview(&self, tx: &mut Tx, decision: &Decision) -> Result<Option<Preview>, AppError> {
         let asked = self.activation.preview;
+        // What is new, or may not be read, has neither a name nor choices to be shown.
+        let bare = |outcome| Preview { device: None, name: String::new(), outcome, changes: PolicyChanges::default() };
         let preview = match decision {
             // Nothing is read for who does not want to see it.
             _ if asked == activation::Preview::None => return Ok(None),
             // Nothing is bound, and the desk shows what there is.
             Decision::Ask(_) | Decision::Wait { .. } => return Ok(None),
-            Decision::Add { .. } => {
-                let (name, changes) = (String::new(), PolicyChanges::default());
-                Preview { device: None, name, outcome: Outcome::New, changes }
-            }
-            // Who may not read the record is not shown it, nor what its user has chosen.
-            Decision::Attach { basis, event, rights: Rights::AppendOnly, .. } => Preview {
-                device: None,
-                name: String::new(),
-                outcome: Outcome::of(event, Some(*basis)),
-                changes: PolicyChanges::default(),
-            },
+            Decision::Add { .. } => bare(Outcome::New),
+            Decision::Attach { basis, event, rights: Rights::AppendOnly, .. } => bare(Outcome::of(event, Some(*basis))),
             Decision::Attach { device, basis, event, rights } => {
                 let record = db::device_get(tx, *device).await.map_err(AppError::db("reading a device"))?;
                 let record = record.ok_or(Refusal::DeviceNotYours)?;
@@ -220,17 +213,15 @@ impl Work<'_> {
     /// end, and without a trace, what it would get.
     async fn shown(&self, tx: Tx, decision: &Decision, preview: Preview) -> Result<Done, AppError> {
         let during = || AppError::db("showing what an activation would change");
-        if self.standing.spent.token.is_none() {
+        let Some(token) = &self.standing.spent.token else {
             tx.commit().await.map_err(during())?;
             return Ok(Done::Shows(preview));
-        }
+        };
         // Nothing of it stays, not even a user whom the token would add.
         drop(tx);
         let mut tx = self.app.db.write().await.map_err(during())?;
         // RACE: others may have been shown something since this one was let in.
-        if let Some(token) = &self.standing.spent.token {
-            standing::admitted(&mut tx, self.now, self.activation, token).await?;
-        }
+        standing::admitted(&mut tx, self.now, self.activation, token).await?;
         self.rated(&mut tx).await?;
         let subject = match decision {
             Decision::Attach { device, .. } | Decision::Wait { device } => device.to_string(),
@@ -383,11 +374,10 @@ impl Work<'_> {
     async fn rated(&self, tx: &mut Tx) -> Result<(), AppError> {
         let now = self.now;
         if let Some(token) = &self.standing.spent.token
-            && let Some(max) = token.rate_per_minute
+            && let Some(limit) = control::token::rate(token.rate_per_minute)
         {
-            let subject = rates::subject("token", token.id.as_bytes());
-            let began = Limit { max, span: RATE_SPAN }.began(now);
-            db::tally_update(tx, &subject, began).await.map_err(AppError::db("counting uses of a token"))?;
+            let counted = db::tally_update(tx, &standing::rate_subject(token), limit.began(now)).await;
+            counted.map_err(AppError::db("counting uses of a token"))?;
         }
         let rate = self.app.config.activation_source_rate;
         if rate > 0 {

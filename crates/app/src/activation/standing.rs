@@ -90,6 +90,11 @@ pub(super) async fn now(
     }
 }
 
+/// What a token's uses in a minute are counted under. Never fails.
+pub(super) fn rate_subject(token: &TokenRow) -> [u8; 32] {
+    rates::subject("token", token.id.as_bytes())
+}
+
 /// May the token be used now, from there, once more in this minute?
 ///
 /// # Errors
@@ -103,7 +108,7 @@ pub(super) async fn admitted(
     let terms = tokens::terms(token, now)?;
     let in_minute = match terms.rate() {
         Some(limit) => {
-            let tally = db::tally_get(tx, &rates::subject("token", token.id.as_bytes()), limit.began(now)).await;
+            let tally = db::tally_get(tx, &rate_subject(token), limit.began(now)).await;
             tally.map_err(AppError::db("counting uses of a token"))?
         }
         None => Count(0),

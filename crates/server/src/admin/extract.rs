@@ -78,7 +78,7 @@ pub(crate) fn time(ms: Option<i64>) -> Option<Timestamp> {
     ms.map(Timestamp::from_ms)
 }
 
-/// A word of the wire that must be one of a few, each of which `say` says.
+/// A word of the wire that may be absent, and must else be one of a few.
 ///
 /// # Errors
 /// `request_malformed`, with all of them.
@@ -88,10 +88,17 @@ pub(crate) fn word<T: Copy>(
     all: &[T],
     say: impl Fn(T) -> &'static str,
 ) -> Result<Option<T>, No> {
-    let Some(text) = text else { return Ok(None) };
+    text.map(|text| one_of(name, text, all, say)).transpose()
+}
+
+/// A word of the wire that must be one of a few, each of which `say` says.
+///
+/// # Errors
+/// `request_malformed`, with all of them.
+pub(crate) fn one_of<T: Copy>(name: &str, text: &str, all: &[T], say: impl Fn(T) -> &'static str) -> Result<T, No> {
     let wrong = || {
         let words: Vec<&str> = all.iter().map(|one| say(*one)).collect();
         malformed(format!("`{name}` is one of {}, and not \"{}\".", words.join(", "), text.escape_debug()))
     };
-    all.iter().copied().find(|one| say(*one) == text).map(Some).ok_or_else(wrong)
+    all.iter().copied().find(|one| say(*one) == text).ok_or_else(wrong)
 }

@@ -1,6 +1,6 @@
 //! Links by which users set passwords, and the password policy. Refuses to show a link but in the answer that makes it.
 
-use crate::admin::extract::{AtAdmin, Body, Named, word};
+use crate::admin::extract::{AtAdmin, Body, Named, one_of};
 use crate::admin::{Entry, get, post};
 use crate::reply::{Reply, Yes};
 use app::passwords::{self, LinkWay, Purpose};
@@ -41,8 +41,7 @@ async fn show(at: AtAdmin) -> Reply<PasswordPolicy> {
 }
 
 async fn set(at: AtAdmin, Body(body): Body<PasswordPolicySet>) -> Reply<PasswordPolicy> {
-    let setting = word("setting", Some(&body.setting), &Setting::ALL, Setting::word)?;
-    let setting = setting.expect("a word that is there is one of them, or refused");
+    let setting = one_of("setting", &body.setting, &Setting::ALL, Setting::word)?;
     Ok(Yes(policy(&passwords::policy_set(&at.app, &at.actor, setting, body.value).await?)))
 }
 

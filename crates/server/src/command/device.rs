@@ -235,7 +235,7 @@ fn text(device: &Wire) -> String {
         ("name", device.name.clone()),
         ("user", device.user.clone()),
         ("state", state(device)),
-        ("rights", device.rights.clone().unwrap_or_else(|| "-".to_owned())),
+        ("rights", device.rights.clone().unwrap_or_default()),
     ];
     lines.extend(device.level.clone().map(|level| ("cut off as", level)));
     lines.extend(device.append_until_ms.map(|until| ("appends until", time(until))));

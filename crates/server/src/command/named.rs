@@ -87,7 +87,8 @@ pub(super) async fn find_among<T: Entity>(
     match (fitting.next(), fitting.next()) {
         (Some((at, value)), None) => Ok(Said { value, json: json["items"][at].clone() }),
         (None, _) => {
-            Err(Failure::new(T::UNKNOWN, format!("There is no {} \"{shown}\": `{}` shows all.", T::WORD, T::COMMAND)))
+            let what = format_args!("{} \"{shown}\"", T::WORD);
+            Err(Failure::new(T::UNKNOWN, app::there_is_no(what, T::COMMAND)))
         }
         (Some(_), Some(_)) => {
             let sentence = format!(

@@ -217,14 +217,13 @@ fn text(user: &Wire) -> String {
         let from = lockout.source.as_deref().map_or_else(|| "everywhere".to_owned(), |source| format!("from {source}"));
         format!("{from} until {}, after {} wrong ones", time(Some(lockout.until_ms)), lockout.wrong)
     };
-    let mut lockouts: Vec<String> = user.lockouts.iter().map(locked).collect();
     // What ends it, where somebody reads that there is something to end.
-    let ends = match (lockouts.is_empty(), user.state.as_str()) {
+    let ends = match (user.lockouts.is_empty(), user.state.as_str()) {
         (true, "locked") => Some(format!("`user unlock {}`", user.email)),
         (true, _) => None,
         (false, _) => Some(format!("`user unlock {}`, a new password, or a link", user.email)),
     };
-    let first = if lockouts.is_empty() { "-".to_owned() } else { lockouts.remove(0) };
+    let mut lockouts = user.lockouts.iter().map(locked);
     let mut lines = vec![
         ("user", user.user.0.to_string()),
         ("email", user.email.clone()),
@@ -233,9 +232,9 @@ fn text(user: &Wire) -> String {
         ("profile", user.profile.map_or_else(|| "-".to_owned(), |profile| profile.0.to_string())),
         ("added", time(Some(user.created_at_ms))),
         ("purged after", time(user.purge_after_ms)),
-        ("passwords locked", first),
+        ("passwords locked", lockouts.next().unwrap_or_default()),
     ];
-    lines.extend(lockouts.into_iter().map(|more| ("", more)));
+    lines.extend(lockouts.map(|more| ("", more)));
     lines.extend(ends.map(|ends| ("ended by", ends)));
     card(&lines)
 }
