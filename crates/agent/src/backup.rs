@@ -32,6 +32,8 @@ pub struct BackedUp {
     pub parent: Option<SnapshotId>,
     /// What was backed up.
     pub folders: Vec<StoredPath>,
+    /// Whether that is less than what this computer is to back up.
+    pub partial: bool,
     /// This computer's clock when it began.
     pub began_at: Timestamp,
     /// How long it took.
@@ -67,7 +69,7 @@ pub async fn run(
     // the policy of last time holds.
     let known = policy::fetch(around, dir, &state, &connection).await.ok();
     let reply = known.as_ref().map(|known| &known.policy);
-    let Wanted { selection, problems } = policy::wanted(reply, places, given, &state.folders)?;
+    let Wanted { selection, problems, partial } = policy::wanted(reply, places, given, &state.folders)?;
     if selection.folders().is_empty() {
         let sentence = problems.first().map(|problem| problem.sentence.clone()).unwrap_or_default();
         return Err(AgentError::Run(EngineError::NothingToRead { sentence }));
@@ -84,6 +86,7 @@ pub async fn run(
         key: &key,
         folders: &folders,
         selection: &selection,
+        partial,
         connection: &connection,
     };
     let mut done = attempt.make(true, begun).await;
@@ -98,7 +101,7 @@ pub async fn run(
     outcome.problems.splice(0..0, problems);
     let (took, totals) = (around.clock.now().since(began_at), around.progress.totals());
     let policy_revision = reply.map(|policy| policy.revision);
-    Ok(BackedUp { run, parent, folders, began_at, took, outcome, totals, excluded, policy_revision })
+    Ok(BackedUp { run, parent, folders, partial, began_at, took, outcome, totals, excluded, policy_revision })
 }
 
 /// Waits for the slot that the server has given for what was missed, where there is one: thousands of computers that
@@ -130,6 +133,7 @@ struct Attempt<'a> {
     key: &'a DeviceKey,
     folders: &'a [StoredPath],
     selection: &'a Arc<Selection>,
+    partial: bool,
     connection: &'a Arc<Connection>,
 }
 
@@ -174,7 +178,8 @@ impl Attempt<'_> {
 
         let cache_file = self.dir.cache_file();
         let cache = Arc::new(FileCache::for_run(&cache_file, self.state.device, plan.snapshot, CACHE_BYTES_MAX));
-        let remote = Arc::new(RunRemote::new(Arc::clone(self.connection), run, plan.limits.refs));
+        let remote = RunRemote::new(Arc::clone(self.connection), run, plan.limits.refs).partial(self.partial);
+        let remote = Arc::new(remote);
         let ctx = context(self.around);
         match engine::backup::run(&ctx, &plan, Arc::clone(&source) as _, remote, Arc::clone(&cache) as _).await {
             Ok(outcome) => {

@@ -2,7 +2,6 @@
 //! Refuses to decide: the rule is `control::due`, and the server's word goes before what is kept here.
 
 use crate::error::Exit;
-use crate::last::LastBackup;
 use crate::status::Status;
 use base::Timestamp;
 use control::due::{self, Due, Known};
@@ -43,16 +42,20 @@ pub fn standing(status: &Status) -> Option<Standing> {
     let mut values = device.policy.iter().flat_map(|known| &known.policy.values);
     let interval = values.find(|value| value.key == Key::Interval.word()).map(|value| value.value.clone());
     let from_ms = |ms: Option<i64>| ms.map(Timestamp::from_ms);
-    let (now, last_good_at, catch_up_at) = match &device.said {
+    let own_ms = last.backup.as_ref().map(|backup| backup.at_ms);
+    let (server_now, last_good_at, catch_up_at) = match &device.said {
         Ok(said) => {
-            // One that this computer has made and may not read any more is said without its time.
-            let is_own = |backup: &&LastBackup| said.unreadable.is_some_and(|id| id.0.to_string() == backup.snapshot);
-            let own_ms = last.backup.as_ref().filter(is_own).map(|backup| backup.at_ms);
-            let good_ms = said.snapshot.as_ref().map(|snapshot| snapshot.committed_at_ms).or(own_ms);
+            // Of one that this computer has made and may not read any more the server says no time.
+            let own = last.backup.as_ref().map(|backup| &backup.snapshot);
+            let is_own = said.unreadable.is_some_and(|id| Some(&id.0.to_string()) == own);
+            let whole = said.snapshot.as_ref().filter(|snapshot| !snapshot.partial);
+            let good_ms = whole.map(|snapshot| snapshot.committed_at_ms).or(own_ms.filter(|_| is_own));
             (Timestamp::from_ms(said.now_ms), from_ms(good_ms), from_ms(said.catch_up_at_ms))
         }
-        Err(_) => (*now, from_ms(last.backup.as_ref().map(|backup| backup.at_ms)), None),
+        Err(_) => (*now, from_ms(own_ms), None),
     };
-    let known = Known { interval: due::interval(interval.as_deref()), last_good_at, catch_up_at };
-    Some(Standing { due: due::due(now, &known), interval, last_good_at })
+    // What happened here is known by this computer's clock.
+    let refused_at = last.refused_at(*now, device.state.epoch).map(|at| server_now - now.since(at));
+    let known = Known { interval: due::interval(interval.as_deref()), last_good_at, catch_up_at, refused_at };
+    Some(Standing { due: due::due(server_now, &known), interval, last_good_at })
 }

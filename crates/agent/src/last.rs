@@ -3,15 +3,19 @@
 
 use crate::error::AgentError;
 use crate::state::StateDir;
+use base::{Retry, Timestamp};
+use engine::EngineError;
 use serde::{Deserialize, Serialize};
 
 const LAST_FILE: &str = "last.json";
+/// The name of the command that backs up.
+pub const BACKUP: &str = "backup";
 
 /// What happened last. Times are this computer's clock, in milliseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Last {
-    /// The last backup that came to its end.
+    /// The last backup of all folders that came to its end.
     pub backup: Option<LastBackup>,
     /// The last command that did not.
     pub error: Option<LastError>,
@@ -39,6 +43,18 @@ pub struct LastBackup {
     pub problem_count: u64,
 }
 
+impl Last {
+    /// When this computer, by its clock, was last refused a run until somebody changes something, under the key of
+    /// this epoch and with no good backup since. Never fails.
+    pub fn refused_at(&self, now: Timestamp, epoch: u64) -> Option<Timestamp> {
+        let error = self.error.as_ref().filter(|error| error.command == BACKUP && error.run_refused)?;
+        let is_newest = self.backup.as_ref().is_none_or(|backup| backup.at_ms < error.at_ms);
+        let at = Timestamp::from_ms(error.at_ms);
+        // The clock was set back: when that was, nobody knows.
+        (is_newest && error.epoch == Some(epoch) && at <= now).then_some(at)
+    }
+}
+
 /// A command that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastError {
@@ -50,13 +66,21 @@ pub struct LastError {
     pub code: String,
     /// One sentence.
     pub sentence: String,
+    /// Which binding of a key this computer was then; `None` where it was no device.
+    #[serde(default)]
+    pub epoch: Option<u64>,
+    /// Whether it was a run that the server refused until somebody changes something.
+    #[serde(default)]
+    pub run_refused: bool,
 }
 
 impl LastError {
-    /// Of a command that ended so. Never fails.
-    pub fn of(command: &str, at_ms: i64, error: &AgentError) -> Self {
+    /// Of a command that ended so, on a computer that was the device of this epoch. Never fails.
+    pub fn of(command: &str, at_ms: i64, epoch: Option<u64>, error: &AgentError) -> Self {
         let (code, sentence) = (error.code().to_owned(), error.sentence());
-        Self { command: command.to_owned(), at_ms, code, sentence }
+        let is_of_run = matches!(error, AgentError::Run(EngineError::Remote(_)));
+        let run_refused = is_of_run && matches!(error.retry(), Retry::WhenChanged | Retry::Never);
+        Self { command: command.to_owned(), at_ms, code, sentence, epoch, run_refused }
     }
 }
 

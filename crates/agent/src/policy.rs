@@ -187,6 +187,8 @@ pub struct Wanted {
     pub selection: Selection,
     /// Folders and patterns of the policy that mean nothing here.
     pub problems: Vec<Problem>,
+    /// Whether it is less than what this computer is to back up.
+    pub partial: bool,
 }
 
 /// What a backup takes: the folders that are given; else those of the policy; else, where that has none for this
@@ -204,9 +206,12 @@ pub fn wanted(
 ) -> Result<Wanted, AgentError> {
     let ours: Vec<&PolicyFolder> =
         policy.iter().flat_map(|policy| &policy.folders).filter(|one| is_ours(one)).collect();
-    let mut wanted = Wanted { selection: Selection::default(), problems: Vec::new() };
+    let mut wanted = Wanted { selection: Selection::default(), problems: Vec::new(), partial: false };
     if !given.is_empty() {
         wanted.selection = Selection::of(given);
+        // Where nothing is to be backed up, what is given is all of it.
+        let all = self::wanted(policy, places, &[], fallback).map(|all| all.selection.folders()).unwrap_or_default();
+        wanted.partial = !all.iter().all(|folder| given.iter().any(|one| folder.starts_with(one)));
     } else if ours.is_empty() {
         wanted.selection = Selection::of(fallback);
     } else {

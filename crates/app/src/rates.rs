@@ -101,10 +101,26 @@ pub(crate) async fn wrong(tx: &mut Tx, now: Timestamp, attempt: Attempt, source:
     db::tally_update(tx, &of_source, limit.began(now)).await.map_err(during())?;
     let most = limit_now(tx, now, attempt).await?.max;
     if attempt == Attempt::Ticket {
-        db::tally_update(tx, &everywhere(attempt), TICKETS_ALARM.began(now)).await.map_err(during())?;
+        ticket_from_everywhere(tx, now).await?;
     }
     limited_write(tx, now, attempt, source, Count(count.0 + 1), most).await?;
     Ok(true)
+}
+
+/// Counts a wrong ticket among those from everywhere, and writes down when that leaves each source fewer: it shuts out
+/// those that have had as many, and none of them gets a row of its own for that.
+async fn ticket_from_everywhere(tx: &mut Tx, now: Timestamp) -> Result<(), AppError> {
+    let during = || AppError::db("counting attempts");
+    let (all, began) = (everywhere(Attempt::Ticket), TICKETS_ALARM.began(now));
+    db::tally_update(tx, &all, began).await.map_err(during())?;
+    if db::tally_get(tx, &all, began).await.map_err(during())? != TICKETS_ALARM.max {
+        return Ok(());
+    }
+    let Limit { max, span } = TICKETS_ALARM;
+    let detail = format!("{max} wrong tickets from everywhere in {span}: each source has {}", TICKETS_ALARMED.max);
+    let (actor, action, proof) = ("unknown".to_owned(), "sign_in_alarmed", Attempt::Ticket.word().to_owned());
+    audit::write(tx, now, Deed { actor, action, subject: "everywhere".to_owned(), detail, proof, ..Deed::default() })
+        .await
 }
 
 /// Writes down that this source is locked, if this many wrong are just as many as it may have: once, and not every

@@ -32,13 +32,15 @@ pub struct SnapshotView {
     pub totals: Totals,
     /// The folders that it covers.
     pub folders: Vec<StoredPath>,
+    /// Is it of some folders alone, and not of all that its device is to back up?
+    pub partial: bool,
     /// The computer's name at the time.
     pub host_name: String,
     /// Entries that could not be saved, or changed while they were read.
     pub problems: Count,
 }
 
-/// The newest snapshot of a record as its device is told of it.
+/// The newest snapshot of a record as its device is told of it: of those that are not partial, where there are any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Newest {
     /// All of it that the device may know.
@@ -114,13 +116,13 @@ pub async fn standing(app: &App, actor: &DeviceActor) -> Result<(Option<Newest>,
     let mut tx = app.db.read().await.map_err(during())?;
     let epoch = actor.may(now, Verb::ListSnapshots).is_err().then_some(actor.epoch);
     let count = db::snapshot_count_get(&mut tx, actor.device, epoch).await.map_err(during())?;
-    let row = db::snapshot_get_newest(&mut tx, actor.device).await.map_err(during())?;
+    let row = db::snapshot_get_whole(&mut tx, actor.device).await.map_err(during())?;
     drop(tx);
     let newest = row.map(|row| newest_told(app, row, |row| told(actor, now, row)));
     Ok((newest.transpose()?, count))
 }
 
-/// The newest snapshot of a device, for the answer to an activation. `told` says how much of it is told.
+/// The snapshot of a device that an activation brings back, for its answer. `told` says how much of it is told.
 ///
 /// # Errors
 /// As the database says.
@@ -131,7 +133,7 @@ pub(crate) async fn newest(
 ) -> Result<Option<Newest>, AppError> {
     let during = || AppError::db("reading the newest snapshot");
     let mut tx = app.db.read().await.map_err(during())?;
-    let row = db::snapshot_get_newest(&mut tx, device).await.map_err(during())?;
+    let row = db::snapshot_get_whole(&mut tx, device).await.map_err(during())?;
     drop(tx);
     row.map(|row| newest_told(app, row, told)).transpose()
 }
@@ -213,6 +215,7 @@ pub(crate) fn view(app: &App, row: SnapshotRow, root_shown: bool) -> Result<Snap
         committed_at: new.committed_at,
         totals: new.totals,
         folders: new.folders,
+        partial: new.partial,
         host_name: new.host_name,
         problems: new.problems,
     })

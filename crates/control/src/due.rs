@@ -13,7 +13,12 @@ pub struct Known {
     pub last_good_at: Option<Timestamp>,
     /// The slot that it was given for what it has missed.
     pub catch_up_at: Option<Timestamp>,
+    /// When its last run was refused until somebody changes something, if nothing has come about since.
+    pub refused_at: Option<Timestamp>,
 }
+
+/// How long a device leaves it at a refusal that somebody has to lift: each run reads what has changed once more.
+pub const REFUSED_PAUSE: Span = Span::hours(1);
 
 /// Whether a backup is due. The words are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,19 +37,25 @@ pub enum Due {
         /// When that is.
         at: Timestamp,
     },
+    /// It is time, and was refused a short while ago: later once more.
+    Refused {
+        /// When that is.
+        at: Timestamp,
+    },
 }
 
 /// Whether a backup is due at `now`. Never fails.
 pub fn due(now: Timestamp, known: &Known) -> Due {
     let Some(interval) = known.interval else { return Due::Off };
-    match (known.catch_up_at, known.last_good_at) {
-        (Some(at), _) if now < at => Due::InSlot { at },
-        (Some(_), _) | (None, None) => Due::Now,
-        // The clock was set back: who waited for it to come there again might wait for years.
-        (None, Some(good_at)) if good_at > now => Due::Now,
-        (None, Some(good_at)) if now < good_at + interval => Due::Later { at: good_at + interval },
-        (None, Some(_)) => Due::Now,
+    // After a clock that was set back nothing waits for a time to come again: that might take years.
+    let ends = |since: Timestamp, span| Some(since + span).filter(|ends| since <= now && now < *ends);
+    match (known.catch_up_at, known.last_good_at.and_then(|good_at| ends(good_at, interval))) {
+        (Some(at), _) if now < at => return Due::InSlot { at },
+        (None, Some(at)) => return Due::Later { at },
+        _ => {}
     }
+    let paused = known.refused_at.and_then(|refused_at| ends(refused_at, REFUSED_PAUSE));
+    paused.map_or(Due::Now, |at| Due::Refused { at })
 }
 
 /// The interval that a policy's text says; what cannot be read, and no text, is the default. Never fails.
@@ -64,13 +75,14 @@ impl Due {
             Due::InSlot { .. } => "in_slot",
             Due::Now => "now",
             Due::Later { .. } => "later",
+            Due::Refused { .. } => "refused",
         }
     }
 
     /// From when on, where that is still to come. Never fails.
     pub const fn at(self) -> Option<Timestamp> {
         match self {
-            Due::InSlot { at } | Due::Later { at } => Some(at),
+            Due::InSlot { at } | Due::Later { at } | Due::Refused { at } => Some(at),
             Due::Off | Due::Now => None,
         }
     }

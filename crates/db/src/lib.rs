@@ -165,8 +165,8 @@ pub use sign_in::{
     sign_in_failure_sum_get, sign_in_failure_update,
 };
 pub use snapshot::{
-    SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_insert, snapshot_list,
-    snapshot_list_by_device, snapshot_list_with_merged, snapshot_remove,
+    SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_get_whole,
+    snapshot_insert, snapshot_list, snapshot_list_by_device, snapshot_list_with_merged, snapshot_remove,
 };
 pub use support_bundle::{
     SupportBundleRow, support_bundle_asked_get, support_bundle_get, support_bundle_remove, support_bundle_remove_old,

@@ -39,6 +39,8 @@ pub struct SnapshotNew {
     pub totals: Totals,
     /// The folders that it covers.
     pub folders: Vec<StoredPath>,
+    /// Is it of some folders alone, and not of all that its device is to back up?
+    pub partial: bool,
     /// The computer's name at the time.
     pub host_name: String,
     /// Entries that could not be saved, or changed while they were read.
@@ -61,8 +63,8 @@ pub struct SnapshotRow {
 pub async fn snapshot_insert(tx: &mut Tx, snapshot: &SnapshotNew) -> Result<i64, DbError> {
     let row = query(
         "insert into snapshot (id, device_id, repository, run_id, epoch, parent_id, root_sealed, root_id, manifest_id, \
-         began_at, ended_at, committed_at, entries, files, bytes, folders, host_name, problems) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) returning seq",
+         began_at, ended_at, committed_at, entries, files, bytes, folders, host_name, problems, partial) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) returning seq",
     )
     .bind(&snapshot.id.as_bytes()[..])
     .bind(&snapshot.device.as_bytes()[..])
@@ -82,6 +84,7 @@ pub async fn snapshot_insert(tx: &mut Tx, snapshot: &SnapshotNew) -> Result<i64,
     .bind(folders_to_bytes(&snapshot.folders))
     .bind(&snapshot.host_name)
     .bind(int(snapshot.problems.0))
+    .bind(i64::from(snapshot.partial))
     .fetch_one(tx.conn())
     .await
     .map_err(failed("insert a snapshot"))?;
@@ -103,6 +106,20 @@ pub async fn snapshot_get(tx: &mut Tx, snapshot: SnapshotId) -> Result<Option<Sn
 /// As the database says.
 pub async fn snapshot_get_newest(tx: &mut Tx, device: DeviceId) -> Result<Option<SnapshotRow>, DbError> {
     Ok(snapshot_list_by_device(tx, device, None, None, 1).await?.pop())
+}
+
+/// The snapshot that stands for a device: the newest that is not partial, and where there is none, the newest.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_get_whole(tx: &mut Tx, device: DeviceId) -> Result<Option<SnapshotRow>, DbError> {
+    let row = query(
+        "select * from snapshot where seq = coalesce( \
+         (select seq from snapshot where device_id = $1 and partial = 0 order by seq desc limit 1), \
+         (select seq from snapshot where device_id = $1 order by seq desc limit 1))",
+    )
+    .bind(&device.as_bytes()[..]);
+    row.fetch_optional(tx.conn()).await.map_err(failed("get a device's snapshot"))?.as_ref().map(read).transpose()
 }
 
 /// The snapshots of a device with numbers below `before`, newest first, at most `limit`; with an `epoch`, only those
@@ -222,6 +239,7 @@ fn read(row: &Row) -> Result<SnapshotRow, DbError> {
         committed_at: row.time("committed_at")?,
         totals,
         folders: folders_from_bytes(&row.octets("folders")?)?,
+        partial: row.int("partial")? != 0,
         host_name: row.text("host_name")?,
         problems: Count(row.number("problems")?),
     };
@@ -254,8 +272,33 @@ mod tests {
             committed_at: Timestamp::from_ms(100 - i64::from(n)),
             totals: Totals { entries: Count(3), files: Count(2), bytes: Bytes(1) },
             folders: vec![path("home/a b"), path("été")],
+            partial: n == 3 || n == 5,
             host_name: "host".to_owned(),
             problems: Count(4),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_that_is_whole_stands_for_a_device_and_a_part_where_there_is_nothing_else() {
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let other = DeviceId::from_bytes([0xd2; 16]);
+            testing::device(&mut tx, other).await;
+            let whole = async |tx: &mut Tx, device| {
+                let row = snapshot_get_whole(tx, device).await.expect("readable");
+                row.map(|row| row.new.id.as_bytes()[0])
+            };
+            for (n, device, expected) in [
+                (3, testing::DEVICE, Some(3)),
+                (2, testing::DEVICE, Some(2)),
+                (4, other, Some(4)),
+                (5, testing::DEVICE, Some(2)),
+                (6, testing::DEVICE, Some(6)),
+            ] {
+                snapshot_insert(&mut tx, &snapshot(n, device)).await.expect("new");
+                assert_eq!(whole(&mut tx, device).await, expected, "after {n}");
+            }
+            assert_eq!(whole(&mut tx, DeviceId::from_bytes([0xd3; 16])).await, None);
         }
     }
 

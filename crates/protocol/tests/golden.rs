@@ -251,6 +251,7 @@ fn snapshot() -> SnapshotDetail {
         committed_at_ms: NOW_MS,
         totals: Totals { entries: 78_611, files: 70_002, bytes: 1_073_741_824 },
         folders: vec!["home/anna".to_owned(), "home/anna/100%25".to_owned()],
+        partial: false,
         host_name: "anna-laptop".to_owned(),
         problems: 2,
     }

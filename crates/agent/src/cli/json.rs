@@ -65,13 +65,14 @@ fn refusal(code: &str, sentence: &str, kind: Kind, retry: Retry) -> Value {
 }
 
 fn backed_up(done: &BackedUp) -> Value {
-    let BackedUp { run, parent, folders, began_at, took, outcome, totals, excluded, policy_revision } = done;
+    let BackedUp { run, parent, folders, partial, began_at, took, outcome, totals, excluded, policy_revision } = done;
     let here = |problem: &Problem| problem_at(problem, &path_text(&problem.path));
     json!({
         "snapshot": outcome.snapshot.to_string(),
         "run": run.to_string(),
         "parent": parent.map(|parent| parent.to_string()),
         "folders": folders.iter().map(path_text).collect::<Vec<_>>(),
+        "partial": partial,
         "began_at_ms": began_at.as_ms(),
         "committed_at_ms": outcome.committed.committed_at_ms,
         "elapsed_ms": took.as_ms(),
@@ -130,6 +131,7 @@ fn snapshot(detail: &SnapshotDetail) -> Value {
         "files": detail.totals.files,
         "bytes": detail.totals.bytes,
         "folders": detail.folders.iter().map(|folder| format!("/{folder}")).collect::<Vec<_>>(),
+        "partial": detail.partial,
         "host_name": detail.host_name,
         "problem_count": detail.problems,
     })

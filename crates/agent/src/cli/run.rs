@@ -205,7 +205,7 @@ impl Session {
         let is_due = match standing.due {
             Due::Now => true,
             Due::InSlot { .. } => in_slot,
-            Due::Off | Due::Later { .. } => false,
+            Due::Off | Due::Later { .. } | Due::Refused { .. } => false,
         };
         // A device that has to erase itself backs up nothing more.
         if !is_due || status.is_to_wipe() {
@@ -290,7 +290,7 @@ impl Session {
     fn note(&self, word: &'static str, ended: &Result<Report, AgentError>) {
         let now_ms = self.around.clock.now().as_ms();
         match ended {
-            Ok(Report::BackedUp(done)) => last::note(&self.dir, |last| {
+            Ok(Report::BackedUp(done)) if !done.partial => last::note(&self.dir, |last| {
                 last.backup = Some(LastBackup {
                     snapshot: done.outcome.snapshot.to_string(),
                     at_ms: now_ms,
@@ -298,7 +298,10 @@ impl Session {
                 });
             }),
             Err(AgentError::Usage { .. } | AgentError::NotActivated) | Ok(_) => {}
-            Err(error) => last::note(&self.dir, |last| last.error = Some(LastError::of(word, now_ms, error))),
+            Err(error) => {
+                let epoch = self.dir.load().ok().flatten().map(|(state, _)| state.epoch);
+                last::note(&self.dir, |last| last.error = Some(LastError::of(word, now_ms, epoch, error)));
+            }
         }
     }
 }
@@ -316,7 +319,7 @@ impl Command {
         match self {
             Command::Activate(_) => "activate",
             Command::Unattended(_) => "unattended",
-            Command::Backup { .. } => "backup",
+            Command::Backup { .. } => last::BACKUP,
             Command::Password(_) => "password",
             Command::Status => "status",
             Command::Policy => "policy",

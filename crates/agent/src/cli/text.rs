@@ -107,6 +107,10 @@ fn backed_up(done: &BackedUp) -> String {
     if done.excluded > 0 {
         row(&mut text, "left out", &Count(done.excluded).counted("entry"));
     }
+    if done.partial {
+        let more = "not all that this computer backs up: the next backup is due as if this one were not there";
+        sentence(&mut text, "part", more);
+    }
     let (entries, files) = (tree.entries.counted("entry"), tree.files.counted("file"));
     row(&mut text, "holds", &format!("{entries}, {files}, {}", tree.bytes));
     row(&mut text, "time", &took.to_string());
@@ -149,7 +153,11 @@ fn snapshots(all: &[SnapshotDetail], zone: &TimeZone) -> String {
         let (name, when) = (detail.snapshot.0.to_string(), when(detail.committed_at_ms, zone));
         let (files, size) = (Count(detail.totals.files).to_string(), Bytes(detail.totals.bytes).to_string());
         let problems = Count(detail.problems).to_string();
-        let _ = writeln!(text, "{name:<30}  {when:<16} {files:>10}  {size:>7}  {problems:>8}");
+        let mark = if detail.partial { "  part" } else { "" };
+        let _ = writeln!(text, "{name:<30}  {when:<16} {files:>10}  {size:>7}  {problems:>8}{mark}");
+    }
+    if all.iter().any(|detail| detail.partial) {
+        text.push_str("\npart: of folders that were named, and not of all that this computer backs up.\n");
     }
     text
 }

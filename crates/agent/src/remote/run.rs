@@ -23,12 +23,19 @@ pub struct RunRemote {
     connection: Arc<Connection>,
     run: RunId,
     refs_max: usize,
+    partial: bool,
 }
 
 impl RunRemote {
     /// For an open run; `refs_max` is what the server takes in one request. Never fails.
     pub fn new(connection: Arc<Connection>, run: RunId, refs_max: usize) -> Self {
-        Self { connection, run, refs_max: refs_max.clamp(1, REFS_MAX) }
+        Self { connection, run, refs_max: refs_max.clamp(1, REFS_MAX), partial: false }
+    }
+
+    /// The same for a run that takes less than what this computer is to back up. Never fails.
+    #[must_use]
+    pub fn partial(self, partial: bool) -> Self {
+        Self { partial, ..self }
     }
 
     fn path(&self, step: &str) -> String {
@@ -73,7 +80,8 @@ impl Remote for RunRemote {
 
     async fn commit(&self, manifest: Bytes) -> Result<Committed, RemoteError> {
         let Totals { files_opened, bytes_read, .. } = self.connection.meter.totals();
-        let step = format!("commit?files_opened={files_opened}&bytes_read={bytes_read}");
+        let partial = if self.partial { "&partial=true" } else { "" };
+        let step = format!("commit?files_opened={files_opened}&bytes_read={bytes_read}{partial}");
         let mut call = wire::post_bytes(self.path(&step), manifest);
         call.span = COMMIT_SPAN;
         let reply: CommitReply = self.connection.ask_json(&call).await?;

@@ -19,12 +19,14 @@ struct Said {
     interval: &'static str,
     orders: Value,
     refuses: Option<u16>,
+    full: bool,
 }
 
 const FRESH: i64 = 1_800_000_000_000;
 
 struct Scene {
     _dir: TempDir,
+    folder: PathBuf,
     state: PathBuf,
     play: Play,
     said: Arc<Mutex<Said>>,
@@ -47,6 +49,7 @@ fn answer(said: &Said, folder: &str, number: usize, request: &Request) -> Reply 
             }
             other => other,
         },
+        ("POST", path, None) if said.full && path.contains("/commit?") => problem(409, "quota_exceeded", None),
         ("GET", "/v1/policy", None) => Reply::Json(
             200,
             json!({
@@ -69,7 +72,7 @@ impl Scene {
         let folder = dir.path().join("doc");
         std::fs::create_dir(&folder).expect("a folder");
         let (good_ms, orders) = (Some(FRESH - HOUR_MS), json!([]));
-        let said = Said { now_ms: FRESH, good_ms, slot_ms: None, interval: "4h", orders, refuses: None };
+        let said = Said { now_ms: FRESH, good_ms, slot_ms: None, interval: "4h", orders, refuses: None, full: false };
         let (said, folder) = (Arc::new(Mutex::new(said)), folder.to_str().expect("UTF-8").to_owned());
         let shared = Arc::clone(&said);
         let play = Play::start(move |number, request| {
@@ -77,11 +80,17 @@ impl Scene {
             answer(&said, &folder, number, request)
         });
         assert_eq!(activate(&play, &state, &password).exit, 0);
-        Self { _dir: dir, state, play, said }
+        let folder = dir.path().join("doc");
+        Self { _dir: dir, folder, state, play, said }
     }
 
     fn set(&self, change: impl FnOnce(&mut Said)) {
         change(&mut self.said.lock().expect("no panic with the lock"));
+    }
+
+    /// The folder of the policy.
+    fn folder(&self) -> &str {
+        self.folder.to_str().expect("UTF-8")
     }
 
     fn runs(&self) -> usize {
@@ -146,6 +155,57 @@ fn a_slot_is_kept_and_is_no_reason_to_wait_for_the_interval() {
     assert!(scene.tick().0, "it waits for a slot that comes");
     scene.set(|said| said.slot_ms = Some(FRESH));
     assert!(scene.tick().0, "a slot that has come");
+}
+
+#[test]
+fn a_backup_of_one_folder_by_hand_is_not_the_one_that_is_due() {
+    let scene = Scene::new();
+    scene.set(|said| said.good_ms = None);
+    let aside = scene.state.parent().expect("a folder").join("aside");
+    std::fs::create_dir(&aside).expect("a folder");
+    let aside = aside.to_str().expect("UTF-8");
+    let commits = || -> Vec<String> {
+        let seen = scene.play.seen().into_iter().map(|seen| seen.path);
+        seen.filter(|path| path.contains("/commit?")).collect()
+    };
+    let by_hand = holdfast(&scene.state, &["backup", aside, "--json"]);
+    assert_eq!((by_hand.exit, &by_hand.json()["partial"]), (0, &json!(true)), "{}", by_hand.stdout);
+    assert!(commits()[0].ends_with("&partial=true"), "{:?}", commits());
+    let text = holdfast(&scene.state, &["backup", aside]).stdout;
+    assert!(text.contains("  part        not all that this computer backs up"), "{text}");
+    // Also while the server is silent: what is kept here is the last one of all folders.
+    scene.set(|said| said.refuses = Some(503));
+    assert!(scene.tick().0, "due");
+    scene.set(|said| said.refuses = None);
+    assert_eq!(scene.tick().1.json()["partial"], json!(false));
+    assert!(!commits().last().expect("three").contains("partial"), "{:?}", commits());
+    let whole = holdfast(&scene.state, &["backup", scene.folder(), aside, "--json"]);
+    assert_eq!(whole.json()["partial"], json!(false), "with another one beside all of them");
+}
+
+#[test]
+fn what_somebody_has_to_change_first_is_tried_again_after_an_hour() {
+    let scene = Scene::new();
+    scene.set(|said| (said.good_ms, said.full) = (None, true));
+    let (begun, ran) = scene.tick();
+    assert!(begun, "{}", ran.stdout);
+    refused(&ran, 1, "quota_exceeded");
+    let (begun, ran) = scene.tick();
+    assert_eq!((begun, ran.exit, &ran.json()["not_due"]["due"]), (false, 0, &json!("refused")), "{}", ran.stdout);
+    let text = holdfast(&scene.state, &["backup", "--if-due"]).stdout;
+    assert!(text.starts_with("No backup is begun before "), "{text}");
+    let status = holdfast(&scene.state, &["status"]).stdout;
+    assert!(status.contains("due, and was refused: tried again from "), "{status}");
+    // An hour ago, as this computer knows it.
+    let file = scene.state.join("last.json");
+    let mut last: Value = serde_json::from_slice(&std::fs::read(&file).expect("it")).expect("JSON");
+    last["error"]["at_ms"] = json!(last["error"]["at_ms"].as_i64().expect("a time") - HOUR_MS);
+    std::fs::write(&file, last.to_string()).expect("writable");
+    assert!(scene.tick().0, "tried again");
+    assert!(!scene.tick().0, "and left at that for another hour");
+    scene.set(|said| said.full = false);
+    assert_eq!(holdfast(&scene.state, &["backup", "--json"]).exit, 0, "by hand at once");
+    assert!(scene.tick().0, "what came about since ends the wait");
 }
 
 #[test]

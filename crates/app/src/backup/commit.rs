@@ -29,13 +29,15 @@ pub struct Committed {
     pub packs: Count,
 }
 
-/// What an endpoint says that a run has cost it; believed for reports, and for nothing else.
+/// What an endpoint says of its run; believed for reports and for when its next backup is due, and for nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reported {
     /// Files that it has opened.
     pub files_opened: Option<Count>,
     /// Bytes that it has read of them.
     pub bytes_read: Option<Size>,
+    /// Was it of some folders alone, and not of all that the device is to back up?
+    pub partial: bool,
 }
 
 /// Makes a snapshot of a run and ends the run. The same manifest gets the same answer again.
@@ -187,16 +189,19 @@ async fn record(
     }
     quota::commit(app, &mut tx, actor, manifest.totals.bytes).await?;
     db::closed_insert(&mut tx, row.new.repository, &closure.fresh()).await.map_err(during())?;
-    let new = snapshot(app, &row, manifest, manifest_id, now)?;
+    let partial = reported.partial;
+    let new = SnapshotNew { partial, ..snapshot(app, &row, manifest, manifest_id, now)? };
     let seq = db::snapshot_insert(&mut tx, &new).await.map_err(during())?;
     db::device_last_snapshot_update(&mut tx, actor.device, new.id).await.map_err(during())?;
     let more = RunCounters { bytes_received: app.plane.received_take(id), ..RunCounters::default() };
     db::run_counters_update(&mut tx, id, more).await.map_err(during())?;
     db::run_committed_update(&mut tx, id, new.id, now).await.map_err(during())?;
-    let Reported { files_opened, bytes_read } = reported;
+    let Reported { files_opened, bytes_read, .. } = reported;
     db::run_reported_update(&mut tx, id, files_opened, bytes_read).await.map_err(during())?;
     let counters = db::run_get(&mut tx, id).await.map_err(during())?.unwrap_or(row).counters;
-    campaigns::backed_up(&mut tx, &new, &counters, bytes_read).await?;
+    if !partial {
+        campaigns::backed_up(&mut tx, &new, &counters, bytes_read).await?;
+    }
     tx.commit().await.map_err(during())?;
     let (device, files) = (new.device, new.totals.files);
     tracing::info!(
@@ -230,6 +235,7 @@ fn snapshot(
         committed_at: now,
         totals: manifest.totals,
         folders: manifest.folders.clone(),
+        partial: false,
         host_name: manifest.device_name.clone(),
         problems: manifest.problems.total(),
     })

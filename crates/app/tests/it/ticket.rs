@@ -87,10 +87,14 @@ async fn unknown_used_revoked_expired_and_anothers_tickets_say_the_same() {
 
 /// Which sources were written down as locked, and for what.
 async fn limited(world: &World) -> Vec<(String, String)> {
+    audited(world, "sign_in_source_limited").await
+}
+
+/// The subject and the proof of each row of this action.
+async fn audited(world: &World, action: &str) -> Vec<(String, String)> {
     let mut tx = world.app.db.read().await.expect("readable");
     let rows = app::audit::list(&mut tx, 0).await.expect("readable");
-    let limited = rows.into_iter().filter(|row| row.action == "sign_in_source_limited");
-    limited.map(|row| (row.subject, row.proof)).collect()
+    rows.into_iter().filter(|row| row.action == action).map(|row| (row.subject, row.proof)).collect()
 }
 
 #[tokio::test]
@@ -112,12 +116,16 @@ async fn guessing_tickets_ends_for_its_source_and_sooner_when_many_guess() {
     let once = || ("203.0.113.5".to_owned(), "ticket".to_owned());
     assert_eq!(limited(&world).await, [once()], "once for the lock");
     for n in 0..970_u32 {
+        if n == 969 {
+            assert_eq!(audited(&world, "sign_in_alarmed").await, [], "999 are no alarm yet");
+        }
         assert_eq!(guess(format!("10.0.{}.{}", n / 250, n % 250)).await, "ticket_invalid");
     }
     for expected in ["ticket_invalid", "ticket_invalid", "ticket_invalid", "too_many_requests"] {
         assert_eq!(guess("198.51.100.1".to_owned()).await, expected, "the alarm leaves three");
     }
     assert_eq!(limited(&world).await, [once(), ("198.51.100.1".to_owned(), "ticket".to_owned())]);
+    assert_eq!(audited(&world, "sign_in_alarmed").await, [("everywhere".to_owned(), "ticket".to_owned())]);
     machine.by_ticket(&world, &good).from("198.51.100.2").bound().await;
 }
 

@@ -10,7 +10,8 @@ use crate::watch::{Finding, WATCH_SPAN, Watched, finding};
 fn every_row_of_what_is_due_is_as_the_document_says() {
     let table = Table::read("due");
     let (hour, ms) = (Span::hours(1), Span::ms(1));
-    let usual = Known { interval: Some(hour), last_good_at: Some(NOW - ms), catch_up_at: None };
+    let usual = Known { interval: Some(hour), last_good_at: Some(NOW - ms), catch_up_at: None, refused_at: None };
+    let refused = [None, Some(NOW), Some(NOW - hour), Some(NOW + ms)];
     for row in &table.rows {
         let slot = NOW + ms;
         let (cases, at): (Vec<Known>, Option<Timestamp>) = match row[0] {
@@ -22,6 +23,7 @@ fn every_row_of_what_is_due_is_as_the_document_says() {
                             interval: None,
                             last_good_at,
                             catch_up_at,
+                            refused_at: Some(NOW),
                         })
                     })
                     .collect(),
@@ -29,9 +31,24 @@ fn every_row_of_what_is_due_is_as_the_document_says() {
             ),
             "a slot for what was missed is still to come" => (
                 [None, Some(NOW - ms), Some(NOW - hour), Some(NOW + hour)]
-                    .map(|last_good_at| Known { last_good_at, catch_up_at: Some(slot), ..usual })
+                    .map(|last_good_at| Known { last_good_at, catch_up_at: Some(slot), refused_at: Some(NOW), ..usual })
                     .to_vec(),
                 Some(slot),
+            ),
+            "there was no slot, and the last good one ended less than an interval ago" => (
+                refused.map(|refused_at| Known { last_good_at: Some(NOW - hour + ms), refused_at, ..usual }).to_vec(),
+                Some(NOW + ms),
+            ),
+            "a run was refused less than an hour ago, until somebody changes something" => (
+                [(None, None), (Some(NOW - hour), None), (Some(NOW + ms), None), (Some(NOW - ms), Some(NOW))]
+                    .map(|(last_good_at, catch_up_at)| Known {
+                        last_good_at,
+                        catch_up_at,
+                        refused_at: Some(NOW - REFUSED_PAUSE + ms),
+                        ..usual
+                    })
+                    .to_vec(),
+                Some(NOW + ms),
             ),
             "a slot for what was missed has come" => (
                 [None, Some(NOW - ms)]
@@ -41,12 +58,14 @@ fn every_row_of_what_is_due_is_as_the_document_says() {
             ),
             "there is no good backup" => (vec![Known { last_good_at: None, ..usual }], None),
             "the last good one ended in the future: the clock was set back" => {
-                (vec![Known { last_good_at: Some(NOW + ms), ..usual }], None)
+                (vec![Known { last_good_at: Some(NOW + ms), refused_at: Some(NOW + ms), ..usual }], None)
             }
-            "the last good one ended less than an interval ago" => {
-                (vec![Known { last_good_at: Some(NOW - hour + ms), ..usual }], Some(NOW + ms))
-            }
-            "else" => (vec![Known { last_good_at: Some(NOW - hour), ..usual }], None),
+            "else" => (
+                [None, Some(NOW - REFUSED_PAUSE), Some(NOW + ms)]
+                    .map(|refused_at| Known { last_good_at: Some(NOW - hour), refused_at, ..usual })
+                    .to_vec(),
+                None,
+            ),
             other => panic!("no test understands \"{other}\""),
         };
         for case in cases {
@@ -117,12 +136,12 @@ fn alarms(cadence: &Cadence, interval: Span, late_first: bool, asks: bool) -> Ve
         if last_good_at.is_some_and(|good_at| start < good_at) {
             continue; // The unit runs still.
         }
-        let known = Known { interval: Some(interval), last_good_at, catch_up_at };
+        let known = Known { interval: Some(interval), last_good_at, catch_up_at, refused_at: None };
         let begins = match due(start, &known) {
             Due::InSlot { at } => at,
             Due::Now => start,
-            Due::Off | Due::Later { .. } if asks => continue,
-            Due::Off | Due::Later { .. } => start,
+            Due::Off | Due::Later { .. } | Due::Refused { .. } if asks => continue,
+            Due::Off | Due::Later { .. } | Due::Refused { .. } => start,
         };
         let ends = begins + Span::minutes(10);
         while looked < ends {

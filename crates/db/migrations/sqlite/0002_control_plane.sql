@@ -258,6 +258,8 @@ CREATE INDEX device_by_watch ON device (watch_until);
 -- The record that this one was merged into: its snapshots are shown and read there.
 ALTER TABLE device ADD COLUMN merged_into BLOB REFERENCES device (id);
 ALTER TABLE device ADD COLUMN last_good_at BIGINT;
+-- Of some folders that a person has named, and not of all that the device is to back up: 0 or 1.
+ALTER TABLE snapshot ADD COLUMN partial BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE device ADD COLUMN last_source TEXT;
 -- The deployment token that the last activation used, for campaigns over devices that a token has activated.
 ALTER TABLE device ADD COLUMN token_id BLOB;

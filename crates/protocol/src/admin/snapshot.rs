@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub totals: SnapshotTotals,
     /// The folders that it covers, as path texts.
     pub folders: Vec<String>,
+    /// They are some that a person has named, and not all that the device was to back up.
+    pub partial: bool,
     /// The computer's name at the time.
     pub host_name: String,
     /// Entries that could not be saved, or changed while they were read.

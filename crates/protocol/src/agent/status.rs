@@ -18,7 +18,7 @@ pub struct DeviceReply {
     pub state: String,
     /// `full` or `append_only`.
     pub rights: String,
-    /// The newest snapshot.
+    /// The newest snapshot that is not partial; where there is none, the newest.
     pub snapshot: Option<SnapshotDetail>,
     /// The name of that snapshot where this device may not read it: nothing else is said of it, and `snapshot` is
     /// absent.

@@ -40,6 +40,7 @@ fn snapshot(view: SnapshotView) -> Snapshot {
         committed_at_ms: view.committed_at.as_ms(),
         totals: SnapshotTotals { entries: totals.entries.0, files: totals.files.0, bytes: totals.bytes.0 },
         folders: view.folders.iter().map(|folder| path_to_text(folder.as_bytes())).collect(),
+        partial: view.partial,
         host_name: view.host_name,
         problems: view.problems.0,
     }

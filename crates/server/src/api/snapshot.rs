@@ -60,6 +60,7 @@ pub(crate) fn detail(view: &SnapshotView) -> SnapshotDetail {
         committed_at,
         totals: Totals { entries, files, bytes },
         folders,
+        partial,
         host_name,
         problems,
     } = view;
@@ -72,6 +73,7 @@ pub(crate) fn detail(view: &SnapshotView) -> SnapshotDetail {
         committed_at_ms: committed_at.as_ms(),
         totals: wire::Totals { entries: entries.0, files: files.0, bytes: bytes.0 },
         folders: folders.iter().map(|folder: &StoredPath| path_to_text(folder.as_bytes())).collect(),
+        partial: *partial,
         host_name: host_name.clone(),
         problems: problems.0,
     }

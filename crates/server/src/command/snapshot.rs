@@ -118,6 +118,7 @@ async fn show(client: &Client, snapshot: &str) -> Result<Answer, Failure> {
         ("size", Bytes(snapshot.totals.bytes).to_string()),
         ("host name", snapshot.host_name.clone()),
         ("problems", snapshot.problems.to_string()),
+        ("whole", if snapshot.partial { "no: of folders that a person has named" } else { "yes" }.to_owned()),
     ];
     lines.extend(snapshot.folders.into_iter().map(|folder| ("folder", folder)));
     Ok(Answer::good(card(&lines), json))

@@ -2,12 +2,13 @@
 
 use crate::repository::{Backup, begin_request, names};
 use crate::world::{Device, World};
-use base::DeviceId;
+use base::{DeviceId, Span};
 use control::{Event, Level};
 use format::{ChunkKind, ChunkRef, SealedPack, Totals};
 use protocol::Text;
 use protocol::agent::fetch::ParcelReader;
 use protocol::agent::run::{BeginReply, CommitReply, Purpose, SnapshotListReply, UploadReply};
+use protocol::agent::status::DeviceReply;
 
 #[tokio::test]
 async fn a_backup_is_sent_once_and_can_be_restored_byte_for_byte() {
@@ -49,6 +50,32 @@ async fn a_backup_is_sent_once_and_can_be_restored_byte_for_byte() {
     let codec = format::Codec::from_u8(parcel.codec).expect("a codec of docs/format.md");
     let plain = format::compress::decompress(codec, &parcel.bytes, parcel.plain_len).expect("as compressed");
     assert_eq!(plain, [content.2, tree.2].concat());
+}
+
+#[tokio::test]
+async fn a_backup_of_some_folders_is_a_snapshot_and_not_the_one_that_is_waited_for() {
+    let world = World::start().await;
+    let device = Device::activated(&world, "laptop").await;
+    let mut whole = None;
+    for query in ["?partial=true", "?files_opened=1", "?partial=true"] {
+        let backup = Backup::begin(&world, &device).await;
+        let content = backup.chunk(ChunkKind::Content, b"hello, world ".repeat(500));
+        let (tree, totals) = backup.tree(&content);
+        let pack = backup.pack(&[content, tree.clone()]);
+        device.ask(&world, "PUT", &backup.pack_path(&pack), pack.bytes.clone()).await.json::<UploadReply>();
+        let (_, manifest) = backup.manifest(&device, tree.1, totals);
+        world.clock.advance(Span::minutes(1));
+        let path = backup.path("commit") + query;
+        let done: CommitReply = device.ask(&world, "POST", &path, manifest.clone()).await.json();
+        assert_eq!(device.ask(&world, "POST", &path, manifest).await.json::<CommitReply>(), done);
+        let own: DeviceReply = device.ask(&world, "GET", "/v1/device", "").await.json();
+        assert_eq!(done.snapshot.partial, query == "?partial=true");
+        if !done.snapshot.partial {
+            whole = Some(done.snapshot.clone());
+        }
+        let stands = whole.clone().unwrap_or(done.snapshot);
+        assert_eq!(own.snapshot, Some(stands), "{query}");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::{no, path_text, restored, snapshot};
 use crate::cli::activate::{Finished, InService};
 use crate::due::{self, NotDue, Standing};
 use crate::error::AgentError;
+use crate::last::{Last, LastError};
 use crate::policy::Known;
 use crate::restore::Restored;
 use crate::status::{Device, Status};
@@ -133,8 +134,16 @@ pub(super) fn status(status: &Status) -> Value {
     value["restore_owed"] = json!(status.owed);
     value["unattended"] = json!(status.unattended);
     value["wiped"] = json!(status.wiped);
-    value["last"] = json!(status.last);
+    value["last"] = last(&status.last);
     value
+}
+
+/// What happened last; what this computer alone has to know of it is left out.
+fn last(last: &Last) -> Value {
+    let error = last.error.as_ref().map(|LastError { command, at_ms, code, sentence, .. }| {
+        json!({ "command": command, "at_ms": at_ms, "code": code, "sentence": sentence })
+    });
+    json!({ "backup": last.backup, "error": error, "bundle": last.bundle })
 }
 
 fn device(device: &Device) -> Value {

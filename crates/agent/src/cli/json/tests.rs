@@ -38,6 +38,7 @@ pub(super) fn detail() -> SnapshotDetail {
         committed_at_ms: 3,
         totals: protocol::agent::run::Totals { entries: 4, files: 5, bytes: 6 },
         folders: vec!["home/anna".to_owned()],
+        partial: false,
         host_name: "laptop".to_owned(),
         problems: 7,
     }
@@ -70,7 +71,7 @@ pub(super) fn detail_json() -> Value {
     json!({
         "snapshot": snapshot_id().to_string(), "device": state().device.to_string(),
         "began_at_ms": 1, "ended_at_ms": 2, "committed_at_ms": 3, "entries": 4, "files": 5, "bytes": 6,
-        "folders": ["/home/anna"], "host_name": "laptop", "problem_count": 7,
+        "folders": ["/home/anna"], "partial": false, "host_name": "laptop", "problem_count": 7,
     })
 }
 
@@ -82,6 +83,7 @@ fn a_backup_has_these_fields() {
         run,
         parent: None,
         folders: vec![path(b"home/anna"), path(b"")],
+        partial: true,
         began_at: Timestamp::from_ms(1_000),
         took: Span::ms(1_234),
         outcome: Outcome {
@@ -107,7 +109,7 @@ fn a_backup_has_these_fields() {
     };
     let expected = json!({
         "snapshot": snapshot_id().to_string(), "run": run.to_string(), "parent": null,
-        "folders": ["/home/anna", "/"],
+        "folders": ["/home/anna", "/"], "partial": true,
         "began_at_ms": 1_000, "committed_at_ms": 2_000, "elapsed_ms": 1_234,
         "tree": { "entries": 9, "files": 8, "bytes": 7 },
         "files_seen": 10, "files_opened": 11, "bytes_seen": 12, "bytes_read": 13, "bytes_sent": 14,

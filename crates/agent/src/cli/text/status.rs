@@ -63,6 +63,11 @@ pub(super) fn not_due(not_due: &NotDue, zone: &TimeZone) -> String {
             Due::InSlot { at } => {
                 format!("Not due until {}: the slot in which what was missed is backed up.", when(at.as_ms(), zone))
             }
+            Due::Refused { at } => format!(
+                "No backup is begun before {}: the last one was refused until somebody changes something. \
+                 `holdfast status` says what, and `holdfast backup` tries at once.",
+                when(at.as_ms(), zone)
+            ),
             Due::Later { at } => {
                 let good = standing.last_good_at.map_or("-".to_owned(), |good_at| when(good_at.as_ms(), zone));
                 let every = printable(standing.interval.as_deref().unwrap_or(Key::Interval.default_text()));
@@ -83,6 +88,7 @@ fn next(standing: &Standing, zone: &TimeZone) -> String {
         Due::Off => "none by itself: the interval is off".to_owned(),
         Due::Now => format!("due now, and every {every}"),
         Due::InSlot { at } => format!("due from {} on, in its slot", when(at.as_ms(), zone)),
+        Due::Refused { at } => format!("due, and was refused: tried again from {} on", when(at.as_ms(), zone)),
         Due::Later { at } => format!("due from {} on, every {every}", when(at.as_ms(), zone)),
     }
 }

@@ -42,6 +42,7 @@ fn detail() -> SnapshotDetail {
         committed_at_ms: 1_764_006_480_000,
         totals: protocol::agent::run::Totals { entries: 1, files: 78_611, bytes: 4_100_000_000 },
         folders: vec![],
+        partial: false,
         host_name: String::new(),
         problems: 0,
     }
@@ -57,6 +58,7 @@ fn backup(problems: u64) -> Report {
         run: RunId::mint(&SeededEntropy::new(1)),
         parent: None,
         folders: vec![],
+        partial: problems > 0,
         began_at: Timestamp::from_ms(0),
         took: Span::seconds(72),
         outcome: Outcome {
@@ -285,7 +287,14 @@ fn a_refusal_is_part_of_the_status() {
         let Report::Status(mut status) = status(Some(device()), None) else { panic!("a status") };
         let sentence = "It was so.".to_owned();
         let (command, code) = ("backup".to_owned(), code.to_owned());
-        status.last.error = Some(crate::last::LastError { command, at_ms: 1_764_006_480_000, code, sentence });
+        status.last.error = Some(crate::last::LastError {
+            command,
+            at_ms: 1_764_006_480_000,
+            code,
+            sentence,
+            epoch: None,
+            run_refused: true,
+        });
         Report::Status(status)
     };
     let same = "  last error  2025-11-24 17:48, backup: the same";

@@ -170,13 +170,15 @@ fn status_of(device: Option<Device>) -> Status {
         sentence: "Too many.".to_owned(),
     };
     let backup = LastBackup { snapshot: "snp_x".to_owned(), at_ms: 1, problem_count: 2 };
-    let error = LastError { command: "backup".to_owned(), at_ms: 1, code: "c".to_owned(), sentence: "s".to_owned() };
+    let (code, sentence) = ("c".to_owned(), "s".to_owned());
+    let error = LastError { command: "backup".to_owned(), at_ms: 1, code, sentence, epoch: Some(3), run_refused: true };
+    let bundle = LastBundle { sent_at_ms: 4, bytes: 5 };
     Status {
         device,
         owed: None,
         unattended: Some(record),
         wiped: Some(Wiped { server: "https://a".to_owned(), device: "dev_x".to_owned(), at_ms: 9 }),
-        last: Last { backup: Some(backup), error: Some(error), bundle: Some(LastBundle { sent_at_ms: 4, bytes: 5 }) },
+        last: Last { backup: Some(backup), error: Some(error), bundle: Some(bundle) },
         now: Timestamp::from_ms(14_400_000),
     }
 }
