@@ -13,6 +13,7 @@ use base::{Bytes, DeviceId, SnapshotId};
 use engine::TreeCache;
 use format::ChunkRef;
 use reader::Reader;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use writer::Writer;
@@ -31,13 +32,20 @@ const TRAILER_LEN: usize = 56;
 pub struct FileCache {
     path: PathBuf,
     last: Option<Reader>,
+    /// Trees of the last file that are not what their refs say.
+    damaged: Mutex<HashSet<ChunkRef>>,
     next: Mutex<Option<Writer>>,
 }
 
 impl FileCache {
     /// The cache in this file, for reading. Never fails: what cannot be used is empty.
     pub fn read_only(path: &Path, device: DeviceId) -> Self {
-        Self { path: path.to_owned(), last: Reader::open(path, device), next: Mutex::new(None) }
+        Self {
+            path: path.to_owned(),
+            last: Reader::open(path, device),
+            damaged: Mutex::default(),
+            next: Mutex::new(None),
+        }
     }
 
     /// The cache in this file, and a new one beside it for the trees of `snapshot`, at most `max` of them. Never
@@ -45,7 +53,8 @@ impl FileCache {
     pub fn for_run(path: &Path, device: DeviceId, snapshot: SnapshotId, max: Bytes) -> Self {
         let writer = Writer::create(&new_path(path), device, snapshot, max);
         let next = writer.inspect_err(|error| tracing::debug!("no trees are kept: {error}")).ok();
-        Self { path: path.to_owned(), last: Reader::open(path, device), next: Mutex::new(next) }
+        let (path, last) = (path.to_owned(), Reader::open(path, device));
+        Self { path, last, damaged: Mutex::default(), next: Mutex::new(next) }
     }
 
     /// Puts the trees of the run in the place of the last ones, after its commit; nothing is written when all of them
@@ -66,20 +75,30 @@ impl FileCache {
 
 impl TreeCache for FileCache {
     fn get(&self, tree: &ChunkRef) -> Option<Vec<u8>> {
-        self.last.as_ref()?.get(tree)
+        self.last.as_ref()?.get(tree).map(<[u8]>::to_vec)
+    }
+
+    fn mark_damaged(&self, tree: &ChunkRef) {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(*tree);
+    }
+
+    fn keep_again(&self, tree: &ChunkRef) -> bool {
+        let is_damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner).contains(tree);
+        let found = self.last.as_ref().filter(|_| !is_damaged).and_then(|last| last.find(tree));
+        let Some(place) = found else { return false };
+        if let Some(writer) = self.next.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            writer.keep_old(tree, place);
+        }
+        true
     }
 
     fn keep(&self, tree: &ChunkRef, plain: &[u8]) {
-        let there = self.last.as_ref().and_then(|last| last.find(tree));
+        if self.keep_again(tree) {
+            return;
+        }
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(writer) = next.as_mut() {
-            let kept = match there {
-                Some(place) => writer.keep_old(tree, place),
-                None => writer.keep_new(tree, plain),
-            };
-            if kept.is_err() {
-                *next = None;
-            }
+        if next.as_mut().is_some_and(|writer| writer.keep_new(tree, plain).is_err()) {
+            *next = None;
         }
     }
 }

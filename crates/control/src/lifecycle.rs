@@ -7,11 +7,16 @@ mod leave;
 mod retire;
 
 use crate::{Level, Proof, Refusal, State};
-use base::Timestamp;
+use base::{Span, Timestamp};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// A state and what `app` has to do for it, in order, in the transaction that stores it.
 pub type Step = (State, Vec<Effect>);
+
+/// For how long an admin's hold lets a device append. One without any time would be a deactivation by another name, and
+/// watched as what it is not.
+pub const HOLD_APPEND: RangeInclusive<Span> = Span::days(1)..=Span::days(365);
 
 /// What `event` makes of a device in `state` at `now`. Fails with the refusal to answer; the state is then as it was.
 pub fn step(now: Timestamp, state: &State, event: &Event) -> Result<Step, Refusal> {

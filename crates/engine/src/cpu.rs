@@ -4,6 +4,8 @@
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use threadpool::ThreadPool;
 use tokio::sync::oneshot;
 
@@ -28,16 +30,33 @@ impl Cpu {
     /// RACE: work that was handed to the pool is done whether or not this future is polled again. A step that waits
     /// for a later one must not hold a thread that the later one needs.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let Some(pool) = &self.0 else { return work() };
-        let (sender, receiver) = oneshot::channel::<Result<T, Box<dyn Any + Send>>>();
-        pool.execute(move || {
+        self.start(work).await
+    }
+
+    /// The same, begun at once and not only when the answer is waited for.
+    pub fn start<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Started<T> {
+        let (sender, receiver) = oneshot::channel();
+        let work = move || {
             // Nobody waits any more when the run was given up: the result is then nobody's.
             let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
-        });
-        match receiver.await.expect("the pool does what it was given") {
-            Ok(result) => result,
-            Err(panic) => resume_unwind(panic),
+        };
+        match &self.0 {
+            Some(pool) => pool.execute(work),
+            None => work(),
         }
+        Started(receiver)
+    }
+}
+
+/// Work that was begun; waited for as a future.
+pub struct Started<T>(oneshot::Receiver<Result<T, Box<dyn Any + Send>>>);
+
+impl<T> Future for Started<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let ended = ready!(Pin::new(&mut self.0).poll(context)).expect("the pool does what it was given");
+        Poll::Ready(ended.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 }
 

@@ -294,6 +294,12 @@ pub trait TreeCache: Send + Sync + 'static {
     /// The plain bytes kept under a tree's ref, if any. Never fails.
     fn get(&self, tree: &ChunkRef) -> Option<Vec<u8>>;
 
+    /// What was given under this ref is something else: damaged, and not to be kept on. Never fails.
+    fn mark_damaged(&self, tree: &ChunkRef);
+
+    /// Keeps a tree of the last snapshot for the one that is being made too, and says whether it has it. Never fails.
+    fn keep_again(&self, tree: &ChunkRef) -> bool;
+
     /// Keeps a tree of the snapshot that is being made. A cache that cannot keep it forgets it. Never fails.
     fn keep(&self, tree: &ChunkRef, plain: &[u8]);
 }

@@ -132,7 +132,11 @@ impl TreeReader {
 
     fn cached(&self, tree: &ChunkRef) -> Option<Bytes> {
         let plain = self.cache.get(tree)?;
-        (self.naming.name(ChunkKind::Tree, &plain) == *tree).then(|| Bytes::from(plain))
+        if self.naming.name(ChunkKind::Tree, &plain) == *tree {
+            return Some(Bytes::from(plain));
+        }
+        self.cache.mark_damaged(tree);
+        None
     }
 
     /// The chunks that the server has. One that is not what its name says is left out, as if it had not come.

@@ -1,5 +1,5 @@
-//! Runs a program to its end and says what it took: time, CPU seconds, peak memory; also of a server beside it.
-//! Reads /proc, so it is for Linux.
+//! Runs a program to its end and says what it took, the programs that it starts included: time, CPU seconds, peak
+//! memory; also of a server beside it, and what went over loopback meanwhile. Reads /proc, so it is for Linux.
 
 use anyhow::{Context, Result, bail};
 use base::{Bytes, Clock as _, SystemClock};
@@ -14,20 +14,23 @@ use std::time::Duration;
 pub struct Measured {
     /// From start to end, in seconds.
     pub wall_s: f64,
-    /// CPU time of the program itself, in seconds.
+    /// CPU time of the program and those that it has started, in seconds.
     pub cpu_s: f64,
     /// CPU time of the server meanwhile, in seconds; 0 where there is none.
     pub server_cpu_s: f64,
-    /// The most memory that the program had.
+    /// The most memory that the program and those that it has started had, each by itself, together.
     pub peak: Bytes,
     /// The most memory that the server had meanwhile; 0 where there is none.
     pub server_peak: Bytes,
+    /// What went over loopback, in both directions, whoever sent it.
+    pub loopback: Bytes,
 }
 
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Measured { wall_s, cpu_s, server_cpu_s, peak, server_peak } = self;
-        write!(f, "{wall_s:7.2} s, CPU {cpu_s:6.2} + {server_cpu_s:5.2} s, peak {peak} + {server_peak}")
+        let Measured { wall_s, cpu_s, server_cpu_s, peak, server_peak, loopback } = self;
+        write!(f, "{wall_s:7.2} s, CPU {cpu_s:6.2} + {server_cpu_s:5.2} s, peak {peak} + {server_peak}, ")?;
+        write!(f, "loopback {loopback}")
     }
 }
 
@@ -37,12 +40,13 @@ pub fn run(command: &mut Command, server: Option<u32>) -> Result<Measured> {
         reset_peak(server)?;
     }
     let server_cpu_before = server.map(cpu_of).transpose()?.unwrap_or_default();
+    let loopback_before = loopback()?;
     let began_at = SystemClock.now();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("starting the program")?;
     let pid = child.id();
     let mut peak = Bytes(0);
     while !has_ended(pid)? {
-        peak = peak.max(peak_of(pid).unwrap_or_default());
+        peak = peak.max(peak_of_all(pid));
         std::thread::sleep(Duration::from_millis(5));
     }
     let wall_s = SystemClock.now().since(began_at).as_ms() as f64 / 1e3;
@@ -54,7 +58,8 @@ pub fn run(command: &mut Command, server: Option<u32>) -> Result<Measured> {
     }
     let server_cpu_s = server.map(cpu_of).transpose()?.unwrap_or_default() - server_cpu_before;
     let server_peak = server.and_then(peak_of).unwrap_or_default();
-    Ok(Measured { wall_s, cpu_s, server_cpu_s, peak, server_peak })
+    let loopback = Bytes(loopback()?.saturating_sub(loopback_before));
+    Ok(Measured { wall_s, cpu_s, server_cpu_s, peak, server_peak, loopback })
 }
 
 fn has_ended(pid: u32) -> Result<bool> {
@@ -63,14 +68,30 @@ fn has_ended(pid: u32) -> Result<bool> {
     Ok(waitid(WaitId::Pid(pid), options)?.is_some())
 }
 
-/// CPU seconds of a process and its threads, in user and system mode.
+/// CPU seconds of a process, its threads, and the processes that it has waited for, in user and system mode.
 fn cpu_of(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("reading /proc")?;
     let after_name = stat.rsplit(") ").next().context("a process has a name")?;
     let fields: Vec<&str> = after_name.split(' ').collect();
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("a time in ticks");
     let per_second = rustix::param::clock_ticks_per_second() as f64;
-    Ok((ticks(11)? + ticks(12)?) / per_second)
+    Ok((ticks(11)? + ticks(12)? + ticks(13)? + ticks(14)?) / per_second)
+}
+
+/// The peaks of a process and of all that it has started and that still run.
+fn peak_of_all(pid: u32) -> Bytes {
+    let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().filter_map(Result::ok);
+    let children: String = threads.filter_map(of_thread).collect();
+    let beneath = children.split_whitespace().filter_map(|child| child.parse().ok()).map(peak_of_all);
+    Bytes(peak_of(pid).unwrap_or_default().0 + beneath.map(|peak| peak.0).sum::<u64>())
+}
+
+/// Bytes that loopback has carried since the machine began.
+fn loopback() -> Result<u64> {
+    let text = fs::read_to_string("/proc/net/dev").context("reading /proc")?;
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("lo:")).context("a machine has loopback")?;
+    Ok(line.split_whitespace().next().and_then(|bytes| bytes.parse().ok()).unwrap_or_default())
 }
 
 fn peak_of(pid: u32) -> Option<Bytes> {

@@ -172,7 +172,7 @@ fn files_of(folder: &Path) -> Result<(Vec<PathBuf>, u64)> {
 const CHANGED_BYTES_MAX: u64 = 64 << 20;
 
 /// Bytes without any pattern, the same for the same seed (xorshift64*).
-fn noise(seed: u64, len: usize) -> Vec<u8> {
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {

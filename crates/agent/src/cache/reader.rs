@@ -1,23 +1,19 @@
-//! Looks trees up in a cache file: two small reads for each, a few hundred bytes of memory for a thousand trees.
+//! Looks trees up in a cache file that is mapped into memory: what is not looked at takes none.
 //! Refuses a file that is damaged, cut short, of another version or of another device.
 
 use super::{HEADER_LEN, HEADER_MAGIC, Place, ROW_LEN, TRAILER_LEN, TRAILER_MAGIC, VERSION};
 use base::DeviceId;
 use format::ChunkRef;
+use memmap2::Mmap;
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-/// Rows of the table that are read together; the first ref of each group stays in memory.
-const GROUP_ROWS: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Reader {
-    file: File,
-    /// The first ref of every group, ascending.
-    firsts: Vec<[u8; 32]>,
-    table_at: u64,
-    rows: u64,
+    map: Mmap,
+    table_at: usize,
+    rows: usize,
 }
 
 impl Reader {
@@ -25,81 +21,68 @@ impl Reader {
     pub fn open(path: &Path, device: DeviceId) -> Option<Self> {
         let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
         let file = OpenOptions::new().read(true).custom_flags(no_follow).open(path).ok()?;
-        let len = file.metadata().ok()?.len();
-        let mut header = [0; HEADER_LEN];
-        let mut trailer = [0; TRAILER_LEN];
-        file.read_exact_at(&mut header, 0).ok()?;
-        file.read_exact_at(&mut trailer, len.checked_sub(TRAILER_LEN as u64)?).ok()?;
-        let table_at = u64::from_le_bytes(trailer[..8].try_into().ok()?);
-        let rows = u64::from_le_bytes(trailer[8..16].try_into().ok()?);
+        let map = map(&file)?;
+        let header = map.first_chunk::<HEADER_LEN>()?;
+        let trailer = map.last_chunk::<TRAILER_LEN>()?;
+        let number = |at: usize| usize::try_from(u64::from_le_bytes(trailer[at..at + 8].try_into().ok()?)).ok();
+        let (table_at, rows) = (number(0)?, number(8)?);
         let is_ours = header[..8] == *HEADER_MAGIC
             && header[8..12] == VERSION.to_le_bytes()
             && header[16..32] == *device.as_bytes()
             && trailer[48..] == *TRAILER_MAGIC;
-        let table_len = rows.checked_mul(ROW_LEN as u64)?;
-        let end = table_at.checked_add(table_len)?.checked_add(TRAILER_LEN as u64)?;
-        if !is_ours || table_at < HEADER_LEN as u64 || end != len {
+        let end = table_at.checked_add(rows.checked_mul(ROW_LEN)?)?.checked_add(TRAILER_LEN)?;
+        if !is_ours || table_at < HEADER_LEN || end != map.len() {
             return None;
         }
-        let mut reader = Self { file, firsts: Vec::new(), table_at, rows };
-        let digest = reader.look_through(&header)?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(header).update(&map[table_at..end - TRAILER_LEN]);
+        let digest = <[u8; 32]>::try_from(&trailer[16..48]).ok()?;
+        let reader = Self { table_at, rows, map };
         // `blake3::Hash` compares in constant time, which does no harm.
-        (digest == <[u8; 32]>::try_from(&trailer[16..48]).ok()?).then_some(reader)
+        (hasher.finalize() == digest && reader.is_in_order()).then_some(reader)
     }
 
-    /// The tree's bytes as they lie there; `None` when it is not there or cannot be read. Never fails otherwise.
-    pub fn get(&self, tree: &ChunkRef) -> Option<Vec<u8>> {
+    /// The tree's bytes as they lie there; `None` when it is not there. Never fails otherwise.
+    pub fn get(&self, tree: &ChunkRef) -> Option<&[u8]> {
         self.read(self.find(tree)?)
     }
 
-    /// Where a tree lies. Never fails: what cannot be read is not there.
+    /// Where a tree lies. Never fails.
     pub fn find(&self, tree: &ChunkRef) -> Option<Place> {
-        let group = self.firsts.partition_point(|first| first <= tree.as_bytes()).checked_sub(1)?;
-        let table = self.group(group)?;
-        let (rows, _) = table.as_chunks::<ROW_LEN>();
-        let found = rows.binary_search_by(|row| row[..32].cmp(tree.as_bytes())).ok()?;
-        Some(place_of(&rows[found]))
+        let table = self.table();
+        let found = table.binary_search_by(|row| row[..32].cmp(tree.as_bytes())).ok()?;
+        Some(place_of(&table[found]))
     }
 
-    /// The bytes at a place. Never fails: what cannot be read is not there.
-    pub fn read(&self, place: Place) -> Option<Vec<u8>> {
-        // The table's digest vouches for the length, so that it is never one that memory could not hold.
-        let mut plain = vec![0; place.len as usize];
-        self.file.read_exact_at(&mut plain, place.at).ok()?;
-        Some(plain)
+    /// The bytes at a place of this file. Never fails: what is outside of it is not there.
+    pub fn read(&self, place: Place) -> Option<&[u8]> {
+        let at = usize::try_from(place.at).ok()?;
+        self.map.get(at..at.checked_add(place.len as usize)?)
     }
 
-    /// Reads the table once: remembers where groups begin; the digest of header and table, if every row is in order.
-    fn look_through(&mut self, header: &[u8; HEADER_LEN]) -> Option<blake3::Hash> {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(header);
-        let mut last: Option<[u8; 32]> = None;
-        for group in 0..usize::try_from(self.rows).ok()?.div_ceil(GROUP_ROWS) {
-            let table = self.group(group)?;
-            hasher.update(&table);
-            for (number, row) in table.as_chunks::<ROW_LEN>().0.iter().enumerate() {
-                let tree: [u8; 32] = row[..32].try_into().ok()?;
-                let Place { at, len } = place_of(row);
-                let is_inside = at >= HEADER_LEN as u64 && at.checked_add(len.into())? <= self.table_at;
-                if !is_inside || last.is_some_and(|last| last >= tree) {
-                    return None;
-                }
-                if number == 0 {
-                    self.firsts.push(tree);
-                }
-                last = Some(tree);
-            }
-        }
-        Some(hasher.finalize())
+    /// Whether the rows ascend and name places between header and table.
+    fn is_in_order(&self) -> bool {
+        let is_inside = |row: &[u8; ROW_LEN]| {
+            let Place { at, len } = place_of(row);
+            let end = at.checked_add(len.into());
+            at >= HEADER_LEN as u64 && end.is_some_and(|end| end <= self.table_at as u64)
+        };
+        let table = self.table();
+        table.iter().all(is_inside) && table.is_sorted_by(|one, next| one[..32] < next[..32])
     }
 
-    fn group(&self, number: usize) -> Option<Vec<u8>> {
-        let first = (number * GROUP_ROWS) as u64;
-        let rows = self.rows.checked_sub(first)?.min(GROUP_ROWS as u64);
-        let mut table = vec![0; rows as usize * ROW_LEN];
-        self.file.read_exact_at(&mut table, self.table_at + first * ROW_LEN as u64).ok()?;
-        Some(table)
+    fn table(&self) -> &[[u8; ROW_LEN]] {
+        self.map[self.table_at..self.table_at + self.rows * ROW_LEN].as_chunks().0
     }
+}
+
+/// The file in memory; `None` where it cannot be mapped.
+#[expect(unsafe_code, reason = "nothing else can map a file")]
+fn map(file: &File) -> Option<Mmap> {
+    // SAFETY: the bytes must not change while they are looked at. The file lies in a directory that only its owner and
+    // root can reach, and this program never writes into one that has its name: it writes another one and renames it,
+    // while the one that is mapped stays whole until it is let go of.
+    unsafe { Mmap::map(file) }.ok()
 }
 
 fn place_of(row: &[u8; ROW_LEN]) -> Place {

@@ -87,6 +87,20 @@ fn a_run_without_a_new_tree_writes_nothing() {
 }
 
 #[test]
+fn a_tree_that_was_found_damaged_is_written_anew() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, 0..20, CACHE_BYTES_MAX);
+    let cache = FileCache::for_run(&path, device(1), snapshot(), CACHE_BYTES_MAX);
+    let (damaged, sound, unknown) = (tree(3), tree(4), tree(20));
+    cache.mark_damaged(&damaged.0);
+    assert_eq!([&damaged, &sound, &unknown].map(|(name, _)| cache.keep_again(name)), [false, true, false]);
+    cache.keep(&damaged.0, &damaged.1);
+    cache.adopt();
+    assert_eq!(found(&path, 0..20), 2, "the one that was kept on, and the one that was written");
+}
+
+#[test]
 fn a_run_that_is_not_adopted_leaves_the_last_trees() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("trees.cache");

@@ -60,15 +60,11 @@ impl Writer {
         self.append(plain)
     }
 
-    /// Keeps a tree that the last file has at `place`.
-    ///
-    /// # Errors
-    /// None today; the same shape as `keep_new`.
-    pub fn keep_old(&mut self, tree: &ChunkRef, place: Place) -> io::Result<()> {
+    /// Keeps a tree that the last file has at `place`. Never fails: what does not fit is left out.
+    pub fn keep_old(&mut self, tree: &ChunkRef, place: Place) {
         if self.has_room(place.len) {
             self.old.push((*tree, place));
         }
-        Ok(())
     }
 
     /// Copies what is still in the last file and writes the table; false when no tree is new, and nothing was written.
@@ -85,7 +81,7 @@ impl Writer {
         for (tree, place) in old {
             if let Some(plain) = last.and_then(|last| last.read(place)) {
                 rows.push((tree, Place { at: self.at, len: place.len }));
-                self.append(&plain)?;
+                self.append(plain)?;
             }
         }
         rows.sort_unstable_by_key(|(tree, place)| (*tree, place.at));

@@ -2,6 +2,7 @@
 //! A tree that the parent snapshot has under the same name is not handed on: it is known to be there.
 
 use super::NewChunk;
+use super::scan::Known;
 use crate::error::EngineError;
 use crate::ports::TreeCache;
 use bytes::Bytes;
@@ -33,8 +34,12 @@ pub(super) struct Assembler<'a> {
 pub(super) struct OpenDirectory {
     name: Vec<u8>,
     meta: Meta,
-    /// Its tree in the parent snapshot, and that tree's pages.
-    known_trees: Vec<ChunkRef>,
+    /// Whether its metadata is the parent snapshot's.
+    is_unchanged: bool,
+    /// What the parent snapshot has of it.
+    known: Option<Known>,
+    /// How many of its entries are, to the last byte, those of the parent snapshot.
+    known_entries: usize,
     entries: Vec<Entry>,
     /// Which of the entries are directories, and what is beneath each.
     beneath: Vec<(usize, Totals)>,
@@ -43,8 +48,24 @@ pub(super) struct OpenDirectory {
 }
 
 impl OpenDirectory {
-    pub(super) fn new(name: Vec<u8>, meta: Meta, known_trees: Vec<ChunkRef>) -> Self {
-        Self { name, meta, known_trees, entries: Vec::new(), beneath: Vec::new(), totals: Totals::default() }
+    pub(super) fn new(name: Vec<u8>, meta: Meta, is_unchanged: bool, known: Option<Known>) -> Self {
+        Self {
+            name,
+            meta,
+            is_unchanged,
+            known,
+            known_entries: 0,
+            entries: Vec::new(),
+            beneath: Vec::new(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// The tree that the parent snapshot has of it, if every entry is the parent's and none of the parent's is gone: it
+    /// has then but one encoding, and that is there.
+    fn known_tree(&self) -> Option<&Known> {
+        let is_all = |known: &&Known| self.known_entries == known.entries && self.entries.len() == known.entries;
+        self.known.as_ref().filter(is_all)
     }
 }
 
@@ -57,6 +78,12 @@ impl<'a> Assembler<'a> {
         self.open.push(directory);
     }
 
+    /// An entry as the parent snapshot has it.
+    pub(super) fn known(&mut self, entry: Entry) {
+        self.entry(entry);
+        self.open.last_mut().expect("an entry has been put in it").known_entries += 1;
+    }
+
     pub(super) fn entry(&mut self, entry: Entry) {
         let directory = self.open.last_mut().expect("the scan enters the root before it names an entry");
         directory.totals += Totals::of_entry(&entry);
@@ -67,14 +94,19 @@ impl<'a> Assembler<'a> {
     pub(super) async fn leave(&mut self) -> Result<(), EngineError> {
         let mut directory = self.open.pop().expect("the scan leaves only what it entered");
         let (name, meta) = (std::mem::take(&mut directory.name), std::mem::take(&mut directory.meta));
-        let totals = directory.totals;
-        let tree = self.tree(directory).await?;
+        let (totals, is_unchanged) = (directory.totals, directory.is_unchanged);
+        let known_tree = directory.known.as_ref().map(|known| known.tree);
+        let tree = match directory.known_tree().filter(|known| self.keeps_again(known)) {
+            Some(known) => known.tree,
+            None => self.tree(directory).await?,
+        };
         match self.open.last_mut() {
             None => self.root = Some((tree, totals)),
             Some(above) => {
                 let entry = Entry { name, meta, body: EntryBody::Directory { tree } };
                 above.totals += Totals::of_entry(&entry) + totals;
                 above.beneath.push((above.entries.len(), totals));
+                above.known_entries += usize::from(is_unchanged && known_tree == Some(tree));
                 above.entries.push(entry);
             }
         }
@@ -97,7 +129,9 @@ impl<'a> Assembler<'a> {
     }
 
     async fn tree(&mut self, directory: OpenDirectory) -> Result<ChunkRef, EngineError> {
-        let OpenDirectory { known_trees, entries, beneath, totals, .. } = directory;
+        let OpenDirectory { known, entries, beneath, totals, .. } = directory;
+        let known_trees: Vec<ChunkRef> =
+            known.into_iter().flat_map(|known| [known.pages, vec![known.tree]]).flatten().collect();
         let weight = weight(&entries);
         let is_large = entries.len() > 2 * PAGE_ENTRIES_MIN && weight > TREE_BYTES_MAX;
         // A few entries can be heavy too: much metadata, or very large files.
@@ -118,6 +152,11 @@ impl<'a> Assembler<'a> {
             pages.push(Page { first, tree });
         }
         self.keep(&Tree { totals, body: TreeBody::Fan(pages) }, &known_trees).await
+    }
+
+    /// Keeps the trees of a directory that is as it was, if the cache has them all.
+    fn keeps_again(&self, known: &Known) -> bool {
+        known.pages.iter().chain([&known.tree]).all(|tree| self.cache.keep_again(tree))
     }
 
     async fn keep(&mut self, tree: &Tree, known_trees: &[ChunkRef]) -> Result<ChunkRef, EngineError> {

@@ -23,6 +23,8 @@ const READS_AHEAD_MAX: usize = 3;
 /// What a step of the scan became.
 enum Made {
     Enter(OpenDirectory),
+    /// An entry as the parent snapshot has it.
+    Known(Entry),
     Entry(Entry, Vec<NewChunk>),
     /// A file too large, or too full of holes, to be read in one go.
     Large(StoredPath),
@@ -55,6 +57,7 @@ pub(super) async fn cut(
                 Made::Enter(directory) => assembler.enter(directory),
                 Made::Leave => assembler.leave().await?,
                 Made::Problem(path, code, sentence) => problems.add(path, code, sentence),
+                Made::Known(entry) => assembler.known(entry),
                 Made::Large(path) => large::read(ctx, &reader, problems, &path, &mut assembler).await?,
                 Made::Entry(entry, chunks) => {
                     assembler.entry(entry);

@@ -1,6 +1,8 @@
 //! Scan: walks the folders in stored-path order beside the parent snapshot's trees, and says of every entry whether
 //! the parent's content still holds. Opens no file.
 
+mod ahead;
+
 use super::problems::Problems;
 use super::{Parent, Plan};
 use crate::ctx::Ctx;
@@ -8,6 +10,7 @@ use crate::error::{EngineError, SourceError};
 use crate::ports::{EntryKind, Found, Listing, Source, Stat};
 use crate::trees::{TreeReader, directory_tree};
 use crate::unchanged::is_unchanged;
+use ahead::{Ahead, Lister};
 use base::Bytes;
 use format::limits::PATH_MAX;
 use format::{ChunkRef, Entry, StoredPath};
@@ -33,8 +36,16 @@ pub(super) struct Directory {
     pub stat: Stat,
     /// The parent snapshot's entry for it, with unchanged metadata.
     pub unchanged: Option<Entry>,
-    /// Its tree in the parent snapshot, and that tree's pages: known to be there.
-    pub known_trees: Vec<ChunkRef>,
+    /// What the parent snapshot has of it.
+    pub known: Option<Known>,
+}
+
+/// A directory in the parent snapshot: its tree and that tree's pages, which are known to be there.
+pub(super) struct Known {
+    pub tree: ChunkRef,
+    pub pages: Vec<ChunkRef>,
+    /// How many entries it has.
+    pub entries: usize,
 }
 
 /// Steps that are handed on together.
@@ -54,7 +65,9 @@ pub(super) async fn walk(
     steps: Sender<Batch>,
 ) -> Result<(), EngineError> {
     let roots = readable_roots(ctx, plan, source, problems).await?;
-    let mut walk = Walk { ctx, plan, source, trees, problems, steps, batch: Batch::new(), batch_bytes: 0, roots };
+    let lister = Lister::new(&ctx.cpu, source);
+    let mut walk =
+        Walk { ctx, plan, source, lister, trees, problems, steps, batch: Batch::new(), batch_bytes: 0, roots };
     let root = StoredPath::root();
     let stat = walk.stat(&root).await.map_err(|error| nothing_to_read(&root, &error))?;
     let known_tree = plan.parent.as_ref().map(|parent| parent.root);
@@ -66,6 +79,7 @@ struct Walk<'a> {
     ctx: &'a Ctx,
     plan: &'a Plan,
     source: &'a Arc<dyn Source>,
+    lister: Lister,
     trees: &'a TreeReader,
     problems: &'a Problems,
     steps: Sender<Batch>,
@@ -84,7 +98,8 @@ impl Walk<'_> {
         unchanged: Option<Entry>,
         known_tree: Option<ChunkRef>,
     ) -> Result<(), EngineError> {
-        let mut open: Vec<Level> = self.enter(path, stat, unchanged, known_tree).await?.into_iter().collect();
+        let none = &mut Ahead::default();
+        let mut open: Vec<Level> = self.enter(path, stat, unchanged, known_tree, none).await?.into_iter().collect();
         while let Some(level) = open.last_mut() {
             let Some((found, parent)) = level.next() else {
                 open.pop();
@@ -100,7 +115,8 @@ impl Walk<'_> {
             if found.stat.kind == EntryKind::Directory {
                 let known_tree = parent.as_ref().and_then(directory_tree);
                 let unchanged = parent.filter(|entry| self.is_unchanged(entry, &found.stat));
-                open.extend(self.enter(path, found.stat, unchanged, known_tree).await?);
+                let below = self.enter(path, found.stat, unchanged, known_tree, &mut level.ahead).await?;
+                open.extend(below);
             } else {
                 self.entry(path, found.stat, parent).await?;
             }
@@ -115,20 +131,34 @@ impl Walk<'_> {
         stat: Stat,
         unchanged: Option<Entry>,
         known_tree: Option<ChunkRef>,
+        ahead: &mut Ahead,
     ) -> Result<Option<Level>, EngineError> {
-        let Some(entries) = self.list(&path).await else { return Ok(None) };
+        let Some(entries) = self.list(&path, ahead).await else { return Ok(None) };
+        let ahead = self.ahead(&path, &entries);
         let known = match &known_tree {
             Some(tree) => self.trees.tree_and_pages(tree).await?,
             None => None,
         };
         // A tree that cannot be had is not known to be there: it is asked for and sent like a new one.
-        let (parents, known_trees) = match known {
-            Some((parents, pages)) => (parents, pages.into_iter().chain(known_tree).collect()),
-            None => (Vec::new(), Vec::new()),
+        let (parents, known) = match known_tree.zip(known) {
+            Some((tree, (parents, pages))) => {
+                let entries = parents.len();
+                (parents, Some(Known { tree, pages, entries }))
+            }
+            None => (Vec::new(), None),
         };
         self.trees.prefetch(parents.iter().filter_map(directory_tree)).await?;
-        self.step(Step::Enter(Directory { path: path.clone(), stat, unchanged, known_trees }), 0).await?;
-        Ok(Some(Level { path, entries: entries.into(), parents: parents.into() }))
+        self.step(Step::Enter(Directory { path: path.clone(), stat, unchanged, known }), 0).await?;
+        Ok(Some(Level { path, entries: entries.into(), parents: parents.into(), ahead }))
+    }
+
+    /// What is listed next at a level. Above the folders of the plan nothing is: only the way to them is looked at.
+    fn ahead(&self, path: &StoredPath, entries: &[Found]) -> Ahead {
+        if self.is_above_a_root(path) {
+            return Ahead::default();
+        }
+        let directories = entries.iter().filter(|found| found.stat.kind == EntryKind::Directory);
+        self.lister.ahead(directories.filter_map(|found| path.join(&found.name).ok()))
     }
 
     async fn entry(&mut self, path: StoredPath, stat: Stat, parent: Option<Entry>) -> Result<(), EngineError> {
@@ -144,9 +174,11 @@ impl Walk<'_> {
 
     /// The entries of a directory that are in the plan. One that cannot be listed is a problem and empty; one that is
     /// gone, or no directory any more, is a problem and `None`, unless it is the root.
-    async fn list(&self, path: &StoredPath) -> Option<Vec<Found>> {
-        let on_the_way = self.is_above_a_root(path);
-        let listing = if on_the_way { self.list_roots_beneath(path).await } else { self.list_all(path).await };
+    async fn list(&self, path: &StoredPath, ahead: &mut Ahead) -> Option<Vec<Found>> {
+        let listing = match self.is_above_a_root(path) {
+            true => self.list_roots_beneath(path).await,
+            false => self.lister.list(ahead, path).await,
+        };
         let mut listing = match listing {
             Ok(listing) => listing,
             Err(error) => {
@@ -163,11 +195,6 @@ impl Walk<'_> {
             self.problems.add(path.join(&name).unwrap_or_else(|_| path.clone()), error.code(), error.to_string());
         }
         Some(listing.entries)
-    }
-
-    async fn list_all(&self, path: &StoredPath) -> Result<Listing, SourceError> {
-        let (source, path) = (Arc::clone(self.source), path.clone());
-        self.ctx.cpu.run(move || source.list(&path)).await
     }
 
     /// Above the folders of the plan only the way to them is looked at.
@@ -234,6 +261,7 @@ struct Level {
     path: StoredPath,
     entries: VecDeque<Found>,
     parents: VecDeque<Entry>,
+    ahead: Ahead,
 }
 
 impl Level {

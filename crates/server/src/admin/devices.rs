@@ -7,13 +7,11 @@ use app::DeviceAbout;
 use app::devices::{self, DeviceAsk, DeviceMore, DeviceOrder, DeviceView};
 use app::support_bundles::{self, BundleView};
 use base::{DeviceId, Span, Timestamp};
+use control::lifecycle::HOLD_APPEND;
 use control::{Level, Permit};
 use protocol::Text;
 use protocol::admin::device::{self as wire, About, Deactivate, Device, DeviceQuery, Hold, ResetLevel, SupportBundle};
 use protocol::admin::{Nothing, Page};
-
-/// The longest time for which a held device may append.
-const HOLD_DAYS_MAX: u64 = 365;
 
 #[rustfmt::skip]
 pub(super) fn routes() -> Vec<Entry> {
@@ -70,12 +68,12 @@ async fn deactivate(at: AtAdmin, Named(id): Named<DeviceId>, Body(body): Body<De
 }
 
 async fn hold(at: AtAdmin, Named(id): Named<DeviceId>, Body(body): Body<Hold>) -> Reply<Device> {
-    // A hold without any time to append would be a deactivation by another name, and watched as what it is not.
-    if body.append_days.is_some_and(|days| !(1..=HOLD_DAYS_MAX).contains(&days)) {
+    let append = body.append_days.map(Span::days);
+    if append.is_some_and(|append| !HOLD_APPEND.contains(&append)) {
         let sentence = "`append_days` is a number from 1 to 365. To have the device append no more, deactivate it.";
         return Err(malformed(sentence));
     }
-    order(at, id, DeviceOrder::Hold { append: body.append_days.map(Span::days) }).await
+    order(at, id, DeviceOrder::Hold { append }).await
 }
 
 async fn reactivate(at: AtAdmin, Named(id): Named<DeviceId>) -> Reply<Device> {

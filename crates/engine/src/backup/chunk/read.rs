@@ -32,7 +32,7 @@ impl Reader {
         for step in batch {
             match step {
                 Step::Enter(directory) => self.directory(directory, &mut made),
-                Step::Unchanged(entry) => made.push(Made::Entry(entry, Vec::new())),
+                Step::Unchanged(entry) => made.push(Made::Known(entry)),
                 Step::Changed { path, stat } => self.entry(path, &stat, &mut made),
                 Step::Leave => made.push(Made::Leave),
             }
@@ -41,15 +41,16 @@ impl Reader {
     }
 
     fn directory(&self, directory: Directory, made: &mut Vec<Made>) {
-        let Directory { path, stat, unchanged, known_trees } = directory;
+        let Directory { path, stat, unchanged, known } = directory;
         let name = path.name().unwrap_or_default().to_vec();
+        let is_unchanged = unchanged.is_some();
         let meta = match unchanged {
             Some(entry) => entry.meta,
             // No tree has an entry for the root.
             None if path.is_root() => Meta::default(),
             None => self.meta(&path, &stat, made).0,
         };
-        made.push(Made::Enter(OpenDirectory::new(name, meta, known_trees)));
+        made.push(Made::Enter(OpenDirectory::new(name, meta, is_unchanged, known)));
     }
 
     fn entry(&self, path: StoredPath, stat: &Stat, made: &mut Vec<Made>) {

@@ -23,6 +23,14 @@ impl TreeCache for MemoryCache {
         self.kept().get(tree).cloned()
     }
 
+    fn mark_damaged(&self, tree: &ChunkRef) {
+        self.kept().remove(tree);
+    }
+
+    fn keep_again(&self, tree: &ChunkRef) -> bool {
+        self.kept().contains_key(tree)
+    }
+
     fn keep(&self, tree: &ChunkRef, plain: &[u8]) {
         self.kept().insert(*tree, plain.to_vec());
     }
