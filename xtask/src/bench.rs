@@ -78,8 +78,10 @@ pub fn run(root: &Path, bench: &Bench) -> Result<()> {
     }
 }
 
-/// ext4 looks twice at every inode that was deleted within five seconds before it gives it out again: whoever makes
-/// many files right after many were deleted pays for it, up to threefold. Nobody shall.
+/// ext4 passes over every inode that was deleted within the last minute, or whose deletion is not on the disk yet, and
+/// looks for another one (recently_deleted, fs/ext4/ialloc.c): whoever makes many files after many were deleted pays
+/// for it, manifold. Nobody shall: nothing is taken away within a round, and then the disk gets its time.
 fn settle() {
-    std::thread::sleep(std::time::Duration::from_secs(7));
+    rustix::fs::sync();
+    std::thread::sleep(std::time::Duration::from_secs(65));
 }

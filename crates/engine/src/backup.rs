@@ -144,7 +144,7 @@ pub struct Outcome {
 /// Batches of steps that the scan may be ahead of reading.
 const STEP_BATCHES_MAX: usize = 8;
 /// Batches of chunks that wait for an answer, or for a frame. One holds at most about 4 MiB.
-const CHUNK_BATCHES_MAX: usize = 2;
+const CHUNK_BATCHES_MAX: usize = 1;
 /// Packs that wait for an upload.
 const PACKS_MAX: usize = 1;
 

@@ -6,7 +6,7 @@
 pub mod backup;
 mod cpu;
 mod ctx;
-mod cutter;
+pub mod cutter;
 mod error;
 mod ports;
 mod progress;

@@ -15,6 +15,8 @@ use crate::report::Problem;
 use crate::trees::TreeReader;
 use format::{ChunkRef, NamingKey, StoredPath};
 use std::sync::Arc;
+use tokio::sync::mpsc::channel;
+use tokio::try_join;
 use work::{Later, Problems};
 
 /// Restores the selection below the target. Paths that are named land there by their last name; everything lands
@@ -34,20 +36,36 @@ pub async fn run(
     let problems = Problems::new(Arc::clone(&ctx.progress));
     let mut later = Later::default();
     let mut walk = resolve::Walk::begin(plan, &trees).await?;
-    loop {
-        let window = walk.next_window(ctx, &trees, &target, &problems, &mut later).await?;
-        let Some(window) = window else { break };
-        fetch::window(ctx, plan, &remote, &target, &problems, window).await?;
-        if problems.is_full() {
-            return Err(EngineError::TargetFull);
+    let (windows_tx, mut windows_rx) = channel(WINDOWS_MAX);
+    let resolve = async {
+        while let Some(window) = walk.next_window(ctx, &trees, &target, &problems, &mut later).await? {
+            // A closed queue means that the other step ended with an error, which is the one to report.
+            if windows_tx.send(window).await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
-    }
+        drop(windows_tx);
+        Ok(())
+    };
+    let fetch = async {
+        while let Some(window) = windows_rx.recv().await {
+            fetch::window(ctx, plan, &remote, &target, &problems, window).await?;
+            if problems.is_full() {
+                return Err(EngineError::TargetFull);
+            }
+        }
+        Ok(())
+    };
+    try_join!(resolve, fetch)?;
     confirm::finish(ctx, &target, &problems, later).await;
     if problems.is_full() {
         return Err(EngineError::TargetFull);
     }
     Ok(Outcome { problems: problems.into_list() })
 }
+
+/// Windows that are resolved ahead of the one that is fetched.
+const WINDOWS_MAX: usize = 1;
 
 /// What to restore.
 pub struct Plan {

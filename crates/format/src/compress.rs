@@ -31,6 +31,7 @@ impl Codec {
 thread_local! {
     // A context is some hundred KiB of tables: it is made once for each thread, not for each frame of 256 KiB.
     static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+    static PROBER: RefCell<Option<(Compressor<'static>, Vec<u8>)>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
@@ -38,6 +39,11 @@ thread_local! {
 /// Leaves `spare` bytes of capacity after it. Never fails.
 pub fn compress(plain: &[u8], level: i32, spare: usize, out: &mut Vec<u8>) -> Codec {
     out.clear();
+    if plain.len() >= PROBED_MIN && !probe(plain) {
+        out.reserve(plain.len() + spare);
+        out.extend_from_slice(plain);
+        return Codec::Stored;
+    }
     out.reserve(zstd_safe::compress_bound(plain.len()) + spare);
     COMPRESSOR.with_borrow_mut(|slot| {
         if slot.as_ref().is_none_or(|(made_for, _)| *made_for != level) {
@@ -52,6 +58,30 @@ pub fn compress(plain: &[u8], level: i32, spare: usize, out: &mut Vec<u8>) -> Co
     out.clear();
     out.extend_from_slice(plain);
     Codec::Stored
+}
+
+/// Anything shorter is compressed to find out.
+const PROBED_MIN: usize = 512 << 10;
+/// How much is looked at, and how long each stretch of it is.
+const PROBE_LEN: usize = 32 << 10;
+const PROBE_STRETCH_LEN: usize = 4 << 10;
+
+/// Whether a look at stretches from all over `plain`, compressed as fast as zstd can, says that compression pays.
+fn probe(plain: &[u8]) -> bool {
+    const STRETCHES: usize = PROBE_LEN / PROBE_STRETCH_LEN;
+    let step = (plain.len() - PROBE_STRETCH_LEN) / (STRETCHES - 1);
+    PROBER.with_borrow_mut(|slot| {
+        let (compressor, looked_at) = slot.get_or_insert_with(|| {
+            let compressor = Compressor::new(1).expect("zstd clamps a level to the ones that it knows");
+            (compressor, Vec::with_capacity(PROBE_LEN))
+        });
+        looked_at.clear();
+        for stretch in 0..STRETCHES {
+            looked_at.extend_from_slice(&plain[stretch * step..][..PROBE_STRETCH_LEN]);
+        }
+        let packed = compressor.compress(looked_at).expect("the buffer has room for the worst case");
+        saves_enough(looked_at.len(), packed.len())
+    })
 }
 
 /// Whether compression from `plain` to `packed` bytes saves at least 3 %.

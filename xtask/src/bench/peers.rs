@@ -79,12 +79,13 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         false => options.corpus.iter().map(|folder| Wanted::Own(folder)).collect(),
     };
     for round in 0..options.rounds {
-        for wanted in &subjects {
+        for (nth, wanted) in subjects.iter().enumerate() {
+            if (round, nth) != (0, 0) {
+                settle();
+            }
             // Each round has a corpus of its own: what was changed in the last one is not taken back.
             let folder = tempfile::tempdir_in(&place).context("making a folder for the bench")?;
             bench.round(round, wanted, folder.path(), &mut figures)?;
-            drop(folder);
-            settle();
         }
     }
     if let Some(out) = &options.out {
@@ -126,10 +127,11 @@ impl Bench {
         };
         eprintln!("{}: {} files, {}, round {round}", subject.name, subject.files, base::Bytes(subject.bytes));
         let mut contenders = self.contenders(&subject, folder)?;
-        // Nobody is always the first to read what has just been written.
         let len = contenders.len();
         contenders.rotate_left(round % len);
         for work in Work::ALL {
+            // Nobody is always the first to read what has just been written.
+            contenders.rotate_left(1 % len);
             if work == Work::Changed {
                 if subject.change.is_none() {
                     continue;

@@ -17,7 +17,7 @@ const PAGE_BYTES_MAX: usize = 256 << 10;
 const PAGE_ENTRIES_MIN: usize = 32;
 const PAGE_ENTRIES_MAX: usize = 2_048;
 /// Chunks are handed on together until they are about this long, or this many.
-const BATCH_BYTES_MAX: usize = 4 << 20;
+const BATCH_BYTES_MAX: usize = 2 << 20;
 const BATCH_CHUNKS_MAX: usize = 1_024;
 
 pub(super) struct Assembler<'a> {

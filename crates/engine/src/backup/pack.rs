@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{Receiver, Sender};
 /// Chunks are put into one frame until it is this long.
 const FRAME_BYTES: usize = 256 << 10;
 /// A pack is closed when it is this long.
-const PACK_BYTES: Bytes = Bytes::mib(16);
+const PACK_BYTES: Bytes = Bytes::mib(8);
 /// … or when it holds this much in the open: what compresses to nothing must still be opened by who verifies it.
 const PACK_PLAIN: Bytes = Bytes::mib(256);
 /// How hard zstd tries (docs/performance.md, "Compression level").

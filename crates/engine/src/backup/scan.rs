@@ -10,7 +10,7 @@ use crate::error::{EngineError, SourceError};
 use crate::ports::{EntryKind, Found, Listing, Source, Stat};
 use crate::trees::{TreeReader, directory_tree};
 use crate::unchanged::is_unchanged;
-use ahead::{Ahead, Lister};
+use ahead::Ahead;
 use base::Bytes;
 use format::limits::PATH_MAX;
 use format::{ChunkRef, Entry, StoredPath};
@@ -65,9 +65,9 @@ pub(super) async fn walk(
     steps: Sender<Batch>,
 ) -> Result<(), EngineError> {
     let roots = readable_roots(ctx, plan, source, problems).await?;
-    let lister = Lister::new(&ctx.cpu, source);
+    let ahead = Ahead::new(&ctx.cpu, source);
     let mut walk =
-        Walk { ctx, plan, source, lister, trees, problems, steps, batch: Batch::new(), batch_bytes: 0, roots };
+        Walk { ctx, plan, source, ahead, trees, problems, steps, batch: Batch::new(), batch_bytes: 0, roots };
     let root = StoredPath::root();
     let stat = walk.stat(&root).await.map_err(|error| nothing_to_read(&root, &error))?;
     let known_tree = plan.parent.as_ref().map(|parent| parent.root);
@@ -79,7 +79,7 @@ struct Walk<'a> {
     ctx: &'a Ctx,
     plan: &'a Plan,
     source: &'a Arc<dyn Source>,
-    lister: Lister,
+    ahead: Ahead,
     trees: &'a TreeReader,
     problems: &'a Problems,
     steps: Sender<Batch>,
@@ -98,8 +98,7 @@ impl Walk<'_> {
         unchanged: Option<Entry>,
         known_tree: Option<ChunkRef>,
     ) -> Result<(), EngineError> {
-        let none = &mut Ahead::default();
-        let mut open: Vec<Level> = self.enter(path, stat, unchanged, known_tree, none).await?.into_iter().collect();
+        let mut open: Vec<Level> = self.enter(path, stat, unchanged, known_tree).await?.into_iter().collect();
         while let Some(level) = open.last_mut() {
             let Some((found, parent)) = level.next() else {
                 open.pop();
@@ -115,8 +114,7 @@ impl Walk<'_> {
             if found.stat.kind == EntryKind::Directory {
                 let known_tree = parent.as_ref().and_then(directory_tree);
                 let unchanged = parent.filter(|entry| self.is_unchanged(entry, &found.stat));
-                let below = self.enter(path, found.stat, unchanged, known_tree, &mut level.ahead).await?;
-                open.extend(below);
+                open.extend(self.enter(path, found.stat, unchanged, known_tree).await?);
             } else {
                 self.entry(path, found.stat, parent).await?;
             }
@@ -131,10 +129,8 @@ impl Walk<'_> {
         stat: Stat,
         unchanged: Option<Entry>,
         known_tree: Option<ChunkRef>,
-        ahead: &mut Ahead,
     ) -> Result<Option<Level>, EngineError> {
-        let Some(entries) = self.list(&path, ahead).await else { return Ok(None) };
-        let ahead = self.ahead(&path, &entries);
+        let Some(entries) = self.list(&path).await else { return Ok(None) };
         let known = match &known_tree {
             Some(tree) => self.trees.tree_and_pages(tree).await?,
             None => None,
@@ -149,16 +145,7 @@ impl Walk<'_> {
         };
         self.trees.prefetch(parents.iter().filter_map(directory_tree)).await?;
         self.step(Step::Enter(Directory { path: path.clone(), stat, unchanged, known }), 0).await?;
-        Ok(Some(Level { path, entries: entries.into(), parents: parents.into(), ahead }))
-    }
-
-    /// What is listed next at a level. Above the folders of the plan nothing is: only the way to them is looked at.
-    fn ahead(&self, path: &StoredPath, entries: &[Found]) -> Ahead {
-        if self.is_above_a_root(path) {
-            return Ahead::default();
-        }
-        let directories = entries.iter().filter(|found| found.stat.kind == EntryKind::Directory);
-        self.lister.ahead(directories.filter_map(|found| path.join(&found.name).ok()))
+        Ok(Some(Level { path, entries: entries.into(), parents: parents.into() }))
     }
 
     async fn entry(&mut self, path: StoredPath, stat: Stat, parent: Option<Entry>) -> Result<(), EngineError> {
@@ -174,10 +161,10 @@ impl Walk<'_> {
 
     /// The entries of a directory that are in the plan. One that cannot be listed is a problem and empty; one that is
     /// gone, or no directory any more, is a problem and `None`, unless it is the root.
-    async fn list(&self, path: &StoredPath, ahead: &mut Ahead) -> Option<Vec<Found>> {
+    async fn list(&mut self, path: &StoredPath) -> Option<Vec<Found>> {
         let listing = match self.is_above_a_root(path) {
             true => self.list_roots_beneath(path).await,
-            false => self.lister.list(ahead, path).await,
+            false => self.ahead.list(path).await,
         };
         let mut listing = match listing {
             Ok(listing) => listing,
@@ -261,7 +248,6 @@ struct Level {
     path: StoredPath,
     entries: VecDeque<Found>,
     parents: VecDeque<Entry>,
-    ahead: Ahead,
 }
 
 impl Level {

@@ -26,4 +26,4 @@ pub(super) async fn send(
 }
 
 /// Uploads side by side, whatever the server would take: each holds a pack in memory.
-const UPLOADS_MAX: usize = 2;
+const UPLOADS_MAX: usize = 4;

@@ -30,6 +30,23 @@ fn text_is_compressed_and_noise_is_stored() {
 }
 
 #[test]
+fn a_long_frame_is_looked_at_all_over_before_it_is_compressed() {
+    let text = "all work and no play ".repeat(50_000).into_bytes();
+    let noise = noise(1 << 20);
+    assert_eq!(packed(&noise), (Codec::Stored, noise.clone()));
+    assert_eq!(packed(&text[..1 << 20]).0, Codec::Zstd);
+    for half in 0..2 {
+        let mut mixed = noise.clone();
+        let from = half * (mixed.len() / 2);
+        mixed[from..from + (512 << 10)].copy_from_slice(&text[..512 << 10]);
+        let (codec, bytes) = packed(&mixed);
+        assert_eq!(codec, Codec::Zstd, "half of it is text");
+        assert!(bytes.len() < 600 << 10);
+        assert_eq!(decompress(codec, &bytes, mixed.len() as u32).as_ref(), Ok(&mixed));
+    }
+}
+
+#[test]
 fn three_percent_is_enough_and_less_is_not() {
     assert!(saves_enough(1_000, 970));
     assert!(!saves_enough(1_000, 971));

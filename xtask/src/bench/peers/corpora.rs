@@ -86,9 +86,11 @@ impl Subject {
     pub fn change(&self, store: &Path) -> Result<()> {
         match &self.how {
             How::Linux { next } => {
-                let unpacked = tempfile::tempdir_in(self.folder.parent().context("the folder lies in another")?)?;
-                debian::unpack_source(next, unpacked.path())?;
-                debian::bring_over(unpacked.path(), &self.folder)
+                // It stays until the round is over: see `settle`.
+                let unpacked = self.folder.with_file_name("next version");
+                fs::create_dir(&unpacked)?;
+                debian::unpack_source(next, &unpacked)?;
+                debian::bring_over(&unpacked, &self.folder)
             }
             How::Image => image::upgrade(store, &self.folder),
             How::Nothing => Ok(()),

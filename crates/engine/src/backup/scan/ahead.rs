@@ -1,107 +1,102 @@
-//! Lists the directories of a level ahead of the walk, many with one piece of work: while the walk compares one, the
-//! pool looks at those that come next. Refuses to hold more than a few thousand entries that nobody has asked for yet.
+//! Lists directories ahead of the walk, in its order: while the walk compares one, the pool looks at those that come
+//! next, many with one piece of work. Refuses to hold more than some thousands of entries that nobody has asked for.
 
 use crate::cpu::{Cpu, Started};
 use crate::error::SourceError;
-use crate::ports::{Listing, Source};
+use crate::ports::{EntryKind, Listing, Source};
+use base::Bytes;
 use format::StoredPath;
+use format::limits::PATH_MAX;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Directories that are listed with one piece of work.
-const DIRECTORIES_MAX: usize = 16;
-/// Entries after which a piece of work lists no further directory.
-const ENTRIES_MAX: usize = 2_048;
-/// Entries that all levels together may hold ahead. One directory alone may be larger.
+/// Entries after which a piece of work ends, and the walk gets what it has listed.
+const ENTRIES_MAX: usize = 512;
+/// Entries that are held ahead: beyond it, no further piece of work is begun. One directory alone may be larger.
 const HELD_MAX: usize = 16_384;
 
 type Listed = Result<Listing, SourceError>;
 
-/// What lists, and how much of it is held.
-#[derive(Clone)]
-pub(super) struct Lister {
+/// Lists what the walk comes to next.
+pub(super) struct Ahead {
     cpu: Cpu,
     source: Arc<dyn Source>,
-    held: Arc<AtomicUsize>,
-}
-
-/// The directories of one level that are still to be listed, in the order of the walk.
-#[derive(Default)]
-pub(super) struct Ahead {
-    wanted: VecDeque<StoredPath>,
-    under_way: Option<Started<Vec<(StoredPath, Listed)>>>,
+    /// What is beneath the folder that is walked and not listed yet, the next one last.
+    open: Vec<StoredPath>,
+    under_way: Option<Started<Part>>,
     ready: VecDeque<(StoredPath, Listed)>,
+    /// Entries in `ready`.
+    held: usize,
 }
 
-impl Lister {
+/// What one piece of work has done.
+struct Part {
+    listed: Vec<(StoredPath, Listed)>,
+    open: Vec<StoredPath>,
+}
+
+impl Ahead {
     pub(super) fn new(cpu: &Cpu, source: &Arc<dyn Source>) -> Self {
-        Self { cpu: cpu.clone(), source: Arc::clone(source), held: Arc::default() }
+        let (cpu, source) = (cpu.clone(), Arc::clone(source));
+        Self { cpu, source, open: Vec::new(), under_way: None, ready: VecDeque::new(), held: 0 }
     }
 
-    /// What is to be listed at a level, of which the first are begun with. Never fails.
-    pub(super) fn ahead(&self, directories: impl Iterator<Item = StoredPath>) -> Ahead {
-        let mut ahead = Ahead { wanted: directories.collect(), ..Ahead::default() };
-        self.begin(&mut ahead);
-        ahead
-    }
-
-    /// The entries of a directory: listed ahead if `ahead` is of its level, else now.
-    pub(super) async fn list(&self, ahead: &mut Ahead, path: &StoredPath) -> Listed {
+    /// The entries of a directory. The first one of a folder is listed when it is asked for, and all beneath it ahead,
+    /// in the order of the walk.
+    pub(super) async fn list(&mut self, path: &StoredPath) -> Listed {
         loop {
-            if let Some((ready, listed)) = ahead.ready.pop_front() {
-                self.held.fetch_sub(entries_of(&listed), Ordering::Relaxed);
-                if ready == *path {
+            match self.ready.pop_front() {
+                // The walk has passed this one over.
+                Some((ready, listed)) if ready < *path => self.held -= entries_of(&listed),
+                Some((ready, listed)) if ready == *path => {
+                    self.held -= entries_of(&listed);
+                    self.begin();
                     return listed;
                 }
-                // The walk has passed this one over.
-                continue;
-            }
-            let Some(under_way) = ahead.under_way.take() else {
-                while ahead.wanted.front().is_some_and(|wanted| wanted < path) {
-                    ahead.wanted.pop_front();
-                }
-                if ahead.wanted.front() != Some(path) {
+                // It was not seen when the one above was listed.
+                Some(later) => {
+                    self.ready.push_front(later);
                     let (source, path) = (Arc::clone(&self.source), path.clone());
                     return self.cpu.run(move || source.list(&path)).await;
                 }
-                ahead.under_way = Some(self.start(ahead));
-                continue;
-            };
-            ahead.ready.extend(under_way.await);
-            // What this piece of work has left to the next one.
-            if let Some((last, _)) = ahead.ready.back() {
-                while ahead.wanted.front().is_some_and(|wanted| wanted <= last) {
-                    ahead.wanted.pop_front();
+                None => {
+                    if self.under_way.is_none() && self.open.is_empty() {
+                        self.open.push(path.clone());
+                    }
+                    self.begin();
+                    let Some(under_way) = self.under_way.take() else { continue };
+                    let Part { listed, open } = under_way.await;
+                    self.open = open;
+                    self.held += listed.iter().map(|(_, listed)| entries_of(listed)).sum::<usize>();
+                    self.ready.extend(listed);
+                    self.begin();
                 }
             }
-            self.begin(ahead);
         }
     }
 
-    /// Begins with the next directories of a level, if there is room to hold what comes of it.
-    fn begin(&self, ahead: &mut Ahead) {
-        if !ahead.wanted.is_empty() && self.held.load(Ordering::Relaxed) < HELD_MAX {
-            ahead.under_way = Some(self.start(ahead));
+    /// Begins with what comes next, if there is room to hold what comes of it.
+    fn begin(&mut self) {
+        if self.under_way.is_some() || self.open.is_empty() || self.held >= HELD_MAX {
+            return;
         }
-    }
-
-    fn start(&self, ahead: &Ahead) -> Started<Vec<(StoredPath, Listed)>> {
-        let paths: Vec<StoredPath> = ahead.wanted.iter().take(DIRECTORIES_MAX).cloned().collect();
-        let (source, held) = (Arc::clone(&self.source), Arc::clone(&self.held));
-        self.cpu.start(move || {
-            let (mut all, mut entries) = (Vec::with_capacity(paths.len()), 0);
-            for path in paths {
-                let listed = source.list(&path);
-                entries += entries_of(&listed);
-                all.push((path, listed));
-                if entries >= ENTRIES_MAX {
-                    break;
+        let (source, mut open) = (Arc::clone(&self.source), std::mem::take(&mut self.open));
+        self.under_way = Some(self.cpu.start(move || {
+            let (mut listed, mut entries) = (Vec::new(), 0);
+            while entries < ENTRIES_MAX
+                && let Some(path) = open.pop()
+            {
+                let found = source.list(&path);
+                entries += entries_of(&found);
+                if let Ok(listing) = &found {
+                    let below = listing.entries.iter().rev().filter(|found| found.stat.kind == EntryKind::Directory);
+                    let paths = below.filter_map(|found| path.join(&found.name).ok());
+                    open.extend(paths.filter(|path| Bytes::of(path.as_bytes().len()) <= PATH_MAX));
                 }
+                listed.push((path, found));
             }
-            held.fetch_add(entries, Ordering::Relaxed);
-            all
-        })
+            Part { listed, open }
+        }));
     }
 }
 
@@ -113,32 +108,30 @@ fn entries_of(listed: &Listed) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{Details, EntryKind, Found, SourceFile, Stat};
+    use crate::ports::{Details, Found, SourceFile, Stat};
     use format::FileTime;
     use std::sync::Mutex;
 
-    /// Directories with so many entries each, and the order in which they were listed.
-    struct Listings(usize, Mutex<Vec<StoredPath>>);
+    /// Three levels of directories, so many in each, and so many pipes in each of the lowest; and what was listed.
+    struct Listings {
+        directories: usize,
+        pipes: usize,
+        listed: Mutex<Vec<StoredPath>>,
+    }
 
     impl Source for Listings {
         fn list(&self, dir: &StoredPath) -> Listed {
-            self.1.lock().expect("no panic with the lock").push(dir.clone());
-            let time = FileTime { seconds: 0, nanos: 0 };
-            let stat = Stat {
-                kind: EntryKind::Fifo,
-                mode: 0,
-                uid: 0,
-                gid: 0,
-                mtime: time,
-                ctime: time,
-                inode: 0,
-                device: 0,
-                links: 1,
-                size: 0,
-                stored: 0,
-                rdev: (0, 0),
+            self.listed.lock().expect("no panic with the lock").push(dir.clone());
+            let is_lowest = dir.components().count() == 2;
+            let (kind, count) = match is_lowest {
+                true => (EntryKind::Fifo, self.pipes),
+                false => (EntryKind::Directory, self.directories),
             };
-            let entries = (0..self.0).map(|n| Found { name: n.to_string().into_bytes(), stat }).collect();
+            let time = FileTime { seconds: 0, nanos: 0 };
+            let (mode, uid, gid, inode, device, links, size, stored, rdev) = (0, 0, 0, 0, 0, 1, 0, 0, (0, 0));
+            let stat =
+                Stat { kind, mode, uid, gid, mtime: time, ctime: time, inode, device, links, size, stored, rdev };
+            let entries = (0..count).map(|n| Found { name: format!("{n:04}").into_bytes(), stat }).collect();
             Ok(Listing { entries, problems: Vec::new() })
         }
 
@@ -163,45 +156,46 @@ mod tests {
         }
     }
 
-    fn path(number: usize) -> StoredPath {
-        StoredPath::from_bytes(format!("{number:04}").into_bytes()).expect("a literal path is good")
-    }
-
-    /// Lists those directories of a level of 100 that `is_walked` names, and says how many were listed at most ahead.
-    async fn walk(entries: usize, is_walked: impl Fn(usize) -> bool) -> (usize, Vec<StoredPath>) {
-        let listings = Arc::new(Listings(entries, Mutex::default()));
+    /// Walks all directories that `is_walked` names by their number, and says which were listed, in order, and how many
+    /// entries were held at most.
+    async fn walk(directories: usize, pipes: usize, is_walked: impl Fn(usize) -> bool) -> (Vec<StoredPath>, usize) {
+        let listings = Arc::new(Listings { directories, pipes, listed: Mutex::default() });
         let source: Arc<dyn Source> = Arc::clone(&listings) as _;
-        let lister = Lister::new(&Cpu::inline(), &source);
-        let mut ahead = lister.ahead((0..100).map(path));
-        let mut most = 0;
-        for (nth, number) in (0..100).filter(|number| is_walked(*number)).enumerate() {
-            let listed = listings.1.lock().expect("no panic with the lock").len();
-            most = most.max(listed - nth.min(listed));
-            let found = lister.list(&mut ahead, &path(number)).await.expect("it is there");
-            assert_eq!(found.entries.len(), entries);
+        let mut ahead = Ahead::new(&Cpu::inline(), &source);
+        let (mut open, mut walked, mut most) = (vec![StoredPath::root()], 0, 0);
+        while let Some(path) = open.pop() {
+            walked += 1;
+            if !is_walked(walked) {
+                continue;
+            }
+            let listing = ahead.list(&path).await.expect("it is there");
+            most = most.max(ahead.held);
+            let below = listing.entries.iter().rev().filter(|found| found.stat.kind == EntryKind::Directory);
+            open.extend(below.map(|found| path.join(&found.name).expect("a short path")));
         }
-        assert_eq!(lister.held.load(Ordering::Relaxed), 0, "nothing is held that nobody will ask for");
-        let order = listings.1.lock().expect("no panic with the lock").clone();
-        (most, order)
+        let listed = listings.listed.lock().expect("no panic with the lock").clone();
+        (listed, most)
     }
 
     #[tokio::test]
-    async fn every_directory_is_listed_once_and_in_order() {
-        let (most, order) = walk(3, |_| true).await;
-        assert_eq!(order, (0..100).map(path).collect::<Vec<_>>());
-        assert!((DIRECTORIES_MAX..=2 * DIRECTORIES_MAX).contains(&most), "{most} ahead");
+    async fn every_directory_is_listed_once_and_in_the_order_of_the_walk() {
+        let (listed, most) = walk(30, 5, |_| true).await;
+        assert_eq!(listed.len(), 1 + 30 + 30 * 30);
+        assert!(listed.is_sorted());
+        assert!(most > ENTRIES_MAX / 2, "{most} entries ahead");
     }
 
     #[tokio::test]
     async fn large_directories_are_not_heaped_up() {
-        let (most, order) = walk(HELD_MAX, |_| true).await;
-        assert_eq!(order.len(), 100);
-        assert!(most <= 2, "{most} ahead");
+        let (listed, most) = walk(10, HELD_MAX, |_| true).await;
+        assert_eq!(listed.len(), 1 + 10 + 100);
+        assert!(most <= 2 * HELD_MAX + ENTRIES_MAX, "{most} entries ahead");
     }
 
     #[tokio::test]
     async fn what_the_walk_passes_over_is_let_go_of() {
-        let (_, order) = walk(3, |number| number % 7 == 3 || number == 99).await;
-        assert!(order.len() <= 100 && order.is_sorted(), "{order:?}");
+        let (listed, most) = walk(30, 5, |number| number % 7 != 3).await;
+        assert!(listed.is_sorted() && listed.len() <= 1 + 30 + 30 * 30, "{} listed", listed.len());
+        assert!(most < HELD_MAX);
     }
 }
