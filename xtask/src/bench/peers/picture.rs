@@ -16,7 +16,7 @@ pub fn draw(figures: &Figures) -> String {
     for (corpus, work, medians) in figures.medians() {
         y += LINE;
         let title = format!("{corpus}: {work}");
-        let _ = writeln!(body, r#"<text x="10" y="{y}" font-weight="600">{}</text>"#, escaped(&title));
+        let _ = writeln!(body, r#"<text x="10" y="{y}" class="title">{}</text>"#, escaped(&title));
         let longest = medians.iter().map(|one| one.wall_s).fold(f64::MIN_POSITIVE, f64::max);
         for Median { program, wall_s, .. } in &medians {
             y += LINE;
@@ -38,6 +38,7 @@ pub fn draw(figures: &Figures) -> String {
 <title>Wall seconds of Holdfast and its peers</title>
 <style>
 text {{ font: 13px system-ui, sans-serif; fill: #24292f; }}
+.title {{ font-weight: 600; }}
 .ours {{ fill: #0b7a53; }}
 .theirs {{ fill: #8c959f; }}
 @media (prefers-color-scheme: dark) {{ text {{ fill: #e6edf3; }} .ours {{ fill: #3fb68b; }} }}

@@ -118,7 +118,8 @@ impl Cell {
                 names.push(&row.program);
             }
         }
-        names.sort_by_key(|name| (*name != OURS, *name == BASELINE));
+        // In every cell in the same order, whoever had the first turn.
+        names.sort_by_key(|name| (*name != OURS, *name == BASELINE, *name));
         names.into_iter().map(|name| self.median(name)).collect()
     }
 
