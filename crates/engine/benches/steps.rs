@@ -1,7 +1,6 @@
 //! What the steps of a backup do to bytes, one core each, beside what the machine can do at all: a copy, BLAKE3, zstd,
 //! the cipher. `cargo bench --bench steps`. Input: text of this repository, and bytes without any pattern.
 //! Refuses the disk and the network: `cargo xtask bench peers` has those.
-#![expect(missing_docs, reason = "a bench has no interface")]
 
 use base::{Count, RunId, Secret, SeededEntropy};
 use divan::counter::BytesCount;
@@ -58,7 +57,7 @@ fn naming() -> NamingKey {
 }
 
 mod machine {
-    use super::*;
+    use super::{Bencher, BytesCount, FRAME, INPUTS, Input, LEVEL, black_box, noise};
 
     #[divan::bench]
     fn copy(bencher: Bencher<'_, '_>) {
@@ -96,7 +95,7 @@ mod machine {
 }
 
 mod chunk {
-    use super::*;
+    use super::{Bencher, BytesCount, ChunkKind, INPUTS, Input, black_box, cutter, naming, noise};
 
     #[divan::bench(args = INPUTS)]
     fn cut(bencher: Bencher<'_, '_>, input: Input) {
@@ -117,7 +116,11 @@ mod chunk {
 }
 
 mod pack {
-    use super::*;
+    use super::{
+        Bencher, BytesCount, ChunkKind, ChunkRef, FRAME, FrameOpener, FrameSealer, INPUTS, IndexedChunk, Input, LEVEL,
+        ObjectHeader, PackBuilder, PackIndex, RepositoryKey, RunId, SealedPack, Secret, SeededEntropy, black_box,
+        compress,
+    };
 
     #[divan::bench(args = INPUTS)]
     fn compress_frame(bencher: Bencher<'_, '_>, input: Input) {
@@ -184,7 +187,10 @@ mod pack {
 }
 
 mod tree {
-    use super::*;
+    use super::{
+        Arc, Bencher, BytesCount, ChunkRef, Content, Count, Entry, EntryBody, FileTime, Meta, Piece, Totals, Tree,
+        TreeBody, black_box,
+    };
 
     #[divan::bench(args = [20, 2_000])]
     fn encode(bencher: Bencher<'_, '_>, entries: usize) {
