@@ -12,7 +12,7 @@ const ALL: u64 = FILES * FILE as u64;
 const RATE: u64 = 24 << 20;
 
 /// What is sent again where one pack is known: they are twice as large as what is taken off here, and more.
-const SENT_AGAIN_MAX: u64 = ALL - (8 << 20);
+const SENT_AGAIN_MAX: u64 = ALL - (4 << 20);
 
 /// Whether the index names a pack: one that only lies in the store is not counted upon.
 fn has_pack(world: &World) -> bool {
