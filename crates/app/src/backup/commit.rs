@@ -189,14 +189,13 @@ async fn record(
     }
     quota::commit(app, &mut tx, actor, manifest.totals.bytes).await?;
     db::closed_insert(&mut tx, row.new.repository, &closure.fresh()).await.map_err(during())?;
-    let partial = reported.partial;
-    let new = SnapshotNew { partial, ..snapshot(app, &row, manifest, manifest_id, now)? };
+    let new = snapshot(app, &row, manifest, manifest_id, now, reported.partial)?;
     let seq = db::snapshot_insert(&mut tx, &new).await.map_err(during())?;
     db::device_last_snapshot_update(&mut tx, actor.device, new.id).await.map_err(during())?;
     let more = RunCounters { bytes_received: app.plane.received_take(id), ..RunCounters::default() };
     db::run_counters_update(&mut tx, id, more).await.map_err(during())?;
     db::run_committed_update(&mut tx, id, new.id, now).await.map_err(during())?;
-    let Reported { files_opened, bytes_read, .. } = reported;
+    let Reported { files_opened, bytes_read, partial } = reported;
     db::run_reported_update(&mut tx, id, files_opened, bytes_read).await.map_err(during())?;
     let counters = db::run_get(&mut tx, id).await.map_err(during())?.unwrap_or(row).counters;
     if !partial {
@@ -217,6 +216,7 @@ fn snapshot(
     manifest: &Manifest,
     manifest_id: [u8; 32],
     now: Timestamp,
+    partial: bool,
 ) -> Result<SnapshotNew, AppError> {
     let keys = app.keys.repository(run.new.repository)?;
     let id: SnapshotId = manifest.snapshot;
@@ -235,7 +235,7 @@ fn snapshot(
         committed_at: now,
         totals: manifest.totals,
         folders: manifest.folders.clone(),
-        partial: false,
+        partial,
         host_name: manifest.device_name.clone(),
         problems: manifest.problems.total(),
     })
