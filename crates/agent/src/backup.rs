@@ -203,10 +203,10 @@ fn go_on_from(newest: Option<&SnapshotDetail>, unreadable: Option<SnapshotId>, k
     let snapshot = newest.map(|detail| detail.snapshot.0).or(unreadable)?;
     if let Some(SnapshotDetail { root: Some(root), began_at_ms, .. }) = newest {
         let (root, began_at) = (ChunkRef::from_bytes(root.0), Timestamp::from_ms(*began_at_ms));
-        return Some(Parent { snapshot, root, began_at, is_readable: true });
+        return Some(Parent { snapshot, root, began_at, is_readable: true, changes: None });
     }
     let Kept { root, began_at, .. } = kept.filter(|kept| kept.snapshot == snapshot)?;
-    Some(Parent { snapshot, root, began_at, is_readable: false })
+    Some(Parent { snapshot, root, began_at, is_readable: false, changes: None })
 }
 
 /// Whether every one of the folders is in the snapshot, by itself or beneath another.

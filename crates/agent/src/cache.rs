@@ -3,7 +3,8 @@
 //! (the engine names every tree again).
 //!
 //! `trees.cache`: header · trees back to back · table of (ref 32, offset u64, length u32) in ascending order of refs ·
-//! trailer. Header: magic 8 · version u32 · 0u32 · device 16 · snapshot 16 · 16 zero bytes. Trailer: offset of the
+//! trailer. A run that did not look at everything adds its trees, and a table and a trailer for all, at the end: what
+//! stands last counts. A run that did leaves out what is not needed any more. Header: magic 8 · version u32 · 0u32 · device 16 · snapshot 16 · 16 zero bytes. Trailer: offset of the
 //! table u64 · number of rows u64 · BLAKE3 of header and table 32 · magic 8. Integers little-endian.
 
 mod reader;
@@ -15,6 +16,7 @@ use format::ChunkRef;
 use reader::Reader;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use writer::Writer;
 
@@ -34,6 +36,8 @@ pub struct FileCache {
     last: Option<Reader>,
     /// Trees of the last file that are not what their refs say.
     damaged: Mutex<HashSet<ChunkRef>>,
+    /// Whether trees of the last file may be needed that nobody has named.
+    keeps_all: AtomicBool,
     next: Mutex<Option<Writer>>,
 }
 
@@ -44,6 +48,7 @@ impl FileCache {
             path: path.to_owned(),
             last: Reader::open(path, device),
             damaged: Mutex::default(),
+            keeps_all: AtomicBool::new(false),
             next: Mutex::new(None),
         }
     }
@@ -54,7 +59,7 @@ impl FileCache {
         let writer = Writer::create(&new_path(path), device, snapshot, max);
         let next = writer.inspect_err(|error| tracing::debug!("no trees are kept: {error}")).ok();
         let (path, last) = (path.to_owned(), Reader::open(path, device));
-        Self { path, last, damaged: Mutex::default(), next: Mutex::new(next) }
+        Self { path, last, damaged: Mutex::default(), keeps_all: AtomicBool::new(false), next: Mutex::new(next) }
     }
 
     /// Puts the trees of the run in the place of the last ones, after its commit; nothing is written when all of them
@@ -62,10 +67,15 @@ impl FileCache {
     pub fn adopt(&self) {
         let Some(writer) = self.next.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let new = new_path(&self.path);
-        let adopted = writer.finish(self.last.as_ref()).and_then(|is_new| match is_new {
-            true => std::fs::rename(&new, &self.path),
-            false => std::fs::remove_file(&new),
-        });
+        let adopted = match self.last.as_ref() {
+            Some(last) if self.keeps_all.load(Ordering::Relaxed) => {
+                writer.append_to(&self.path, &new, last).and_then(|()| std::fs::remove_file(&new))
+            }
+            last => writer.finish(last).and_then(|is_new| match is_new {
+                true => std::fs::rename(&new, &self.path),
+                false => std::fs::remove_file(&new),
+            }),
+        };
         if let Err(error) = adopted {
             tracing::debug!("the trees of this run are not kept: {error}");
             let _ = std::fs::remove_file(&new);
@@ -90,6 +100,10 @@ impl TreeCache for FileCache {
             writer.keep_old(tree, place);
         }
         true
+    }
+
+    fn keep_beneath(&self, _: &ChunkRef) {
+        self.keeps_all.store(true, Ordering::Relaxed);
     }
 
     fn keep(&self, tree: &ChunkRef, plain: &[u8]) {
@@ -123,6 +137,10 @@ fn new_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     name.into()
+}
+
+fn no_follow() -> i32 {
+    rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod scan;
 mod upload;
 mod verify;
 
+use crate::changes::Changes;
 use crate::ctx::Ctx;
 use crate::error::EngineError;
 use crate::ports::{Committed, Remote, Source, TreeCache};
@@ -100,6 +101,9 @@ pub struct Parent {
     pub began_at: Timestamp,
     /// Whether the server lets its trees be read. Where not, what the cache lacks is not known, and read again.
     pub is_readable: bool,
+    /// Where anything may have changed since before its run began, of the same folders and the same selection of
+    /// them; where that is not known, everything is looked at.
+    pub changes: Option<Changes>,
 }
 
 /// What a manifest says of the device, for people.

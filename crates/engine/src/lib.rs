@@ -4,6 +4,7 @@
 //! wire and in `app`: begin, scan, chunk, dedupe, pack, upload, verify, commit (docs/protocol.md).
 
 pub mod backup;
+mod changes;
 mod cpu;
 mod ctx;
 pub mod cutter;
@@ -15,6 +16,7 @@ pub mod restore;
 mod trees;
 mod unchanged;
 
+pub use changes::{Changes, Visit};
 pub use cpu::Cpu;
 pub use ctx::Ctx;
 pub use error::{EngineError, RemoteError, SourceError, TargetError};

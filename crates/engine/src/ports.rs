@@ -300,6 +300,9 @@ pub trait TreeCache: Send + Sync + 'static {
     /// Keeps a tree of the last snapshot for the one that is being made too, and says whether it has it. Never fails.
     fn keep_again(&self, tree: &ChunkRef) -> bool;
 
+    /// Keeps a tree of the last snapshot and all beneath it, none of which is asked for singly. Never fails.
+    fn keep_beneath(&self, tree: &ChunkRef);
+
     /// Keeps a tree of the snapshot that is being made. A cache that cannot keep it forgets it. Never fails.
     fn keep(&self, tree: &ChunkRef, plain: &[u8]);
 }

@@ -56,6 +56,18 @@ impl TreeReader {
         Ok(self.tree_and_pages(tree).await?.map(|(entries, _)| entries))
     }
 
+    /// How much there is beneath a directory; `None` as with `tree`.
+    ///
+    /// # Errors
+    /// As `tree`.
+    pub(crate) async fn totals(&self, tree: &ChunkRef) -> Result<Option<format::Totals>, EngineError> {
+        let Some(plain) = self.plain(ChunkKind::Tree, tree).await? else { return Ok(None) };
+        let totals = Tree::decode_totals(&plain).map_err(|cause| EngineError::Format { what: "tree", cause })?;
+        // Nobody else will: what is beneath it is not walked.
+        self.cache.keep(tree, &plain);
+        Ok(Some(totals))
+    }
+
     /// As `tree`, with the refs of the pages, if there are any.
     ///
     /// # Errors

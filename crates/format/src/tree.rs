@@ -186,6 +186,11 @@ impl Tree {
         decode::tree(bytes)
     }
 
+    /// The totals of the tree in these bytes, without looking at its entries. Errors: it does not begin like a tree.
+    pub fn decode_totals(bytes: &[u8]) -> Result<Totals, Error> {
+        decode::totals(bytes)
+    }
+
     /// The entries of page `number` of the fan `pages`, of which this is the tree.
     /// Errors: not a leaf, no entries, or entries that do not belong between this page's first name and the next's.
     pub fn into_page(self, pages: &[Page], number: usize) -> Result<Vec<Entry>, Error> {

@@ -1,7 +1,7 @@
 //! Looks trees up in a cache file that is mapped into memory: what is not looked at takes none.
 //! Refuses a file that is damaged, cut short, of another version or of another device.
 
-use super::{HEADER_LEN, HEADER_MAGIC, Place, ROW_LEN, TRAILER_LEN, TRAILER_MAGIC, VERSION};
+use super::{HEADER_LEN, HEADER_MAGIC, Place, ROW_LEN, TRAILER_LEN, TRAILER_MAGIC, VERSION, no_follow};
 use base::DeviceId;
 use format::ChunkRef;
 use memmap2::Mmap;
@@ -19,8 +19,7 @@ pub(super) struct Reader {
 impl Reader {
     /// Opens the file; `None` when there is none that can be used. Never fails otherwise.
     pub fn open(path: &Path, device: DeviceId) -> Option<Self> {
-        let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(no_follow).open(path).ok()?;
+        let file = OpenOptions::new().read(true).custom_flags(no_follow()).open(path).ok()?;
         let map = map(&file)?;
         let header = map.first_chunk::<HEADER_LEN>()?;
         let trailer = map.last_chunk::<TRAILER_LEN>()?;
@@ -60,6 +59,24 @@ impl Reader {
         self.map.get(at..at.checked_add(place.len as usize)?)
     }
 
+    /// All trees with their places, in ascending order. Never fails.
+    pub fn rows(&self) -> impl Iterator<Item = (ChunkRef, Place)> {
+        self.table().iter().map(|row| {
+            let tree = row.first_chunk().expect("a row begins with 32 bytes");
+            (ChunkRef::from_bytes(*tree), place_of(row))
+        })
+    }
+
+    /// What the digest of the table begins with.
+    pub fn header(&self) -> &[u8; HEADER_LEN] {
+        self.map.first_chunk().expect("a file without a header is not opened")
+    }
+
+    /// How long the file is.
+    pub fn len(&self) -> u64 {
+        self.map.len() as u64
+    }
+
     /// Whether the rows ascend and name places between header and table.
     fn is_in_order(&self) -> bool {
         let is_inside = |row: &[u8; ROW_LEN]| {
@@ -80,8 +97,9 @@ impl Reader {
 #[expect(unsafe_code, reason = "nothing else can map a file")]
 fn map(file: &File) -> Option<Mmap> {
     // SAFETY: the bytes must not change while they are looked at. The file lies in a directory that only its owner and
-    // root can reach, and this program never writes into one that has its name: it writes another one and renames it,
-    // while the one that is mapped stays whole until it is let go of.
+    // root can reach, and this program changes no byte of one that has its name: it adds to its end, beyond what is
+    // mapped, or writes another one and renames it, while the one that is mapped stays whole until it is let go of. What
+    // could not be added whole is cut off again; who maps the file in between finds no trailer, and lets go of it.
     unsafe { Mmap::map(file) }.ok()
 }
 

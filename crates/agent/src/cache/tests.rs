@@ -191,3 +191,81 @@ fn a_place_that_cannot_be_written_keeps_nothing_and_says_nothing() {
     keep(&path, 0..20, CACHE_BYTES_MAX);
     assert_eq!(found(&path, 0..20), 0);
 }
+
+/// A run that did not look at everything: `old` is one tree that it took over with all beneath it.
+fn keep_more(path: &Path, old: usize, trees: impl Iterator<Item = usize>, max: Bytes) {
+    let cache = FileCache::for_run(path, device(1), snapshot(), max);
+    cache.keep_beneath(&tree(old).0);
+    for (name, plain) in trees.map(tree) {
+        cache.keep(&name, &plain);
+    }
+    cache.adopt();
+}
+
+#[test]
+fn a_run_that_did_not_look_at_everything_adds_to_what_is_there() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, 0..200, CACHE_BYTES_MAX);
+    let before = fs::read(&path).expect("the cache");
+    for more in 1..5 {
+        keep_more(&path, 7, 200..200 + 50 * more, CACHE_BYTES_MAX);
+        assert_eq!(found(&path, 0..200 + 50 * more), 200 + 50 * more);
+    }
+    assert_eq!(fs::read(&path).expect("the cache")[..before.len()], before, "what is mapped somewhere does not change");
+    assert_eq!(fs::read_dir(dir.path()).expect("the directory").count(), 1, "no new file is left");
+    let grown = fs::metadata(&path).expect("the cache").len();
+    keep_more(&path, 7, 100..300, CACHE_BYTES_MAX);
+    assert_eq!(fs::metadata(&path).expect("the cache").len(), grown, "nothing was new");
+    keep(&path, 0..1, CACHE_BYTES_MAX);
+    keep(&path, [0, 500].into_iter(), CACHE_BYTES_MAX);
+    assert_eq!(found(&path, 0..501), 2, "a run that looked at everything leaves out what is not needed");
+}
+
+#[test]
+fn what_was_added_is_never_believed_when_it_is_damaged_or_cut_short() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, 0..2, CACHE_BYTES_MAX);
+    let first = fs::metadata(&path).expect("the cache").len() as usize;
+    keep_more(&path, 1, 2..DAMAGED_TREES, CACHE_BYTES_MAX);
+    let whole = fs::read(&path).expect("the cache");
+    for at in first..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        fs::write(&path, &damaged).expect("the damaged cache");
+        let there = never_believed(&path, &format!("byte {at}"));
+        assert!(there == DAMAGED_TREES - 1 || there == 0, "byte {at}: {there} trees");
+        fs::write(&path, &whole[..at]).expect("the short cache");
+        assert_eq!(never_believed(&path, "cut"), if at == first { 2 } else { 0 }, "{at} bytes");
+    }
+}
+
+#[test]
+fn a_damaged_tree_is_replaced_by_what_is_added() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, 0..20, CACHE_BYTES_MAX);
+    let mut bytes = fs::read(&path).expect("the cache");
+    let (name, plain) = tree(3);
+    let at = bytes.windows(plain.len()).position(|window| window == plain).expect("the tree");
+    bytes[at] ^= 1;
+    fs::write(&path, &bytes).expect("the damaged cache");
+    let cache = FileCache::for_run(&path, device(1), snapshot(), CACHE_BYTES_MAX);
+    cache.keep_beneath(&tree(4).0);
+    cache.mark_damaged(&name);
+    cache.keep(&name, &plain);
+    cache.adopt();
+    assert_eq!(found(&path, 0..20), 20);
+}
+
+#[test]
+fn above_its_maximum_nothing_is_added() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    keep(&path, 0..50, Bytes::kib(10));
+    let before = fs::read(&path).expect("the cache");
+    keep_more(&path, 7, 50..1_000, Bytes::kib(10));
+    assert_eq!(fs::read(&path).expect("the cache"), before);
+    assert_eq!(fs::read_dir(dir.path()).expect("the directory").count(), 1, "no new file is left");
+}

@@ -1,15 +1,18 @@
-//! Writes a new cache file beside the last one: new trees as they come, those that the last file has at the end.
-//! Refuses to grow above its maximum: what does not fit is left out.
+//! Writes a new cache file beside the last one: new trees as they come, those that the last file has at the end; or
+//! adds the new ones to the last file, where nobody knows which of its trees are needed still. Refuses to grow above its maximum: what does not fit is left out.
 
 use super::reader::Reader;
-use super::{HEADER_LEN, HEADER_MAGIC, Place, ROW_LEN, TRAILER_MAGIC, VERSION};
+use super::{HEADER_LEN, HEADER_MAGIC, Place, ROW_LEN, TRAILER_LEN, TRAILER_MAGIC, VERSION, no_follow};
 use base::{Bytes, DeviceId, SnapshotId};
 use format::ChunkRef;
+use std::cmp::Reverse;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+/// Of a cache this small, nobody minds what is in it for nothing.
+const WASTE_BYTES_MAX: u64 = 1 << 20;
 const BUFFER_BYTES: usize = 256 << 10;
 
 #[derive(Debug)]
@@ -67,12 +70,13 @@ impl Writer {
         }
     }
 
-    /// Copies what is still in the last file and writes the table; false when no tree is new, and nothing was written.
+    /// Copies what is still in the last file and writes the table; false when there was no need, and nothing was
+    /// written: no tree is new, and the last file is not half full of what nobody needs.
     ///
     /// # Errors
     /// The disk is full or fails.
     pub fn finish(mut self, last: Option<&Reader>) -> io::Result<bool> {
-        if self.new.is_empty() {
+        if self.new.is_empty() && last.is_none_or(|last| last.len() <= 2 * self.bytes + WASTE_BYTES_MAX) {
             return Ok(false);
         }
         let mut rows = std::mem::take(&mut self.new);
@@ -84,25 +88,31 @@ impl Writer {
                 self.append(plain)?;
             }
         }
-        rows.sort_unstable_by_key(|(tree, place)| (*tree, place.at));
-        rows.dedup_by_key(|(tree, _)| *tree);
-        let table_at = self.at;
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&self.header);
-        for (tree, place) in &rows {
-            let mut row = [0; ROW_LEN];
-            row[..32].copy_from_slice(tree.as_bytes());
-            row[32..40].copy_from_slice(&place.at.to_le_bytes());
-            row[40..].copy_from_slice(&place.len.to_le_bytes());
-            hasher.update(&row);
-            self.append(&row)?;
-        }
-        self.append(&table_at.to_le_bytes())?;
-        self.append(&(rows.len() as u64).to_le_bytes())?;
-        self.append(hasher.finalize().as_bytes())?;
-        self.append(TRAILER_MAGIC)?;
+        self.file.write_all(&table(&self.header, self.at, rows))?;
         self.file.flush()?;
         Ok(true)
+    }
+
+    /// Adds the new trees, which stand in the file at `new`, to the last one at `path`, with a table of both. Nothing is
+    /// added that does not fit.
+    ///
+    /// # Errors
+    /// The disk is full or fails; the last file is then as it was.
+    pub fn append_to(mut self, path: &Path, new: &Path, last: &Reader) -> io::Result<()> {
+        self.file.flush()?;
+        let shift = last.len() - HEADER_LEN as u64;
+        let moved = self.new.iter().map(|(tree, Place { at, len })| (*tree, Place { at: at + shift, len: *len }));
+        let rows: Vec<(ChunkRef, Place)> = last.rows().chain(moved).collect();
+        let end = self.at + shift;
+        if self.new.is_empty() || end + (rows.len() * ROW_LEN) as u64 > self.max {
+            return Ok(());
+        }
+        let header = last.header();
+        let mut staged = File::open(new)?;
+        staged.seek(SeekFrom::Start(HEADER_LEN as u64))?;
+        let mut file = OpenOptions::new().append(true).custom_flags(no_follow()).open(path)?;
+        let added = io::copy(&mut staged, &mut file).and_then(|_| file.write_all(&table(header, end, rows)));
+        added.inspect_err(|_| drop(file.set_len(last.len())))
     }
 
     fn has_room(&mut self, len: u32) -> bool {
@@ -119,4 +129,24 @@ impl Writer {
         self.at += bytes.len() as u64;
         Ok(())
     }
+}
+
+/// The table of these trees at this offset, and the trailer. Of a tree that is named twice, the one that was written last
+/// counts: the other was found damaged.
+fn table(header: &[u8; HEADER_LEN], table_at: u64, mut rows: Vec<(ChunkRef, Place)>) -> Vec<u8> {
+    rows.sort_unstable_by_key(|(tree, place)| (*tree, Reverse(place.at)));
+    rows.dedup_by_key(|(tree, _)| *tree);
+    let mut bytes = Vec::with_capacity(rows.len() * ROW_LEN + TRAILER_LEN);
+    for (tree, place) in &rows {
+        bytes.extend_from_slice(tree.as_bytes());
+        bytes.extend_from_slice(&place.at.to_le_bytes());
+        bytes.extend_from_slice(&place.len.to_le_bytes());
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(header).update(&bytes);
+    bytes.extend_from_slice(&table_at.to_le_bytes());
+    bytes.extend_from_slice(&(rows.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(hasher.finalize().as_bytes());
+    bytes.extend_from_slice(TRAILER_MAGIC);
+    bytes
 }

@@ -5,6 +5,7 @@ use super::NewChunk;
 use super::scan::Known;
 use crate::error::EngineError;
 use crate::ports::TreeCache;
+use crate::trees::directory_tree;
 use bytes::Bytes;
 use format::{ChunkKind, ChunkRef, Content, Entry, EntryBody, Meta, NamingKey, Page, Totals, Tree, TreeBody};
 use tokio::sync::mpsc::Sender;
@@ -82,6 +83,16 @@ impl<'a> Assembler<'a> {
     pub(super) fn known(&mut self, entry: Entry) {
         self.entry(entry);
         self.open.last_mut().expect("an entry has been put in it").known_entries += 1;
+    }
+
+    /// A directory that is, with everything beneath it, as the parent snapshot has it.
+    pub(super) fn untouched(&mut self, entry: Entry, totals: Totals) {
+        let tree = directory_tree(&entry).expect("only a directory has anything beneath it");
+        self.cache.keep_beneath(&tree);
+        let above = self.open.last_mut().expect("the scan enters the root before it names an entry");
+        above.beneath.push((above.entries.len(), totals));
+        above.totals += totals;
+        self.known(entry);
     }
 
     pub(super) fn entry(&mut self, entry: Entry) {

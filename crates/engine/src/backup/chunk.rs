@@ -25,6 +25,8 @@ enum Made {
     Enter(OpenDirectory),
     /// An entry as the parent snapshot has it.
     Known(Entry),
+    /// A directory as the parent snapshot has it, and how much is beneath it.
+    Untouched(Entry, Totals),
     Entry(Entry, Vec<NewChunk>),
     /// A file too large, or too full of holes, to be read in one go.
     Large(StoredPath),
@@ -58,6 +60,7 @@ pub(super) async fn cut(
                 Made::Leave => assembler.leave().await?,
                 Made::Problem(path, code, sentence) => problems.add(path, code, sentence),
                 Made::Known(entry) => assembler.known(entry),
+                Made::Untouched(entry, totals) => assembler.untouched(entry, totals),
                 Made::Large(path) => large::read(ctx, &reader, problems, &path, &mut assembler).await?,
                 Made::Entry(entry, chunks) => {
                     assembler.entry(entry);

@@ -1,10 +1,13 @@
 //! Scan: walks the folders in stored-path order beside the parent snapshot's trees, and says of every entry whether
-//! the parent's content still holds. Opens no file.
+//! the parent's content still holds. Opens no file. Where a change journal tells what may have changed, it looks there
+//! and nowhere else.
 
 mod ahead;
+mod level;
 
 use super::problems::Problems;
 use super::{Parent, Plan};
+use crate::changes::{Changes, Visit};
 use crate::ctx::Ctx;
 use crate::error::{EngineError, SourceError};
 use crate::ports::{EntryKind, Found, Listing, Source, Stat};
@@ -13,8 +16,8 @@ use crate::unchanged::is_unchanged;
 use ahead::Ahead;
 use base::Bytes;
 use format::limits::PATH_MAX;
-use format::{ChunkRef, Entry, StoredPath};
-use std::collections::VecDeque;
+use format::{ChunkRef, Entry, EntryBody, StoredPath, Totals};
+use level::{Level, Next};
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 
@@ -24,6 +27,8 @@ pub(super) enum Step {
     Enter(Directory),
     /// An entry as the parent snapshot has it.
     Unchanged(Entry),
+    /// A directory that is, with everything beneath it, as the parent snapshot has it, and how much that is.
+    Untouched(Entry, Totals),
     /// An entry that must be read.
     Changed { path: StoredPath, stat: Stat },
     /// The directory that began last ends.
@@ -71,7 +76,11 @@ pub(super) async fn walk(
     let root = StoredPath::root();
     let stat = walk.stat(&root).await.map_err(|error| nothing_to_read(&root, &error))?;
     let known_tree = plan.parent.as_ref().map(|parent| parent.root);
-    walk.directory(root, stat, None, known_tree).await?;
+    let visit = match walk.changes().map_or(Visit::All, |changes| changes.at(&root)) {
+        Visit::Nothing => Visit::Way,
+        visit => visit,
+    };
+    walk.directory(Begin { path: root, stat, unchanged: None, known_tree, visit }).await?;
     walk.flush().await
 }
 
@@ -89,69 +98,156 @@ struct Walk<'a> {
     roots: Vec<StoredPath>,
 }
 
+/// A directory that is to be walked.
+struct Begin {
+    path: StoredPath,
+    stat: Stat,
+    /// The parent snapshot's entry for it, with unchanged metadata.
+    unchanged: Option<Entry>,
+    known_tree: Option<ChunkRef>,
+    visit: Visit,
+}
+
 impl Walk<'_> {
     /// Walks one directory and all beneath it. Iterative: a path may be thousands of directories deep.
-    async fn directory(
-        &mut self,
-        path: StoredPath,
-        stat: Stat,
-        unchanged: Option<Entry>,
-        known_tree: Option<ChunkRef>,
-    ) -> Result<(), EngineError> {
-        let mut open: Vec<Level> = self.enter(path, stat, unchanged, known_tree).await?.into_iter().collect();
+    async fn directory(&mut self, begin: Begin) -> Result<(), EngineError> {
+        let mut open: Vec<Level> = self.enter(begin).await?.into_iter().collect();
         while let Some(level) = open.last_mut() {
-            let Some((found, parent)) = level.next() else {
+            let Some(next) = level.next() else {
                 open.pop();
                 self.step(Step::Leave, 0).await?;
                 continue;
             };
-            let path = level.path.join(&found.name).ok();
+            let path = level.path.join(next.name()).ok();
             let Some(path) = path.filter(|path| Bytes::of(path.as_bytes().len()) <= PATH_MAX) else {
                 let sentence = "its path is too long to be stored: shorten a folder's name".to_owned();
                 self.problems.add(level.path.clone(), "path_too_long", sentence);
                 continue;
             };
-            if found.stat.kind == EntryKind::Directory {
-                let known_tree = parent.as_ref().and_then(directory_tree);
-                let unchanged = parent.filter(|entry| self.is_unchanged(entry, &found.stat));
-                open.extend(self.enter(path, found.stat, unchanged, known_tree).await?);
-            } else {
-                self.entry(path, found.stat, parent).await?;
+            let below = match next {
+                Next::Kept(entry) => self.take_over(path, entry).await?,
+                Next::Found(found, parent) if found.stat.kind == EntryKind::Directory => {
+                    match (self.visit(level.visit, &path, &found.stat, parent.as_ref()), parent) {
+                        (Visit::Nothing, Some(entry)) => self.take_over(path, entry).await?,
+                        (visit, parent) => Some(self.begin(path, found.stat, parent, visit)),
+                    }
+                }
+                Next::Found(found, parent) => {
+                    self.entry(path, found.stat, parent).await?;
+                    None
+                }
+            };
+            if let Some(below) = below {
+                open.extend(self.enter(below).await?);
             }
         }
         Ok(())
     }
 
+    fn begin(&self, path: StoredPath, stat: Stat, parent: Option<Entry>, visit: Visit) -> Begin {
+        let known_tree = parent.as_ref().and_then(directory_tree);
+        let unchanged = parent.filter(|entry| self.is_unchanged(entry, &stat));
+        Begin { path, stat, unchanged, known_tree, visit }
+    }
+
     /// Begins a directory; `None` where there is none any more.
-    async fn enter(
-        &mut self,
-        path: StoredPath,
-        stat: Stat,
-        unchanged: Option<Entry>,
-        known_tree: Option<ChunkRef>,
-    ) -> Result<Option<Level>, EngineError> {
-        let Some(entries) = self.list(&path).await else { return Ok(None) };
+    async fn enter(&mut self, begin: Begin) -> Result<Option<Level>, EngineError> {
+        let Begin { path, stat, unchanged, known_tree, visit } = begin;
         let known = match &known_tree {
             Some(tree) => self.trees.tree_and_pages(tree).await?,
             None => None,
         };
-        // A tree that cannot be had is not known to be there: it is asked for and sent like a new one.
-        let (parents, known) = match known_tree.zip(known) {
+        // A tree that cannot be had is not known to be there: it is asked for and sent like a new one, and what it would
+        // have in it is looked for.
+        let (mut parents, known, visit) = match known_tree.zip(known) {
             Some((tree, (parents, pages))) => {
                 let entries = parents.len();
-                (parents, Some(Known { tree, pages, entries }))
+                (parents, Some(Known { tree, pages, entries }), visit)
             }
-            None => (Vec::new(), None),
+            None => (Vec::new(), None, Visit::All),
+        };
+        let entries = match visit {
+            Visit::Way if !self.is_above_a_root(&path) => self.on_the_way(&path, &mut parents).await,
+            _ => match self.list(&path, visit).await {
+                Some(entries) => entries,
+                None => return Ok(None),
+            },
         };
         self.trees.prefetch(parents.iter().filter_map(directory_tree)).await?;
+        let visit = if self.is_above_a_root(&path) { Visit::Entries } else { visit };
         self.step(Step::Enter(Directory { path: path.clone(), stat, unchanged, known }), 0).await?;
-        Ok(Some(Level { path, entries: entries.into(), parents: parents.into() }))
+        Ok(Some(Level { path, visit, entries: entries.into(), parents: parents.into() }))
+    }
+
+    /// How much of a directory is to be looked at, which is found in one of which so much is.
+    fn visit(&self, above: Visit, path: &StoredPath, stat: &Stat, parent: Option<&Entry>) -> Visit {
+        let Some(changes) = self.changes().filter(|_| above != Visit::All) else { return Visit::All };
+        // Another directory under the same name, or a mounted one: the journal speaks of the one that was there.
+        let Some(parent) = parent.filter(|entry| directory_tree(entry).is_some() && entry.meta.inode == stat.inode)
+        else {
+            return Visit::All;
+        };
+        match changes.at(path) {
+            Visit::Nothing if self.is_above_a_root(path) || !self.is_unchanged(parent, stat) => Visit::Entries,
+            visit => visit,
+        }
+    }
+
+    /// Those directories in a directory that lead to a change. What is not there any more is taken from `parents`.
+    async fn on_the_way(&self, path: &StoredPath, parents: &mut Vec<Entry>) -> Vec<Found> {
+        let Some(changes) = self.changes() else { return Vec::new() };
+        let (mut found, mut gone) = (Vec::new(), Vec::new());
+        for entry in parents.iter().filter(|entry| directory_tree(entry).is_some()) {
+            let Ok(child) = path.join(&entry.name) else { continue };
+            if changes.at(&child) == Visit::Nothing {
+                continue;
+            }
+            match self.stat(&child).await {
+                Ok(stat) => found.push(Found { name: entry.name.clone(), stat }),
+                Err(error) => {
+                    if !matches!(error, SourceError::Gone) {
+                        self.problems.add(child, error.code(), error.to_string());
+                    }
+                    gone.push(entry.name.clone());
+                }
+            }
+        }
+        parents.retain(|entry| !gone.contains(&entry.name));
+        found
+    }
+
+    /// An entry as the parent snapshot has it, with everything beneath it. A directory of which nobody knows any more
+    /// how much is beneath it must be walked.
+    async fn take_over(&mut self, path: StoredPath, entry: Entry) -> Result<Option<Begin>, EngineError> {
+        let Some(tree) = directory_tree(&entry) else {
+            if let EntryBody::File { size, .. } = entry.body {
+                self.seen(1, size);
+            }
+            self.step(Step::Unchanged(entry), 0).await?;
+            return Ok(None);
+        };
+        if let Some(totals) = self.trees.totals(&tree).await? {
+            self.seen(totals.files.0, totals.bytes.0);
+            self.step(Step::Untouched(entry, totals), 0).await?;
+            return Ok(None);
+        }
+        match self.stat(&path).await {
+            Ok(stat) => Ok(Some(self.begin(path, stat, Some(entry), Visit::All))),
+            Err(error) => {
+                self.problems.add(path, error.code(), error.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    fn seen(&self, files: u64, bytes: u64) {
+        self.ctx.progress.add_files_seen(files);
+        self.ctx.progress.add_bytes_seen(bytes);
     }
 
     async fn entry(&mut self, path: StoredPath, stat: Stat, parent: Option<Entry>) -> Result<(), EngineError> {
         if stat.kind == EntryKind::File {
-            self.ctx.progress.add_files_seen(1);
-            self.ctx.progress.add_bytes_seen(stat.size);
+            self.seen(1, stat.size);
         }
         match parent.filter(|entry| self.is_unchanged(entry, &stat)) {
             Some(entry) => self.step(Step::Unchanged(entry), 0).await,
@@ -161,10 +257,15 @@ impl Walk<'_> {
 
     /// The entries of a directory that are in the plan. One that cannot be listed is a problem and empty; one that is
     /// gone, or no directory any more, is a problem and `None`, unless it is the root.
-    async fn list(&mut self, path: &StoredPath) -> Option<Vec<Found>> {
-        let listing = match self.is_above_a_root(path) {
-            true => self.list_roots_beneath(path).await,
-            false => self.ahead.list(path).await,
+    async fn list(&mut self, path: &StoredPath, visit: Visit) -> Option<Vec<Found>> {
+        let listing = match visit {
+            _ if self.is_above_a_root(path) => self.list_roots_beneath(path).await,
+            Visit::All => self.ahead.list(path).await,
+            // What is beneath it is not listed, or not all of it.
+            _ => {
+                let (source, path) = (Arc::clone(self.source), path.clone());
+                self.ctx.cpu.run(move || source.list(&path)).await
+            }
         };
         let mut listing = match listing {
             Ok(listing) => listing,
@@ -210,6 +311,10 @@ impl Walk<'_> {
         !self.roots.iter().any(|root| path.starts_with(root))
     }
 
+    fn changes(&self) -> Option<&Changes> {
+        self.plan.parent.as_ref()?.changes.as_ref()
+    }
+
     fn is_unchanged(&self, entry: &Entry, stat: &Stat) -> bool {
         let Some(Parent { began_at, .. }) = &self.plan.parent else { return false };
         is_unchanged(entry, *began_at, stat)
@@ -240,26 +345,6 @@ impl Walk<'_> {
             std::future::pending::<()>().await;
         }
         Ok(())
-    }
-}
-
-/// A directory that is being walked: what is left of it here and in the parent snapshot, both in name order.
-struct Level {
-    path: StoredPath,
-    entries: VecDeque<Found>,
-    parents: VecDeque<Entry>,
-}
-
-impl Level {
-    /// The next entry here, with the parent snapshot's entry of the same name.
-    fn next(&mut self) -> Option<(Found, Option<Entry>)> {
-        let found = self.entries.pop_front()?;
-        while self.parents.front().is_some_and(|entry| entry.name < found.name) {
-            self.parents.pop_front();
-        }
-        let same_name = self.parents.front().is_some_and(|entry| entry.name == found.name);
-        let parent = if same_name { self.parents.pop_front() } else { None };
-        Some((found, parent))
     }
 }
 

@@ -5,6 +5,7 @@ mod changing;
 mod damage;
 mod faults;
 mod folders;
+mod journal;
 mod large_directory;
 mod limits;
 mod links;

@@ -133,6 +133,27 @@ fn versions(files: &Files) -> BTreeMap<StoredPath, (u64, FileTime)> {
     files_only.map(|(path, inode)| (path, (inode, files.inode(inode).ctime))).collect()
 }
 
+/// With the journal, what is looked at is less, and what is saved is the same.
+fn check_journal(edits: &[Vec<Deed>], empties: bool) {
+    let (mut world, mut walked) = (World::new(), World::new());
+    (world.uses_journal, walked.uses_parent) = (true, false);
+    for deeds in edits {
+        for world in [&world, &walked] {
+            world.edit(|files| deeds.iter().for_each(|deed| apply(files, deed)));
+        }
+        if empties {
+            world.cache.empty();
+        }
+        let (backup, whole) = (world.assert_round_trip(), walked.backup());
+        assert_eq!(backup.outcome.totals, whole.outcome.totals);
+        assert_eq!(world.snapshot_entries(), walked.snapshot_entries());
+        assert_eq!(
+            (backup.progress.files_seen, backup.progress.bytes_seen),
+            (whole.progress.files_seen, whole.progress.bytes_seen)
+        );
+    }
+}
+
 fn check(world: &World, before: &[Deed], after: &[Deed], empties: bool) {
     world.edit(|files| before.iter().for_each(|deed| apply(files, deed)));
     let first = world.assert_round_trip();
@@ -187,5 +208,19 @@ proptest! {
         world.edit(|files| after.iter().for_each(|deed| apply(files, deed)));
         let second = world.assert_round_trip();
         prop_assert_eq!(second.traffic.again, 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_a_journal_leaves_out_has_not_changed(
+        first in vec(any_deed(), 1..50),
+        edits in vec(vec(any_deed(), 0..8), 1..5),
+        empties: bool,
+    ) {
+        let edits: Vec<Vec<Deed>> = std::iter::once(first).chain(edits).collect();
+        check_journal(&edits, empties);
     }
 }

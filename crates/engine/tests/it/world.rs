@@ -21,7 +21,8 @@ use self::target::MemoryTarget;
 use base::{Clock, ManualClock, RunId, SeededEntropy, SnapshotId, Span, Timestamp};
 use engine::{Cpu, Ctx, EngineError, Problem, Progress, Totals, backup, restore};
 use format::{ChunkRef, Content, Entry, EntryBody, List, Manifest, Piece, StoredPath, Tree, TreeBody};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use tokio::runtime::{Builder, Runtime};
 
 pub struct World {
@@ -33,6 +34,10 @@ pub struct World {
     pub uses_parent: bool,
     /// Whether the server lets the trees of the last snapshot be read.
     pub reads_parent: bool,
+    /// Whether backups look only where the change journal says.
+    pub uses_journal: bool,
+    /// Where the journal stood when each snapshot's run began.
+    positions: Mutex<HashMap<SnapshotId, usize>>,
     clock: Arc<ManualClock>,
     entropy: Arc<SeededEntropy>,
     cpu: Cpu,
@@ -76,6 +81,8 @@ impl World {
             folders: vec![StoredPath::root()],
             uses_parent: true,
             reads_parent: true,
+            uses_journal: false,
+            positions: Mutex::default(),
             clock,
             entropy: Arc::new(SeededEntropy::new(1)),
             cpu,
@@ -114,11 +121,12 @@ impl World {
         self.source.take_record();
         self.server.take_traffic();
         let (ctx, run) = (self.ctx(), RunId::mint(&*self.entropy));
-        let plan = self.plan(run);
+        let (plan, position) = (self.plan(run), self.source.files().position());
         let remote = Arc::new(MemoryRemote { server: Arc::clone(&self.server), run });
         let (source, cache) = (Arc::new(self.source.clone()), Arc::clone(&self.cache) as _);
         let outcome = self.runtime.block_on(backup::run(&ctx, &plan, source, remote, cache))?;
         let manifest = self.manifest();
+        self.positions.lock().expect("no test panics with it").insert(manifest.snapshot, position);
         assert_eq!(
             (manifest.snapshot, manifest.root, manifest.totals),
             (outcome.snapshot, outcome.root, outcome.totals),
@@ -147,11 +155,17 @@ impl World {
                 root: last.root,
                 began_at: last.began_at,
                 is_readable: self.reads_parent,
+                changes: self.changes_since(last.snapshot),
             }),
             facts: backup::Facts { device_name: "desk".to_owned(), os: "test".to_owned(), agent: "0".to_owned() },
             limits: backup::Limits { pack_bytes: limits.pack, uploads: 2, refs: limits.refs },
             sign: Arc::new(move |bytes| server.sign(bytes)),
         }
+    }
+
+    fn changes_since(&self, snapshot: SnapshotId) -> Option<engine::Changes> {
+        let position = *self.positions.lock().expect("no test panics with it").get(&snapshot)?;
+        self.source.files().changes_since(position).filter(|_| self.uses_journal)
     }
 
     /// A restore of the last snapshot, everything, without a cache, that must go without a problem.
@@ -216,6 +230,22 @@ impl World {
             found = Some(entry);
         }
         found
+    }
+
+    /// Every entry of the last snapshot but directories, with its path. Times are left out: no two worlds share them.
+    pub fn snapshot_entries(&self) -> Vec<(StoredPath, EntryBody)> {
+        let (mut entries, mut left) = (Vec::new(), vec![(StoredPath::root(), self.manifest().root)]);
+        while let Some((at, tree)) = left.pop() {
+            for entry in self.tree(&tree) {
+                let path = at.join(&entry.name).expect("the server has checked the name");
+                match entry.body {
+                    EntryBody::Directory { tree } => left.push((path, tree)),
+                    body => entries.push((path, body)),
+                }
+            }
+        }
+        entries.sort_by(|one, other| one.0.cmp(&other.0));
+        entries
     }
 
     /// The tree of a directory.

@@ -47,6 +47,14 @@ pub(super) fn tree(bytes: &[u8]) -> Result<Tree, Error> {
     Ok(Tree { totals, body })
 }
 
+/// Reads what stands before the entries: enough to know how much there is beneath a tree whose name has been proved.
+pub(super) fn totals(bytes: &[u8]) -> Result<Totals, Error> {
+    let mut reader = Reader::new(PART, bytes);
+    reader.version(VERSION)?;
+    reader.u8()?;
+    Totals::read(&mut reader)
+}
+
 fn leaf(reader: &mut Reader<'_>, totals: &Totals) -> Result<Vec<Entry>, Error> {
     let mut users = Owners::read(reader)?;
     let mut groups = Owners::read(reader)?;

@@ -33,6 +33,7 @@ impl Reader {
             match step {
                 Step::Enter(directory) => self.directory(directory, &mut made),
                 Step::Unchanged(entry) => made.push(Made::Known(entry)),
+                Step::Untouched(entry, totals) => made.push(Made::Untouched(entry, totals)),
                 Step::Changed { path, stat } => self.entry(path, &stat, &mut made),
                 Step::Leave => made.push(Made::Leave),
             }

@@ -31,6 +31,9 @@ impl TreeCache for MemoryCache {
         self.kept().contains_key(tree)
     }
 
+    /// What was ever kept stays here.
+    fn keep_beneath(&self, _: &ChunkRef) {}
+
     fn keep(&self, tree: &ChunkRef, plain: &[u8]) {
         self.kept().insert(*tree, plain.to_vec());
     }

@@ -4,9 +4,9 @@
 use super::content::Content;
 use base::{Clock, ManualClock, Span};
 use bytes::Bytes;
-use engine::{EntryKind, Stat};
+use engine::{Changes, EntryKind, Stat};
 use format::{FileTime, StoredPath};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The inode of the root directory.
@@ -17,7 +17,17 @@ pub const DEVICE: u64 = 0x0801;
 pub struct Files {
     /// Those without a name stay: somebody may have them open.
     inodes: HashMap<u64, Inode>,
+    /// What a change journal has noted, as fanotify does it.
+    noted: Vec<Note>,
     clock: Arc<ManualClock>,
+}
+
+/// What a change journal notes.
+enum Note {
+    /// Through a name in this directory something was changed, or the directory itself.
+    Directory(u64),
+    /// A file with several names was changed: the others may be in directories that nobody has noted.
+    Doubt,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +68,7 @@ pub fn path(text: impl AsRef<[u8]>) -> StoredPath {
 
 impl Files {
     pub fn new(clock: Arc<ManualClock>) -> Self {
-        let mut files = Self { inodes: HashMap::new(), clock };
+        let mut files = Self { inodes: HashMap::new(), noted: Vec::new(), clock };
         files.make(Body::Directory(BTreeMap::new()));
         files
     }
@@ -118,6 +128,29 @@ impl Files {
         found
     }
 
+    /// Where the journal stands.
+    pub fn position(&self) -> usize {
+        self.noted.len()
+    }
+
+    /// Where anything has changed since the journal stood there; `None` where that is in doubt.
+    pub fn changes_since(&self, position: usize) -> Option<Changes> {
+        let mut directories = BTreeSet::new();
+        for note in &self.noted[position..] {
+            match note {
+                Note::Directory(inode) => drop(directories.insert(*inode)),
+                Note::Doubt => return None,
+            }
+        }
+        let mut changes = Changes::default();
+        for (path, inode) in std::iter::once((StoredPath::root(), ROOT)).chain(self.walk()) {
+            if directories.contains(&inode) {
+                changes.add(path);
+            }
+        }
+        Some(changes)
+    }
+
     // What changes it. Directories above are made as needed.
 
     pub fn mkdir(&mut self, at: impl AsRef<[u8]>) {
@@ -134,6 +167,7 @@ impl Files {
         match self.find(&at) {
             Ok(inode) => {
                 let now = self.tick();
+                self.note(&at, inode);
                 let file = self.inode_mut(inode);
                 assert!(matches!(file.body, Body::File(_)), "{at} is no file");
                 file.body = Body::File(content);
@@ -148,6 +182,7 @@ impl Files {
         let at = path(at);
         let inode = self.find(&at).expect("the file is there");
         let (before, content) = (self.stat(inode), Content::of(bytes));
+        self.note(&at, inode);
         self.inode_mut(inode).body = Body::File(content);
         assert_eq!(self.stat(inode), before, "a change of size would show");
     }
@@ -166,7 +201,8 @@ impl Files {
         let now = self.tick();
         let linked = self.inode_mut(inode);
         (linked.links, linked.ctime) = (linked.links + 1, now);
-        self.enter(&path(at), inode);
+        self.enter(&path(&at), inode);
+        self.note(&path(at), inode);
     }
 
     /// Takes an entry away, and everything beneath it.
@@ -175,7 +211,8 @@ impl Files {
         let mut names = self.walk_from(&at);
         names.push((at.clone(), self.find(&at).expect("what is removed is there")));
         let now = self.tick();
-        for (_, inode) in names {
+        for (at, inode) in names {
+            self.note(&at, inode);
             let inode = self.inode_mut(inode);
             (inode.links, inode.ctime) = (inode.links.saturating_sub(1), now);
         }
@@ -215,9 +252,21 @@ impl Files {
         let at = path(at);
         let inode = self.find(&at).expect("what is changed is there");
         let now = self.tick();
+        self.note(&at, inode);
         let inode = self.inode_mut(inode);
         change(inode);
         inode.ctime = now;
+    }
+
+    /// A change of an entry through this name.
+    fn note(&mut self, at: &StoredPath, inode: u64) {
+        let is_directory = matches!(self.inode(inode).body, Body::Directory(_));
+        let above = at.parent().and_then(|above| self.find(&above).ok());
+        let noted = if is_directory { Some(inode) } else { above };
+        self.noted.extend(noted.map(Note::Directory));
+        if !is_directory && self.inode(inode).links > 1 {
+            self.noted.push(Note::Doubt);
+        }
     }
 
     fn add(&mut self, at: &StoredPath, body: Body) {
@@ -249,6 +298,7 @@ impl Files {
     fn names_above(&mut self, at: &StoredPath) -> &mut BTreeMap<Vec<u8>, u64> {
         let above = self.directory(&at.parent().expect("the root has no name"));
         let now = self.tick();
+        self.noted.push(Note::Directory(above));
         let above = self.inode_mut(above);
         (above.mtime, above.ctime) = (now, now);
         match &mut above.body {
@@ -268,6 +318,7 @@ impl Files {
                 None => {
                     let (parent, made) = (inode, self.make(Body::Directory(BTreeMap::new())));
                     let now = self.tick();
+                    self.noted.push(Note::Directory(parent));
                     let parent = self.inode_mut(parent);
                     (parent.mtime, parent.ctime) = (now, now);
                     let Body::Directory(names) = &mut parent.body else { unreachable!("it was one above") };
