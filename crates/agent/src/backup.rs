@@ -5,6 +5,7 @@ use crate::cache::{CACHE_BYTES_MAX, FileCache};
 use crate::error::AgentError;
 use crate::evidence;
 use crate::files::{FilteredSource, FolderSource, Selection};
+use crate::journal::{self, Basis, Doubt, Mark, Told};
 use crate::parent::{self, Kept};
 use crate::places::Places;
 use crate::policy::{self, Wanted};
@@ -12,7 +13,7 @@ use crate::remote::{Around, Connection, RunRemote};
 use crate::state::{DeviceKey, State, StateDir};
 use base::{Bytes, RunId, Secret, SnapshotId, Span, Timestamp};
 use engine::backup::{Facts, Limits, Outcome, Parent, Plan};
-use engine::{Cpu, Ctx, EngineError, Totals};
+use engine::{Changes, Cpu, Ctx, EngineError, Totals};
 use format::{ChunkRef, NamingKey, RunKey, StoredPath};
 use protocol::Hex;
 use protocol::agent::run::{BeginReply, BeginRequest, Purpose, SnapshotDetail};
@@ -42,8 +43,10 @@ pub struct BackedUp {
     pub outcome: Outcome,
     /// What was read and sent.
     pub totals: Totals,
-    /// Entries that the policy leaves out; what lies beneath one is not counted.
+    /// Entries that the policy leaves out, of the directories that were looked at; what lies beneath one is not counted.
     pub excluded: u64,
+    /// How many paths the change journal named to be looked at; why everything was, where it was.
+    pub changes: Result<usize, Doubt>,
     /// The revision of the policy that was followed; absent when none was known.
     pub policy_revision: Option<u64>,
 }
@@ -96,12 +99,12 @@ pub async fn run(
         // What the parent snapshot takes for granted is damaged at the server: a run that reads everything heals it.
         done = attempt.make(false, |_, _| ()).await;
     }
-    let Made { run, parent, mut outcome, excluded } = done?;
+    let Made { run, parent, mut outcome, excluded, changes } = done?;
     around.progress.add_problems(problems.len() as u64);
     outcome.problems.splice(0..0, problems);
     let (took, totals) = (around.clock.now().since(began_at), around.progress.totals());
     let policy_revision = reply.map(|policy| policy.revision);
-    Ok(BackedUp { run, parent, folders, partial, began_at, took, outcome, totals, excluded, policy_revision })
+    Ok(BackedUp { run, parent, folders, partial, began_at, took, outcome, totals, excluded, changes, policy_revision })
 }
 
 /// Waits for the slot that the server has given for what was missed, where there is one: thousands of computers that
@@ -142,6 +145,7 @@ struct Made {
     parent: Option<SnapshotId>,
     outcome: Outcome,
     excluded: u64,
+    changes: Result<usize, Doubt>,
 }
 
 impl Attempt<'_> {
@@ -155,6 +159,21 @@ impl Attempt<'_> {
         // Where the others cannot be had, the newest is still better than none.
         let all = self.connection.snapshots().await.unwrap_or_default();
         all.into_iter().find(|one| one.root.is_some() && holds(one, self.folders)).or(Some(newest))
+    }
+
+    /// What the change journal says since the last snapshot that was made here. Asked before the run begins to look: what
+    /// changes from here on is told to the next one.
+    async fn ask_journal(&self, mark: Option<&Mark>) -> Option<Told> {
+        let (dir, folders) = (self.dir.path().to_owned(), self.folders.to_vec());
+        let since = mark.map(|mark| mark.position);
+        tokio::task::spawn_blocking(move || journal::ask(&dir, &folders, since.as_ref())).await.ok().flatten()
+    }
+
+    /// What says which entries a snapshot is made of, and how.
+    fn basis(&self) -> Basis {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.selection.digest()).update(evidence::RELEASE.as_bytes());
+        *hasher.finalize().as_bytes()
     }
 
     async fn make(
@@ -171,7 +190,17 @@ impl Attempt<'_> {
         let newest = if uses_parent { self.parent(reply.snapshot.take()).await } else { None };
         begun(newest.as_ref().filter(|parent| covers(parent, self.folders)), self.selection);
         let unreadable = reply.unreadable.as_ref().filter(|_| uses_parent).map(|named| named.0);
-        let goes_on_from = go_on_from(newest.as_ref(), unreadable, parent::look(self.dir, self.state.device));
+        let kept = parent::look(self.dir, self.state.device);
+        let mut goes_on_from = go_on_from(newest.as_ref(), unreadable, kept.clone());
+        // A journal was asked when the last snapshot was made here: of another one it knows nothing.
+        let is_parent = |kept: &Kept| goes_on_from.as_ref().is_some_and(|parent| parent.snapshot == kept.snapshot);
+        let mark = kept.filter(is_parent).and_then(|kept| kept.mark);
+        let told = self.ask_journal(mark.as_ref()).await;
+        let changes = journal::changes(mark.as_ref(), told.clone(), &self.basis(), self.around.clock.now());
+        let looked_at = changes.as_ref().map(Changes::count).map_err(|doubt| *doubt);
+        if let Some(parent) = &mut goes_on_from {
+            parent.changes = changes.ok();
+        }
         let run = reply.run.0;
         let plan = plan(self.around, self.state, self.key.clone(), &reply, (self.folders.to_vec(), goes_on_from))?;
         let parent = plan.parent.as_ref().map(|parent| parent.snapshot);
@@ -186,8 +215,13 @@ impl Attempt<'_> {
                 cache.adopt();
                 // ORDER: after the trees. Where this is not reached, it names another snapshot, and all is read.
                 let Outcome { snapshot, root, began_at, .. } = outcome;
-                parent::keep(self.dir, self.state.device, &Kept { snapshot, root, began_at });
-                Ok(Made { run, parent, outcome, excluded: source.excluded() })
+                let walked_at = mark.filter(|_| looked_at.is_ok()).map_or(began_at, |mark| mark.walked_at);
+                let mark = told.zip(journal::again(&outcome.problems)).map(|(Told { position, .. }, again)| {
+                    let basis = self.basis();
+                    Mark { position, basis, walked_at, again }
+                });
+                parent::keep(self.dir, self.state.device, &Kept { snapshot, root, began_at, mark });
+                Ok(Made { run, parent, outcome, excluded: source.excluded(), changes: looked_at })
             }
             Err(error) => {
                 self.connection.abort(run).await;

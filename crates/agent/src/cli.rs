@@ -54,6 +54,8 @@ enum Report {
     PasswordSet(String),
     Waiting(ActivationWaiting),
     BackedUp(Box<BackedUp>),
+    /// A watch was ended.
+    Watched,
     NotDue(NotDue),
     Status(Box<Status>),
     Policy(Known),
@@ -103,10 +105,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
 fn start(args: Args, environment: &Environment) -> Result<Report, AgentError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(TALK_THREADS).enable_all().build();
     let runtime = runtime.map_err(|cause| AgentError::Output { during: "starting", cause })?;
+    // To be ended is how a watch ends.
+    let stopped =
+        if matches!(args.command, args::Command::Watch) { Ok(Report::Watched) } else { Err(AgentError::Interrupted) };
     let ended = runtime.block_on(async {
         tokio::select! {
             ended = run::run(args, environment) => ended,
-            () = interrupted() => Err(AgentError::Interrupted),
+            () = interrupted() => stopped,
         }
     });
     // Reads that are under way end by themselves; a file system that hangs must not keep the program.
@@ -157,6 +162,7 @@ impl Report {
             // Not what was asked for: the server wants something else of this computer.
             Report::Wiped(_) => Exit::Refused,
             Report::BackedUp(_)
+            | Report::Watched
             | Report::NotDue(_)
             | Report::Restored(_)
             | Report::Changes(_)

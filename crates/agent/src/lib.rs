@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod files;
 pub mod folders;
 pub mod hidden;
+pub mod journal;
 pub mod last;
 pub mod owed;
 pub mod parent;

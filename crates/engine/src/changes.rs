@@ -59,6 +59,16 @@ impl Changes {
         }
     }
 
+    /// The directories of which themselves or an entry may have changed. Never fails.
+    pub fn entries(&self) -> impl Iterator<Item = &StoredPath> {
+        self.entries.iter()
+    }
+
+    /// The paths at and beneath which anything may have changed. Never fails.
+    pub fn all(&self) -> impl Iterator<Item = &StoredPath> {
+        self.all.iter()
+    }
+
     /// How many paths it names. Never fails.
     pub fn count(&self) -> usize {
         self.entries.len() + self.all.len()

@@ -71,6 +71,8 @@ pub(super) enum Command {
         #[arg(value_name = "FOLDER")]
         folders: Vec<PathBuf>,
     },
+    /// Stay, and note which folders change, so that backups look only there
+    Watch,
     /// Set your password by a link that you were given
     Password(Password),
     /// Show where this computer stands, and what to do

@@ -26,6 +26,7 @@ pub(super) fn report(report: &Report) -> String {
         Report::PasswordSet(email) => json!({ "email": email }),
         Report::Waiting(waiting) => control::waiting(waiting),
         Report::BackedUp(done) => backed_up(done),
+        Report::Watched => json!({ "watched": true }),
         Report::NotDue(not_due) => control::not_due(not_due),
         Report::Status(status) => control::status(status),
         Report::Policy(known) | Report::Folders(known) | Report::Settings(known) => control::policy(known),
@@ -65,7 +66,8 @@ fn refusal(code: &str, sentence: &str, kind: Kind, retry: Retry) -> Value {
 }
 
 fn backed_up(done: &BackedUp) -> Value {
-    let BackedUp { run, parent, folders, partial, began_at, took, outcome, totals, excluded, policy_revision } = done;
+    let BackedUp { run, parent, folders, partial, began_at, took, outcome, totals, excluded, changes, policy_revision } =
+        done;
     let here = |problem: &Problem| problem_at(problem, &path_text(&problem.path));
     json!({
         "snapshot": outcome.snapshot.to_string(),
@@ -90,6 +92,10 @@ fn backed_up(done: &BackedUp) -> Value {
         "chunks_new": outcome.committed.chunks_new,
         "packs": outcome.committed.packs,
         "bytes_received": outcome.committed.bytes_received,
+        "changes": match changes {
+            Ok(places) => json!({ "by": "journal", "places": places }),
+            Err(doubt) => json!({ "by": "walk", "why": doubt.code() }),
+        },
         "excluded": excluded,
         "policy_revision": policy_revision,
         "problem_count": totals.problems,

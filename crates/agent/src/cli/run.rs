@@ -13,6 +13,7 @@ use crate::due::{self, NotDue};
 use crate::error::AgentError;
 use crate::files::Selection;
 use crate::folders;
+use crate::journal::{self, Means, Watching};
 use crate::last::{self, LastBackup, LastError};
 use crate::password;
 use crate::places::Places;
@@ -79,6 +80,7 @@ impl Session {
             Command::Activate(wanted) => self.activate(wanted).await,
             Command::Unattended(wanted) => self.unattended(wanted).await,
             Command::Password(wanted) => self.password(wanted).await,
+            Command::Watch => return self.watch().await,
             _ if wipe::due(around, dir, None).await? => return wipe::run(around, dir).await.map(Report::Wiped),
             other => self.of_device(other).await,
         };
@@ -126,7 +128,9 @@ impl Session {
                 let path = folders::entry(path.as_deref().unwrap_or(Path::new("/")))?;
                 snapshots::ls(around, dir, &snapshot, &path).await.map(Report::Listed)
             }
-            Command::Activate(_) | Command::Unattended(_) | Command::Password(_) => Err(AgentError::NotActivated),
+            Command::Activate(_) | Command::Unattended(_) | Command::Password(_) | Command::Watch => {
+                Err(AgentError::NotActivated)
+            }
         }
     }
 
@@ -191,6 +195,30 @@ impl Session {
                     Some(_) | None => return Err(error),
                 },
             }
+        }
+    }
+
+    /// On a thread of its own, which ends with the program.
+    async fn watch(&self) -> Result<Report, AgentError> {
+        let path = self.dir.path().to_owned();
+        let means = Means { clock: Arc::clone(&self.around.clock), entropy: Arc::clone(&self.around.entropy) };
+        let is_quiet = self.common.quiet || self.common.json;
+        let (ended, end) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let said = |watching: &Watching| {
+                if !is_quiet {
+                    // Who reads the log no more is no reason to stop.
+                    let _ = std::io::stderr().lock().write_all(text::watching(watching).as_bytes());
+                }
+            };
+            let watched = StateDir::open(&path).and_then(|dir| journal::watch(&dir, &means, said));
+            // Nobody waits any more: the program is being ended.
+            let _ = ended.send(watched);
+        });
+        match end.await {
+            Ok(Ok(never)) => match never {},
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(AgentError::Interrupted),
         }
     }
 
@@ -321,6 +349,7 @@ impl Command {
             Command::Unattended(_) => "unattended",
             Command::Backup { .. } => last::BACKUP,
             Command::Password(_) => "password",
+            Command::Watch => "watch",
             Command::Status => "status",
             Command::Policy => "policy",
             Command::Folders { .. } => "folders",

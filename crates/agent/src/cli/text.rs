@@ -9,6 +9,7 @@ mod status;
 use super::Report;
 use crate::backup::BackedUp;
 use crate::error::AgentError;
+use crate::journal::{Doubt, Watching};
 use crate::restore::Restored;
 use crate::snapshots::Listed;
 use crate::support::Bundle;
@@ -77,6 +78,7 @@ pub(super) fn report(report: &Report, zone: &TimeZone) -> String {
         Report::PasswordSet(email) => activation::password_set(email),
         Report::Waiting(waiting) => activation::waiting(waiting),
         Report::BackedUp(done) => backed_up(done),
+        Report::Watched => String::new(),
         Report::NotDue(not_due) => status::not_due(not_due, zone),
         Report::Status(status) => status::status(status, zone),
         Report::Policy(known) => policy::whole(known, zone),
@@ -107,6 +109,15 @@ fn backed_up(done: &BackedUp) -> String {
     if done.excluded > 0 {
         row(&mut text, "left out", &Count(done.excluded).counted("entry"));
     }
+    match done.changes {
+        Ok(paths) => {
+            let told =
+                format!("{} to look at, says the journal; the rest is as it was", Count(paths as u64).counted("place"));
+            sentence(&mut text, "changes", &told);
+        }
+        Err(Doubt::NotWatched | Doubt::NoPosition | Doubt::Old) => {}
+        Err(doubt) => sentence(&mut text, "changes", &format!("everything was looked at: {}", doubt.sentence())),
+    }
     if done.partial {
         let more = "not all that this computer backs up: the next backup is due as if this one were not there";
         sentence(&mut text, "part", more);
@@ -117,6 +128,19 @@ fn backed_up(done: &BackedUp) -> String {
     let missing = "these entries are missing from it, or incomplete in it";
     problems(&mut text, totals.problems, &outcome.problems, missing, "/");
     text
+}
+
+/// That a watch has begun. Never fails.
+pub(super) fn watching(watching: &Watching) -> String {
+    let by = watching.by;
+    match &watching.instead_of {
+        None => format!("Watching all local file systems, by {by}. The next backup looks at everything once more.\n"),
+        Some(why) => format!(
+            "Watching the folders of the backup, by {by}, from the next backup on.\n\
+             Whole file systems cannot be watched: {}. A service of the system can.\n",
+            printable(why)
+        ),
+    }
 }
 
 fn restored(done: &Restored) -> String {

@@ -18,6 +18,8 @@ pub struct Selection {
     folders: Vec<Folder>,
     /// Against the path within the folder, in every folder.
     everywhere: Patterns,
+    /// Over all that it was made of.
+    made_of: blake3::Hasher,
 }
 
 #[derive(Debug)]
@@ -48,13 +50,17 @@ pub struct BadPattern {
 impl Selection {
     /// Everything of these folders. Never fails.
     pub fn of(folders: &[StoredPath]) -> Self {
-        let whole = |root: &StoredPath| Folder { root: root.clone(), include: None, exclude: Patterns::default() };
-        Self { folders: folders.iter().map(whole).collect(), ..Self::default() }
+        let mut selection = Self::default();
+        for folder in folders {
+            selection.add(folder.clone(), &[], &[]);
+        }
+        selection
     }
 
     /// One more folder: only what matches `include`, where there is one, and nothing that matches `exclude`. Patterns
     /// that cannot be read are given back. Never fails otherwise.
     pub fn add(&mut self, root: StoredPath, include: &[String], exclude: &[String]) -> Vec<BadPattern> {
+        self.note(1, root.as_bytes(), &[include, exclude]);
         let (excluded, mut bad) = Patterns::read(exclude, false);
         let included = (!include.is_empty()).then(|| {
             let (patterns, more) = Patterns::read(include, true);
@@ -67,9 +73,28 @@ impl Selection {
 
     /// What no folder takes. Patterns that cannot be read are given back. Never fails otherwise.
     pub fn exclude_everywhere(&mut self, patterns: &[String]) -> Vec<BadPattern> {
+        self.note(2, &[], &[patterns]);
         let (everywhere, bad) = Patterns::read(patterns, false);
         self.everywhere = everywhere;
         bad
+    }
+
+    /// Names what it takes: equal for equal folders and patterns in equal order. Never fails.
+    pub fn digest(&self) -> [u8; 32] {
+        *self.made_of.finalize().as_bytes()
+    }
+
+    /// Every part with its length, so that no two selections feed the same bytes.
+    fn note(&mut self, what: u8, root: &[u8], lists: &[&[String]]) {
+        let mut feed = |bytes: &[u8]| {
+            self.made_of.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        };
+        feed(&[what]);
+        feed(root);
+        for list in lists {
+            feed(&(list.len() as u64).to_le_bytes());
+            list.iter().for_each(|pattern| feed(pattern.as_bytes()));
+        }
     }
 
     /// The folders, in the order in which they were added. Never fails.

@@ -45,8 +45,18 @@ fn the_units_start_what_the_program_reads_and_call_an_answer_no_failure() {
         let is_of_users = folder.ends_with("user");
         let expected = ["backup", "unattended"]
             .iter()
-            .flat_map(|name| ["service", "timer"].map(|kind| format!("holdfast-{name}.{kind}")));
-        assert_eq!(names(&folder), expected.collect(), "every service with its timer, and nothing else");
+            .flat_map(|name| ["service", "timer"].map(|kind| format!("holdfast-{name}.{kind}")))
+            .chain(["holdfast-watch.service".to_owned()]);
+        assert_eq!(
+            names(&folder),
+            expected.collect(),
+            "every service with its timer, one that stays, and nothing else"
+        );
+        let watch = Unit::read(&folder.join("holdfast-watch.service"));
+        assert_eq!(holdfast(state.path(), &["watch", "--help"]).exit, 0);
+        assert_eq!((watch.one("ExecStart"), watch.one("Restart")), ("/usr/bin/holdfast --quiet watch", "on-failure"));
+        assert_eq!(watch.one("WantedBy"), if is_of_users { "default.target" } else { "multi-user.target" });
+        GIVEN_AWAY.iter().for_each(|given| assert_eq!(watch.one(given), "yes", "{given}"));
         for (name, answers) in [("backup", "3 4 5 8"), ("unattended", "4 5 8")] {
             let service = Unit::read(&folder.join(format!("holdfast-{name}.service")));
             let line = service.one("ExecStart").strip_prefix("/usr/bin/holdfast ").expect("the program");

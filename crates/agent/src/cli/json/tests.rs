@@ -105,6 +105,7 @@ fn a_backup_has_these_fields() {
             ..Totals::default()
         },
         excluded: 16,
+        changes: Ok(18),
         policy_revision: Some(17),
     };
     let expected = json!({
@@ -114,6 +115,7 @@ fn a_backup_has_these_fields() {
         "tree": { "entries": 9, "files": 8, "bytes": 7 },
         "files_seen": 10, "files_opened": 11, "bytes_seen": 12, "bytes_read": 13, "bytes_sent": 14,
         "bytes_fetched": 15, "bytes_received": 20, "chunks_new": 21, "packs": 22,
+        "changes": { "by": "journal", "places": 18 },
         "excluded": 16, "policy_revision": 17, "problem_count": 1,
         "problems": [{ "path": "/home/anna/%FF", "code": "entry_gone", "sentence": "it is gone" }],
     });

@@ -78,6 +78,7 @@ fn backup(problems: u64) -> Report {
             ..Totals::default()
         },
         excluded: if problems > 0 { 1 } else { 0 },
+        changes: Err(Doubt::NotWatched),
         policy_revision: None,
     }))
 }

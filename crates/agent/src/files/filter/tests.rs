@@ -161,3 +161,30 @@ fn a_pattern_that_cannot_be_read_is_given_back_and_the_others_hold() {
     assert_eq!(bad.iter().map(|bad| bad.pattern.as_str()).collect::<Vec<_>>(), ["[", "{a"]);
     assert!(!walked(&TREE, selection).0.contains("home/b.tmp"));
 }
+
+#[test]
+fn a_digest_tells_one_selection_from_another() {
+    let (list, none) = (|texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), Vec::new());
+    let of = |folders: &[(&str, Vec<String>, Vec<String>)], everywhere: &[String]| {
+        let mut selection = Selection::default();
+        for (root, include, exclude) in folders {
+            selection.add(StoredPath::from_bytes(root.as_bytes().to_vec()).expect("a path"), include, exclude);
+        }
+        selection.exclude_everywhere(everywhere);
+        selection.digest()
+    };
+    let all = [
+        of(&[], &none),
+        of(&[("a", none.clone(), none.clone())], &none),
+        of(&[("a", none.clone(), none.clone()), ("b", none.clone(), none.clone())], &none),
+        of(&[("a", list(&["b"]), none.clone())], &none),
+        of(&[("a", none.clone(), list(&["b"]))], &none),
+        of(&[("a", none.clone(), list(&["b", "c"]))], &none),
+        of(&[("a", none.clone(), list(&["bc"]))], &none),
+        of(&[("a", none.clone(), none.clone())], &list(&["b"])),
+    ];
+    for (at, digest) in all.iter().enumerate() {
+        assert!(!all[..at].contains(digest), "{at}");
+    }
+    assert_eq!(of(&[("a", none.clone(), list(&["b"]))], &none), all[4]);
+}

@@ -1,0 +1,139 @@
+//! The change journal: where files have changed since a position, so that a backup looks there and nowhere else. Kept by
+//! a process that stays (`holdfast watch`), asked over a socket beside the state.
+//! Refuses to be sure where it is not: a doubt costs a walk, and a guess would cost data.
+//! Rule: docs/format.md, "Change detection".
+
+mod fanotify;
+mod inotify;
+mod mapped;
+mod mounts;
+mod notes;
+mod socket;
+mod trust;
+mod watch;
+mod wire;
+
+use base::{Clock, Entropy, Span, Timestamp};
+use engine::Changes;
+use format::StoredPath;
+use rustix::fd::BorrowedFd;
+pub use socket::ask;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+pub use trust::{Basis, Mark, again, changes};
+pub use watch::{Watching, watch};
+pub(crate) use wire::WirePosition;
+
+/// A moment in a journal. One journal is one process that watches: after a restart it is another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Which journal.
+    pub journal: [u8; 16],
+    /// How far it was.
+    pub at: u64,
+    /// This computer's clock then.
+    pub taken_at: Timestamp,
+}
+
+/// What a journal says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Where it stands: whatever changes from now on is told to who asks with this.
+    pub position: Position,
+    /// Where anything may have changed since the position that was asked about.
+    pub changes: Result<Changes, Doubt>,
+}
+
+/// Why everything has to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// Nobody watches.
+    NotWatched,
+    /// There is no position to go on from: of the first backup, or of another folder, policy or release.
+    NoPosition,
+    /// Who watched then is not who watches now.
+    OtherJournal,
+    /// More has changed than is kept.
+    Gap,
+    /// A file with several names has changed, or lost or won one: where its other names are, nobody knows.
+    HardLinks,
+    /// The last look at everything is too long ago.
+    Old,
+}
+
+impl Doubt {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotWatched => "not_watched",
+            Self::NoPosition => "no_position",
+            Self::OtherJournal => "other_journal",
+            Self::Gap => "journal_gap",
+            Self::HardLinks => "hard_links",
+            Self::Old => "walk_due",
+        }
+    }
+
+    /// Why everything was looked at, for people: one sentence.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::NotWatched => "nobody watches what changes: `holdfast watch` does",
+            Self::NoPosition => "it is the first look at these folders, as the policy and this release take them",
+            Self::OtherJournal => "who watches has begun after the last backup",
+            Self::Gap => "more has changed than who watches could note",
+            Self::HardLinks => "a file with several names has changed",
+            Self::Old => "once a day everything is looked at",
+        }
+    }
+
+    /// The doubt with this code, if it is one. Never fails.
+    pub fn of_code(code: &str) -> Option<Self> {
+        let all = [Self::NotWatched, Self::NoPosition, Self::OtherJournal, Self::Gap, Self::HardLinks, Self::Old];
+        all.into_iter().find(|doubt| doubt.code() == code)
+    }
+}
+
+/// What notes where files change: the system's own means, behind one port.
+pub trait Journal {
+    /// Its name: `fanotify`, `inotify`.
+    fn name(&self) -> &'static str;
+
+    /// What is readable when the system has something to say.
+    fn handle(&self) -> BorrowedFd<'_>;
+
+    /// Takes in what the system has to say by now.
+    ///
+    /// # Errors
+    /// The system fails; the journal is of no use any more.
+    fn take_in(&mut self) -> io::Result<()>;
+
+    /// Takes in what there is, and says what has changed in these folders, and perhaps elsewhere, since a position.
+    ///
+    /// # Errors
+    /// As `take_in`.
+    fn look(&mut self, folders: &[StoredPath], since: Option<&Position>) -> io::Result<Told>;
+}
+
+/// Time and randomness for a journal.
+#[derive(Clone)]
+pub struct Means {
+    /// The time at which a position is taken.
+    pub clock: Arc<dyn Clock>,
+    /// Names the journal.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// How much later than a position a file must be born to be newer for certain: a kernel's clock is as coarse as that.
+const BIRTH_SLACK: Span = Span::ms(20);
+
+/// Whether a file was born after a position was taken, and before now: one from the future has a wrong date, or was made
+/// while this computer had one.
+fn is_born_in(born: Timestamp, new: &Range<Timestamp>) -> bool {
+    born > new.start + BIRTH_SLACK && born <= new.end
+}
+
+fn stored(path: &[u8]) -> io::Result<StoredPath> {
+    let within = path.strip_prefix(b"/").unwrap_or(path);
+    StoredPath::from_bytes(within.to_vec()).map_err(|_| io::Error::other("a path that no snapshot can hold"))
+}
