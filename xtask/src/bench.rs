@@ -36,13 +36,17 @@ pub struct FirstLight {
     rounds: usize,
 }
 
-/// The four things that are measured.
+/// The things that are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Into an empty repository.
     First,
     /// Again, with nothing changed.
     Unchanged,
+    /// Again, with nothing changed, and somebody who has watched that nothing did.
+    Watched,
+    /// The same, after ten files were changed.
+    Few,
     /// Again, after a change.
     Changed,
     /// All of it, into an empty folder.
@@ -50,13 +54,16 @@ pub enum Work {
 }
 
 impl Work {
-    const ALL: [Work; 4] = [Work::First, Work::Unchanged, Work::Changed, Work::Restore];
+    const ALL: [Work; 6] =
+        [Work::First, Work::Unchanged, Work::Watched, Work::Few, Work::Changed, Work::Restore];
 
     /// What it is called where a corpus changes in this way. Never fails.
     fn said_of(self, change: Option<&'static str>) -> &'static str {
         match self {
             Work::First => "first",
             Work::Unchanged => "unchanged",
+            Work::Watched => "unchanged, watched",
+            Work::Few => "10 files, watched",
             Work::Changed => change.unwrap_or("changed"),
             Work::Restore => "restore",
         }

@@ -40,6 +40,16 @@ pub trait Contender {
     /// Backs the folder up; `None` where the program has no such thing as another time.
     fn backup(&mut self) -> Result<Option<Measured>>;
 
+    /// The same, with whatever the program has to be told what changes; that runs already, and has been asked once.
+    fn backup_watched(&mut self) -> Result<Option<Measured>> {
+        self.backup()
+    }
+
+    /// Begins to watch, where the program can, with the backup that it takes until watching is of use.
+    fn watch(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Restores the newest snapshot into `target`.
     fn restore(&mut self, target: &Path) -> Result<Measured>;
 

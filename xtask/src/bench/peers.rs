@@ -132,6 +132,12 @@ impl Bench {
         for work in Work::ALL {
             // Nobody is always the first to read what has just been written.
             contenders.rotate_left(1 % len);
+            if work == Work::Watched {
+                contenders.iter_mut().try_for_each(|(_, contender)| contender.watch())?;
+            }
+            if work == Work::Few {
+                subject.change_few()?;
+            }
             if work == Work::Changed {
                 if subject.change.is_none() {
                     continue;
@@ -142,6 +148,7 @@ impl Bench {
                 let restored = folder.join(format!("restored by {name}"));
                 let measured = match work {
                     Work::Restore => Some(contender.restore(&restored)?),
+                    Work::Watched | Work::Few => contender.backup_watched()?,
                     Work::First | Work::Unchanged | Work::Changed => contender.backup()?,
                 };
                 let Some(measured) = measured else { continue };

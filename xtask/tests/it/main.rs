@@ -15,5 +15,6 @@ mod kills;
 mod lifecycle;
 mod local;
 mod restarts;
+mod watched;
 mod ways;
 mod world;

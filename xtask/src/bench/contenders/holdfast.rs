@@ -3,16 +3,29 @@
 use super::{Contender, Place, size_of};
 use crate::bench::measure::{self, Measured};
 use crate::demo::programs::{Programs, Server, ask};
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use base::Bytes;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// Holdfast with one server.
 pub struct Holdfast<'a> {
     programs: &'a Programs,
     place: Place<'a>,
     server: Server,
+    watch: Option<Watch>,
+}
+
+/// A watch that runs.
+struct Watch(Child);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // It is ours, and has nothing to lose.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl<'a> Holdfast<'a> {
@@ -26,7 +39,7 @@ impl<'a> Holdfast<'a> {
         let arguments = ["activate", "--server", &url, "--email", "ann@example.test", "--password-file"];
         let mut activate = programs.device(&place.own.join("endpoint"), &arguments);
         ask(activate.arg(&password).arg("--ca").arg(data.join("ca.pem")).arg("--folder").arg(place.folder))?;
-        Ok(Self { programs, place, server })
+        Ok(Self { programs, place, server, watch: None })
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -36,7 +49,26 @@ impl<'a> Holdfast<'a> {
 
 impl Contender for Holdfast<'_> {
     fn backup(&mut self) -> Result<Option<Measured>> {
+        self.watch = None;
         measure::run(&mut self.command(&["backup"]), Some(self.server.pid())).map(Some)
+    }
+
+    fn watch(&mut self) -> Result<()> {
+        let mut command = self.command(&["watch"]);
+        self.watch = Some(Watch(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().context("watching")?));
+        let socket = self.place.own.join("endpoint/watch.sock");
+        for _ in 0..500 {
+            if socket.exists() {
+                return ask(&mut self.command(&["backup"])).map(|_| ());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("the watch does not listen at {}", socket.display())
+    }
+
+    fn backup_watched(&mut self) -> Result<Option<Measured>> {
+        let measured = measure::run(&mut self.command(&["backup"]), Some(self.server.pid()))?;
+        Ok(Some(measured))
     }
 
     fn restore(&mut self, target: &Path) -> Result<Measured> {

@@ -99,6 +99,22 @@ impl Subject {
         }
     }
 
+    /// Makes ten files a byte longer, or all where there are fewer, spread over the folder.
+    pub fn change_few(&self) -> Result<()> {
+        let mut files: Vec<PathBuf> = Vec::new();
+        for entry in walkdir::WalkDir::new(&self.folder).sort_by_file_name() {
+            let entry = entry.with_context(|| format!("walking {}", self.folder.display()))?;
+            if entry.file_type().is_file() {
+                files.push(entry.into_path());
+            }
+        }
+        for file in files.iter().step_by(files.len().div_ceil(10).max(1)) {
+            let mut open = fs::OpenOptions::new().append(true).open(file)?;
+            std::io::Write::write_all(&mut open, b"x")?;
+        }
+        Ok(())
+    }
+
     fn counted(mut self) -> Result<Self> {
         (self.files, self.bytes) = count(&self.folder)?;
         Ok(self)
