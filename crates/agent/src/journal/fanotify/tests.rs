@@ -24,7 +24,7 @@ fn scene(check: impl Fn(&mut Fanotify, &Path) -> Result<(), Doubt>) {
             }
         };
         let dir = tempfile::tempdir().expect("a temporary directory");
-        if check(journal, dir.path()).is_ok() {
+        if check(&mut journal, dir.path()).is_ok() {
             return;
         }
     }
