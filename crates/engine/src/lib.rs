@@ -4,10 +4,12 @@
 //! wire and in `app`: begin, scan, chunk, dedupe, pack, upload, verify, commit (docs/protocol.md).
 
 pub mod backup;
+pub mod compare;
 mod cpu;
 mod ctx;
 pub mod cutter;
 mod error;
+mod named;
 mod ports;
 mod progress;
 mod report;

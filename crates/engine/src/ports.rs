@@ -124,6 +124,11 @@ pub trait Source: Send + Sync + 'static {
 
     /// The name of a group by number; empty when there is none. Never fails.
     fn group_name(&self, gid: u32) -> Arc<[u8]>;
+
+    /// The numbers that an entry's user and group have here: those of their names where they are known. Never fails.
+    fn owner(&self, meta: &Meta) -> (u32, u32) {
+        (meta.uid, meta.gid)
+    }
 }
 
 /// A file that is open for reading.

@@ -5,7 +5,7 @@ use super::beneath::Beneath;
 use super::meta::{self, Reach};
 use super::owners::Owners;
 use engine::{Details, EntryKind, Extent, Found, Listing, Source, SourceError, SourceFile, Stat};
-use format::{StoredPath, Xattr};
+use format::{Meta, StoredPath, Xattr};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, CWD, FsWord, Mode, OFlags, RawDir, SeekFrom, fadvise, fstatfs, openat, readlinkat, seek};
 use rustix::io::{Errno, pread};
@@ -169,6 +169,10 @@ impl Source for FolderSource {
 
     fn group_name(&self, gid: u32) -> Arc<[u8]> {
         self.owners.group_name(gid)
+    }
+
+    fn owner(&self, meta: &Meta) -> (u32, u32) {
+        (self.owners.uid(&meta.user, meta.uid), self.owners.gid(&meta.group, meta.gid))
     }
 }
 

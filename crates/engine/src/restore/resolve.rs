@@ -35,11 +35,11 @@ impl Walk {
     /// Finds the selection in the snapshot.
     pub(super) async fn begin(plan: &Plan, trees: &TreeReader) -> Result<Self, EngineError> {
         let entries = match &plan.selection {
-            Selection::Everything => tree(trees, &plan.root, &StoredPath::root()).await?,
+            Selection::Everything => trees.directory(&plan.root, &StoredPath::root()).await?,
             Selection::Paths(paths) => {
                 let mut entries = Vec::with_capacity(paths.len());
                 for path in paths {
-                    entries.push(find(plan, trees, path).await?);
+                    entries.push(trees.find(&plan.root, path).await?);
                 }
                 entries
             }
@@ -137,7 +137,7 @@ impl Walk {
             return Ok(());
         };
         let size = *size;
-        match pieces(trees, entry.body).await? {
+        match trees.pieces(entry.body).await? {
             Some(pieces) if pieces.iter().all(|piece| matches!(piece, Piece::Hole { .. })) => {
                 let body = EntryBody::File { size, content: Content::Pieces(pieces) };
                 self.add_small(ctx, target, problems, path, Entry { body, ..entry }).await;
@@ -198,20 +198,6 @@ fn add(window: &mut Window, path: StoredPath, size: u64, meta: format::Meta, pie
     });
 }
 
-async fn pieces(trees: &TreeReader, body: EntryBody) -> Result<Option<Vec<Piece>>, EngineError> {
-    let lists = match body {
-        EntryBody::File { content: Content::Pieces(pieces), .. } => return Ok(Some(pieces)),
-        EntryBody::File { content: Content::Lists(lists), .. } => lists,
-        _ => return Ok(Some(Vec::new())),
-    };
-    let mut joined = Vec::new();
-    for list in lists {
-        let Some(pieces) = trees.list(&list.list).await? else { return Ok(None) };
-        joined.extend(pieces);
-    }
-    Ok(Some(joined))
-}
-
 /// Whether the target has something of this name, and wants it to stay.
 async fn is_kept(ctx: &Ctx, target: &Arc<dyn Target>, path: &StoredPath) -> bool {
     if !target.keeps_what_is_there() {
@@ -240,28 +226,6 @@ fn is_further_name(path: &StoredPath, entry: &Entry, later: &mut Later) -> bool 
             false
         }
     }
-}
-
-async fn find(plan: &Plan, trees: &TreeReader, path: &StoredPath) -> Result<Entry, EngineError> {
-    let missing = || EngineError::NotInSnapshot { path: path.to_string() };
-    let mut tree_ref = plan.root;
-    let mut above = StoredPath::root();
-    let mut components = path.components().peekable();
-    while let Some(name) = components.next() {
-        let entries = tree(trees, &tree_ref, &above).await?;
-        let entry = entries.into_iter().find(|entry| entry.name == name).ok_or_else(missing)?;
-        if components.peek().is_none() {
-            return Ok(entry);
-        }
-        tree_ref = directory_tree(&entry).ok_or_else(missing)?;
-        above = above.join(name).map_err(|_| missing())?;
-    }
-    Err(missing())
-}
-
-async fn tree(trees: &TreeReader, tree: &ChunkRef, path: &StoredPath) -> Result<Vec<Entry>, EngineError> {
-    let entries = trees.tree(tree).await?;
-    entries.ok_or_else(|| EngineError::TreeMissing { path: path.to_string() })
 }
 
 #[cfg(test)]
