@@ -22,7 +22,7 @@ pub use ctx::Ctx;
 pub use error::{EngineError, RemoteError, SourceError, TargetError};
 pub use ports::{
     Committed, Details, EntryKind, Extent, Found, Listing, Parcel, Remote, Source, SourceFile, Stat, Target,
-    TargetFile, TreeCache, Uploaded,
+    TargetFile, There, TreeCache, Uploaded,
 };
 pub use progress::{Progress, Totals};
 pub use report::Problem;

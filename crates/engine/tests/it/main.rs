@@ -15,4 +15,5 @@ mod selection;
 mod sparse;
 mod threads;
 mod unchanged;
+mod verify_restore;
 mod world;
