@@ -114,7 +114,6 @@ fn each_once(mut paths: Vec<StoredPath>) -> Vec<StoredPath> {
     paths
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

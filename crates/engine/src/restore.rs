@@ -40,8 +40,9 @@ pub async fn run(
     let (windows_tx, mut windows_rx) = channel(WINDOWS_MAX);
     let resolve = async {
         while let Some(window) = walk.next_window(ctx, plan, &trees, &target, &problems, &mut later).await? {
+            let in_order = fetch::locate(plan, &remote, &window).await?;
             // A closed queue means that the other step ended with an error, which is the one to report.
-            if windows_tx.send(window).await.is_err() {
+            if windows_tx.send((window, in_order)).await.is_err() {
                 std::future::pending::<()>().await;
             }
         }

@@ -155,11 +155,15 @@ impl Target for FolderTarget {
         if path.is_root() {
             return Ok(false);
         }
-        match self.root.with_parent(path, |dir, name| mkdirat(dir, name, Mode::from_raw_mode(0o700))) {
+        let note_made = || {
+            if let Some(keeping) = &self.keeping {
+                keeping.made.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
+            }
+        };
+        let mode = Mode::from_raw_mode(left::FOLDER_MARK.into());
+        match self.root.with_parent(path, |dir, name| mkdirat(dir, name, mode)) {
             Ok(()) => {
-                if let Some(keeping) = &self.keeping {
-                    keeping.made.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
-                }
+                note_made();
                 Ok(true)
             }
             Err(Errno::EXIST) => {
@@ -167,6 +171,9 @@ impl Target for FolderTarget {
                 let stat = there.map_err(target_error("making the folder"))?;
                 if stat.kind != EntryKind::Directory {
                     return Err(TargetError::InTheWay);
+                }
+                if left::is_unfinished(&stat) {
+                    note_made();
                 }
                 if stat.mode & 0o700 == 0o700 || self.keeping.is_some() {
                     return Ok(false);

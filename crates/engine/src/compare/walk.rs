@@ -249,9 +249,7 @@ impl<'a> Walk<'a> {
                         Item::Done(pair.path, compared)
                     }
                     // It went away since it was listed.
-                    Err(SourceError::Gone) => {
-                        Item::Done(pair.path, Compared { what: vec![Aspect::Missing], bytes: 0 })
-                    }
+                    Err(SourceError::Gone) => Item::Done(pair.path, Compared { what: vec![Aspect::Missing], bytes: 0 }),
                     Err(error) => Item::Failed(pair.path, error.code(), error.to_string()),
                 }
             };

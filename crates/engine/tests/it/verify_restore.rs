@@ -74,7 +74,11 @@ fn what_differs_is_named() {
         (|files| files.touch("home/plain", 1, 2), "home/plain", &["mtime"]),
         (|files| files.set_xattr("home/plain", "user.more", b"2"), "home/plain", &["xattrs"]),
         (|files| files.set_xattr("home/deep", "user.more", b"2"), "home/deep", &["xattrs"]),
-        (|files| replace(files, "home/link", |files| files.symlink("home/link", "else")), "home/link", &["link_target"]),
+        (
+            |files| replace(files, "home/link", |files| files.symlink("home/link", "else")),
+            "home/link",
+            &["link_target"],
+        ),
         (
             |files| replace(files, "home/null", |files| files.special("home/null", Body::CharDevice(1, 5))),
             "home/null",

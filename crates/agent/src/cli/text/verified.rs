@@ -18,7 +18,11 @@ pub(super) fn verified(done: &Verified) -> String {
     };
     row(&mut text, "at", &printable(&at.to_string_lossy()));
     let entries = Count(counts.entries).counted("entry");
-    row(&mut text, "compared", &format!("{entries}, {} ({})", Count(counts.files).counted("file"), Bytes(counts.bytes)));
+    row(
+        &mut text,
+        "compared",
+        &format!("{entries}, {} ({})", Count(counts.files).counted("file"), Bytes(counts.bytes)),
+    );
     row(&mut text, "missing", &Count(counts.missing).to_string());
     row(&mut text, "different", &Count(counts.different).to_string());
     if done.counts_extra {

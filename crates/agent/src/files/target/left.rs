@@ -16,12 +16,20 @@ use std::sync::Arc;
 /// The mode of a part that a later restore may go on with. The sticky bit means nothing on a file; no program sets it
 /// with these rights by chance, and dressing a file takes it away.
 const MARK: u16 = 0o1600;
+/// The mode of a folder that is being filled: one that is left so gets its metadata from the next restore, also from one
+/// that keeps what is there. The sticky bit keeps others from taking away what is in it, who may not enter it anyway.
+pub(super) const FOLDER_MARK: u16 = 0o1700;
 const QUIETLY: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// Locks a new part and marks it. Whether both could be done.
 pub(super) fn mark(part: &OwnedFd) -> bool {
     flock(part, FlockOperation::NonBlockingLockExclusive).is_ok()
         && fchmod(part, Mode::from_raw_mode(MARK.into())).is_ok()
+}
+
+/// Whether a folder looks as one of this account that a restore has made and not finished. Never fails.
+pub(super) fn is_unfinished(stat: &Stat) -> bool {
+    (stat.mode, stat.uid) == (FOLDER_MARK, rustix::process::geteuid().as_raw())
 }
 
 impl FolderTarget {

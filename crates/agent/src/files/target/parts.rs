@@ -56,8 +56,13 @@ pub(super) struct Parts {
 #[derive(Debug)]
 enum Made {
     /// Not open: only so can another file have got its name.
-    Closed { identity: (u64, u64) },
-    Open { handle: Arc<OwnedFd>, is_kept: bool },
+    Closed {
+        identity: (u64, u64),
+    },
+    Open {
+        handle: Arc<OwnedFd>,
+        is_kept: bool,
+    },
 }
 
 impl Parts {

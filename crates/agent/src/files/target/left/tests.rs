@@ -159,3 +159,18 @@ fn a_file_with_a_name_elsewhere_is_taken_only_as_it_is() {
     assert_eq!(codes, ["target_in_the_way"]);
     assert_eq!(fs::metadata(&at).expect("a file").mode() & 0o7777, 0o600);
 }
+
+#[test]
+fn a_folder_that_was_left_unfinished_is_finished_also_where_what_is_there_stays() {
+    let dir = temp();
+    fs::create_dir(dir.path().join("mine")).expect("a folder");
+    fs::set_permissions(dir.path().join("mine"), Permissions::from_mode(0o700)).expect("a mode");
+    assert!(target(&dir).keeping().make_directory(&path("made")).expect("a folder"));
+    let target = target(&dir).keeping();
+    for folder in ["made", "mine"] {
+        assert!(!target.make_directory(&path(folder)).expect("a folder"), "it is there");
+        assert!(target.finish_directory(&path(folder), &meta(0o711)).expect("finished").is_empty());
+    }
+    let mode = |at: &str| fs::metadata(dir.path().join(at)).expect("a folder").mode() & 0o7777;
+    assert_eq!((mode("made"), mode("mine")), (0o711, 0o700));
+}
