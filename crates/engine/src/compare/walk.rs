@@ -122,7 +122,10 @@ impl<'a> Walk<'a> {
         match found {
             Some(Ok(stat)) => self.pair(trees, path, entry, stat).await?,
             None | Some(Err(SourceError::Gone | SourceError::Replaced)) => self.missing(trees, path, &entry).await?,
-            Some(Err(error)) => self.add(Item::Failed(path, error.code(), error.to_string())).await,
+            Some(Err(error)) => {
+                self.forget(trees, std::slice::from_ref(&entry)).await?;
+                self.add(Item::Failed(path, error.code(), error.to_string())).await;
+            }
         }
         Ok(true)
     }
@@ -153,6 +156,9 @@ impl<'a> Walk<'a> {
             entry.body = EntryBody::File { size, content: Content::Pieces(pieces) };
         }
         let below = directory_tree(&entry).filter(|_| stat.kind == EntryKind::Directory);
+        if below.is_none() {
+            self.forget(trees, std::slice::from_ref(&entry)).await?;
+        }
         let (is_linked_otherwise, is_further_name) = self.linked.look(&entry, &stat);
         let pair = Pair { path: path.clone(), entry, stat, is_linked_otherwise, is_further_name };
         self.add(Item::Pair(Box::new(pair))).await;
