@@ -188,7 +188,7 @@ fn a_comparison_says_what_differs_and_a_good_one_that_nothing_does() {
             "8 differences:",
             "  /home/anna/a",
             "    missing",
-            "  /home/anna/b\\x1b[2J",
+            "  /home/anna/b\\u{1b}[2J",
             "    other content, other hard links, another mode, another owner, another group,",
             "    another time, other extended attributes",
             "  and 6 more; --json lists up to 1,000",
