@@ -1,5 +1,6 @@
 //! One restore, top to bottom: resolve what is wanted into files and pieces, window by window, less what is here
-//! already by its names; locate their chunks, fetch them in the order in which they lie, open and write each once; then confirm: names, metadata and links last.
+//! already by its names; locate their chunks, fetch them in the order in which they lie, open and write each once; then
+//! confirm: names, metadata and links last.
 //! Refuses to end for one file: what cannot be read or written is a problem in the outcome, the rest is restored.
 
 mod confirm;

@@ -123,7 +123,7 @@ impl<'a> Walk<'a> {
             Some(Ok(stat)) => self.pair(trees, path, entry, stat).await?,
             None | Some(Err(SourceError::Gone | SourceError::Replaced)) => self.missing(trees, path, &entry).await?,
             Some(Err(error)) => {
-                self.forget(trees, std::slice::from_ref(&entry)).await?;
+                self.pass_over(trees, std::slice::from_ref(&entry)).await?;
                 self.add(Item::Failed(path, error.code(), error.to_string())).await;
             }
         }
@@ -157,7 +157,7 @@ impl<'a> Walk<'a> {
         }
         let below = directory_tree(&entry).filter(|_| stat.kind == EntryKind::Directory);
         if below.is_none() {
-            self.forget(trees, std::slice::from_ref(&entry)).await?;
+            self.pass_over(trees, std::slice::from_ref(&entry)).await?;
         }
         let (is_linked_otherwise, is_further_name) = self.linked.look(&entry, &stat);
         let pair = Pair { path: path.clone(), entry, stat, is_linked_otherwise, is_further_name };
@@ -191,7 +191,7 @@ impl<'a> Walk<'a> {
         let listing = match self.ctx.cpu.run(move || source.list(&dir)).await {
             Ok(listing) => listing,
             Err(error) => {
-                self.forget(trees, &entries).await?;
+                self.pass_over(trees, &entries).await?;
                 self.add(Item::Failed(path, error.code(), error.to_string())).await;
                 return Ok(());
             }
@@ -204,7 +204,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes what was fetched ahead for folders that nobody will enter.
-    async fn forget(&self, trees: &TreeReader, entries: &[Entry]) -> Result<(), EngineError> {
+    async fn pass_over(&self, trees: &TreeReader, entries: &[Entry]) -> Result<(), EngineError> {
         for tree in entries.iter().filter_map(directory_tree) {
             trees.head(&tree).await?;
         }

@@ -1,5 +1,6 @@
 //! Locate and fetch: asks where the window's chunks lie, ahead of its turn, then for the chunks in that order, a few
-//! requests side by side, so that every frame is read and sent once. What does not come back is lost to the files that need it.
+//! requests side by side, so that every frame is read and sent once. What does not come back is lost to the files that
+//! need it.
 
 use super::Plan;
 use super::work::{Problems, Window};
