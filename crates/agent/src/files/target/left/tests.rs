@@ -71,7 +71,8 @@ fn small_parts_and_those_with_little_in_them_are_taken_away() {
 #[test]
 fn a_part_that_may_be_somebody_elses_is_not_gone_on_with() {
     let dir = temp();
-    let spoil: [(&str, fn(&Path)); 4] = [
+    type Spoil = fn(&Path);
+    let spoil: [(&str, Spoil); 4] = [
         ("without the mark", |part| fs::set_permissions(part, Permissions::from_mode(0o600)).expect("a mode")),
         ("open to others", |part| fs::set_permissions(part, Permissions::from_mode(0o1640)).expect("a mode")),
         ("with another name", |part| fs::hard_link(part, part.with_extension("other")).expect("a link")),
