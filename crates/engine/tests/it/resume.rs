@@ -1,11 +1,13 @@
 //! A run that is cut off at any call to the server leaves nothing wrong behind, and the next one sends only what is
 //! missing.
 
-use crate::world::content::noise;
+use crate::world::content::{Content, Segment, noise};
+use crate::world::files::path;
 use crate::world::server::{Broken, Limits};
 use crate::world::target::MemoryTarget;
 use crate::world::{Restore, World, compare};
 use base::{Bytes as Size, Kind};
+use engine::Target;
 use engine::restore::Selection;
 use format::{ChunkKind, ChunkRef, Piece};
 use std::collections::BTreeSet;
@@ -99,7 +101,7 @@ fn a_restore_cut_off_anywhere_is_completed_by_the_next() {
         assert_eq!(error.code(), "connection_lost", "call {call}");
         world.server.clear_faults();
         for part in target.parts() {
-            engine::Target::discard_part(&target, &part);
+            target.discard_part(&part);
         }
         let restore = world.restore_to(&target, Selection::Everything).expect("nothing is broken any more");
         assert_eq!(restore.problems, [], "call {call}");
@@ -183,4 +185,24 @@ fn damaged_bytes_that_are_here_are_fetched_anew() {
     compare::assert_restored(&world.source.files(), &target);
     let fetched: BTreeSet<ChunkRef> = content_of(&restore).into_iter().collect();
     assert!(fetched.is_superset(&here));
+}
+
+#[test]
+fn a_part_with_something_in_the_place_of_a_hole_is_begun_anew() {
+    let world = World::of(|files| {
+        let segments = [Segment::Data(noise(1, 900_000)), Segment::Hole(9_000_000), Segment::Data(noise(2, 900_000))];
+        files.put("holey", Content::sparse(segments));
+    });
+    world.backup();
+    for byte in [0, 1] {
+        let target = MemoryTarget::default();
+        let part = target.open_part(&path("holey"), 10_800_000).expect("a part");
+        part.write_at(5_000_000, &[byte; 10]).expect("written");
+        drop(part);
+        let restore = world.restore_to(&target, Selection::Everything).expect("nothing is broken");
+        assert_eq!(restore.problems, []);
+        compare::assert_restored(&world.source.files(), &target);
+        assert_eq!(target.discarded().len(), usize::from(byte != 0));
+        assert_eq!(restore.progress.bytes_read > 0, byte == 0, "what is here of it is counted");
+    }
 }

@@ -117,6 +117,29 @@ fn replace(files: &mut Files, at: &str, put: impl FnOnce(&mut Files)) {
 }
 
 #[test]
+fn zeroes_are_a_hole_and_nothing_else_in_its_place_is() {
+    let bytes = noise(1, 70_000);
+    let world = World::of(|files| {
+        let segments = [Segment::Data(bytes.clone()), Segment::Hole(9_000_000), Segment::Data(bytes.clone())];
+        files.put("holey", Content::sparse(segments));
+    });
+    world.backup();
+    let mut written = [&bytes[..], &vec![0; 9_000_000], &bytes[..]].concat();
+    let write = |bytes: &[u8]| {
+        world.edit(|files| {
+            let before = files.get(&path("holey")).expect("it is there").mtime;
+            files.write("holey", bytes.to_vec());
+            files.touch("holey", before.seconds, before.nanos);
+        });
+    };
+    write(&written);
+    assert_eq!(differences(&everything(&world)), []);
+    written[5_000_000] = 1;
+    write(&written);
+    assert_eq!(differences(&everything(&world)), [("holey".to_owned(), vec!["content"])]);
+}
+
+#[test]
 fn files_that_are_one_only_here_are_told() {
     let world = World::of(|files| {
         files.write("one", noise(1, 2_000));
