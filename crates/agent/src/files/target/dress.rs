@@ -47,6 +47,15 @@ impl Wardrobe {
             && meta::xattrs(&Reach::open(handle)).is_ok_and(|xattrs| xattrs == meta.xattrs)
     }
 
+    /// Whether dressing an open file leaves nothing on it that the snapshot does not have. Never fails: what cannot be
+    /// read is left.
+    pub fn may_dress(&self, handle: &OwnedFd, meta: &Meta) -> bool {
+        let is_wanted = |name: &[u8]| meta.xattrs.iter().any(|(wanted, _)| wanted == name);
+        // Labels are the system's own: a fresh file gets them too.
+        let is_fine = |name: &[u8]| is_wanted(name) || is_access_list(name) || name.starts_with(b"security.");
+        meta::xattrs(&Reach::open(handle)).is_ok_and(|xattrs| xattrs.iter().all(|(name, _)| is_fine(name)))
+    }
+
     /// Dresses an open file or directory that looks like `stat`; what could not be set.
     pub fn dress_open(&self, handle: &OwnedFd, stat: &Stat, meta: &Meta) -> Vec<TargetError> {
         let mut problems = Vec::new();

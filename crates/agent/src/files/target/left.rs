@@ -73,7 +73,7 @@ impl FolderTarget {
         let handle = self.root.with_parent(path, open).ok()?;
         let stat = meta::stat_open(&handle).ok().filter(may_be)?;
         let is_dressed = self.wardrobe.is_dressed(&handle, &stat, meta);
-        if stat.links > 1 && !is_dressed {
+        if !is_dressed && (stat.links > 1 || !self.wardrobe.may_dress(&handle, meta)) {
             return None;
         }
         let handle = Arc::new(handle);

@@ -4,6 +4,7 @@ use super::super::parts::part_name;
 use super::*;
 use engine::Target;
 use format::FileTime;
+use rustix::fs::{XattrFlags, setxattr};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -132,6 +133,12 @@ fn a_file_of_this_size_and_time_is_found_and_dressed_and_no_other_one_is() {
     let mut bytes = [0; 9];
     assert_eq!(find(&wanted).expect("it is it").read_at(0, &mut bytes).expect("read"), 7);
     assert_eq!(&bytes, b"content\0\0");
+    // What dressing would not take away makes it another file.
+    if setxattr(&at, "user.more", b"1", XattrFlags::empty()).is_ok() {
+        assert!(find(&wanted).is_none(), "with an attribute that the snapshot does not have");
+        let with = Meta { xattrs: vec![(b"user.more".to_vec(), b"2".to_vec())], ..wanted };
+        assert!(find(&with).expect("it can be dressed").dress(&with).is_empty());
+    }
 }
 
 #[test]
