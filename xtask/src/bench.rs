@@ -54,8 +54,7 @@ pub enum Work {
 }
 
 impl Work {
-    const ALL: [Work; 6] =
-        [Work::First, Work::Unchanged, Work::Watched, Work::Few, Work::Changed, Work::Restore];
+    const ALL: [Work; 6] = [Work::First, Work::Unchanged, Work::Watched, Work::Few, Work::Changed, Work::Restore];
 
     /// What it is called where a corpus changes in this way. Never fails.
     fn said_of(self, change: Option<&'static str>) -> &'static str {

@@ -19,6 +19,7 @@ use crate::restore::Restored;
 use crate::snapshots::Listed;
 use crate::status::Status;
 use crate::support::Bundle;
+use crate::verify_restore::Verified;
 use crate::wipe::Wiped;
 use activate::{Finished, InService};
 use args::{Args, Common};
@@ -64,6 +65,7 @@ enum Report {
     Snapshots(Vec<SnapshotDetail>),
     Listed(Listed),
     Restored(Restored),
+    Verified(Box<Verified>),
     Support(Bundle),
     Wiped(Wiped),
 }
@@ -151,6 +153,7 @@ impl Report {
         match self {
             Report::BackedUp(done) if done.totals.problems > 0 => Exit::Problems,
             Report::Restored(done) if done.totals.problems > 0 => Exit::Problems,
+            Report::Verified(done) if done.totals.problems + done.difference_count() > 0 => Exit::Problems,
             Report::Activated(done) => brought_back(done.restored.as_ref()),
             Report::InService(done) => brought_back(done.restored.as_ref()),
             Report::Status(status) => match &status.device {
@@ -165,6 +168,7 @@ impl Report {
             | Report::Watched
             | Report::NotDue(_)
             | Report::Restored(_)
+            | Report::Verified(_)
             | Report::Changes(_)
             | Report::PasswordSet(_)
             | Report::Policy(_)

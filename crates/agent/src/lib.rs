@@ -25,4 +25,5 @@ pub mod state;
 pub mod status;
 pub mod support;
 pub mod unattended;
+pub mod verify_restore;
 pub mod wipe;

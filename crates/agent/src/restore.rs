@@ -89,7 +89,10 @@ pub async fn run(
 }
 
 /// The paths, each once. The root is the same as naming nothing.
-fn distinct(mut paths: Vec<StoredPath>) -> Result<Vec<StoredPath>, AgentError> {
+///
+/// # Errors
+/// Two of them end in the same name.
+pub(crate) fn distinct(mut paths: Vec<StoredPath>) -> Result<Vec<StoredPath>, AgentError> {
     paths.sort();
     paths.dedup();
     if paths.iter().any(StoredPath::is_root) {

@@ -5,10 +5,12 @@
 
 pub mod backup;
 mod changes;
+pub mod compare;
 mod cpu;
 mod ctx;
 pub mod cutter;
 mod error;
+mod named;
 mod ports;
 mod progress;
 mod report;
@@ -22,7 +24,7 @@ pub use ctx::Ctx;
 pub use error::{EngineError, RemoteError, SourceError, TargetError};
 pub use ports::{
     Committed, Details, EntryKind, Extent, Found, Listing, Parcel, Remote, Source, SourceFile, Stat, Target,
-    TargetFile, TreeCache, Uploaded,
+    TargetFile, There, TreeCache, Uploaded,
 };
 pub use progress::{Progress, Totals};
 pub use report::Problem;

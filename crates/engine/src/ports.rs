@@ -124,6 +124,11 @@ pub trait Source: Send + Sync + 'static {
 
     /// The name of a group by number; empty when there is none. Never fails.
     fn group_name(&self, gid: u32) -> Arc<[u8]>;
+
+    /// The numbers that an entry's user and group have here: those of their names where they are known. Never fails.
+    fn owner(&self, meta: &Meta) -> (u32, u32) {
+        (meta.uid, meta.gid)
+    }
 }
 
 /// A file that is open for reading.
@@ -160,17 +165,30 @@ pub trait Target: Send + Sync + 'static {
         false
     }
 
-    /// Makes a directory, if it is not there, readable and writable for its owner until `finish`.
+    /// Makes a directory, if it is not there, readable and writable for its owner until `finish`. Whether it was made
+    /// now: nothing is in it then.
     ///
     /// # Errors
     /// Something else has the name, or the place cannot be written.
-    fn make_directory(&self, path: &StoredPath) -> Result<(), TargetError>;
+    fn make_directory(&self, path: &StoredPath) -> Result<bool, TargetError>;
 
-    /// Opens the part of a file that is under way beneath another name; made where it is not there.
+    /// The file that has this name already, if it has this size and time, so that it may be the very one that is to be
+    /// restored, and may be dressed as it. Never fails: what cannot be read is not there.
+    fn there(&self, _path: &StoredPath, _size: u64, _meta: &Meta) -> Option<Box<dyn There>> {
+        None
+    }
+
+    /// The part of a file that an earlier restore has left, taken over: `open_part` goes on with it. `None` where there
+    /// is none, or another one might be writing it still. Never fails.
+    fn part_left(&self, _path: &StoredPath, _size: u64) -> Option<Box<dyn SourceFile>> {
+        None
+    }
+
+    /// Opens the part of a file of this size that is under way beneath another name; made where it is not there.
     ///
     /// # Errors
     /// The place cannot be written.
-    fn open_part(&self, path: &StoredPath) -> Result<Box<dyn TargetFile>, TargetError>;
+    fn open_part(&self, path: &StoredPath, size: u64) -> Result<Box<dyn TargetFile>, TargetError>;
 
     /// Gives the finished part its size, metadata and name, in this order; replaces what has the name.
     ///
@@ -203,6 +221,12 @@ pub trait Target: Send + Sync + 'static {
     /// # Errors
     /// The directory is gone.
     fn finish_directory(&self, path: &StoredPath, meta: &Meta) -> Result<Vec<TargetError>, TargetError>;
+}
+
+/// A file that was at the target before the restore.
+pub trait There: SourceFile {
+    /// Gives it its metadata, where it has another; what could not be set. Nothing else that has its content changes.
+    fn dress(&self, meta: &Meta) -> Vec<TargetError>;
 }
 
 /// A file that is being restored, under another name.

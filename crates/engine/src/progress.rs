@@ -26,7 +26,7 @@ pub struct Totals {
     pub files_opened: u64,
     /// Logical bytes of the files seen.
     pub bytes_seen: u64,
-    /// Bytes of content read from the source.
+    /// Bytes of content read from the source, or found at the target of a restore and not fetched.
     pub bytes_read: u64,
     /// Bytes of request bodies sent to the server.
     pub bytes_sent: u64,

@@ -1,9 +1,11 @@
-//! One restore, top to bottom: resolve what is wanted into files and pieces, window by window; locate their chunks,
-//! fetch them in the order in which they lie, open and write each once; then confirm: names, metadata and links last.
+//! One restore, top to bottom: resolve what is wanted into files and pieces, window by window, less what is here
+//! already by its names; locate their chunks, fetch them in the order in which they lie, open and write each once; then
+//! confirm: names, metadata and links last.
 //! Refuses to end for one file: what cannot be read or written is a problem in the outcome, the rest is restored.
 
 mod confirm;
 mod fetch;
+mod here;
 mod resolve;
 mod work;
 mod write;
@@ -24,7 +26,7 @@ use work::{Later, Problems};
 ///
 /// # Errors
 /// A path that is not in the snapshot, a server that refuses or cannot be reached, a full disk. What was restored
-/// until then stays, and a second restore goes over it again.
+/// until then stays, and a second restore fetches only the rest.
 pub async fn run(
     ctx: &Ctx,
     plan: &Plan,
@@ -38,9 +40,10 @@ pub async fn run(
     let mut walk = resolve::Walk::begin(plan, &trees).await?;
     let (windows_tx, mut windows_rx) = channel(WINDOWS_MAX);
     let resolve = async {
-        while let Some(window) = walk.next_window(ctx, &trees, &target, &problems, &mut later).await? {
+        while let Some(window) = walk.next_window(ctx, plan, &trees, &target, &problems, &mut later).await? {
+            let in_order = fetch::locate(plan, &remote, &window).await?;
             // A closed queue means that the other step ended with an error, which is the one to report.
-            if windows_tx.send(window).await.is_err() {
+            if windows_tx.send((window, in_order)).await.is_err() {
                 std::future::pending::<()>().await;
             }
         }

@@ -4,7 +4,9 @@
 use crate::error::EngineError;
 use crate::ports::{Remote, TreeCache};
 use bytes::Bytes;
-use format::{ChunkKind, ChunkRef, Entry, EntryBody, List, NamingKey, Piece, Tree, TreeBody, compress};
+use format::{
+    ChunkKind, ChunkRef, Content, Entry, EntryBody, List, NamingKey, Piece, StoredPath, Tree, TreeBody, compress,
+};
 use futures::StreamExt;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -101,6 +103,62 @@ impl TreeReader {
         let Some(plain) = self.plain(ChunkKind::List, list).await? else { return Ok(None) };
         let list = List::decode(&plain).map_err(|cause| EngineError::Format { what: "list", cause })?;
         Ok(Some(list.pieces))
+    }
+
+    /// The entries of a directory that the work cannot go on without.
+    ///
+    /// # Errors
+    /// As `tree`; neither the cache nor the server has it undamaged: `path` is named then.
+    pub(crate) async fn directory(&self, tree: &ChunkRef, path: &StoredPath) -> Result<Vec<Entry>, EngineError> {
+        let entries = self.tree(tree).await?;
+        entries.ok_or_else(|| EngineError::TreeMissing { path: path.to_string() })
+    }
+
+    /// The entry that has this path below the tree `root`.
+    ///
+    /// # Errors
+    /// As `directory`; there is no such entry, as of the root itself.
+    pub(crate) async fn find(&self, root: &ChunkRef, path: &StoredPath) -> Result<Entry, EngineError> {
+        let missing = || EngineError::NotInSnapshot { path: path.to_string() };
+        let mut tree = *root;
+        let mut above = StoredPath::root();
+        let mut components = path.components().peekable();
+        while let Some(name) = components.next() {
+            let entries = self.directory(&tree, &above).await?;
+            let entry = entries.into_iter().find(|entry| entry.name == name).ok_or_else(missing)?;
+            if components.peek().is_none() {
+                return Ok(entry);
+            }
+            tree = directory_tree(&entry).ok_or_else(missing)?;
+            above = above.join(name).map_err(|_| missing())?;
+        }
+        Err(missing())
+    }
+
+    /// A tree as it is, pages not joined; `None` as of `tree`. Uses up what was fetched ahead.
+    ///
+    /// # Errors
+    /// As `tree`.
+    pub(crate) async fn head(&self, tree: &ChunkRef) -> Result<Option<Tree>, EngineError> {
+        self.plain(ChunkKind::Tree, tree).await?.map(|plain| decode_tree(&plain)).transpose()
+    }
+
+    /// All pieces of a file, lists joined, and none of anything that has no pieces; `None` when a list is missing.
+    ///
+    /// # Errors
+    /// As `list`.
+    pub(crate) async fn pieces(&self, body: EntryBody) -> Result<Option<Vec<Piece>>, EngineError> {
+        let lists = match body {
+            EntryBody::File { content: Content::Pieces(pieces), .. } => return Ok(Some(pieces)),
+            EntryBody::File { content: Content::Lists(lists), .. } => lists,
+            _ => return Ok(Some(Vec::new())),
+        };
+        let mut joined = Vec::new();
+        for list in lists {
+            let Some(pieces) = self.list(&list.list).await? else { return Ok(None) };
+            joined.extend(pieces);
+        }
+        Ok(Some(joined))
     }
 
     /// Fetches those trees that the cache lacks in one request, for the calls of `tree` that follow.

@@ -136,7 +136,24 @@ impl<'a> Story<'a> {
             Count(compared.entries),
             Bytes(compared.bytes)
         ));
+        self.look_again(&target)?;
         fs::remove_dir_all(&target).context("taking the restored folder away")
+    }
+
+    /// What was restored is known by its names: nothing differs, and the same restore fetches no content again.
+    fn look_again(&mut self, target: &Path) -> Result<()> {
+        let mut command = self.programs.device(&self.state, &["verify-restore", "latest"]);
+        command.arg(&self.corpus.copy).arg("--to").arg(target);
+        let verified = self.timed("verify-restore", Shown::Spinner, |_| ask(&mut command))?;
+        let mut command = self.programs.device(&self.state, &["restore", "latest"]);
+        command.arg(&self.corpus.copy).arg("--to").arg(target);
+        let again = self.timed("restore again", Shown::Spinner, |_| ask(&mut command))?;
+        for answer in [&verified, &again] {
+            let fetched = answer["bytes_fetched"].as_u64().context("an answer says what was fetched")?;
+            ensure!(fetched < self.corpus.bytes / 20, "{fetched} bytes were fetched again");
+        }
+        self.note(format!("nothing differs, and {} were not fetched again", Bytes(self.corpus.bytes)));
+        Ok(())
     }
 
     /// Kills the server in the middle of a backup, starts it again, and lets the same backup go on.

@@ -118,6 +118,21 @@ pub(super) enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Compare a snapshot, or entries of it, with what is here, writing nothing
+    VerifyRestore {
+        /// A snapshot's name, its first letters (4 at least after snp_), or `latest`
+        #[arg(default_value = "latest")]
+        snapshot: String,
+        /// What to compare, by its path on the computer that was backed up [default: everything]
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The folder into which it was restored [default: where everything was]
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+        /// Count what is here and not in the snapshot too
+        #[arg(long)]
+        extra: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,8 +9,10 @@ use crate::error::AgentError;
 use crate::folders::path_text;
 use crate::restore::Restored;
 use crate::snapshots::Listed;
+use crate::verify_restore::Verified;
 use base::{Kind, Retry, Span};
 use engine::Problem;
+use engine::compare::Difference;
 use format::{Entry, EntryBody};
 use protocol::agent::run::SnapshotDetail;
 use protocol::path_to_text;
@@ -39,6 +41,7 @@ pub(super) fn report(report: &Report) -> String {
         Report::Snapshots(all) => json!({ "snapshots": all.iter().map(snapshot).collect::<Vec<_>>() }),
         Report::Listed(listed) => self::listed(listed),
         Report::Restored(done) => restored(done),
+        Report::Verified(done) => verified(done),
     })
 }
 
@@ -114,9 +117,37 @@ fn restored(done: &Restored) -> Value {
         "elapsed_ms": took.as_ms(),
         "kept": kept,
         "files": totals.files_seen,
+        "bytes_here": totals.bytes_read,
         "bytes_written": totals.bytes_written,
         "bytes_fetched": totals.bytes_fetched,
         "bytes_sent": totals.bytes_sent,
+        "problem_count": totals.problems,
+        "problems": problems.iter().map(below).collect::<Vec<_>>(),
+    })
+}
+
+fn verified(done: &Verified) -> Value {
+    let Verified { snapshot, at, paths, took, totals, counts, counts_extra, differences, problems } = done;
+    let differing = |difference: &Difference| {
+        let what: Vec<&str> = difference.what.iter().map(|aspect| aspect.word()).collect();
+        json!({ "path": path_to_text(difference.path.as_bytes()), "what": what })
+    };
+    let below = |problem: &Problem| problem_at(problem, &path_to_text(problem.path.as_bytes()));
+    json!({
+        "snapshot": snapshot.to_string(),
+        "to": path_to_text(at.as_os_str().as_encoded_bytes()),
+        "paths": paths.iter().map(path_text).collect::<Vec<_>>(),
+        "elapsed_ms": took.as_ms(),
+        "entries": counts.entries,
+        "files": counts.files,
+        "bytes": counts.bytes,
+        "bytes_fetched": totals.bytes_fetched,
+        "bytes_sent": totals.bytes_sent,
+        "missing": counts.missing,
+        "different": counts.different,
+        "extra": counts_extra.then_some(counts.extra),
+        "difference_count": done.difference_count(),
+        "differences": differences.iter().map(differing).collect::<Vec<_>>(),
         "problem_count": totals.problems,
         "problems": problems.iter().map(below).collect::<Vec<_>>(),
     })

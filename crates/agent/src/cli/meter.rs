@@ -26,6 +26,7 @@ const BAR_LEN: u64 = 1_000;
 pub(super) enum Work {
     Backup,
     Restore,
+    Verify,
 }
 
 /// How much there is to do, as far as one can know beforehand.
@@ -201,13 +202,14 @@ fn done_text(work: Work, totals: &Totals) -> String {
             let (fetched, written) = (Bytes(totals.bytes_fetched), Bytes(totals.bytes_written));
             format!("{files} files, {fetched} fetched, {written} written")
         }
+        Work::Verify => format!("{files} files, {} compared", Bytes(totals.bytes_read)),
     }
 }
 
 /// The bytes whose pace is shown: what limits the work.
 const fn moved(work: Work, totals: &Totals) -> u64 {
     match work {
-        Work::Backup => totals.bytes_read,
+        Work::Backup | Work::Verify => totals.bytes_read,
         Work::Restore => totals.bytes_written,
     }
 }
@@ -217,7 +219,12 @@ const fn moved(work: Work, totals: &Totals) -> u64 {
 fn share(work: Work, goal: Goal, totals: &Totals) -> Option<f64> {
     /// A folder grows a little from one snapshot to the next.
     const BEYOND: f64 = 1.05;
-    let bytes = if work == Work::Backup { totals.bytes_seen } else { totals.bytes_written };
+    let bytes = match work {
+        Work::Backup => totals.bytes_seen,
+        // What is here already is done as well.
+        Work::Restore => totals.bytes_written + totals.bytes_read,
+        Work::Verify => totals.bytes_read,
+    };
     let part = |done: u64, of: u64| if of == 0 { f64::from(u8::from(done == 0)) } else { done as f64 / of as f64 };
     let (by_files, by_bytes) = (part(totals.files_seen, goal.files), part(bytes, goal.bytes));
     (by_files.max(by_bytes) <= BEYOND).then(|| by_files.min(by_bytes).min(1.0))

@@ -25,6 +25,7 @@ use crate::state::StateDir;
 use crate::status;
 use crate::support;
 use crate::unattended::{self, Found, Record, Wish, trusted};
+use crate::verify_restore::{self, Verified, Wanted};
 use crate::wipe;
 use base::{OsEntropy, Span, SystemClock};
 use control::due::Due;
@@ -113,6 +114,11 @@ impl Session {
             }
             Command::Restore { snapshot, paths, to, keep } => {
                 self.restore(&snapshot, &paths, &Place { to, keep }).await.map(Report::Restored)
+            }
+            Command::VerifyRestore { snapshot, paths, to, extra } => {
+                let paths = paths.iter().map(|typed| folders::entry(typed)).collect::<Result<_, _>>()?;
+                let wanted = Wanted { snapshot, paths, to, counts_extra: extra };
+                self.verify_restore(wanted).await.map(|done| Report::Verified(Box::new(done)))
             }
             Command::Status => {
                 let mut status = status::look(around, dir).await?.looked_for_in(&self.places);
@@ -278,6 +284,16 @@ impl Session {
         done
     }
 
+    async fn verify_restore(&self, wanted: Wanted) -> Result<Verified, AgentError> {
+        let is_whole = wanted.paths.is_empty();
+        let begun = |detail: &SnapshotDetail| {
+            self.meter.begin(Work::Verify, is_whole.then(|| Goal::of(detail)), |_| None);
+        };
+        let done = verify_restore::run(&self.around, &self.dir, wanted, begun).await;
+        self.meter.end().await;
+        done
+    }
+
     async fn folders(&self, verb: Option<FolderVerb>) -> Result<policy::Known, AgentError> {
         let change = match verb {
             None | Some(FolderVerb::List) => return policy::look(&self.around, &self.dir).await,
@@ -358,6 +374,7 @@ impl Command {
             Command::Snapshots => "snapshots",
             Command::Ls { .. } => "ls",
             Command::Restore { .. } => "restore",
+            Command::VerifyRestore { .. } => "verify-restore",
         }
     }
 }

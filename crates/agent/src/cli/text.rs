@@ -5,6 +5,7 @@
 mod activation;
 mod policy;
 mod status;
+mod verified;
 
 use super::Report;
 use crate::backup::BackedUp;
@@ -89,6 +90,7 @@ pub(super) fn report(report: &Report, zone: &TimeZone) -> String {
         Report::Snapshots(all) => snapshots(all, zone),
         Report::Listed(listed) => self::listed(listed, zone),
         Report::Restored(done) => restored(done),
+        Report::Verified(done) => verified::verified(done),
     }
 }
 
@@ -151,6 +153,9 @@ fn restored(done: &Restored) -> String {
     if done.kept > 0 {
         let kept = format!("{} left as they are: something has their name", Count(done.kept).counted("entry"));
         row(&mut text, "kept", &kept);
+    }
+    if totals.bytes_read > 0 {
+        row(&mut text, "here", &format!("{}, not fetched again", Bytes(totals.bytes_read)));
     }
     row(&mut text, "fetched", &Bytes(totals.bytes_fetched).to_string());
     row(&mut text, "time", &took.to_string());

@@ -5,7 +5,7 @@ use super::beneath::Beneath;
 use super::meta::{self, Reach};
 use super::owners::Owners;
 use engine::{Details, EntryKind, Extent, Found, Listing, Source, SourceError, SourceFile, Stat};
-use format::{StoredPath, Xattr};
+use format::{Meta, StoredPath, Xattr};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, CWD, FsWord, Mode, OFlags, RawDir, SeekFrom, fadvise, fstatfs, openat, readlinkat, seek};
 use rustix::io::{Errno, pread};
@@ -160,7 +160,7 @@ impl Source for FolderSource {
             // Advice only: a file system that does not take it reads all the same.
             let _ = fadvise(&handle, 0, None, Advice::Sequential);
         }
-        Ok(Box::new(OpenFile { handle, has_holes: stat.stored < stat.size }))
+        Ok(Box::new(OpenFile::of(Arc::new(handle), &stat)))
     }
 
     fn user_name(&self, uid: u32) -> Arc<[u8]> {
@@ -170,18 +170,30 @@ impl Source for FolderSource {
     fn group_name(&self, gid: u32) -> Arc<[u8]> {
         self.owners.group_name(gid)
     }
+
+    fn owner(&self, meta: &Meta) -> (u32, u32) {
+        (self.owners.uid(&meta.user, meta.uid), self.owners.gid(&meta.group, meta.gid))
+    }
 }
 
-struct OpenFile {
-    handle: OwnedFd,
+/// An open file.
+pub(super) struct OpenFile {
+    handle: Arc<OwnedFd>,
     has_holes: bool,
+}
+
+impl OpenFile {
+    /// A file that looks like `stat`. Never fails.
+    pub fn of(handle: Arc<OwnedFd>, stat: &Stat) -> Self {
+        Self { handle, has_holes: stat.stored < stat.size }
+    }
 }
 
 impl SourceFile for OpenFile {
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, SourceError> {
         let mut done = 0;
         while done < bytes.len() {
-            match pread(&self.handle, &mut bytes[done..], offset + done as u64) {
+            match pread(&*self.handle, &mut bytes[done..], offset + done as u64) {
                 Ok(0) => break,
                 Ok(len) => done += len,
                 Err(Errno::INTR) => {}
@@ -192,7 +204,7 @@ impl SourceFile for OpenFile {
     }
 
     fn stat(&self) -> Result<Stat, SourceError> {
-        meta::stat_open(&self.handle).map_err(source_error)
+        meta::stat_open(&*self.handle).map_err(source_error)
     }
 
     fn extents(&self, size: u64) -> Result<Vec<Extent>, SourceError> {
@@ -203,7 +215,7 @@ impl SourceFile for OpenFile {
                 extents.data(size - at);
                 break;
             }
-            let data = match seek(&self.handle, SeekFrom::Data(at)) {
+            let data = match seek(&*self.handle, SeekFrom::Data(at)) {
                 Ok(data) => data.clamp(at, size),
                 Err(Errno::NXIO) => size,
                 // The file system does not tell.
@@ -214,7 +226,7 @@ impl SourceFile for OpenFile {
             if data == size {
                 break;
             }
-            let end = match seek(&self.handle, SeekFrom::Hole(data)) {
+            let end = match seek(&*self.handle, SeekFrom::Hole(data)) {
                 Ok(end) => end.clamp(data, size),
                 Err(Errno::NXIO | Errno::INVAL | Errno::NOTSUP) => size,
                 Err(error) => return Err(source_error(error)),

@@ -2,14 +2,15 @@
 //! Refuses to let an entry be seen under its name before it is finished. Order: owner, attributes, mode, times, name.
 
 mod dress;
+mod left;
 mod parts;
 
 use super::beneath::Beneath;
 use super::meta;
 use dress::Wardrobe;
-use engine::{EntryKind, Target, TargetError, TargetFile};
+use engine::{EntryKind, SourceFile, Target, TargetError, TargetFile, There};
 use format::{EntryBody, Meta, StoredPath};
-use parts::{Part, Parts, part_name};
+use parts::{KEPT_BYTES_MIN, Opened, Part, Parts, part_name};
 use rustix::fd::OwnedFd;
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ftruncate, linkat, makedev, mkdirat, mknodat, openat, renameat, symlinkat,
@@ -28,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct FolderTarget {
     root: Beneath,
     parts: Parts,
-    wardrobe: Wardrobe,
+    wardrobe: Arc<Wardrobe>,
     /// Where what is there stays as it is.
     keeping: Option<Keeping>,
 }
@@ -49,7 +50,7 @@ impl FolderTarget {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = Beneath::new(openat(CWD, root, flags, Mode::empty())?);
-        Ok(Self { root, parts: Parts::default(), wardrobe: Wardrobe::of_this_process(), keeping: None })
+        Ok(Self { root, parts: Parts::default(), wardrobe: Arc::new(Wardrobe::of_this_process()), keeping: None })
     }
 
     /// The same, leaving everything that is there as it is: files, and the metadata of folders. Never fails.
@@ -64,11 +65,15 @@ impl FolderTarget {
     }
 
     /// The open part of `path`: the one that this restore made, or a fresh one.
-    fn part(&self, path: &StoredPath) -> Result<Arc<OwnedFd>, TargetError> {
+    fn part(&self, path: &StoredPath, size: u64) -> Result<Arc<OwnedFd>, TargetError> {
         self.parts.open(path, |part| match part {
-            Part::Held(handle) => Ok(Arc::clone(handle)),
-            Part::Known(identity) => self.reopen(path, **identity).map(Arc::new),
-            Part::Absent => self.create(path).map(Arc::new),
+            Part::Held(handle) => Ok(Opened::of(Arc::clone(handle))),
+            Part::Known(identity) => self.reopen(path, **identity).map(Arc::new).map(Opened::of),
+            Part::Absent => {
+                let handle = Arc::new(self.create(path)?);
+                let is_kept = size >= KEPT_BYTES_MIN && self.parts.reserve(|| left::mark(&handle));
+                Ok(Opened { handle, is_kept })
+            }
         })
     }
 
@@ -146,16 +151,20 @@ impl Target for FolderTarget {
         is_there
     }
 
-    fn make_directory(&self, path: &StoredPath) -> Result<(), TargetError> {
+    fn make_directory(&self, path: &StoredPath) -> Result<bool, TargetError> {
         if path.is_root() {
-            return Ok(());
+            return Ok(false);
         }
-        match self.root.with_parent(path, |dir, name| mkdirat(dir, name, Mode::from_raw_mode(0o700))) {
+        let note_made = || {
+            if let Some(keeping) = &self.keeping {
+                keeping.made.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
+            }
+        };
+        let mode = Mode::from_raw_mode(left::FOLDER_MARK.into());
+        match self.root.with_parent(path, |dir, name| mkdirat(dir, name, mode)) {
             Ok(()) => {
-                if let Some(keeping) = &self.keeping {
-                    keeping.made.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
-                }
-                Ok(())
+                note_made();
+                Ok(true)
             }
             Err(Errno::EXIST) => {
                 let there = self.root.with_parent(path, |dir, name| meta::stat_at(dir, name));
@@ -163,33 +172,45 @@ impl Target for FolderTarget {
                 if stat.kind != EntryKind::Directory {
                     return Err(TargetError::InTheWay);
                 }
+                if left::is_unfinished(&stat) {
+                    note_made();
+                }
                 if stat.mode & 0o700 == 0o700 || self.keeping.is_some() {
-                    return Ok(());
+                    return Ok(false);
                 }
                 let mode = Mode::from_raw_mode(u32::from(stat.mode) | 0o700);
                 let handle = self.root.open(path, OFlags::PATH | OFlags::DIRECTORY);
                 let opened = handle.and_then(|handle| rustix::fs::chmod(meta::proc_path(&handle), mode));
-                opened.map_err(target_error("opening the folder for writing"))
+                opened.map_err(target_error("opening the folder for writing")).map(|()| false)
             }
             Err(error) => Err(target_error("making the folder")(error)),
         }
     }
 
-    fn open_part(&self, path: &StoredPath) -> Result<Box<dyn TargetFile>, TargetError> {
-        Ok(Box::new(PartFile(self.part(path)?)))
+    fn there(&self, path: &StoredPath, size: u64, meta: &Meta) -> Option<Box<dyn There>> {
+        self.find(path, size, meta).map(|there| Box::new(there) as _)
+    }
+
+    fn part_left(&self, path: &StoredPath, size: u64) -> Option<Box<dyn SourceFile>> {
+        self.take_over(path, size).map(|part| Box::new(part) as _)
+    }
+
+    fn open_part(&self, path: &StoredPath, size: u64) -> Result<Box<dyn TargetFile>, TargetError> {
+        Ok(Box::new(PartFile(self.part(path, size)?)))
     }
 
     fn finish_file(&self, path: &StoredPath, size: u64, meta: &Meta) -> Result<Vec<TargetError>, TargetError> {
-        let part = self.part(path);
+        let part = self.part(path, size);
         self.parts.close(path);
         let handle = part?;
-        let has_size = meta::stat_open(&handle).is_ok_and(|stat| stat.size == size);
-        if !has_size {
+        let stat = meta::stat_open(&handle).map_err(target_error("looking at the file"))?;
+        if stat.size != size {
             ftruncate(&handle, size).map_err(target_error("giving the file its size"))?;
         }
-        let problems = self.wardrobe.dress_open(&handle, meta);
-        drop(handle);
+        let problems = self.wardrobe.dress_open(&handle, &stat, meta);
         self.rename(path)?;
+        // ORDER: the mark of a part is off it and its name is another one before its lock is let go of.
+        drop(handle);
         Ok(problems)
     }
 
@@ -249,14 +270,15 @@ impl Target for FolderTarget {
         }
         let opened = self.root.open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK);
         let handle = opened.map_err(target_error("opening the folder"))?;
-        Ok(self.wardrobe.dress_open(&handle, meta))
+        let stat = meta::stat_open(&handle).map_err(target_error("opening the folder"))?;
+        Ok(self.wardrobe.dress_open(&handle, &stat, meta))
     }
 }
 
 impl Drop for FolderTarget {
-    /// What was begun and not finished is taken away.
+    /// What was begun and not finished is taken away, but for parts that a later restore goes on with.
     fn drop(&mut self) {
-        for path in self.parts.unfinished() {
+        for path in self.parts.unwanted() {
             self.remove_part(&path);
         }
     }

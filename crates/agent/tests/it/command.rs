@@ -112,7 +112,7 @@ fn help_and_version_are_answers() {
 #[test]
 fn every_help_fits_a_terminal_of_80_columns() {
     let (_dir, state, _) = place();
-    let commands: [&[&str]; 20] = [
+    let commands: [&[&str]; 21] = [
         &[],
         &["activate"],
         &["unattended"],
@@ -132,6 +132,7 @@ fn every_help_fits_a_terminal_of_80_columns() {
         &["snapshots"],
         &["ls"],
         &["restore"],
+        &["verify-restore"],
         &["folders", "list"],
     ];
     for command in commands {

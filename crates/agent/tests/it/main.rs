@@ -15,3 +15,4 @@ mod policy;
 mod requests;
 mod unattended;
 mod units;
+mod verify_restore;

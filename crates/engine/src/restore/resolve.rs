@@ -2,6 +2,7 @@
 //! themselves, and collects the files that need chunks, a window at a time, so that memory does not grow with the
 //! snapshot.
 
+use super::here::{self, Found, Sought};
 use super::work::{FileWork, Later, Problems, Window};
 use super::{Plan, Selection, write};
 use crate::ctx::Ctx;
@@ -19,39 +20,48 @@ const WINDOW_FILES_MAX: usize = 16_384;
 const WINDOW_BYTES_MAX: u64 = 4 << 30;
 /// Entries that need no chunks are written together, so many at once.
 const SMALL_BATCH_MAX: usize = 256;
+/// Files that may be here are looked for together, so many at once, or so many bytes.
+const SOUGHT_BATCH_MAX: usize = 128;
+const SOUGHT_BYTES_MAX: u64 = 16 << 20;
 
 pub(super) struct Walk {
     open: Vec<Level>,
     small: Vec<(StoredPath, Entry)>,
+    sought: Vec<Sought>,
+    sought_bytes: u64,
 }
 
 /// A directory on the way: where it is restored, and what is left of it.
 struct Level {
     path: StoredPath,
     entries: VecDeque<Entry>,
+    /// Whether this restore has made it: nothing is here yet.
+    is_fresh: bool,
 }
 
 impl Walk {
     /// Finds the selection in the snapshot.
     pub(super) async fn begin(plan: &Plan, trees: &TreeReader) -> Result<Self, EngineError> {
         let entries = match &plan.selection {
-            Selection::Everything => tree(trees, &plan.root, &StoredPath::root()).await?,
+            Selection::Everything => trees.directory(&plan.root, &StoredPath::root()).await?,
             Selection::Paths(paths) => {
                 let mut entries = Vec::with_capacity(paths.len());
                 for path in paths {
-                    entries.push(find(plan, trees, path).await?);
+                    entries.push(trees.find(&plan.root, path).await?);
                 }
                 entries
             }
         };
         trees.prefetch(entries.iter().filter_map(directory_tree)).await?;
-        Ok(Self { open: vec![Level { path: StoredPath::root(), entries: entries.into() }], small: Vec::new() })
+        let top = Level { path: StoredPath::root(), entries: entries.into(), is_fresh: false };
+        Ok(Self { open: vec![top], small: Vec::new(), sought: Vec::new(), sought_bytes: 0 })
     }
 
     /// Goes on until a window is full; `None` when nothing is left.
     pub(super) async fn next_window(
         &mut self,
         ctx: &Ctx,
+        plan: &Plan,
         trees: &TreeReader,
         target: &Arc<dyn Target>,
         problems: &Problems,
@@ -66,16 +76,20 @@ impl Walk {
                 self.open.pop();
                 continue;
             };
+            let is_fresh = level.is_fresh;
             let Ok(path) = level.path.join(&entry.name) else {
                 problems.add(level.path.clone(), "path_too_long", "its path is too long here".to_owned());
                 continue;
             };
             if let EntryBody::Directory { tree } = &entry.body {
                 self.enter(ctx, trees, target, problems, later, (path, entry.meta.clone()), tree).await?;
-            } else if is_kept(ctx, target, &path).await {
+            } else if !is_fresh && is_kept(ctx, target, &path).await {
                 // Not among the further names either: what is there is another content than the snapshot's.
             } else if !is_further_name(&path, &entry, later) {
-                self.entry(ctx, trees, target, problems, &mut window, path, entry).await?;
+                self.entry(ctx, trees, target, problems, &mut window, (path, entry), is_fresh).await?;
+                if self.sought.len() >= SOUGHT_BATCH_MAX || self.sought_bytes >= SOUGHT_BYTES_MAX {
+                    self.seek(ctx, plan, target, problems, &mut window).await;
+                }
             }
             if window.pieces >= WINDOW_PIECES_MAX
                 || window.files.len() >= WINDOW_FILES_MAX
@@ -85,6 +99,7 @@ impl Walk {
             }
         }
         self.write_small(ctx, target, problems).await;
+        self.seek(ctx, plan, target, problems, &mut window).await;
         Ok((!window.files.is_empty()).then_some(window))
     }
 
@@ -103,14 +118,17 @@ impl Walk {
             let (target, path) = (Arc::clone(target), path.clone());
             ctx.cpu.run(move || target.make_directory(&path)).await
         };
-        if let Err(error) = made {
-            problems.add_error(&path, &error);
-            return Ok(());
-        }
+        let is_fresh = match made {
+            Ok(is_fresh) => is_fresh,
+            Err(error) => {
+                problems.add_error(&path, &error);
+                return Ok(());
+            }
+        };
         match trees.tree(tree).await? {
             Some(entries) => {
                 trees.prefetch(entries.iter().filter_map(directory_tree)).await?;
-                self.open.push(Level { path: path.clone(), entries: entries.into() });
+                self.open.push(Level { path: path.clone(), entries: entries.into(), is_fresh });
             }
             None => {
                 let sentence = "what was in this folder is damaged at the server: restore it from another snapshot";
@@ -129,23 +147,53 @@ impl Walk {
         target: &Arc<dyn Target>,
         problems: &Problems,
         window: &mut Window,
-        path: StoredPath,
-        entry: Entry,
+        (path, entry): (StoredPath, Entry),
+        is_fresh: bool,
     ) -> Result<(), EngineError> {
         let EntryBody::File { size, content: Content::Pieces(_) | Content::Lists(_) } = &entry.body else {
             self.add_small(ctx, target, problems, path, entry).await;
             return Ok(());
         };
         let size = *size;
-        match pieces(trees, entry.body).await? {
+        match trees.pieces(entry.body).await? {
             Some(pieces) if pieces.iter().all(|piece| matches!(piece, Piece::Hole { .. })) => {
                 let body = EntryBody::File { size, content: Content::Pieces(pieces) };
                 self.add_small(ctx, target, problems, path, Entry { body, ..entry }).await;
             }
-            Some(pieces) => add(window, path, size, entry.meta, &pieces),
+            Some(pieces) if is_fresh => add(window, Sought { path, size, meta: entry.meta, pieces }, &[]),
+            Some(pieces) => {
+                self.sought.push(Sought { path, size, meta: entry.meta, pieces });
+                self.sought_bytes += size;
+            }
             None => problems.add(path, "content_missing", super::fetch::CONTENT_MISSING.to_owned()),
         }
         Ok(())
+    }
+
+    /// Looks for what is here of the files that were put off; the rest of them goes into the window.
+    async fn seek(
+        &mut self,
+        ctx: &Ctx,
+        plan: &Plan,
+        target: &Arc<dyn Target>,
+        problems: &Problems,
+        window: &mut Window,
+    ) {
+        let batch = std::mem::take(&mut self.sought);
+        self.sought_bytes = 0;
+        if batch.is_empty() {
+            return;
+        }
+        let (target, naming, progress) = (Arc::clone(target), plan.naming.clone(), Arc::clone(&ctx.progress));
+        let look = move |sought| (here::look(&*target, &naming, &progress, &sought), sought);
+        let found: Vec<_> = ctx.cpu.run(move || batch.into_iter().map(look).collect()).await;
+        for (found, sought) in found {
+            match found {
+                Found::Pieces(has) => add(window, sought, &has),
+                Found::Whole(Ok(noted)) => noted.iter().for_each(|error| problems.add_error(&sought.path, error)),
+                Found::Whole(Err(error)) => problems.add_error(&sought.path, &error),
+            }
+        }
     }
 
     async fn add_small(
@@ -175,12 +223,17 @@ impl Walk {
     }
 }
 
-fn add(window: &mut Window, path: StoredPath, size: u64, meta: format::Meta, pieces: &[Piece]) {
+/// Puts a file into the window, with those of its pieces that it does not have.
+fn add(window: &mut Window, file: Sought, has: &[bool]) {
+    let Sought { path, size, meta, pieces } = file;
     let file = window.files.len();
     let mut at = 0;
     let mut count = 0;
-    for piece in pieces {
-        if let Piece::Data { chunk, .. } = piece {
+    for (number, piece) in pieces.iter().enumerate() {
+        let is_there = has.get(number).is_some_and(|is_there| *is_there);
+        if let Piece::Data { chunk, .. } = piece
+            && !is_there
+        {
             window.places.entry(*chunk).or_default().at.push((file, at));
             count += 1;
         }
@@ -196,20 +249,6 @@ fn add(window: &mut Window, path: StoredPath, size: u64, meta: format::Meta, pie
         is_lost: AtomicBool::new(false),
         part: std::sync::Mutex::new(None),
     });
-}
-
-async fn pieces(trees: &TreeReader, body: EntryBody) -> Result<Option<Vec<Piece>>, EngineError> {
-    let lists = match body {
-        EntryBody::File { content: Content::Pieces(pieces), .. } => return Ok(Some(pieces)),
-        EntryBody::File { content: Content::Lists(lists), .. } => lists,
-        _ => return Ok(Some(Vec::new())),
-    };
-    let mut joined = Vec::new();
-    for list in lists {
-        let Some(pieces) = trees.list(&list.list).await? else { return Ok(None) };
-        joined.extend(pieces);
-    }
-    Ok(Some(joined))
 }
 
 /// Whether the target has something of this name, and wants it to stay.
@@ -240,28 +279,6 @@ fn is_further_name(path: &StoredPath, entry: &Entry, later: &mut Later) -> bool 
             false
         }
     }
-}
-
-async fn find(plan: &Plan, trees: &TreeReader, path: &StoredPath) -> Result<Entry, EngineError> {
-    let missing = || EngineError::NotInSnapshot { path: path.to_string() };
-    let mut tree_ref = plan.root;
-    let mut above = StoredPath::root();
-    let mut components = path.components().peekable();
-    while let Some(name) = components.next() {
-        let entries = tree(trees, &tree_ref, &above).await?;
-        let entry = entries.into_iter().find(|entry| entry.name == name).ok_or_else(missing)?;
-        if components.peek().is_none() {
-            return Ok(entry);
-        }
-        tree_ref = directory_tree(&entry).ok_or_else(missing)?;
-        above = above.join(name).map_err(|_| missing())?;
-    }
-    Err(missing())
-}
-
-async fn tree(trees: &TreeReader, tree: &ChunkRef, path: &StoredPath) -> Result<Vec<Entry>, EngineError> {
-    let entries = trees.tree(tree).await?;
-    entries.ok_or_else(|| EngineError::TreeMissing { path: path.to_string() })
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ fn inline(
     bytes: &[u8],
     entry: &Entry,
 ) -> Result<Vec<TargetError>, TargetError> {
-    let part = target.open_part(path)?;
+    let part = target.open_part(path, size)?;
     if !bytes.is_empty() {
         part.write_at(0, bytes)?;
     }
@@ -114,7 +114,7 @@ fn part(target: &dyn Target, window: &Window, file: &FileWork) -> Result<Arc<dyn
     if let Some(part) = &*open {
         return Ok(Arc::clone(part));
     }
-    let part: Arc<dyn TargetFile> = Arc::from(target.open_part(&file.path)?);
+    let part: Arc<dyn TargetFile> = Arc::from(target.open_part(&file.path, file.size)?);
     let is_last = file.pieces_left.load(Ordering::Acquire) == 1;
     if !is_last && window.open_files.fetch_add(1, Ordering::AcqRel) < OPEN_FILES_MAX {
         *open = Some(Arc::clone(&part));

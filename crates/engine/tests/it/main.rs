@@ -16,4 +16,5 @@ mod selection;
 mod sparse;
 mod threads;
 mod unchanged;
+mod verify_restore;
 mod world;

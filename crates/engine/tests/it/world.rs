@@ -60,6 +60,14 @@ pub struct Restore {
     pub progress: Totals,
 }
 
+/// A comparison that came to its end.
+pub struct Compared {
+    pub outcome: engine::compare::Outcome,
+    pub source: Record,
+    pub traffic: Traffic,
+    pub progress: Totals,
+}
+
 impl World {
     /// An empty file system, all of which is backed up. Work is done in one thread, in a fixed order.
     pub fn new() -> Self {
@@ -189,6 +197,27 @@ impl World {
         let outcome = self.runtime.block_on(restore::run(&ctx, &plan, remote, cache, Arc::new(target.clone())))?;
         let (problems, traffic) = (outcome.problems, self.server.take_traffic());
         Ok(Restore { problems, traffic, progress: ctx.progress.totals() })
+    }
+
+    /// Compares the last snapshot with the files as they are now, without a cache.
+    pub fn compare(
+        &self,
+        selection: restore::Selection,
+        is_in_place: bool,
+        counts_extra: bool,
+    ) -> Result<Compared, EngineError> {
+        self.source.take_record();
+        self.server.take_traffic();
+        let (ctx, run) = (self.ctx(), RunId::mint(&*self.entropy));
+        self.server.begin(run, false);
+        let naming = self.server.naming.clone();
+        let (root, refs_max) = (self.manifest().root, self.server.limits().refs);
+        let plan = engine::compare::Plan { root, naming, selection, is_in_place, counts_extra, refs_max };
+        let remote = Arc::new(MemoryRemote { server: Arc::clone(&self.server), run });
+        let (cache, source) = (Arc::new(MemoryCache::default()), Arc::new(self.source.clone()));
+        let outcome = self.runtime.block_on(engine::compare::run(&ctx, &plan, remote, cache, source))?;
+        let (source, traffic) = (self.source.take_record(), self.server.take_traffic());
+        Ok(Compared { outcome, source, traffic, progress: ctx.progress.totals() })
     }
 
     /// Backs up, restores, and compares.

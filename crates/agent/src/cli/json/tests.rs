@@ -4,6 +4,7 @@ use super::*;
 use crate::state::{Pin, Server, State};
 use base::{Bytes, Count, DeviceId, RunId, SeededEntropy, SnapshotId, Span, Timestamp};
 use engine::backup::Outcome;
+use engine::compare::{Aspect, Counts};
 use engine::{Committed, Totals};
 use format::{ChunkRef, Content, FileTime, Meta, StoredPath};
 use protocol::Text;
@@ -133,6 +134,7 @@ fn a_restore_has_these_fields() {
         took: Span::ms(5),
         totals: Totals {
             files_seen: 1,
+            bytes_read: 8,
             bytes_written: 2,
             bytes_fetched: 3,
             bytes_sent: 4,
@@ -143,10 +145,46 @@ fn a_restore_has_these_fields() {
     };
     let expected = json!({
         "snapshot": snapshot_id().to_string(), "to": "/tmp/out", "paths": ["/home/anna/doc"], "elapsed_ms": 5,
-        "kept": 9, "files": 1, "bytes_written": 2, "bytes_fetched": 3, "bytes_sent": 4, "problem_count": 1,
+        "kept": 9, "files": 1, "bytes_here": 8, "bytes_written": 2, "bytes_fetched": 3, "bytes_sent": 4,
+        "problem_count": 1,
         "problems": [{ "path": "doc/a", "code": "target_denied", "sentence": "no" }],
     });
     check(&Report::Restored(done), &expected);
+}
+
+#[test]
+fn a_comparison_has_these_fields() {
+    let problem = Problem { path: path(b"doc/a"), code: "entry_denied", sentence: "no".to_owned() };
+    let difference = |at: &[u8], what: &[Aspect]| Difference { path: path(at), what: what.to_vec() };
+    let done = |counts_extra| {
+        Report::Verified(Box::new(Verified {
+            snapshot: snapshot_id(),
+            at: "/tmp/out".into(),
+            paths: vec![path(b"home/anna/doc")],
+            took: Span::ms(5),
+            totals: Totals { bytes_fetched: 6, bytes_sent: 7, problems: 1, ..Totals::default() },
+            counts: Counts { entries: 1, files: 2, bytes: 3, missing: 4, different: 5, extra: 8 },
+            counts_extra,
+            differences: vec![
+                difference(b"doc/b%\n", &[Aspect::Size, Aspect::Mode]),
+                difference(b"doc/c", &[Aspect::Missing]),
+            ],
+            problems: vec![problem.clone()],
+        }))
+    };
+    for (counts_extra, extra) in [(true, json!(8)), (false, json!(null))] {
+        let expected = json!({
+            "snapshot": snapshot_id().to_string(), "to": "/tmp/out", "paths": ["/home/anna/doc"], "elapsed_ms": 5,
+            "entries": 1, "files": 2, "bytes": 3, "bytes_fetched": 6, "bytes_sent": 7, "missing": 4, "different": 5,
+            "extra": extra, "difference_count": 9,
+            "differences": [
+                { "path": "doc/b%25%0A", "what": ["size", "mode"] },
+                { "path": "doc/c", "what": ["missing"] },
+            ],
+            "problem_count": 1, "problems": [{ "path": "doc/a", "code": "entry_denied", "sentence": "no" }],
+        });
+        check(&done(counts_extra), &expected);
+    }
 }
 
 #[test]

@@ -7,8 +7,10 @@ use crate::last::Last;
 use crate::state::State;
 use crate::status::{Device, Status};
 use crate::unattended::Record;
+use crate::verify_restore::Verified;
 use base::{DeviceId, RunId, SeededEntropy, SnapshotId, Span, Timestamp};
 use engine::backup::Outcome;
+use engine::compare::{Aspect, Counts, Difference};
 use engine::{Committed, RemoteError, Totals};
 use format::{ChunkRef, Content, FileTime};
 use protocol::Text;
@@ -123,6 +125,76 @@ fn snapshots_are_a_table_of_80_columns() {
         ],
     );
     check(&Report::Snapshots(vec![]), &["There is no snapshot yet: run `holdfast backup`."]);
+}
+
+#[test]
+fn a_comparison_says_what_differs_and_a_good_one_that_nothing_does() {
+    let made = |counts: Counts, differences: Vec<Difference>| {
+        Report::Verified(Box::new(Verified {
+            snapshot: snapshot_id(),
+            at: "/".into(),
+            paths: vec![],
+            took: Span::seconds(3),
+            totals: Totals { bytes_fetched: 1_200_000, ..Totals::default() },
+            counts,
+            counts_extra: counts.extra > 0,
+            differences,
+            problems: vec![],
+        }))
+    };
+    let all = Counts { entries: 83_760, files: 78_611, bytes: 1_300_000_000, ..Counts::default() };
+    check(
+        &made(all, vec![]),
+        &[
+            "Everything is as in snapshot snp_248h248h248h248h248h248h24.",
+            "",
+            "  at          /",
+            "  compared    83,760 entries, 78,611 files (1.3 GB)",
+            "  missing     0",
+            "  different   0",
+            "  fetched     1.2 MB",
+            "  time        3 s",
+        ],
+    );
+    let differences = vec![
+        Difference { path: path(b"home/anna/a"), what: vec![Aspect::Missing] },
+        Difference {
+            path: path(b"home/anna/b\x1b[2J"),
+            what: vec![
+                Aspect::Content,
+                Aspect::HardLink,
+                Aspect::Mode,
+                Aspect::User,
+                Aspect::Group,
+                Aspect::Mtime,
+                Aspect::Xattrs,
+            ],
+        },
+    ];
+    let report = made(Counts { missing: 7, different: 1, extra: 2, ..all }, differences);
+    assert_eq!(report.exit(), crate::error::Exit::Problems);
+    check(
+        &report,
+        &[
+            "Not everything is as in snapshot snp_248h248h248h248h248h248h24.",
+            "",
+            "  at          /",
+            "  compared    83,760 entries, 78,611 files (1.3 GB)",
+            "  missing     7",
+            "  different   1",
+            "  extra       2 entries that the snapshot does not have",
+            "  fetched     1.2 MB",
+            "  time        3 s",
+            "",
+            "8 differences:",
+            "  /home/anna/a",
+            "    missing",
+            "  /home/anna/b\\u{1b}[2J",
+            "    other content, other hard links, another mode, another owner, another group,",
+            "    another time, other extended attributes",
+            "  and 6 more; --json lists up to 1,000",
+        ],
+    );
 }
 
 fn status(device: Option<Device>, unattended: Option<Record>) -> Report {

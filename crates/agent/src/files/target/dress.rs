@@ -40,16 +40,31 @@ impl Wardrobe {
         Self { owners: Owners::default(), is_root: false }
     }
 
-    /// Dresses an open file or directory; what could not be set.
-    pub fn dress_open(&self, handle: &OwnedFd, meta: &Meta) -> Vec<TargetError> {
+    /// Whether an open file has all of its metadata. Never fails: what cannot be read it does not have.
+    pub fn is_dressed(&self, handle: &OwnedFd, stat: &Stat, meta: &Meta) -> bool {
+        let owner = (self.owners.uid(&meta.user, meta.uid), self.owners.gid(&meta.group, meta.gid));
+        (stat.mode, stat.mtime, (stat.uid, stat.gid)) == (meta.mode, meta.mtime, owner)
+            && meta::xattrs(&Reach::open(handle)).is_ok_and(|xattrs| xattrs == meta.xattrs)
+    }
+
+    /// Whether dressing an open file leaves nothing on it that the snapshot does not have. Never fails: what cannot be
+    /// read is left.
+    pub fn may_dress(&self, handle: &OwnedFd, meta: &Meta) -> bool {
+        let is_wanted = |name: &[u8]| meta.xattrs.iter().any(|(wanted, _)| wanted == name);
+        // Labels are the system's own: a fresh file gets them too.
+        let is_fine = |name: &[u8]| is_wanted(name) || is_access_list(name) || name.starts_with(b"security.");
+        meta::xattrs(&Reach::open(handle)).is_ok_and(|xattrs| xattrs.iter().all(|(name, _)| is_fine(name)))
+    }
+
+    /// Dresses an open file or directory that looks like `stat`; what could not be set.
+    pub fn dress_open(&self, handle: &OwnedFd, stat: &Stat, meta: &Meta) -> Vec<TargetError> {
         let mut problems = Vec::new();
-        let Some(stat) = noted(&mut problems, MODE, meta::stat_open(handle)) else { return problems };
-        let owned = self.give(&mut problems, &stat, meta, |uid, gid| fchown(handle, uid, gid));
+        let owned = self.give(&mut problems, stat, meta, |uid, gid| fchown(handle, uid, gid));
         // ORDER: attributes of a person's own file can only be set while its mode lets them write it; capabilities
         // and access lists only after the owner, who may not keep them.
         let set = meta::set_xattrs(&Reach::open(handle), &meta.xattrs, is_access_list);
         noted(&mut problems, XATTRS, set);
-        let mode = mode_of(&mut problems, &stat, meta, owned);
+        let mode = mode_of(&mut problems, stat, meta, owned);
         noted(&mut problems, MODE, fchmod(handle, mode));
         noted(&mut problems, TIMES, futimens(handle, &times_of(meta)));
         problems

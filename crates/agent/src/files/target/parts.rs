@@ -1,5 +1,5 @@
 //! The unfinished files of one restore: which part belongs to which path, and the handles that are still open.
-//! Refuses to trust a name on disk: a part is known by its file system and inode number.
+//! Refuses to trust a name on disk: a part is known by its open handle, or by its file system and inode number.
 
 use super::super::meta;
 use super::target_error;
@@ -12,6 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Parts kept open at once; the others are opened again for each piece that arrives.
 const HELD_MAX: usize = 128;
+/// Files from this size have parts that a later restore can go on with; smaller ones are quickly fetched again.
+pub(super) const KEPT_BYTES_MIN: u64 = 8 << 20;
+/// So many of them at once, open and locked as long as they are under way.
+const KEPT_MAX: usize = 64;
+/// A part that is worth being left: less is not much to fetch.
+const LEFT_BYTES_MIN: u64 = 1 << 20;
 /// Locks, so that threads that make files rarely wait for each other.
 const SHARDS: usize = 16;
 
@@ -25,17 +31,38 @@ pub(super) enum Part<'a> {
     Held(&'a Arc<OwnedFd>),
 }
 
+/// A part that was opened.
+pub(super) struct Opened {
+    pub handle: Arc<OwnedFd>,
+    /// Whether it was reserved for: it stays open until it is finished, and is left to a later restore otherwise.
+    pub is_kept: bool,
+}
+
+impl Opened {
+    /// One like all others. Never fails.
+    pub fn of(handle: Arc<OwnedFd>) -> Self {
+        Self { handle, is_kept: false }
+    }
+}
+
 /// All unfinished files.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     shards: [Mutex<HashMap<StoredPath, Made>>; SHARDS],
     held: AtomicUsize,
+    kept: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct Made {
-    identity: (u64, u64),
-    handle: Option<Arc<OwnedFd>>,
+enum Made {
+    /// Not open: only so can another file have got its name.
+    Closed {
+        identity: (u64, u64),
+    },
+    Open {
+        handle: Arc<OwnedFd>,
+        is_kept: bool,
+    },
 }
 
 impl Parts {
@@ -46,36 +73,62 @@ impl Parts {
     pub fn open(
         &self,
         path: &StoredPath,
-        open: impl FnOnce(&Part<'_>) -> Result<Arc<OwnedFd>, TargetError>,
+        open: impl FnOnce(&Part<'_>) -> Result<Opened, TargetError>,
     ) -> Result<Arc<OwnedFd>, TargetError> {
         let mut shard = self.shard(path);
-        if let Some(made) = shard.get(path) {
-            return open(&made.handle.as_ref().map_or(Part::Known(&made.identity), Part::Held));
+        match shard.get(path) {
+            Some(Made::Open { handle, .. }) => return Ok(open(&Part::Held(handle))?.handle),
+            Some(Made::Closed { identity }) => return Ok(open(&Part::Known(identity))?.handle),
+            None => {}
         }
-        let handle = open(&Part::Absent)?;
-        let stat = meta::stat_open(&handle).map_err(target_error("making the file"))?;
-        let held = self.held.load(Relaxed) < HELD_MAX;
-        if held {
-            self.held.fetch_add(1, Relaxed);
-        }
-        let made = Made { identity: (stat.device, stat.inode), handle: held.then(|| Arc::clone(&handle)) };
+        let Opened { handle, is_kept } = open(&Part::Absent)?;
+        let made = if is_kept || self.held.load(Relaxed) < HELD_MAX {
+            self.held.fetch_add(usize::from(!is_kept), Relaxed);
+            Made::Open { handle: Arc::clone(&handle), is_kept }
+        } else {
+            let stat = meta::stat_open(&handle).map_err(target_error("making the file"))?;
+            Made::Closed { identity: (stat.device, stat.inode) }
+        };
         shard.insert(path.clone(), made);
         Ok(handle)
+    }
+
+    /// Whether one more part may be kept, and `mark` has made it one. Never fails.
+    pub fn reserve(&self, mark: impl FnOnce() -> bool) -> bool {
+        if self.kept.fetch_add(1, Relaxed) < KEPT_MAX && mark() {
+            return true;
+        }
+        self.kept.fetch_sub(1, Relaxed);
+        false
+    }
+
+    /// Knows a part that was reserved for and is open already. Never fails.
+    pub fn adopt(&self, path: &StoredPath, handle: Arc<OwnedFd>) {
+        self.shard(path).insert(path.clone(), Made::Open { handle, is_kept: true });
     }
 
     /// Forgets the part of a path: it is finished. Never fails.
     pub fn close(&self, path: &StoredPath) {
         let made = self.shard(path).remove(path);
-        if made.is_some_and(|made| made.handle.is_some()) {
-            self.held.fetch_sub(1, Relaxed);
+        match made {
+            Some(Made::Open { is_kept: true, .. }) => drop(self.kept.fetch_sub(1, Relaxed)),
+            Some(Made::Open { is_kept: false, .. }) => drop(self.held.fetch_sub(1, Relaxed)),
+            Some(Made::Closed { .. }) | None => {}
         }
     }
 
-    /// The paths whose parts were never finished. Never fails.
-    pub fn unfinished(&mut self) -> Vec<StoredPath> {
+    /// The paths whose parts were never finished and are of no use to a later restore. Never fails.
+    pub fn unwanted(&mut self) -> Vec<StoredPath> {
+        let is_unwanted = |made: &Made| match made {
+            Made::Open { handle, is_kept: true } => {
+                meta::stat_open(handle).is_ok_and(|stat| stat.stored < LEFT_BYTES_MIN)
+            }
+            Made::Open { .. } | Made::Closed { .. } => true,
+        };
         let mut paths = Vec::new();
         for shard in &mut self.shards {
-            paths.extend(shard.get_mut().unwrap_or_else(PoisonError::into_inner).drain().map(|(path, _)| path));
+            let parts = shard.get_mut().unwrap_or_else(PoisonError::into_inner).drain();
+            paths.extend(parts.filter(|(_, made)| is_unwanted(made)).map(|(path, _)| path));
         }
         paths
     }

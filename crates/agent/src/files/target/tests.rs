@@ -29,7 +29,7 @@ fn codes(noted: &[TargetError]) -> Vec<&'static str> {
 }
 
 fn write(target: &FolderTarget, at: &str, content: &[u8], meta: &Meta) -> Result<Vec<TargetError>, TargetError> {
-    target.open_part(&path(at))?.write_at(0, content)?;
+    target.open_part(&path(at), content.len() as u64)?.write_at(0, content)?;
     target.finish_file(&path(at), content.len() as u64, meta)
 }
 
@@ -52,7 +52,7 @@ fn a_file_gets_its_content_and_metadata_and_only_then_its_name() {
     let target = FolderTarget::open(dir.path()).expect("a target");
     let xattrs: Vec<Xattr> = vec![(b"user.a".to_vec(), b"1".to_vec()), (b"user.b".to_vec(), vec![2; 1_000])];
     let wanted = Meta { xattrs: xattrs.clone(), ..meta(0o400) };
-    let part = target.open_part(&path("file")).expect("a part");
+    let part = target.open_part(&path("file"), 0).expect("a part");
     part.write_at(6, b"world").expect("written");
     part.write_at(0, b"hello ").expect("written");
     let there = names(dir.path());
@@ -83,7 +83,7 @@ fn what_is_not_written_is_a_hole_even_of_10_gb() {
     let dir = temp();
     const SIZE: u64 = 10 << 30;
     let target = FolderTarget::open(dir.path()).expect("a target");
-    target.open_part(&path("sparse")).expect("a part").write_at(SIZE - 3, b"end").expect("written");
+    target.open_part(&path("sparse"), 0).expect("a part").write_at(SIZE - 3, b"end").expect("written");
     target.finish_file(&path("sparse"), SIZE, &meta(0o600)).expect("finished");
     target.finish_file(&path("all hole"), SIZE, &meta(0o600)).expect("finished without a single piece");
     for name in ["sparse", "all hole"] {
@@ -99,8 +99,8 @@ fn a_part_of_a_former_restore_is_not_taken_over() {
     let name = String::from_utf8(part_name(&path("file"))).expect("ASCII");
     fs::write(dir.path().join(&name), b"old content that is longer").expect("a part");
     let target = FolderTarget::open(dir.path()).expect("a target");
-    target.open_part(&path("file")).expect("a part").write_at(0, b"n").expect("written");
-    target.open_part(&path("file")).expect("the same part").write_at(5, b"w").expect("written");
+    target.open_part(&path("file"), 0).expect("a part").write_at(0, b"n").expect("written");
+    target.open_part(&path("file"), 0).expect("the same part").write_at(5, b"w").expect("written");
     target.finish_file(&path("file"), 6, &meta(0o600)).expect("finished");
     assert_eq!(fs::read(dir.path().join("file")).expect("content"), b"n\0\0\0\0w");
 }
@@ -111,7 +111,7 @@ fn what_is_not_finished_is_taken_away() {
     let target = FolderTarget::open(dir.path()).expect("a target");
     target.make_directory(&path("folder")).expect("a folder");
     for name in ["folder/a", "folder/b", "c"] {
-        target.open_part(&path(name)).expect("a part").write_at(0, b"x").expect("written");
+        target.open_part(&path(name), 0).expect("a part").write_at(0, b"x").expect("written");
     }
     target.discard_part(&path("folder/b"));
     assert_eq!(names(&dir.path().join("folder")).len(), 1);
@@ -127,7 +127,7 @@ fn more_files_than_are_kept_open_go_on_from_the_part_that_they_have() {
     let all: Vec<String> = (0..300).map(|number| format!("file {number}")).collect();
     for round in 0..3 {
         for name in &all {
-            target.open_part(&path(name)).expect("a part").write_at(round, &[b'0' + round as u8]).expect("written");
+            target.open_part(&path(name), 0).expect("a part").write_at(round, &[b'0' + round as u8]).expect("written");
         }
     }
     for name in &all {
@@ -146,9 +146,9 @@ fn a_link_on_the_way_is_in_the_way_and_nothing_is_written_behind_it() {
     let target = FolderTarget::open(dir.path()).expect("a target");
     let body = EntryBody::Symlink { target: b"x".to_vec() };
     let refused = [
-        target.make_directory(&path("link")).map(|()| Vec::new()),
-        target.make_directory(&path("link/below")).map(|()| Vec::new()),
-        target.open_part(&path("link/file")).map(|_| Vec::new()),
+        target.make_directory(&path("link")).map(|_| Vec::new()),
+        target.make_directory(&path("link/below")).map(|_| Vec::new()),
+        target.open_part(&path("link/file"), 0).map(|_| Vec::new()),
         target.finish_file(&path("link/file"), 0, &meta(0o600)),
         target.make_special(&path("link/special"), &body, &meta(0o777)),
         target.make_special(&path("link/pipe"), &EntryBody::Fifo, &meta(0o600)),
@@ -198,11 +198,11 @@ fn a_link_or_a_file_laid_in_the_parts_place_is_not_written_to() {
         assert_eq!(fs::metadata(&victim).expect("a file").nlink(), 1);
         // Now between two pieces, while the part is not kept open.
         let others: Vec<StoredPath> = (0..200).map(|number| path(&format!("other {number}"))).collect();
-        others.iter().for_each(|other| drop(target.open_part(other).expect("a part")));
-        target.open_part(&path("file")).expect("a part").write_at(0, b"1").expect("written");
+        others.iter().for_each(|other| drop(target.open_part(other, 0).expect("a part")));
+        target.open_part(&path("file"), 0).expect("a part").write_at(0, b"1").expect("written");
         fs::remove_file(&part).expect("the part is taken away");
         lay(&victim, &part).expect("laid during the restore");
-        let refused = target.open_part(&path("file")).map(|_| ()).expect_err("not our part");
+        let refused = target.open_part(&path("file"), 0).map(|_| ()).expect_err("not our part");
         assert_eq!(refused.code(), "target_in_the_way");
         assert!(target.finish_file(&path("file"), 1, &meta(0o600)).is_err());
         assert_eq!(fs::read(&victim).expect("content"), b"precious");
@@ -307,7 +307,7 @@ fn very_long_paths_are_restored() {
         target.make_directory(&deep).expect("a folder");
     }
     let file = deep.join(b"file").expect("a path");
-    target.open_part(&file).expect("a part").write_at(0, b"deep").expect("written");
+    target.open_part(&file, 0).expect("a part").write_at(0, b"deep").expect("written");
     assert!(target.finish_file(&file, 4, &meta(0o640)).expect("finished").is_empty());
     let more = deep.join(b"link").expect("a path");
     let body = EntryBody::Symlink { target: b"file".to_vec() };
@@ -375,7 +375,7 @@ fn root_gives_files_to_their_owners_by_name_before_number() {
 fn who_is_not_root_keeps_the_files_and_no_program_runs_as_another() {
     let dir = temp();
     let mut target = FolderTarget::open(dir.path()).expect("a target");
-    target.wardrobe = Wardrobe::of_a_person();
+    target.wardrobe = Arc::new(Wardrobe::of_a_person());
     let mine = meta(0o4755);
     assert!(write(&target, "mine", b"x", &mine).expect("finished").is_empty());
     assert_eq!(look(dir.path(), "mine", EntryKind::File).0.mode, 0o4755);
@@ -401,7 +401,7 @@ fn a_name_that_the_file_system_cannot_hold_is_said_so() {
     let target = FolderTarget::open(dir.path()).expect("a target");
     let long = path(&"x".repeat(300));
     assert_eq!(target.make_directory(&long).expect_err("too long").code(), "target_unsupported");
-    target.open_part(&long).expect("a part has a short name").write_at(0, b"x").expect("written");
+    target.open_part(&long, 0).expect("a part has a short name").write_at(0, b"x").expect("written");
     assert_eq!(target.finish_file(&long, 1, &meta(0o600)).expect_err("too long").code(), "target_unsupported");
     assert_eq!(names(dir.path()), [""; 0]);
 }

@@ -161,7 +161,8 @@ pub fn assert_content(path: &StoredPath, content: &Content, restored: &RestoredB
     }
 }
 
-fn read(written: &BTreeMap<u64, Bytes>, at: u64, len: usize) -> Vec<u8> {
+/// What reads as the file's bytes from `at`.
+pub fn read(written: &BTreeMap<u64, Bytes>, at: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     for (begin, piece) in touching(written, at, len as u64) {
         let from = at.max(*begin);

@@ -3,7 +3,7 @@
 
 use base::Bytes as Size;
 use bytes::Bytes;
-use engine::{Target, TargetError, TargetFile};
+use engine::{Extent, SourceError, SourceFile, Stat, Target, TargetError, TargetFile, There};
 use format::{EntryBody, Meta, StoredPath};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,6 +57,8 @@ struct State {
     open_most: usize,
     discarded: Vec<StoredPath>,
     keeps: bool,
+    /// Parts that an earlier restore has left: what is written there may be written over.
+    left: HashSet<StoredPath>,
 }
 
 /// Why an entry cannot be finished.
@@ -140,8 +142,50 @@ impl MemoryTarget {
         parts
     }
 
+    /// Every file and part, with what is written in it: for a test that damages it.
+    pub fn written(&self, damage: impl Fn(&StoredPath, &mut BTreeMap<u64, Bytes>)) {
+        let mut state = self.state();
+        for (path, part) in &state.parts {
+            damage(path, &mut lock(part));
+        }
+        let names: Vec<(StoredPath, u64)> = state.names.iter().map(|(path, entry)| (path.clone(), *entry)).collect();
+        for (path, entry) in names {
+            if let Some(Restored { body: RestoredBody::File { written, .. }, .. }) = state.entries.get_mut(&entry) {
+                damage(&path, written);
+            }
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.0)
+    }
+}
+
+/// A file or a part as it was at one moment.
+struct Here {
+    size: u64,
+    written: BTreeMap<u64, Bytes>,
+}
+
+impl SourceFile for Here {
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, SourceError> {
+        let len = (bytes.len() as u64).min(self.size.saturating_sub(offset));
+        bytes.copy_from_slice(&super::compare::read(&self.written, offset, bytes.len()));
+        Ok(len as usize)
+    }
+
+    fn stat(&self) -> Result<Stat, SourceError> {
+        Err(SourceError::Gone)
+    }
+
+    fn extents(&self, size: u64) -> Result<Vec<Extent>, SourceError> {
+        Ok(vec![Extent::Data(size)])
+    }
+}
+
+impl There for Here {
+    fn dress(&self, _meta: &Meta) -> Vec<TargetError> {
+        Vec::new()
     }
 }
 
@@ -182,19 +226,36 @@ impl Target for MemoryTarget {
         self.state().names.contains_key(path)
     }
 
-    fn make_directory(&self, path: &StoredPath) -> Result<(), TargetError> {
+    fn make_directory(&self, path: &StoredPath) -> Result<bool, TargetError> {
         let mut state = self.state();
         state.check_place(path)?;
         if let Some(entry) = state.names.get(path) {
             let is_directory = matches!(state.entries[entry].body, RestoredBody::Directory);
-            return if is_directory { Ok(()) } else { Err(TargetError::InTheWay) };
+            return if is_directory { Ok(false) } else { Err(TargetError::InTheWay) };
         }
         state.put(path, Restored { body: RestoredBody::Directory, meta: None });
         state.events.push(Event::MakeDirectory(path.clone()));
-        Ok(())
+        Ok(true)
     }
 
-    fn open_part(&self, path: &StoredPath) -> Result<Box<dyn TargetFile>, TargetError> {
+    fn there(&self, path: &StoredPath, wanted: u64, meta: &Meta) -> Option<Box<dyn There>> {
+        let state = self.state();
+        let restored = &state.entries[state.names.get(path)?];
+        let RestoredBody::File { size, written } = &restored.body else { return None };
+        // It can be dressed only as it is.
+        let is_same = *size == wanted && restored.meta.as_ref() == Some(meta);
+        is_same.then(|| Box::new(Here { size: *size, written: written.clone() }) as _)
+    }
+
+    fn part_left(&self, path: &StoredPath, _size: u64) -> Option<Box<dyn SourceFile>> {
+        let mut state = self.state();
+        let written = lock(state.parts.get(path)?).clone();
+        state.left.insert(path.clone());
+        let size = written.last_key_value().map_or(0, |(at, bytes)| at + bytes.len() as u64);
+        Some(Box::new(Here { size, written }))
+    }
+
+    fn open_part(&self, path: &StoredPath, _size: u64) -> Result<Box<dyn TargetFile>, TargetError> {
         let mut state = self.state();
         let above = path.parent().expect("the root is no file");
         if !above.is_root() && !state.names.contains_key(&above) {
@@ -221,6 +282,7 @@ impl Target for MemoryTarget {
 
     fn discard_part(&self, path: &StoredPath) {
         let mut state = self.state();
+        state.left.remove(path);
         if state.parts.remove(path).is_some() {
             state.discarded.push(path.clone());
         }
@@ -279,7 +341,7 @@ impl TargetFile for PartFile {
         let mut written = lock(&self.part);
         let before = written.range(..offset + len).next_back();
         let overlaps = before.is_some_and(|(at, before)| at + before.len() as u64 > offset);
-        assert!(!overlaps, "{len} bytes at {offset} were written before");
+        assert!(!overlaps || state.left.contains(&self.path), "{len} bytes at {offset} were written before");
         written.insert(offset, Bytes::copy_from_slice(bytes));
         Ok(())
     }
