@@ -3,7 +3,8 @@
 use crate::world::answer::number;
 use crate::world::line::Line;
 use crate::world::noise::noise;
-use crate::world::{Device, World};
+use crate::world::{ANN, BOB, Device, World};
+use std::ffi::OsStr;
 use std::time::Duration;
 
 const FILES: u64 = 64;
@@ -123,4 +124,37 @@ fn a_backup_over_a_late_line_that_loses_its_connections_goes_on_and_sends_little
     assert!(sent > ALL && sent < ALL + LOST_MAX, "{sent} bytes sent, of {ALL}");
     line.set_rate(0);
     assert_eq!(number(&device.assert_good_backup(), "files_opened"), 0);
+}
+
+#[test]
+fn two_devices_that_back_the_same_up_at_once_make_every_chunk_known_once() {
+    let world = world_with_files();
+    let line = slow(&world);
+    let of = |user: &'static str| Device { port: line.port, user, ..world.device(user) };
+    let devices = [of(ANN), of(BOB)];
+    for device in &devices {
+        device.activate().done();
+    }
+    let [mut first, mut second] = [devices[0].begin(["backup"]), devices[1].begin(["backup"])];
+    first.until("both were in the middle", || line.passed().0 > ALL / 4);
+    assert!(!second.is_over());
+    line.set_rate(0);
+    let answers = [first.wait().done(), second.wait().done()];
+    for device in &devices {
+        device.assert_restores();
+    }
+    world.assert_sound();
+    let alone = world_with_files();
+    let once = number(&alone.activated("laptop").backup().done(), "chunks_new");
+    let new = answers.each_ref().map(|answer| number(answer, "chunks_new"));
+    assert!(once > FILES, "{once} chunks of {FILES} files");
+    // In packs there may be copies of what both were sending (docs/ordering.md, "Should"), and nobody else makes any.
+    assert_eq!(new[0] + new[1], once, "{answers:?}");
+    let later = Device { user: ANN, ..world.device("later") };
+    let source = later.source();
+    let words = ["--choice", "add", "--ca"].map(OsStr::new);
+    later.activate_with(&[&words[..], &[later.ca.as_ref(), "--folder".as_ref(), source.as_ref()]].concat()).done();
+    let answer = later.backup().done();
+    // The folders above have changed meanwhile: their trees.
+    assert!(number(&answer, "bytes_sent") < 100_000 && number(&answer, "chunks_new") < 8, "{answer}");
 }
