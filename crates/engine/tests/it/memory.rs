@@ -5,9 +5,9 @@ use crate::world::endless::Endless;
 use crate::world::heap::most_held;
 use base::{Bytes as Size, Count};
 
-/// Four packs of 8 MiB on their way, one that waits, one that is filled; frames that are sealed for it; what was read
-/// ahead and what waits for an answer. Seen: 61 MB, and 42 MB of small files.
-const BUDGET: Size = Size::mib(64);
+/// What an endpoint may have is 150 MB; this is the part of it that the engine's own heap gets. Four packs of 8 MiB are on
+/// their way, one waits, one is filled; six batches wait for an answer, in windows of up to 8 MiB; three are read ahead.
+const BUDGET: Size = Size::mib(128);
 
 /// A directory is listed as a whole, and its entries wait for the last of them to become a tree: each is held twice, as
 /// it was found and as it is saved. Seen: 502 bytes.
