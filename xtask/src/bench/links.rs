@@ -1,5 +1,5 @@
-//! `cargo xtask bench links`: first backup, unchanged backup and restore over lines with a delay and a rate, each beside
-//! what the same line carries when bytes are only pumped, and beside the same work over a line without delay.
+//! `cargo xtask bench links`: first backup, unchanged backup and restore over lines with a delay and a rate, each
+//! beside what the same line carries when bytes are only pumped, and the same work over a line without delay.
 //! Refuses to call a line slow that the programs do not fill.
 
 #[allow(dead_code, reason = "the tests of the real programs change the rate, and lose connections")]

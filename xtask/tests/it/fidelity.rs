@@ -1,5 +1,5 @@
-//! Everything that Linux lets a tree have, backed up, restored, and compared by programs of others: rsync and find. What
-//! they would not see is shown first, by changing what was restored. Refuses to pass quietly where it cannot look.
+//! Everything that Linux lets a tree have, backed up, restored, and compared by programs of others: rsync and find.
+//! What they would not see is shown first, by changing what was restored. Refuses to pass quietly where it cannot look.
 #![cfg(target_os = "linux")]
 
 use crate::world::World;

@@ -11,8 +11,8 @@ use futures::stream::FuturesOrdered;
 use std::collections::HashSet;
 use tokio::sync::mpsc::{Receiver, Sender};
 
-/// Questions that are under way side by side, each with a batch of 2 MiB that waits for the answer: over a round trip of
-/// 200 ms no more than 60 MB/s come through here.
+/// Questions that are under way side by side, each with a batch of 2 MiB that waits for the answer: over a round trip
+/// of 200 ms no more than 60 MB/s come through here.
 const QUESTIONS_MAX: usize = 6;
 
 pub(super) async fn ask(

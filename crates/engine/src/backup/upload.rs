@@ -1,4 +1,5 @@
-//! Upload: sends packs, a few side by side, and says which of them the server keeps. Idempotent by pack id: an upload that is repeated is done once.
+//! Upload: sends packs, a few side by side, and says which of them the server keeps. Idempotent by pack id: an upload
+//! that is repeated is done once.
 
 use super::Plan;
 use crate::ctx::Ctx;

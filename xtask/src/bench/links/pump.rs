@@ -35,7 +35,13 @@ type Thread = std::thread::JoinHandle<Result<()>>;
 fn source(port: u16, bytes: u64) -> Thread {
     std::thread::spawn(move || {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-        std::io::copy(&mut std::io::repeat(7).take(bytes), &mut stream)?;
+        let piece = vec![7; 256 << 10];
+        let mut left = bytes;
+        while left > 0 {
+            let len = left.min(piece.len() as u64);
+            stream.write_all(&piece[..len as usize])?;
+            left -= len;
+        }
         stream.read_exact(&mut [0]).context("the other end has everything")
     })
 }

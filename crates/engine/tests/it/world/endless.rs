@@ -56,7 +56,7 @@ impl Endless {
         let sink = Arc::new(Sink::default());
         let noise = super::content::noise(7, 1 << 20);
         let source = Arc::new(Shown { all: self, noise });
-        let run = backup::run(&ctx, &plan, source, Arc::clone(&sink) as _, Arc::new(Forgetful));
+        let run = backup::run(&ctx, &plan, source, Arc::clone(&sink) as _, Arc::new(NoCache));
         let outcome = runtime.block_on(run)?;
         Ok((outcome, Size(sink.0.load(Relaxed))))
     }
@@ -206,9 +206,9 @@ impl Remote for Sink {
 }
 
 /// A cache that keeps nothing.
-struct Forgetful;
+struct NoCache;
 
-impl TreeCache for Forgetful {
+impl TreeCache for NoCache {
     fn get(&self, _: &ChunkRef) -> Option<Vec<u8>> {
         None
     }
