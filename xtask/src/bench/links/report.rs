@@ -65,8 +65,8 @@ impl Figures {
             let Measured { wall_s, cpu_s, server_cpu_s, .. } = measured;
             let _ = writeln!(
                 text,
-                "| {} | {work} | {wall_s:.2} | {cpu_s:.2}, {server_cpu_s:.2} | {up:.1}, {down:.1} | {:.2} | {of_line} | \
-                 {trips} |",
+                "| {} | {work} | {wall_s:.2} | {cpu_s:.2}, {server_cpu_s:.2} | {up:.1}, {down:.1} | {:.2} | \
+                 {of_line} | {trips} |",
                 kind.name(),
                 row.rate() / 1e6,
             );
