@@ -4,6 +4,7 @@
 mod activations;
 mod connections;
 mod contenders;
+mod links;
 mod measure;
 mod peers;
 
@@ -23,6 +24,8 @@ pub enum Bench {
     Activations(activations::Options),
     /// The server's memory while ten thousand devices are connected
     Connections(connections::Options),
+    /// Backup and restore over lines with a delay and a rate, beside what the lines themselves carry
+    Links(links::Options),
 }
 
 /// What `cargo xtask bench first-light` takes.
@@ -81,6 +84,7 @@ pub fn run(root: &Path, bench: &Bench) -> Result<()> {
         Bench::Peers(options) => peers::run(root, options),
         Bench::Activations(options) => activations::run(root, options),
         Bench::Connections(options) => connections::run(root, options),
+        Bench::Links(options) => links::run(root, options),
     }
 }
 

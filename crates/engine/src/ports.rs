@@ -281,7 +281,8 @@ pub trait Remote: Send + Sync + 'static {
     /// The server refuses or cannot be reached.
     async fn dedupe(&self, refs: &[ChunkRef]) -> Result<Vec<bool>, RemoteError>;
 
-    /// Sends a pack; when this returns, it is verified, durable and known to `dedupe`.
+    /// Sends a pack; when this returns, all in it is verified, durable and known to `dedupe`. A pack that brought no
+    /// new chunk is not kept, and unknown to `verify`.
     ///
     /// # Errors
     /// The server refuses the pack or cannot be reached.

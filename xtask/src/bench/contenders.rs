@@ -118,9 +118,18 @@ impl Peer {
 
 /// Holdfast, with a new server and a newly activated endpoint.
 pub fn holdfast<'a>(programs: &'a Programs, place: Place<'a>) -> Result<Box<dyn Contender + 'a>> {
+    holdfast_behind(programs, place, &mut Ok)
+}
+
+/// The same with an endpoint that finds the server at the port that `door` gives for the server's own.
+pub fn holdfast_behind<'a>(
+    programs: &'a Programs,
+    place: Place<'a>,
+    door: &mut dyn FnMut(u16) -> Result<u16>,
+) -> Result<Box<dyn Contender + 'a>> {
     fs::create_dir_all(&place.own)?;
     fs::write(place.password(), PASSWORD)?;
-    Ok(Box::new(holdfast::Holdfast::begin(programs, place)?))
+    Ok(Box::new(holdfast::Holdfast::begin(programs, place, door)?))
 }
 
 const PASSWORD: &str = "correct horse battery staple\n";

@@ -11,6 +11,7 @@ use super::{Work, settle};
 use crate::demo::programs::Programs;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
+pub use corpora::count;
 use corpora::{Name, Subject};
 use report::{Figures, Row};
 use std::fs;

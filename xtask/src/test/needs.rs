@@ -43,6 +43,8 @@ enum From {
     System,
     /// The packages of the system that hold PostgreSQL's server.
     Server,
+    /// A package that has the program's name everywhere.
+    Package,
     /// This command.
     Cargo(&'static str),
     /// A package of Debian's for the system's own Python; elsewhere one of Python's, by pip.
@@ -67,6 +69,12 @@ const NEEDS: &[Need] = &[
         ],
         what_for: "PostgreSQL 15 or newer, on which every test of the database runs too",
         from: From::Server,
+    },
+    Need {
+        name: "rsync",
+        probe: &["rsync", "--version"],
+        what_for: "the judge of what was restored",
+        from: From::Package,
     },
     Need { name: "c++", probe: &["c++", "--version"], what_for: "the C++ compiler, for libFuzzer", from: From::System },
     Need {
@@ -101,6 +109,8 @@ struct Manager {
     program: &'static str,
     commands: &'static [&'static str],
     server: &'static [&'static str],
+    /// Installs packages whose names follow.
+    install: &'static str,
     as_root: bool,
 }
 
@@ -109,22 +119,37 @@ const MANAGERS: &[Manager] = &[
         program: "apt-get",
         commands: &["apt-get update", "apt-get install -y gcc g++"],
         server: &["apt-get update", "apt-get install -y --no-install-recommends postgresql"],
+        install: "apt-get install -y --no-install-recommends",
         as_root: true,
     },
     Manager {
         program: "dnf",
         commands: &["dnf install -y gcc gcc-c++"],
         server: &["dnf install -y postgresql-server"],
+        install: "dnf install -y",
         as_root: true,
     },
-    Manager { program: "apk", commands: &["apk add build-base"], server: &["apk add postgresql"], as_root: true },
+    Manager {
+        program: "apk",
+        commands: &["apk add build-base"],
+        server: &["apk add postgresql"],
+        install: "apk add",
+        as_root: true,
+    },
     Manager {
         program: "pacman",
         commands: &["pacman -Sy --noconfirm --needed gcc"],
         server: &["pacman -Sy --noconfirm --needed postgresql"],
+        install: "pacman -Sy --noconfirm --needed",
         as_root: true,
     },
-    Manager { program: "brew", commands: &["brew install gcc"], server: &["brew install postgresql"], as_root: false },
+    Manager {
+        program: "brew",
+        commands: &["brew install gcc"],
+        server: &["brew install postgresql"],
+        install: "brew install",
+        as_root: false,
+    },
 ];
 
 /// The commands that install what is missing, in order.
@@ -155,6 +180,15 @@ fn commands(missing: &[&Need], manager: Option<&Manager>, is_root: bool) -> anyh
     for need in missing {
         match need.from {
             From::System | From::Server => {}
+            From::Package => {
+                let manager = manager.with_context(|| format!("{} is missing: install it", need.name))?;
+                let sudo = if manager.as_root && !is_root { "sudo " } else { "" };
+                let update = format!("{sudo}apt-get update");
+                if manager.program == "apt-get" && !commands.contains(&update) {
+                    commands.push(update);
+                }
+                commands.push(format!("{sudo}{} {}", manager.install, need.name));
+            }
             From::Cargo(command) => commands.push(command.to_owned()),
             From::Python { apt, pip } => match manager.filter(|manager| manager.program == "apt-get") {
                 Some(_) => {
@@ -213,6 +247,10 @@ mod tests {
         let server = "apt-get install -y --no-install-recommends postgresql";
         check(&["postgresql"], "apt-get", true, &["apt-get update", server]);
         check(&["cc", "postgresql"], "apt-get", true, &[apt[0], apt[1], server]);
+        let rsync = "apt-get install -y --no-install-recommends rsync";
+        check(&["rsync"], "apt-get", true, &["apt-get update", rsync]);
+        check(&["postgresql", "rsync"], "apt-get", true, &[apt[0], server, rsync]);
+        check(&["rsync"], "dnf", false, &["sudo dnf install -y rsync"]);
         check(&["postgresql"], "brew", false, &["brew install postgresql"]);
         check(&["cargo-deny"], "no manager", false, &["cargo install --locked cargo-deny"]);
         check(

@@ -1,8 +1,8 @@
 //! A device that is cut off, and comes back with nothing lost; and another person's device.
 
 use crate::world::answer::number;
+use crate::world::line::Line;
 use crate::world::noise::noise;
-use crate::world::throttle::Throttle;
 use crate::world::{ANN, BOB, Device, World};
 use base::{Clock as _, Span, SystemClock};
 use serde_json::Value;
@@ -19,7 +19,7 @@ fn text(json: &Value, field: &str) -> String {
 #[test]
 fn a_deactivation_cuts_a_running_backup_off_and_the_device_comes_back_as_it_was() {
     let world = World::start();
-    let line = Throttle::before(world.port(), 0);
+    let line = Line::before(world.port(), std::time::Duration::ZERO, 0).expect("loopback has a free port");
     for number in 0..50 {
         world.write(&format!("old/{number}"), noise(number, 20_000));
     }
@@ -30,10 +30,10 @@ fn a_deactivation_cuts_a_running_backup_off_and_the_device_comes_back_as_it_was(
     for number in 100..140 {
         world.write(&format!("new/{number}"), noise(number, 1 << 20));
     }
-    let before = line.passed();
+    let before = line.passed().0;
     line.set_rate(RATE);
     let mut backup = device.begin(["backup"]);
-    backup.until("an upload was under way", || line.passed() > before + (4 << 20));
+    backup.until("an upload was under way", || line.passed().0 > before + (4 << 20));
     world.admin(["device", "deactivate", &identifier]).done();
     let cut_at = SystemClock.now();
     let answer = backup.wait();

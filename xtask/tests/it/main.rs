@@ -9,6 +9,7 @@ mod content;
 mod disks;
 mod doors;
 mod entries;
+mod fidelity;
 mod fleet;
 mod folders;
 mod kills;

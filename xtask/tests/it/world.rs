@@ -6,7 +6,11 @@ pub mod desk;
 pub mod namespace;
 pub mod noise;
 pub mod programs;
-pub mod throttle;
+
+// The bench's own line, slow, late, and lost at will.
+#[allow(dead_code, reason = "the tests do not use all of it")]
+#[path = "../../src/bench/links/line.rs"]
+pub mod line;
 
 // The demo's own judge, which knows nothing of the product.
 #[path = "../../src/demo/compare.rs"]

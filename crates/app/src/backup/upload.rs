@@ -1,5 +1,6 @@
 //! Upload: a pack is received, looked through, made durable, and then known; in this order.
-//! Refuses a pack that is not wholly what it says, and to do anything twice for a pack that is known.
+//! Refuses a pack that is not wholly what it says, to do anything twice for a pack that is known, and to keep a pack of
+//! which the repository has everything: two devices that send the same at once fill the store once.
 
 use super::{body, contents};
 use crate::snapshots::store_name;
@@ -11,18 +12,21 @@ use contents::Contents;
 use control::Refusal;
 use control::access::Verb;
 use db::{PackNew, PackRow, RunCounters, RunPurpose, RunRow};
-use format::{ObjectName, PackId};
+use format::{ChunkId, ObjectName, PackId};
 use futures::Stream;
 use std::io;
 use std::sync::Arc;
 use store::{Put, StoreError};
 
-/// The pack is verified, durable and known.
+/// The pack is verified, and every chunk in it is durable and known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uploaded {
-    /// Chunks in it that the repository did not have before.
+    /// Chunks in it that the repository did not have before. Where there are none, the pack itself is not kept.
     pub chunks_new: Count,
 }
+
+/// Chunks that are looked up in one statement.
+const CHUNKS_MAX: usize = 8_192;
 
 /// Takes in a pack of a run. `len` is how long the body says it is. A pack that is known gets the same answer again.
 ///
@@ -59,6 +63,10 @@ async fn take_in(app: Arc<App>, actor: DeviceActor, run: RunRow, body: Body) -> 
         return Ok(Uploaded { chunks_new: known.chunks_new });
     }
     let contents = verify(&app, &run, &body).await?;
+    // RACE: where another upload makes the same chunks known after this look, both packs are kept.
+    if !has_new(&app, &run, &contents).await? {
+        return Ok(Uploaded { chunks_new: Count(0) });
+    }
     // ORDER: the object is durable before the index names it. A crash between the two leaves an object that nothing
     // names, never a name without an object.
     put(&app, body.pack, &body.bytes).await?;
@@ -79,6 +87,20 @@ async fn verify(app: &App, run: &RunRow, body: &Body) -> Result<Contents, AppErr
     let (keys, run, bytes) = (Arc::clone(app.keys.repository(run.new.repository)?), run.clone(), body.bytes.clone());
     let verified = tokio::task::spawn_blocking(move || contents::verify(&keys, &run, &bytes));
     verified.await.expect("looking through a pack does not panic, and the runtime is running")
+}
+
+/// Whether the pack brings a chunk that the repository lacks, or has in a damaged pack.
+async fn has_new(app: &App, run: &RunRow, contents: &Contents) -> Result<bool, AppError> {
+    let during = || AppError::db("looking the chunks of a pack up");
+    let mut tx = app.db.read().await.map_err(during())?;
+    for chunks in contents.chunks.chunks(CHUNKS_MAX) {
+        let ids: Vec<ChunkId> = chunks.iter().map(|chunk| chunk.id).collect();
+        let missing = db::chunk_missing_list(&mut tx, run.new.repository, &ids).await.map_err(during())?;
+        if !missing.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Makes the object durable.

@@ -118,6 +118,31 @@ async fn two_devices_that_send_the_same_chunks_at_once_leave_one_row_for_each() 
 }
 
 #[tokio::test]
+async fn a_pack_of_which_everything_is_there_is_looked_through_and_not_kept() {
+    let world = World::new().await;
+    let (one, two) = (world.device(1).await, world.device(2).await);
+    let (run_one, run_two) = (world.begin(&one).await, world.begin(&two).await);
+    let (draft, root, sum) = sample(&run_one.naming);
+    let (pack_one, pack_two) = (run_one.pack(&draft), run_two.pack(&draft));
+    run_one.upload(&pack_one).await.expect("good");
+    let objects = world.store.inner().count(Verb::PutNew);
+    for _ in 0..2 {
+        assert_eq!(run_two.upload(&pack_two).await.expect("good").chunks_new, Count(0));
+    }
+    assert_eq!(world.store.inner().count(Verb::PutNew), objects);
+    assert_eq!(run_two.verify(&[pack_two.id]).await.expect("open"), [1]);
+    run_two.commit(&run_two.manifest(root, sum)).await.expect("all is there");
+    run_one.commit(&run_one.manifest(root, sum)).await.expect("all is there");
+    // What is wrong with a pack is said all the same.
+    let third = world.begin(&two).await;
+    let mut bytes = third.pack(&draft).bytes;
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    let pack = format::SealedPack { id: format::PackId::of(&bytes), bytes, ..third.pack(&draft) };
+    assert_eq!(code(third.upload(&pack).await), "pack_damaged");
+}
+
+#[tokio::test]
 async fn the_same_pack_sent_twice_at_once_is_taken_in_once() {
     let world = World::new().await;
     let device = world.device(1).await;

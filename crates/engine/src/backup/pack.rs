@@ -136,7 +136,9 @@ impl<'a> Lane<'a> {
     async fn close_pack(&mut self, packs: &Sender<SealedPack>) -> Result<(), EngineError> {
         let Some(OpenPack { builder, sealer, .. }) = self.pack.take() else { return Ok(()) };
         let sealed = self.ctx.cpu.run(move || builder.finish(&sealer)).await;
-        let sealed = sealed.map_err(damaged_pack)?;
+        let mut sealed = sealed.map_err(damaged_pack)?;
+        // It has grown by doubling, and waits for its upload now, up to five of them: without what it has not filled.
+        sealed.bytes.shrink_to_fit();
         // A closed queue means that a later step ended with an error, which is the one to report.
         if packs.send(sealed).await.is_err() {
             std::future::pending::<()>().await;

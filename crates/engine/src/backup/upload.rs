@@ -1,4 +1,5 @@
-//! Upload: sends packs, a few side by side. Idempotent by pack id: an upload that is repeated is done once.
+//! Upload: sends packs, a few side by side, and says which of them the server keeps. Idempotent by pack id: an upload
+//! that is repeated is done once.
 
 use super::Plan;
 use crate::ctx::Ctx;
@@ -18,11 +19,13 @@ pub(super) async fn send(
     let packs = stream::unfold(packs, async |mut packs| Some((packs.recv().await?, packs)));
     let uploads = packs.map(async |pack| {
         let id = pack.id;
-        remote.upload(id, Bytes::from(pack.bytes)).await.map_err(EngineError::Remote)?;
+        let uploaded = remote.upload(id, Bytes::from(pack.bytes)).await.map_err(EngineError::Remote)?;
         ctx.progress.add_packs(1);
-        Ok(id)
+        // The server keeps no pack of which it has everything: another device has sent the same meanwhile.
+        Ok((uploaded.chunks_new > 0).then_some(id))
     });
-    uploads.buffer_unordered(plan.limits.uploads.clamp(1, UPLOADS_MAX)).try_collect().await
+    let kept = uploads.buffer_unordered(plan.limits.uploads.clamp(1, UPLOADS_MAX));
+    kept.try_filter_map(async |id| Ok(id)).try_collect().await
 }
 
 /// Uploads side by side, whatever the server would take: each holds a pack in memory.

@@ -29,13 +29,13 @@ impl Drop for Watch {
 }
 
 impl<'a> Holdfast<'a> {
-    /// A new server and a newly activated endpoint.
-    pub fn begin(programs: &'a Programs, place: Place<'a>) -> Result<Self> {
+    /// A new server and a newly activated endpoint, which goes through `door`.
+    pub fn begin(programs: &'a Programs, place: Place<'a>, door: &mut dyn FnMut(u16) -> Result<u16>) -> Result<Self> {
         let (data, password) = (place.repository(), place.password());
         programs.init(&data, &password)?;
         ask(programs.admin(&data, &["user", "add", "ann@example.test", "--password-file"]).arg(&password))?;
         let server = programs.serve(&data, 0)?;
-        let url = format!("https://localhost:{}", server.port);
+        let url = format!("https://localhost:{}", door(server.port)?);
         let arguments = ["activate", "--server", &url, "--email", "ann@example.test", "--password-file"];
         let mut activate = programs.device(&place.own.join("endpoint"), &arguments);
         ask(activate.arg(&password).arg("--ca").arg(data.join("ca.pem")).arg("--folder").arg(place.folder))?;

@@ -70,6 +70,9 @@ impl Traffic {
     }
 }
 
+/// What happens at a call: the verb, which one of its calls from 1, whether it was carried out, and what then.
+type Hook = (Verb, u64, Broken, fn());
+
 /// How it misbehaves.
 #[derive(Debug, Default)]
 pub struct Faults {
@@ -89,6 +92,7 @@ pub struct Faults {
     pub answers_short: bool,
     /// Says of every chunk in a parcel that it is the next one of the request.
     pub mixes_up: bool,
+    hook: Option<Hook>,
     calls: u64,
 }
 
@@ -115,6 +119,19 @@ pub struct State {
     packs: HashMap<PackId, RunId>,
     open: Option<(RunId, bool)>,
     traffic: Traffic,
+}
+
+impl State {
+    /// What is to be done at this call.
+    fn met(&mut self, verb: Verb) -> Option<(Broken, fn())> {
+        let (_, left, broken, then) = self.faults.hook.as_mut().filter(|hook| hook.0 == verb)?;
+        *left = left.saturating_sub(1);
+        let met = (*left == 0).then_some((*broken, *then));
+        if met.is_some() {
+            self.faults.hook = None;
+        }
+        met
+    }
 }
 
 impl MemoryServer {
@@ -146,6 +163,11 @@ impl MemoryServer {
 
     pub fn break_at(&self, call: u64, broken: Broken) {
         self.state().faults = Faults { break_at: Some((call, broken)), ..Faults::default() };
+    }
+
+    /// Does something before or after such a call, counted from now.
+    pub fn on_call(&self, verb: Verb, nth: u64, broken: Broken, then: fn()) {
+        self.state().faults.hook = Some((verb, nth, broken, then));
     }
 
     /// Pack and frame of a chunk.
@@ -280,6 +302,10 @@ impl MemoryServer {
         let mut state = self.state();
         state.traffic.calls.push(verb);
         state.faults.calls += 1;
+        let hook = state.met(verb);
+        if let Some((Broken::Before, then)) = hook {
+            then();
+        }
         let broken = state.faults.break_at.filter(|(call, _)| *call == state.faults.calls).map(|(_, broken)| broken);
         if broken == Some(Broken::Before) {
             return Err(refused("connection_lost", Kind::Unavailable));
@@ -288,6 +314,9 @@ impl MemoryServer {
             return Err(refused("run_superseded", Kind::Conflict));
         }
         let done = work(&mut state)?;
+        if let Some((Broken::After, then)) = hook {
+            then();
+        }
         if broken == Some(Broken::After) { Err(refused("connection_lost", Kind::Unavailable)) } else { Ok(done) }
     }
 

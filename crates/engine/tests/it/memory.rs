@@ -1,0 +1,54 @@
+//! The memory of a backup has a budget, under an allocator that counts. What is backed up does not exist and what is
+//! sent is thrown away, so that all of it is the engine's own; packs wait for their server as long as they ever do.
+
+use crate::world::endless::Endless;
+use crate::world::heap::most_held;
+use base::{Bytes as Size, Count};
+
+/// What an endpoint may have is 150 MB; this is the part of it that the engine's own heap gets. Four packs of 8 MiB are
+/// on their way, one waits, one is filled; six batches wait for an answer, in windows of up to 8 MiB; three are read
+/// ahead. Seen: 102 MB.
+const BUDGET: Size = Size::mib(112);
+
+/// A directory is listed as a whole, and its entries wait for the last of them to become a tree: each is held twice, as
+/// it was found and as it is saved. Seen: 502 bytes.
+const BUDGET_OF_AN_ENTRY: Size = Size(520);
+
+fn check(files: Endless, budget: Size) {
+    let (done, held) = most_held(|| files.backup());
+    let (outcome, _packed) = done.expect("the server takes everything");
+    let expected = 1 + files.directories * (1 + files.files);
+    assert_eq!((outcome.totals.entries, outcome.problems.len()), (Count(expected - 1), 0));
+    assert!(Size(held) <= budget, "{} were held, of {budget}", Size(held));
+}
+
+#[test]
+fn what_is_held_is_seen() {
+    let (_, held) = most_held(|| drop(vec![1_u8; 5 << 20]));
+    assert!((5 << 20..6 << 20).contains(&held), "{held}");
+    let (_, held) = most_held(|| {
+        let mut growing: Vec<u8> = Vec::new();
+        for _ in 0..1_000 {
+            growing.extend_from_slice(&[7; 1_000]);
+            drop(vec![1_u8; 100_000]);
+        }
+    });
+    assert!((1_100_000..1_200_000).contains(&held), "{held}");
+}
+
+#[test]
+fn a_backup_of_200_000_small_files_keeps_to_its_budget() {
+    check(Endless { directories: 200, files: 1_000, bytes: 1_000 }, BUDGET);
+}
+
+#[test]
+fn a_backup_of_a_large_file_that_nothing_makes_smaller_keeps_to_its_budget() {
+    check(Endless { directories: 1, files: 1, bytes: 700 << 20 }, BUDGET);
+}
+
+#[test]
+fn a_backup_of_a_million_entries_in_one_directory_keeps_to_its_budget() {
+    let entries = 1_000_000;
+    let budget = Size(BUDGET.0 + entries * BUDGET_OF_AN_ENTRY.0);
+    check(Endless { directories: 1, files: entries, bytes: 20 }, budget);
+}
