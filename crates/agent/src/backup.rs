@@ -43,7 +43,8 @@ pub struct BackedUp {
     pub outcome: Outcome,
     /// What was read and sent.
     pub totals: Totals,
-    /// Entries that the policy leaves out, of the directories that were looked at; what lies beneath one is not counted.
+    /// Entries that the policy leaves out, of the directories that were looked at; what lies beneath one is not
+    /// counted.
     pub excluded: u64,
     /// How many paths the change journal named to be looked at; why everything was, where it was.
     pub changes: Result<usize, Doubt>,
@@ -161,8 +162,8 @@ impl Attempt<'_> {
         all.into_iter().find(|one| one.root.is_some() && holds(one, self.folders)).or(Some(newest))
     }
 
-    /// What the change journal says since the last snapshot that was made here. Asked before the run begins to look: what
-    /// changes from here on is told to the next one.
+    /// What the change journal says since the last snapshot that was made here. Asked before the run begins to look:
+    /// what changes from here on is told to the next one.
     async fn ask_journal(&self, mark: Option<&Mark>) -> Option<Told> {
         let (dir, folders) = (self.dir.path().to_owned(), self.folders.to_vec());
         let since = mark.map(|mark| mark.position);

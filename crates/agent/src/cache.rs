@@ -4,8 +4,9 @@
 //!
 //! `trees.cache`: header · trees back to back · table of (ref 32, offset u64, length u32) in ascending order of refs ·
 //! trailer. A run that did not look at everything adds its trees, and a table and a trailer for all, at the end: what
-//! stands last counts. A run that did leaves out what is not needed any more. Header: magic 8 · version u32 · 0u32 · device 16 · snapshot 16 · 16 zero bytes. Trailer: offset of the
-//! table u64 · number of rows u64 · BLAKE3 of header and table 32 · magic 8. Integers little-endian.
+//! stands last counts. A run that did leaves out what is not needed any more. Header: magic 8 · version u32 · 0u32 ·
+//! device 16 · snapshot 16 · 16 zero bytes. Trailer: offset of the table u64 · number of rows u64 · BLAKE3 of header
+//! and table 32 · magic 8. Integers little-endian.
 
 mod reader;
 mod writer;

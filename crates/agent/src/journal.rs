@@ -1,7 +1,6 @@
-//! The change journal: where files have changed since a position, so that a backup looks there and nowhere else. Kept by
-//! a process that stays (`holdfast watch`), asked over a socket beside the state.
-//! Refuses to be sure where it is not: a doubt costs a walk, and a guess would cost data.
-//! Rule: docs/format.md, "Change detection".
+//! The change journal: where files have changed since a position, so that a backup looks there and nowhere else. Kept
+//! by a process that stays (`holdfast watch`), asked over a socket beside the state. Refuses to be sure where it is
+//! not: a doubt costs a walk, and a guess would cost data. Rule: docs/format.md, "Change detection".
 
 mod fanotify;
 mod inotify;
@@ -127,8 +126,8 @@ pub struct Means {
 /// How much later than a position a file must be born to be newer for certain: a kernel's clock is as coarse as that.
 const BIRTH_SLACK: Span = Span::ms(20);
 
-/// Whether a file was born after a position was taken, and before now: one from the future has a wrong date, or was made
-/// while this computer had one.
+/// Whether a file was born after a position was taken, and before now: one from the future has a wrong date, or was
+/// made while this computer had one.
 fn is_born_in(born: Timestamp, new: &Range<Timestamp>) -> bool {
     born > new.start + BIRTH_SLACK && born <= new.end
 }

@@ -98,8 +98,8 @@ impl Reader {
 fn map(file: &File) -> Option<Mmap> {
     // SAFETY: the bytes must not change while they are looked at. The file lies in a directory that only its owner and
     // root can reach, and this program changes no byte of one that has its name: it adds to its end, beyond what is
-    // mapped, or writes another one and renames it, while the one that is mapped stays whole until it is let go of. What
-    // could not be added whole is cut off again; who maps the file in between finds no trailer, and lets go of it.
+    // mapped, or writes another one and renames it, while the one that is mapped stays whole until it is let go of.
+    // What could not be added whole is cut off again; who maps the file in between finds no trailer, and lets go of it.
     unsafe { Mmap::map(file) }.ok()
 }
 

@@ -1,5 +1,6 @@
 //! Writes a new cache file beside the last one: new trees as they come, those that the last file has at the end; or
-//! adds the new ones to the last file, where nobody knows which of its trees are needed still. Refuses to grow above its maximum: what does not fit is left out.
+//! adds the new ones to the last file, where nobody knows which of its trees are needed still. Refuses to grow above
+//! its maximum: what does not fit is left out.
 
 use super::reader::Reader;
 use super::{HEADER_LEN, HEADER_MAGIC, Place, ROW_LEN, TRAILER_LEN, TRAILER_MAGIC, VERSION, no_follow};
@@ -93,8 +94,8 @@ impl Writer {
         Ok(true)
     }
 
-    /// Adds the new trees, which stand in the file at `new`, to the last one at `path`, with a table of both. Nothing is
-    /// added that does not fit.
+    /// Adds the new trees, which stand in the file at `new`, to the last one at `path`, with a table of both. Nothing
+    /// is added that does not fit.
     ///
     /// # Errors
     /// The disk is full or fails; the last file is then as it was.
@@ -131,8 +132,8 @@ impl Writer {
     }
 }
 
-/// The table of these trees at this offset, and the trailer. Of a tree that is named twice, the one that was written last
-/// counts: the other was found damaged.
+/// The table of these trees at this offset, and the trailer. Of a tree that is named twice, the one that was written
+/// last counts: the other was found damaged.
 fn table(header: &[u8; HEADER_LEN], table_at: u64, mut rows: Vec<(ChunkRef, Place)>) -> Vec<u8> {
     rows.sort_unstable_by_key(|(tree, place)| (*tree, Reverse(place.at)));
     rows.dedup_by_key(|(tree, _)| *tree);

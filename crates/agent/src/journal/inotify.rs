@@ -134,7 +134,7 @@ impl Inotify {
         }
     }
 
-    fn forget_tree(&mut self, top: &StoredPath) {
+    fn leave_tree(&mut self, top: &StoredPath) {
         let beneath = self.directories.range(top..).take_while(|(path, _)| path.starts_with(top));
         let beneath: Vec<(StoredPath, i32)> = beneath.map(|(path, watch)| (path.clone(), *watch)).collect();
         for (path, watch) in beneath {
@@ -173,7 +173,7 @@ impl Inotify {
                 self.notes.drop_harmless(|file, _| is_harmless(file, None));
             }
         } else if what.contains(ReadFlags::MOVED_FROM) {
-            self.forget_tree(&path);
+            self.leave_tree(&path);
         } else if what.intersects(ReadFlags::MOVED_TO.union(ReadFlags::CREATE)) {
             self.watch_tree(&path);
             // What happened in it before it was watched, nobody has noted.

@@ -1,6 +1,6 @@
 //! Files that are written without a word to anybody: mapped into memory for writing, or written by a process with the
-//! kernel's old asynchronous calls. While that goes on, they count as changed; when it has ended, closing them was noted.
-//! Refuses nothing: a process that is gone, or may not be looked at, has nothing to say.
+//! kernel's old asynchronous calls. While that goes on, they count as changed; when it has ended, closing them was
+//! noted. Refuses nothing: a process that is gone, or may not be looked at, has nothing to say.
 
 use super::mounts::unescape;
 use rustix::fs::OFlags;

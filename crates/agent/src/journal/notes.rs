@@ -29,8 +29,8 @@ pub(super) struct Notes<K> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileNote {
     at: u64,
-    /// Whether something happened to it, and it was not said through which directory: so it is when a file wins or loses
-    /// a name.
+    /// Whether something happened to it, and it was not said through which directory: so it is when a file wins or
+    /// loses a name.
     pub is_unplaced: bool,
 }
 

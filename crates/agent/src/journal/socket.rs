@@ -1,5 +1,5 @@
-//! Asks who watches, over the socket beside the state. Refuses to wait for long, and to fail: who gets no answer looks at
-//! everything.
+//! Asks who watches, over the socket beside the state. Refuses to wait for long, and to fail: who gets no answer looks
+//! at everything.
 
 use super::wire::{REPLY_BYTES_MAX, Reply, Request};
 use super::{Position, Told};
@@ -13,8 +13,8 @@ const SOCKET_FILE: &str = "watch.sock";
 /// A journal that is alive answers in milliseconds; one that has to begin with a walk of its own, in some seconds.
 const ANSWER_SPAN_MAX: Duration = Duration::from_secs(60);
 
-/// What the journal says of these folders since a position; `None` where nobody watches, or the answer is not understood.
-/// Blocks. Never fails otherwise.
+/// What the journal says of these folders since a position; `None` where nobody watches, or the answer is not
+/// understood. Blocks. Never fails otherwise.
 pub fn ask(dir: &Path, folders: &[StoredPath], since: Option<&Position>) -> Option<Told> {
     let told = try_ask(dir, &Request::new(folders, since));
     told.inspect_err(|error| tracing::debug!("no journal: {error}")).ok().flatten()

@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn problems_that_nobody_has_listed_leave_no_position() {
         let problem = Problem { path: path("a"), code: "io", sentence: String::new() };
-        assert_eq!(again(&[problem.clone()]), Some(vec![path("a")]));
+        assert_eq!(again(std::slice::from_ref(&problem)), Some(vec![path("a")]));
         assert_eq!(again(&vec![problem; AGAIN_MAX]), None);
     }
 }

@@ -89,7 +89,7 @@ fn answer(listener: &UnixListener, journal: &mut dyn Journal) -> io::Result<()> 
     let Ok((stream, _)) = listener.accept() else { return Ok(()) };
     let Some((folders, since)) = question(&stream).inspect_err(refused).ok().flatten() else { return Ok(()) };
     let told = journal.look(&folders, since.as_ref())?;
-    let _ = send(stream, told.into()).inspect_err(refused);
+    let _ = send(stream, &Reply::from(told)).inspect_err(refused);
     Ok(())
 }
 
@@ -111,8 +111,8 @@ fn question(stream: &UnixStream) -> io::Result<Option<Question>> {
     Ok(serde_json::from_slice::<Request>(&line)?.read())
 }
 
-fn send(mut stream: UnixStream, reply: Reply) -> io::Result<()> {
-    let mut line = serde_json::to_vec(&reply)?;
+fn send(mut stream: UnixStream, reply: &Reply) -> io::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
     stream.write_all(&line)
 }

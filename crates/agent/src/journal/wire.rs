@@ -1,5 +1,5 @@
-//! What is said over the socket beside the state: one line of JSON each way. Both ends are of one release, or the answer
-//! is not understood and everything is looked at. Refuses more than its limits.
+//! What is said over the socket beside the state: one line of JSON each way. Both ends are of one release, or the
+//! answer is not understood and everything is looked at. Refuses more than its limits.
 
 use super::{Doubt, Position, Told};
 use base::Timestamp;

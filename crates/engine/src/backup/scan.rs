@@ -157,8 +157,8 @@ impl Walk<'_> {
             Some(tree) => self.trees.tree_and_pages(tree).await?,
             None => None,
         };
-        // A tree that cannot be had is not known to be there: it is asked for and sent like a new one, and what it would
-        // have in it is looked for.
+        // A tree that cannot be had is not known to be there: it is asked for and sent like a new one, and what it
+        // would have in it is looked for.
         let (mut parents, known, visit) = match known_tree.zip(known) {
             Some((tree, (parents, pages))) => {
                 let entries = parents.len();

@@ -1,5 +1,5 @@
-//! A run that a change journal helps: what it says has changed is looked at, and nothing else is. The journal is that of
-//! the model file system, which notes directories as fanotify does. Refuses to trust it further than it goes.
+//! A run that a change journal helps: what it says has changed is looked at, and nothing else is. The journal is that
+//! of the model file system, which notes directories as fanotify does. Refuses to trust it further than it goes.
 
 use crate::world::files::path;
 use crate::world::server::{Broken, Verb};

@@ -35,14 +35,15 @@ impl Event {
     pub const OVERFLOW: Self = Self { is_overflow: true, directory: None, object: None };
 }
 
-/// The header of an event: length u32 · version u8 · reserved u8 · length of the header u16 · mask u64 · descriptor i32 ·
-/// process i32.
+/// The header of an event: length u32 · version u8 · reserved u8 · length of the header u16 · mask u64 · descriptor i32
+/// · process i32.
 const HEADER_LEN: usize = 24;
-/// The header of a piece of information: type u8 · reserved u8 · length u16; then the file system 8, length of the handle
-/// u32, its kind i32.
+/// The header of a piece of information: type u8 · reserved u8 · length u16; then the file system 8, length of the
+/// handle u32, its kind i32.
 const INFO_LEN: usize = 20;
 
-/// The events in the bytes of one reading, in order; `None` in place of one that is not understood, and of all after it.
+/// The events in the bytes of one reading, in order; `None` in place of one that is not understood, and of all after
+/// it.
 pub(super) fn parse(bytes: &[u8]) -> impl Iterator<Item = Option<Event>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -126,7 +127,7 @@ mod tests {
         let (directory, file) =
             (info(libc::FAN_EVENT_INFO_TYPE_DFID, b"dir"), info(libc::FAN_EVENT_INFO_TYPE_FID, b"file1"));
         let bytes = [
-            event(libc::FAN_CREATE, &[directory.clone()]),
+            event(libc::FAN_CREATE, std::slice::from_ref(&directory)),
             event(libc::FAN_MODIFY, &[directory, file.clone()]),
             event(libc::FAN_ATTRIB, &[file]),
             event(libc::FAN_Q_OVERFLOW, &[]),

@@ -1,5 +1,5 @@
-//! Turns handles into paths: where a directory is seen now, in every place where its file system is mounted; and says of
-//! a file whether its other names could matter. Refuses to take an error for an absence.
+//! Turns handles into paths: where a directory is seen now, in every place where its file system is mounted; and says
+//! of a file whether its other names could matter. Refuses to take an error for an absence.
 
 use super::events::Handle;
 use super::sys;

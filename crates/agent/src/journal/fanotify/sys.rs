@@ -63,7 +63,8 @@ pub(super) fn open_by_handle(mount: &impl AsRawFd, kind: i32, handle: &[u8]) -> 
         *word = u32::from_ne_bytes(four);
     }
     let flags = libc::O_PATH | libc::O_CLOEXEC;
-    // SAFETY: the buffer is aligned, as long as its first number says, and lives until the call is over, which reads it.
+    // SAFETY: the buffer is aligned, as long as its first number says, and lives until the call is over, which reads
+    // it.
     let opened = unsafe { libc::open_by_handle_at(mount.as_raw_fd(), words.as_mut_ptr().cast(), flags) };
     owned(opened)
 }

@@ -219,5 +219,7 @@ impl TreeCache for NoCache {
         false
     }
 
+    fn keep_beneath(&self, _: &ChunkRef) {}
+
     fn keep(&self, _: &ChunkRef, _: &[u8]) {}
 }
