@@ -71,6 +71,43 @@ fn refusal(code: &str, sentence: &str, kind: Kind, retry: Retry) -> Value {
 fn backed_up(done: &BackedUp) -> Value {
     let BackedUp { run, parent, folders, partial, began_at, took, outcome, totals, changes, .. } = done;
     let BackedUp { excluded, policy_revision, .. } = done;
+    let here = |problem: &Problem| problem_at(problem, &path_text(&problem.path));
+    json!({
+        "snapshot": outcome.snapshot.to_string(),
+        "run": run.to_string(),
+        "parent": parent.map(|parent| parent.to_string()),
+        "folders": folders.iter().map(path_text).collect::<Vec<_>>(),
+        "partial": partial,
+        "began_at_ms": began_at.as_ms(),
+        "committed_at_ms": outcome.committed.committed_at_ms,
+        "elapsed_ms": took.as_ms(),
+        "tree": {
+            "entries": outcome.totals.entries.0,
+            "files": outcome.totals.files.0,
+            "bytes": outcome.totals.bytes.0,
+        },
+        "files_seen": totals.files_seen,
+        "files_opened": totals.files_opened,
+        "bytes_seen": totals.bytes_seen,
+        "bytes_read": totals.bytes_read,
+        "bytes_sent": totals.bytes_sent,
+        "bytes_fetched": totals.bytes_fetched,
+        "chunks_new": outcome.committed.chunks_new,
+        "packs": outcome.committed.packs,
+        "bytes_received": outcome.committed.bytes_received,
+        "changes": match changes {
+            Ok(places) => json!({ "by": "journal", "places": places }),
+            Err(doubt) => json!({ "by": "walk", "why": doubt.code() }),
+        },
+        "excluded": excluded,
+        "policy_revision": policy_revision,
+        "problem_count": totals.problems,
+        "problems": outcome.problems.iter().map(here).collect::<Vec<_>>(),
+    })
+}
+
+fn restored(done: &Restored) -> Value {
+    let Restored { snapshot, to, paths, kept, took, totals, problems } = done;
     // Problems are named by where they are below the folder of the restore.
     let below = |problem: &Problem| problem_at(problem, &path_to_text(problem.path.as_bytes()));
     json!({
