@@ -11,6 +11,7 @@ mod ctx;
 pub mod cutter;
 mod error;
 mod named;
+mod names;
 mod ports;
 mod progress;
 mod report;
@@ -22,8 +23,9 @@ pub use changes::{Changes, Visit};
 pub use cpu::Cpu;
 pub use ctx::Ctx;
 pub use error::{EngineError, RemoteError, SourceError, TargetError};
+pub use names::Names;
 pub use ports::{
-    Committed, Details, EntryKind, Extent, Found, Listing, Parcel, Remote, Source, SourceFile, Stat, Target,
+    Committed, Details, EntryKind, Extent, Found, Listing, More, Parcel, Remote, Source, SourceFile, Stat, Target,
     TargetFile, There, TreeCache, Uploaded,
 };
 pub use progress::{Progress, Totals};

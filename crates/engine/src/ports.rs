@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use format::{ChunkRef, FileTime, Meta, PackId, StoredPath};
 use futures::stream::BoxStream;
+use std::fmt;
 use std::sync::Arc;
 
 /// What an entry is.
@@ -73,6 +74,31 @@ pub struct Listing {
     pub entries: Vec<Found>,
     /// Names with the reason why they are not among the entries.
     pub problems: Vec<(Vec<u8>, SourceError)>,
+    /// What comes after these, where there are too many to be held at once.
+    pub more: Option<Box<dyn More>>,
+}
+
+impl Listing {
+    /// What comes next, with what is left after it. Never fails: as `More::look`.
+    pub fn next_of(mut more: Box<dyn More>) -> Self {
+        let listing = more.look();
+        Self { more: (more.left() > 0).then_some(more), ..listing }
+    }
+
+    /// How many entries there are, those included that nobody has looked at yet. Never fails.
+    pub fn count(&self) -> usize {
+        self.entries.len() + self.more.as_ref().map_or(0, |more| more.left())
+    }
+}
+
+/// The entries of a large directory that were not looked at yet. May be asked from any thread.
+pub trait More: Send + fmt::Debug {
+    /// How many names are left.
+    fn left(&self) -> usize;
+
+    /// Those that come next, in ascending order, some thousands at most; all of them are behind those before. `more` is
+    /// none. Never fails: what cannot be looked at is a problem.
+    fn look(&mut self) -> Listing;
 }
 
 /// What is read of an entry only when it is new or changed.

@@ -23,6 +23,12 @@ pub struct TreeReader {
     asks_server: bool,
 }
 
+/// A tree as it stands by itself: its entries, or the pages where they are.
+pub(crate) struct Opened {
+    pub entries: Vec<Entry>,
+    pub pages: Vec<ChunkRef>,
+}
+
 /// A tree that was fetched ahead, and how often it will be asked for: folders that are alike share one.
 struct Ahead {
     plain: Bytes,
@@ -55,7 +61,16 @@ impl TreeReader {
     /// # Errors
     /// The server refuses or cannot be reached; a tree that has its name and is no tree.
     pub async fn tree(&self, tree: &ChunkRef) -> Result<Option<Vec<Entry>>, EngineError> {
-        Ok(self.tree_and_pages(tree).await?.map(|(entries, _)| entries))
+        let Some(Opened { entries, pages }) = self.open(tree).await? else { return Ok(None) };
+        let mut joined = entries;
+        self.prefetch(pages.iter().copied()).await?;
+        for page in &pages {
+            match self.page(page).await? {
+                Some(entries) => joined.extend(entries),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(joined))
     }
 
     /// How much there is beneath a directory; `None` as with `tree`.
@@ -70,29 +85,30 @@ impl TreeReader {
         Ok(Some(totals))
     }
 
-    /// As `tree`, with the refs of the pages, if there are any.
+    /// As `tree`, without the entries that stand in pages.
     ///
     /// # Errors
     /// As `tree`.
-    pub(crate) async fn tree_and_pages(
-        &self,
-        tree: &ChunkRef,
-    ) -> Result<Option<(Vec<Entry>, Vec<ChunkRef>)>, EngineError> {
+    pub(crate) async fn open(&self, tree: &ChunkRef) -> Result<Option<Opened>, EngineError> {
         let Some(plain) = self.plain(ChunkKind::Tree, tree).await? else { return Ok(None) };
-        let pages: Vec<ChunkRef> = match decode_tree(&plain)?.body {
-            TreeBody::Leaf(entries) => return Ok(Some((entries, Vec::new()))),
-            TreeBody::Fan(pages) => pages.into_iter().map(|page| page.tree).collect(),
-        };
-        self.prefetch(pages.iter().copied()).await?;
-        let mut joined = Vec::new();
-        for page in &pages {
-            let Some(plain) = self.plain(ChunkKind::Tree, page).await? else { return Ok(None) };
-            match decode_tree(&plain)?.body {
-                TreeBody::Leaf(entries) => joined.extend(entries),
-                TreeBody::Fan(_) => return Err(EngineError::Answer { step: "fetch" }),
+        Ok(Some(match decode_tree(&plain)?.body {
+            TreeBody::Leaf(entries) => Opened { entries, pages: Vec::new() },
+            TreeBody::Fan(pages) => {
+                Opened { entries: Vec::new(), pages: pages.into_iter().map(|page| page.tree).collect() }
             }
+        }))
+    }
+
+    /// The entries of one page; `None` as with `tree`.
+    ///
+    /// # Errors
+    /// As `tree`.
+    pub(crate) async fn page(&self, page: &ChunkRef) -> Result<Option<Vec<Entry>>, EngineError> {
+        let Some(plain) = self.plain(ChunkKind::Tree, page).await? else { return Ok(None) };
+        match decode_tree(&plain)?.body {
+            TreeBody::Leaf(entries) => Ok(Some(entries)),
+            TreeBody::Fan(_) => Err(EngineError::Answer { step: "fetch" }),
         }
-        Ok(Some((joined, pages)))
     }
 
     /// The pieces of a list; `None` when the server lacks it or sends it damaged.

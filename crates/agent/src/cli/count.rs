@@ -3,7 +3,8 @@
 
 use super::meter::Goal;
 use crate::files::{FilteredSource, FolderSource, Selection};
-use engine::{EntryKind, Source};
+use engine::{EntryKind, Found, Listing, Source};
+use format::StoredPath;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,21 +17,22 @@ pub(super) fn count(selection: &Arc<Selection>, stop: &Arc<AtomicBool>) -> Optio
         if stop.load(Ordering::Relaxed) {
             return None;
         }
-        let Ok(listing) = source.list(&folder) else { continue };
-        for found in listing.entries {
-            match found.stat.kind {
-                EntryKind::File => {
-                    goal.files += 1;
-                    goal.bytes += found.stat.size;
-                }
-                EntryKind::Directory => open.extend(folder.join(&found.name).ok()),
-                EntryKind::Symlink
-                | EntryKind::Fifo
-                | EntryKind::Socket
-                | EntryKind::CharDevice
-                | EntryKind::BlockDevice => {}
-            }
+        let mut next = source.list(&folder).ok();
+        while let Some(listing) = next {
+            listing.entries.iter().for_each(|found| add(found, &folder, &mut goal, &mut open));
+            next = listing.more.map(Listing::next_of);
         }
     }
     Some(goal)
+}
+
+fn add(found: &Found, folder: &StoredPath, goal: &mut Goal, open: &mut Vec<StoredPath>) {
+    match found.stat.kind {
+        EntryKind::File => {
+            goal.files += 1;
+            goal.bytes += found.stat.size;
+        }
+        EntryKind::Directory => open.extend(folder.join(&found.name).ok()),
+        EntryKind::Symlink | EntryKind::Fifo | EntryKind::Socket | EntryKind::CharDevice | EntryKind::BlockDevice => {}
+    }
 }

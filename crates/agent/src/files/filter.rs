@@ -2,7 +2,7 @@
 //! Refuses a pattern that it cannot read: that one is a problem of the backup, and the others hold.
 //! How patterns are read: docs/cli.md, "Patterns".
 
-use engine::{Details, EntryKind, Listing, Source, SourceError, SourceFile, Stat};
+use engine::{Details, EntryKind, Listing, More, Source, SourceError, SourceFile, Stat};
 use format::StoredPath;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use std::collections::HashMap;
@@ -209,7 +209,7 @@ fn globs(pattern: &str, beneath: bool) -> Result<Vec<Glob>, globset::Error> {
 pub struct FilteredSource<S> {
     inner: S,
     selection: Arc<Selection>,
-    excluded: AtomicU64,
+    excluded: Arc<AtomicU64>,
     /// Of the folders themselves, which the engine lists twice.
     excluded_at_roots: Mutex<HashMap<StoredPath, u64>>,
 }
@@ -217,7 +217,7 @@ pub struct FilteredSource<S> {
 impl<S> FilteredSource<S> {
     /// Lays the selection over a source. Never fails.
     pub fn new(inner: S, selection: Arc<Selection>) -> Self {
-        Self { inner, selection, excluded: AtomicU64::new(0), excluded_at_roots: Mutex::default() }
+        Self { inner, selection, excluded: Arc::default(), excluded_at_roots: Mutex::default() }
     }
 
     /// How many entries were left out so far; what lies beneath one that was left out is not counted. Never fails.
@@ -227,10 +227,37 @@ impl<S> FilteredSource<S> {
     }
 }
 
+/// What a selection leaves of a large directory.
+#[derive(Debug)]
+struct FilteredMore {
+    inner: Box<dyn More>,
+    dir: StoredPath,
+    selection: Arc<Selection>,
+    excluded: Arc<AtomicU64>,
+}
+
+impl More for FilteredMore {
+    /// Those that will be left out are among them: nobody has looked yet.
+    fn left(&self) -> usize {
+        self.inner.left()
+    }
+
+    fn look(&mut self) -> Listing {
+        let mut listing = self.inner.look();
+        let excluded = self.selection.keep(&self.dir, &mut listing);
+        self.excluded.fetch_add(excluded, Ordering::Relaxed);
+        listing
+    }
+}
+
 impl<S: Source> Source for FilteredSource<S> {
     fn list(&self, dir: &StoredPath) -> Result<Listing, SourceError> {
         let mut listing = self.inner.list(dir)?;
         let excluded = self.selection.keep(dir, &mut listing);
+        listing.more = listing.more.map(|inner| {
+            let (selection, excluded) = (Arc::clone(&self.selection), Arc::clone(&self.excluded));
+            Box::new(FilteredMore { inner, dir: dir.clone(), selection, excluded }) as Box<dyn More>
+        });
         if self.selection.folders.iter().any(|folder| folder.root == *dir) {
             let mut at_roots = self.excluded_at_roots.lock().unwrap_or_else(PoisonError::into_inner);
             at_roots.insert(dir.clone(), excluded);

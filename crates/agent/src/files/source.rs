@@ -4,7 +4,7 @@
 use super::beneath::Beneath;
 use super::meta::{self, Reach};
 use super::owners::Owners;
-use engine::{Details, EntryKind, Extent, Found, Listing, Source, SourceError, SourceFile, Stat};
+use engine::{Details, EntryKind, Extent, Found, Listing, More, Names, Source, SourceError, SourceFile, Stat};
 use format::{Meta, StoredPath, Xattr};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, CWD, FsWord, Mode, OFlags, RawDir, SeekFrom, fadvise, fstatfs, openat, readlinkat, seek};
@@ -47,6 +47,10 @@ const MADE_UP: [FsWord; 15] = [
 
 /// Room for the names of one call; a few hundred of them.
 const NAMES_BYTES: usize = 32 << 10;
+/// Entries of a directory that are looked at and held at once; of a larger one the names are, which take a tenth.
+const LISTED_MAX: usize = 16_384;
+/// Of a larger one, so many are looked at together.
+const LOOKED_AT_MAX: usize = 4_096;
 /// Files from this size are read ahead further than the kernel does by itself.
 const READ_AHEAD_BYTES_MIN: u64 = 1 << 20;
 
@@ -115,22 +119,30 @@ impl Source for FolderSource {
         let mut buffer = [const { MaybeUninit::uninit() }; NAMES_BYTES];
         let mut names = RawDir::new(&handle, &mut buffer);
         let mut listing = Listing::default();
+        let mut large: Option<Names> = None;
         while let Some(entry) = names.next() {
             let entry = entry.map_err(source_error)?;
             let name = entry.file_name().to_bytes();
             if name == b"." || name == b".." {
                 continue;
             }
-            match meta::stat_at(&handle, name) {
-                Ok(stat) if self.left_out == Some((stat.device, stat.inode)) => {}
-                Ok(stat) => listing.entries.push(Found { name: name.to_vec(), stat }),
-                // Gone between the two calls: the same as if it had gone before the first.
-                Err(Errno::NOENT) => {}
-                Err(error) => listing.problems.push((name.to_vec(), source_error(error))),
+            match &mut large {
+                Some(names) => {
+                    if !names.push(name) {
+                        return Err(SourceError::Io(io::Error::other("its names are too many to be held")));
+                    }
+                }
+                None => look(&handle, name, self.left_out, &mut listing),
+            }
+            if large.is_none() && listing.entries.len() > LISTED_MAX {
+                large = Some(names_of(&mut listing));
             }
         }
-        listing.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        listing.problems.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        if let Some(mut names) = large {
+            names.sort();
+            listing.more = Some(Box::new(LargeDirectory { handle, names, left_out: self.left_out }));
+        }
+        in_order(&mut listing);
         Ok(listing)
     }
 
@@ -177,6 +189,54 @@ impl Source for FolderSource {
 }
 
 /// An open file.
+/// What `list` has not looked at.
+#[derive(Debug)]
+struct LargeDirectory {
+    handle: OwnedFd,
+    names: Names,
+    left_out: Option<(u64, u64)>,
+}
+
+impl More for LargeDirectory {
+    fn left(&self) -> usize {
+        self.names.left()
+    }
+
+    fn look(&mut self) -> Listing {
+        let mut listing = Listing::default();
+        for name in self.names.take(LOOKED_AT_MAX) {
+            look(&self.handle, name, self.left_out, &mut listing);
+        }
+        listing
+    }
+}
+
+fn look(dir: &OwnedFd, name: &[u8], left_out: Option<(u64, u64)>, listing: &mut Listing) {
+    match meta::stat_at(dir, name) {
+        Ok(stat) if left_out == Some((stat.device, stat.inode)) => {}
+        Ok(stat) => listing.entries.push(Found { name: name.to_vec(), stat }),
+        // Gone between the two calls: the same as if it had gone before the first.
+        Err(Errno::NOENT) => {}
+        Err(error) => listing.problems.push((name.to_vec(), source_error(error))),
+    }
+}
+
+/// The names of what was listed: there is more than can be held, so all of it is looked at again by the thousand.
+fn names_of(listing: &mut Listing) -> Names {
+    let mut names = Names::default();
+    let Listing { entries, problems, .. } = std::mem::take(listing);
+    for name in entries.into_iter().map(|found| found.name).chain(problems.into_iter().map(|(name, _)| name)) {
+        let has_room = names.push(&name);
+        assert!(has_room, "some thousand names of 255 bytes are no gigabytes");
+    }
+    names
+}
+
+fn in_order(listing: &mut Listing) {
+    listing.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    listing.problems.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+}
+
 pub(super) struct OpenFile {
     handle: Arc<OwnedFd>,
     has_holes: bool,

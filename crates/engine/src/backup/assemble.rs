@@ -1,6 +1,8 @@
 //! Assemble: the second half of the step `chunk`. Puts entries into trees from the bottom up and hands chunks on.
 //! A tree that the parent snapshot has under the same name is not handed on: it is known to be there.
 
+mod pages;
+
 use super::NewChunk;
 use super::scan::Known;
 use crate::error::EngineError;
@@ -8,15 +10,13 @@ use crate::ports::TreeCache;
 use crate::trees::directory_tree;
 use bytes::Bytes;
 use format::{ChunkKind, ChunkRef, Content, Entry, EntryBody, Meta, NamingKey, Page, Totals, Tree, TreeBody};
+use pages::{LeafPage, PAGE_BYTES_MAX, PAGE_ENTRIES_MIN, Pager};
 use tokio::sync::mpsc::Sender;
 
 /// A directory larger than this, encoded, is cut into pages.
 const TREE_BYTES_MAX: usize = 16 << 10;
-/// A page ends when its entries are about this long, whatever their number.
-const PAGE_BYTES_MAX: usize = 256 << 10;
-/// The least and the most entries that a page holds on average.
-const PAGE_ENTRIES_MIN: usize = 32;
-const PAGE_ENTRIES_MAX: usize = 2_048;
+/// A directory of so many entries is cut while they come: no more than a page of it is held.
+const CUT_ENTRIES_MIN: usize = 16_384;
 /// Chunks are handed on together until they are about this long, or this many.
 const BATCH_BYTES_MAX: usize = 2 << 20;
 const BATCH_CHUNKS_MAX: usize = 1_024;
@@ -39,34 +39,58 @@ pub(super) struct OpenDirectory {
     is_unchanged: bool,
     /// What the parent snapshot has of it.
     known: Option<Known>,
+    /// Whether a page of the parent's tree could not be had.
+    is_lacking: bool,
     /// How many of its entries are, to the last byte, those of the parent snapshot.
     known_entries: usize,
-    entries: Vec<Entry>,
-    /// Which of the entries are directories, and what is beneath each.
-    beneath: Vec<(usize, Totals)>,
+    /// How many entries have come.
+    count: usize,
+    /// All of them, with what is beneath each; none where it is cut while they come.
+    entries: Vec<(Entry, Totals)>,
+    cut: Option<Cut>,
     /// Everything beneath it so far.
     totals: Totals,
 }
 
+/// What has come of a large directory.
+struct Cut {
+    pager: Pager,
+    /// Pages that are full and have no name yet.
+    full: Vec<LeafPage>,
+    pages: Vec<Page>,
+}
+
 impl OpenDirectory {
-    pub(super) fn new(name: Vec<u8>, meta: Meta, is_unchanged: bool, known: Option<Known>) -> Self {
+    pub(super) fn new(name: Vec<u8>, meta: Meta, is_unchanged: bool, known: Option<Known>, entries: usize) -> Self {
+        let cut = || Cut { pager: Pager::new(entries), full: Vec::new(), pages: Vec::new() };
         Self {
             name,
             meta,
             is_unchanged,
             known,
+            is_lacking: false,
             known_entries: 0,
+            count: 0,
             entries: Vec::new(),
-            beneath: Vec::new(),
+            cut: (entries >= CUT_ENTRIES_MIN).then(cut),
             totals: Totals::default(),
         }
     }
 
-    /// The tree that the parent snapshot has of it, if every entry is the parent's and none of the parent's is gone: it
-    /// has then but one encoding, and that is there.
-    fn known_tree(&self) -> Option<&Known> {
-        let is_all = |known: &&Known| self.known_entries == known.entries && self.entries.len() == known.entries;
-        self.known.as_ref().filter(is_all)
+    fn push(&mut self, entry: Entry, beneath: Totals) {
+        self.totals += Totals::of_entry(&entry) + beneath;
+        self.count += 1;
+        match &mut self.cut {
+            Some(cut) => cut.pager.push(entry, beneath, &mut cut.full),
+            None => self.entries.push((entry, beneath)),
+        }
+    }
+
+    /// The tree that the parent snapshot, which has so many entries, has of it, if every entry is the parent's and none
+    /// of the parent's is gone: it has then but one encoding, and that is there.
+    fn known_tree(&self, known_entries: usize) -> Option<&Known> {
+        let is_all = !self.is_lacking && self.known_entries == known_entries && self.count == known_entries;
+        self.known.as_ref().filter(|_| is_all)
     }
 }
 
@@ -80,48 +104,75 @@ impl<'a> Assembler<'a> {
     }
 
     /// An entry as the parent snapshot has it.
-    pub(super) fn known(&mut self, entry: Entry) {
-        self.entry(entry);
-        self.open.last_mut().expect("an entry has been put in it").known_entries += 1;
+    pub(super) async fn known(&mut self, entry: Entry) -> Result<(), EngineError> {
+        self.last().known_entries += 1;
+        self.push(entry, Totals::default()).await
     }
 
     /// A directory that is, with everything beneath it, as the parent snapshot has it.
-    pub(super) fn untouched(&mut self, entry: Entry, totals: Totals) {
+    pub(super) async fn untouched(&mut self, entry: Entry, totals: Totals) -> Result<(), EngineError> {
         let tree = directory_tree(&entry).expect("only a directory has anything beneath it");
         self.cache.keep_beneath(&tree);
-        let above = self.open.last_mut().expect("the scan enters the root before it names an entry");
-        above.beneath.push((above.entries.len(), totals));
-        above.totals += totals;
-        self.known(entry);
+        self.last().known_entries += 1;
+        self.push(entry, totals).await
     }
 
-    pub(super) fn entry(&mut self, entry: Entry) {
-        let directory = self.open.last_mut().expect("the scan enters the root before it names an entry");
-        directory.totals += Totals::of_entry(&entry);
-        directory.entries.push(entry);
+    pub(super) async fn entry(&mut self, entry: Entry) -> Result<(), EngineError> {
+        self.push(entry, Totals::default()).await
     }
 
-    /// Ends the directory that began last: its tree is named, kept, handed on when it is new, and entered above.
-    pub(super) async fn leave(&mut self) -> Result<(), EngineError> {
+    /// A page of the parent's tree is not known to be there.
+    pub(super) fn lacking(&mut self, page: &ChunkRef) {
+        let directory = self.last();
+        directory.is_lacking = true;
+        if let Some(known) = &mut directory.known {
+            known.pages.retain(|known| known != page);
+        }
+    }
+
+    fn last(&mut self) -> &mut OpenDirectory {
+        self.open.last_mut().expect("the scan enters the root before it names an entry")
+    }
+
+    async fn push(&mut self, entry: Entry, beneath: Totals) -> Result<(), EngineError> {
+        let directory = self.last();
+        directory.push(entry, beneath);
+        if directory.cut.as_ref().is_some_and(|cut| !cut.full.is_empty())
+            && let Some(mut directory) = self.open.pop()
+        {
+            self.name_full(&mut directory).await?;
+            self.open.push(directory);
+        }
+        Ok(())
+    }
+
+    /// Names, keeps and hands on the pages of a large directory that are full.
+    async fn name_full(&mut self, directory: &mut OpenDirectory) -> Result<(), EngineError> {
+        let Some(cut) = &mut directory.cut else { return Ok(()) };
+        for page in std::mem::take(&mut cut.full) {
+            let page = self.page(page, directory.known.as_ref()).await?;
+            cut.pages.push(page);
+        }
+        Ok(())
+    }
+
+    /// Ends the directory that began last, of which the parent snapshot has so many entries: its tree is named, kept,
+    /// handed on when it is new, and entered above.
+    pub(super) async fn leave(&mut self, known_entries: usize) -> Result<(), EngineError> {
         let mut directory = self.open.pop().expect("the scan leaves only what it entered");
         let (name, meta) = (std::mem::take(&mut directory.name), std::mem::take(&mut directory.meta));
         let (totals, is_unchanged) = (directory.totals, directory.is_unchanged);
         let known_tree = directory.known.as_ref().map(|known| known.tree);
-        let tree = match directory.known_tree().filter(|known| self.keeps_again(known)) {
+        let tree = match directory.known_tree(known_entries).filter(|known| self.keeps_again(known)) {
             Some(known) => known.tree,
             None => self.tree(directory).await?,
         };
-        match self.open.last_mut() {
-            None => self.root = Some((tree, totals)),
-            Some(above) => {
-                let entry = Entry { name, meta, body: EntryBody::Directory { tree } };
-                above.totals += Totals::of_entry(&entry) + totals;
-                above.beneath.push((above.entries.len(), totals));
-                above.known_entries += usize::from(is_unchanged && known_tree == Some(tree));
-                above.entries.push(entry);
-            }
+        if self.open.is_empty() {
+            self.root = Some((tree, totals));
+            return Ok(());
         }
-        Ok(())
+        self.last().known_entries += usize::from(is_unchanged && known_tree == Some(tree));
+        self.push(Entry { name, meta, body: EntryBody::Directory { tree } }, totals).await
     }
 
     /// Hands on what is left. The root tree and everything beneath it.
@@ -139,30 +190,49 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    async fn tree(&mut self, directory: OpenDirectory) -> Result<ChunkRef, EngineError> {
-        let OpenDirectory { known, entries, beneath, totals, .. } = directory;
-        let known_trees: Vec<ChunkRef> =
-            known.into_iter().flat_map(|known| [known.pages, vec![known.tree]]).flatten().collect();
-        let weight = weight(&entries);
-        let is_large = entries.len() > 2 * PAGE_ENTRIES_MIN && weight > TREE_BYTES_MAX;
-        // A few entries can be heavy too: much metadata, or very large files.
-        if !is_large && weight <= PAGE_BYTES_MAX {
-            return self.keep(&Tree { totals, body: TreeBody::Leaf(entries) }, &known_trees).await;
-        }
-        let mut cut = pages_of(entries, &beneath);
+    async fn tree(&mut self, mut directory: OpenDirectory) -> Result<ChunkRef, EngineError> {
+        let mut cut = match directory.cut.take() {
+            Some(mut cut) => {
+                cut.full.extend(cut.pager.end());
+                cut
+            }
+            None => {
+                let entries = std::mem::take(&mut directory.entries);
+                let weight: usize = entries.iter().map(|(entry, _)| weight_of(entry)).sum();
+                let is_large = entries.len() > 2 * PAGE_ENTRIES_MIN && weight > TREE_BYTES_MAX;
+                let (mut pager, mut full) = (Pager::new(entries.len()), Vec::new());
+                // A few entries can be heavy too: much metadata, or very large files.
+                if is_large || weight > PAGE_BYTES_MAX {
+                    entries.into_iter().for_each(|(entry, beneath)| pager.push(entry, beneath, &mut full));
+                    full.extend(pager.end());
+                } else {
+                    let entries = entries.into_iter().map(|(entry, _)| entry).collect();
+                    full.push(LeafPage { entries, totals: directory.totals });
+                }
+                Cut { pager, full, pages: Vec::new() }
+            }
+        };
         // One page alone is no fan: no name in it was a boundary.
-        if let [LeafPage { entries, .. }] = &mut cut[..] {
-            let entries = std::mem::take(entries);
-            return self.keep(&Tree { totals, body: TreeBody::Leaf(entries) }, &known_trees).await;
+        if cut.pages.is_empty() && cut.full.len() <= 1 {
+            let LeafPage { entries, totals } = cut.full.pop().unwrap_or_default();
+            return self.keep(&Tree { totals, body: TreeBody::Leaf(entries) }, directory.known.as_ref()).await;
         }
-        let mut pages = Vec::with_capacity(cut.len());
-        for page in cut {
-            let first = page.entries[0].name.clone();
-            let leaf = Tree { totals: page.totals, body: TreeBody::Leaf(page.entries) };
-            let tree = self.keep(&leaf, &known_trees).await?;
-            pages.push(Page { first, tree });
+        directory.cut = Some(cut);
+        self.name_full(&mut directory).await?;
+        let pages = directory.cut.map(|cut| cut.pages).unwrap_or_default();
+        match &pages[..] {
+            [only] => Ok(only.tree),
+            _ => {
+                let fan = Tree { totals: directory.totals, body: TreeBody::Fan(pages) };
+                self.keep(&fan, directory.known.as_ref()).await
+            }
         }
-        self.keep(&Tree { totals, body: TreeBody::Fan(pages) }, &known_trees).await
+    }
+
+    async fn page(&mut self, page: LeafPage, known: Option<&Known>) -> Result<Page, EngineError> {
+        let first = page.entries[0].name.clone();
+        let leaf = Tree { totals: page.totals, body: TreeBody::Leaf(page.entries) };
+        Ok(Page { first, tree: self.keep(&leaf, known).await? })
     }
 
     /// Keeps the trees of a directory that is as it was, if the cache has them all.
@@ -170,11 +240,12 @@ impl<'a> Assembler<'a> {
         known.pages.iter().chain([&known.tree]).all(|tree| self.cache.keep_again(tree))
     }
 
-    async fn keep(&mut self, tree: &Tree, known_trees: &[ChunkRef]) -> Result<ChunkRef, EngineError> {
+    async fn keep(&mut self, tree: &Tree, known: Option<&Known>) -> Result<ChunkRef, EngineError> {
         let plain = tree.encode().map_err(|cause| EngineError::Format { what: "tree", cause })?;
         let chunk = self.naming.name(ChunkKind::Tree, &plain);
         self.cache.keep(&chunk, &plain);
-        if !known_trees.contains(&chunk) {
+        let is_known = known.is_some_and(|known| known.tree == chunk || known.pages.contains(&chunk));
+        if !is_known {
             self.chunk(NewChunk { kind: ChunkKind::Tree, chunk, plain: Bytes::from(plain) }).await;
         }
         Ok(chunk)
@@ -190,68 +261,6 @@ impl<'a> Assembler<'a> {
     }
 }
 
-struct LeafPage {
-    entries: Vec<Entry>,
-    totals: Totals,
-}
-
-/// Cuts a large directory where the names say, so that an entry more or less changes one page and no other.
-fn pages_of(entries: Vec<Entry>, beneath: &[(usize, Totals)]) -> Vec<LeafPage> {
-    let average = page_entries(entries.len());
-    let mut beneath = beneath.iter().peekable();
-    let mut pages = Vec::new();
-    let mut page = LeafPage { entries: Vec::new(), totals: Totals::default() };
-    let mut page_bytes = 0;
-    for (position, entry) in entries.into_iter().enumerate() {
-        let full = page.entries.len() >= 4 * average || page_bytes + weight_of(&entry) > PAGE_BYTES_MAX;
-        if full && !page.entries.is_empty() {
-            pages.push(std::mem::replace(&mut page, LeafPage { entries: Vec::new(), totals: Totals::default() }));
-            page_bytes = 0;
-        }
-        page_bytes += weight_of(&entry);
-        page.totals += Totals::of_entry(&entry);
-        if let Some((_, totals)) = beneath.next_if(|(at, _)| *at == position) {
-            page.totals += *totals;
-        }
-        let is_boundary = if page.entries.len() >= average / 2 {
-            is_page_boundary(&entry.name, average)
-        } else {
-            // Heavy entries fill a page before it has that many: it should still end where a name says.
-            page_bytes >= PAGE_BYTES_MAX / 2 && is_page_boundary(&entry.name, 4)
-        };
-        page.entries.push(entry);
-        if is_boundary {
-            pages.push(std::mem::replace(&mut page, LeafPage { entries: Vec::new(), totals: Totals::default() }));
-            page_bytes = 0;
-        }
-    }
-    if !page.entries.is_empty() {
-        pages.push(page);
-    }
-    pages
-}
-
-/// How many entries a page of a directory with so many holds: about the square root, since a change sends one page and
-/// the list of pages. A power of two, so that a directory must grow fourfold before it is cut anew.
-fn page_entries(entries: usize) -> usize {
-    let log2 = entries.max(1).ilog2();
-    (1 << log2.div_ceil(2)).clamp(PAGE_ENTRIES_MIN, PAGE_ENTRIES_MAX)
-}
-
-/// One name in so many, whichever others there are. Any even spread will do, an attacker gains nothing: FNV-1a, and its
-/// bits mixed once more, since names often differ in their last digit only.
-fn is_page_boundary(name: &[u8], one_in: usize) -> bool {
-    let hash = name
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    (mixed >> 33).is_multiple_of(one_in as u64)
-}
-
-fn weight(entries: &[Entry]) -> usize {
-    entries.iter().map(weight_of).sum()
-}
-
 /// About how long an entry is when it is encoded.
 fn weight_of(entry: &Entry) -> usize {
     let xattrs: usize = entry.meta.xattrs.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
@@ -263,41 +272,4 @@ fn weight_of(entry: &Entry) -> usize {
         _ => 32,
     };
     entry.name.len() + xattrs + body + 40
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entries(names: impl Iterator<Item = u32>) -> Vec<Entry> {
-        let fifo =
-            |name: u32| Entry { name: format!("{name:08}").into_bytes(), meta: Meta::default(), body: EntryBody::Fifo };
-        names.map(fifo).collect()
-    }
-
-    #[test]
-    fn one_entry_more_changes_one_page() {
-        let firsts = |entries: Vec<Entry>| {
-            pages_of(entries, &[])
-                .iter()
-                .map(|page| (page.entries[0].name.clone(), page.entries.len()))
-                .collect::<Vec<_>>()
-        };
-        let before = firsts(entries((0..100_000).filter(|n| *n != 50_000)));
-        let after = firsts(entries(0..100_000));
-        assert!(before.len() > 10, "{} pages", before.len());
-        let changed = after.iter().filter(|page| !before.contains(page)).count();
-        assert_eq!(changed, 1);
-    }
-
-    #[test]
-    fn the_pages_hold_every_entry_once_and_sum_to_the_whole() {
-        let beneath = Totals { entries: base::Count(5), files: base::Count(4), bytes: base::Bytes(9) };
-        let pages = pages_of(entries(0..30_000), &[(7, beneath), (29_999, beneath)]);
-        let joined: Vec<Entry> = pages.iter().flat_map(|page| page.entries.clone()).collect();
-        assert_eq!(joined, entries(0..30_000));
-        let totals: Totals = pages.iter().map(|page| page.totals).sum();
-        assert_eq!((totals.entries.0, totals.files.0, totals.bytes.0), (30_010, 8, 18));
-        assert!(pages.iter().all(|page| page.entries.len() <= 4 * page_entries(30_000)));
-    }
 }

@@ -32,7 +32,11 @@ enum Made {
     Large(StoredPath),
     /// An entry that could not be read.
     Problem(StoredPath, &'static str, String),
-    Leave,
+    /// A page of the parent's tree that could not be had.
+    Lacking(ChunkRef),
+    Leave {
+        known_entries: usize,
+    },
 }
 
 pub(super) async fn cut(
@@ -57,13 +61,14 @@ pub(super) async fn cut(
         for made in batch {
             match made {
                 Made::Enter(directory) => assembler.enter(directory),
-                Made::Leave => assembler.leave().await?,
+                Made::Leave { known_entries } => assembler.leave(known_entries).await?,
+                Made::Lacking(page) => assembler.lacking(&page),
                 Made::Problem(path, code, sentence) => problems.add(path, code, sentence),
-                Made::Known(entry) => assembler.known(entry),
-                Made::Untouched(entry, totals) => assembler.untouched(entry, totals),
+                Made::Known(entry) => assembler.known(entry).await?,
+                Made::Untouched(entry, totals) => assembler.untouched(entry, totals).await?,
                 Made::Large(path) => large::read(ctx, &reader, problems, &path, &mut assembler).await?,
                 Made::Entry(entry, chunks) => {
-                    assembler.entry(entry);
+                    assembler.entry(entry).await?;
                     for chunk in chunks {
                         assembler.chunk(chunk).await;
                     }

@@ -11,13 +11,14 @@ use crate::changes::{Changes, Visit};
 use crate::ctx::Ctx;
 use crate::error::{EngineError, SourceError};
 use crate::ports::{EntryKind, Found, Listing, Source, Stat};
-use crate::trees::{TreeReader, directory_tree};
+use crate::trees::{Opened, TreeReader, directory_tree};
 use crate::unchanged::is_unchanged;
 use ahead::Ahead;
 use base::Bytes;
 use format::limits::PATH_MAX;
 use format::{ChunkRef, Entry, EntryBody, StoredPath, Totals};
 use level::{Level, Next};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 
@@ -31,8 +32,10 @@ pub(super) enum Step {
     Untouched(Entry, Totals),
     /// An entry that must be read.
     Changed { path: StoredPath, stat: Stat },
-    /// The directory that began last ends.
-    Leave,
+    /// A page of the parent's tree of the directory that began last could not be had.
+    Lacking(ChunkRef),
+    /// The directory that began last ends; the parent snapshot has so many entries of it.
+    Leave { known_entries: usize },
 }
 
 /// A directory on the way down.
@@ -43,19 +46,21 @@ pub(super) struct Directory {
     pub unchanged: Option<Entry>,
     /// What the parent snapshot has of it.
     pub known: Option<Known>,
+    /// How many entries it has, about: some may turn out to be gone, or left out.
+    pub entries: usize,
 }
 
 /// A directory in the parent snapshot: its tree and that tree's pages, which are known to be there.
 pub(super) struct Known {
     pub tree: ChunkRef,
     pub pages: Vec<ChunkRef>,
-    /// How many entries it has.
-    pub entries: usize,
 }
 
 /// Steps that are handed on together.
 pub(super) type Batch = Vec<Step>;
 
+/// Pages of a tree that are fetched together where the cache lacks them.
+const PAGES_AHEAD: usize = 8;
 /// Steps in one batch.
 const BATCH_STEPS_MAX: usize = 512;
 /// Bytes of changed files in one batch; a larger file travels alone.
@@ -113,12 +118,26 @@ impl Walk<'_> {
     async fn directory(&mut self, begin: Begin) -> Result<(), EngineError> {
         let mut open: Vec<Level> = self.enter(begin).await?.into_iter().collect();
         while let Some(level) = open.last_mut() {
-            let Some(next) = level.next() else {
-                open.pop();
-                self.step(Step::Leave, 0).await?;
-                continue;
+            let next = level.next();
+            let name = match &next {
+                Next::Found(found, _) => &found.name,
+                Next::Kept(entry) => &entry.name,
+                Next::Look => {
+                    self.look_on(level).await;
+                    continue;
+                }
+                Next::Page => {
+                    self.page(level).await?;
+                    continue;
+                }
+                Next::End => {
+                    let known_entries = level.parents_seen;
+                    open.pop();
+                    self.step(Step::Leave { known_entries }, 0).await?;
+                    continue;
+                }
             };
-            let path = level.path.join(next.name()).ok();
+            let path = level.path.join(name).ok();
             let Some(path) = path.filter(|path| Bytes::of(path.as_bytes().len()) <= PATH_MAX) else {
                 let sentence = "its path is too long to be stored: shorten a folder's name".to_owned();
                 self.problems.add(level.path.clone(), "path_too_long", sentence);
@@ -136,6 +155,7 @@ impl Walk<'_> {
                     self.entry(path, found.stat, parent).await?;
                     None
                 }
+                Next::Look | Next::Page | Next::End => unreachable!("these have no name"),
             };
             if let Some(below) = below {
                 open.extend(self.enter(below).await?);
@@ -153,30 +173,68 @@ impl Walk<'_> {
     /// Begins a directory; `None` where there is none any more.
     async fn enter(&mut self, begin: Begin) -> Result<Option<Level>, EngineError> {
         let Begin { path, stat, unchanged, known_tree, visit } = begin;
-        let known = match &known_tree {
-            Some(tree) => self.trees.tree_and_pages(tree).await?,
+        let opened = match &known_tree {
+            Some(tree) => self.trees.open(tree).await?,
             None => None,
         };
-        // A tree that cannot be had is not known to be there: it is asked for and sent like a new one, and what it
-        // would have in it is looked for.
-        let (mut parents, known, visit) = match known_tree.zip(known) {
-            Some((tree, (parents, pages))) => {
-                let entries = parents.len();
-                (parents, Some(Known { tree, pages, entries }), visit)
+        // A tree that cannot be had is not known to be there: it is asked for and sent like a new one, and what it would
+        // have in it is looked for.
+        let (opened, known, visit) = match known_tree.zip(opened) {
+            Some((tree, opened)) => {
+                let pages = opened.pages.clone();
+                (opened, Some(Known { tree, pages }), visit)
             }
-            None => (Vec::new(), None, Visit::All),
+            None => (Opened { entries: Vec::new(), pages: Vec::new() }, None, Visit::All),
         };
-        let entries = match visit {
-            Visit::Way if !self.is_above_a_root(&path) => self.on_the_way(&path, &mut parents).await,
+        let is_above_a_root = self.is_above_a_root(&path);
+        let visit = if is_above_a_root && visit == Visit::Way { Visit::Entries } else { visit };
+        let listing = match visit {
+            Visit::Way => Listing::default(),
             _ => match self.list(&path, visit).await {
-                Some(entries) => entries,
+                Some(listing) => listing,
                 None => return Ok(None),
             },
         };
+        // What is found above the folders of the plan says nothing about what is beneath.
+        let visit = if is_above_a_root { Visit::Entries } else { visit };
+        let directory = Directory { path: path.clone(), stat, unchanged, known, entries: listing.count() };
+        self.step(Step::Enter(directory), 0).await?;
+        let (entries, pages) = (listing.entries.into(), opened.pages.into());
+        let (parents, parents_seen) = (VecDeque::new(), 0);
+        let mut level = Level { path, visit, entries, more: listing.more, parents, pages, parents_seen };
+        self.take_page(&mut level, opened.entries).await?;
+        Ok(Some(level))
+    }
+
+    /// Looks at what comes next in a large directory.
+    async fn look_on(&mut self, level: &mut Level) {
+        let Some(more) = level.more.take() else { return };
+        let listing = self.ctx.cpu.run(move || Listing::next_of(more)).await;
+        let listing = self.without_problems(&level.path, listing);
+        (level.entries, level.more) = (listing.entries.into(), listing.more);
+    }
+
+    /// Reads the next page of the parent's tree of a large directory. One that cannot be had is not known to be there,
+    /// and what it would have in it is looked for.
+    async fn page(&mut self, level: &mut Level) -> Result<(), EngineError> {
+        if level.parents_seen == 0 || level.pages.len().is_multiple_of(PAGES_AHEAD) {
+            self.trees.prefetch(level.pages.iter().take(PAGES_AHEAD).copied()).await?;
+        }
+        let Some(page) = level.pages.pop_front() else { return Ok(()) };
+        match self.trees.page(&page).await? {
+            Some(entries) => self.take_page(level, entries).await,
+            None => self.step(Step::Lacking(page), 0).await,
+        }
+    }
+
+    async fn take_page(&mut self, level: &mut Level, mut parents: Vec<Entry>) -> Result<(), EngineError> {
+        level.parents_seen += parents.len();
+        if level.visit == Visit::Way {
+            level.entries.extend(self.on_the_way(&level.path, &mut parents).await);
+        }
         self.trees.prefetch(parents.iter().filter_map(directory_tree)).await?;
-        let visit = if self.is_above_a_root(&path) { Visit::Entries } else { visit };
-        self.step(Step::Enter(Directory { path: path.clone(), stat, unchanged, known }), 0).await?;
-        Ok(Some(Level { path, visit, entries: entries.into(), parents: parents.into() }))
+        level.parents = parents.into();
+        Ok(())
     }
 
     /// How much of a directory is to be looked at, which is found in one of which so much is.
@@ -257,7 +315,7 @@ impl Walk<'_> {
 
     /// The entries of a directory that are in the plan. One that cannot be listed is a problem and empty; one that is
     /// gone, or no directory any more, is a problem and `None`, unless it is the root.
-    async fn list(&mut self, path: &StoredPath, visit: Visit) -> Option<Vec<Found>> {
+    async fn list(&mut self, path: &StoredPath, visit: Visit) -> Option<Listing> {
         let listing = match visit {
             _ if self.is_above_a_root(path) => self.list_roots_beneath(path).await,
             Visit::All => self.ahead.list(path).await,
@@ -267,7 +325,7 @@ impl Walk<'_> {
                 self.ctx.cpu.run(move || source.list(&path)).await
             }
         };
-        let mut listing = match listing {
+        let listing = match listing {
             Ok(listing) => listing,
             Err(error) => {
                 self.problems.add(path.clone(), error.code(), error.to_string());
@@ -277,12 +335,17 @@ impl Walk<'_> {
                 Listing::default()
             }
         };
-        // A directory that changes while it is listed may show a name twice; a tree has it once.
+        Some(self.without_problems(path, listing))
+    }
+
+    /// The same with its problems reported, and every name once: a directory that changes while it is listed may show
+    /// one twice, and a tree has it once.
+    fn without_problems(&self, path: &StoredPath, mut listing: Listing) -> Listing {
         listing.entries.dedup_by(|later, first| later.name == first.name);
-        for (name, error) in listing.problems {
+        for (name, error) in std::mem::take(&mut listing.problems) {
             self.problems.add(path.join(&name).unwrap_or_else(|_| path.clone()), error.code(), error.to_string());
         }
-        Some(listing.entries)
+        listing
     }
 
     /// Above the folders of the plan only the way to them is looked at.

@@ -7,7 +7,7 @@ use super::{Aspect, Counts, Difference, Outcome, Plan};
 use crate::cpu::Started;
 use crate::ctx::Ctx;
 use crate::error::{EngineError, SourceError};
-use crate::ports::{EntryKind, Source, Stat};
+use crate::ports::{EntryKind, Listing, Source, Stat};
 use crate::report::Problem;
 use crate::restore::Selection;
 use crate::trees::{TreeReader, directory_tree};
@@ -196,9 +196,16 @@ impl<'a> Walk<'a> {
                 return Ok(());
             }
         };
-        let looked = listing.entries.into_iter().map(|found| (found.name, Ok(found.stat)));
-        let failed = listing.problems.into_iter().map(|(name, error)| (name, Err(error)));
-        let found = looked.chain(failed).collect();
+        let mut found = HashMap::new();
+        let mut next = Some(listing);
+        while let Some(Listing { entries, problems, more }) = next {
+            found.extend(entries.into_iter().map(|found| (found.name, Ok(found.stat))));
+            found.extend(problems.into_iter().map(|(name, error)| (name, Err(error))));
+            next = match more {
+                Some(more) => Some(self.ctx.cpu.run(move || Listing::next_of(more)).await),
+                None => None,
+            };
+        }
         self.open.push(Level { path, entries: entries.into(), found });
         Ok(())
     }

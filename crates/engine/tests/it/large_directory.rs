@@ -27,6 +27,10 @@ fn sixty_thousand_entries_are_pages_and_one_more_changes_one() {
         }
     });
     let first = world.assert_round_trip();
+    world.source.show_by(4_096);
+    let by_the_piece = world.backup();
+    assert_eq!(by_the_piece.outcome.root, first.outcome.root);
+    assert_eq!((by_the_piece.source.opens.len(), by_the_piece.traffic.packs.len()), (0, 0));
     assert_eq!(first.outcome.totals.entries.0, 60_000 + 12 + 1);
     assert!(pages(&world, "big").len() > 5, "{} pages", pages(&world, "big").len());
 
@@ -93,4 +97,31 @@ fn a_directory_can_be_saved_whatever_the_number_and_weight_of_its_entries() {
         }
     });
     world.assert_round_trip();
+}
+
+#[test]
+fn a_page_that_is_lost_costs_what_is_in_it_and_no_other() {
+    let mut world = World::of(|files| {
+        for number in 0..20_000 {
+            files.write(format!("big/{number:06}"), format!("{number}"));
+        }
+    });
+    world.backup();
+    let (plain, tree) = (world.server.state().chunks.clone(), world.tree_of("big"));
+    let TreeBody::Fan(pages) = Tree::decode(&plain[&tree].plain).expect("a tree").body else { panic!("it is cut") };
+    let lost = &pages[3];
+    let TreeBody::Leaf(entries) = Tree::decode(&plain[&lost.tree].plain).expect("a tree").body else {
+        panic!("a page")
+    };
+    world.cache.kept().remove(&lost.tree);
+    world.reads_parent = false;
+    let second = world.assert_round_trip();
+    assert_eq!(second.source.opens.len(), entries.len(), "only what stood in it is read again");
+    world.reads_parent = true;
+
+    world.server.lose(&lost.tree);
+    world.cache.kept().remove(&lost.tree);
+    world.edit(|files| entries.iter().for_each(|entry| files.remove([b"big/", &entry.name[..]].concat())));
+    let third = world.assert_round_trip();
+    assert_eq!(third.outcome.totals.files.0 as usize, 20_000 - entries.len(), "what it held is not taken over");
 }

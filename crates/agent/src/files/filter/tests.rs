@@ -149,7 +149,7 @@ fn names_that_are_no_text_are_matched_byte_by_byte() {
         name: name.to_vec(),
         stat: FolderSource::whole().expect("a source").stat(&StoredPath::root()).expect("a stat"),
     };
-    let mut listing = Listing { entries: vec![name(b"\xff.tmp"), name(b"\xff.txt")], problems: vec![] };
+    let mut listing = Listing { entries: vec![name(b"\xff.tmp"), name(b"\xff.txt")], problems: vec![], more: None };
     assert_eq!(selection.keep(&path("home"), &mut listing), 1);
     assert_eq!(listing.entries[0].name, b"\xff.txt");
 }

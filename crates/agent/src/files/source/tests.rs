@@ -253,3 +253,26 @@ fn what_the_kernel_makes_up_is_not_listed() {
     assert_eq!(source.list(&path(b"proc")).expect("a listing").entries, []);
     assert!(!source.list(&path(b"usr")).expect("a listing").entries.is_empty());
 }
+
+#[test]
+fn a_large_directory_is_shown_by_the_piece_in_order_and_whole() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let names: Vec<String> = (0..LISTED_MAX + 2 * LOOKED_AT_MAX + 5).map(|number| format!("{number:05}")).collect();
+    for name in names.iter().rev() {
+        std::fs::create_dir(dir.path().join(name)).expect("a folder");
+    }
+    let source = FolderSource::below(dir.path()).expect("a source");
+    let mut next = Some(source.list(&StoredPath::root()).expect("a listing"));
+    assert_eq!(next.as_ref().map(Listing::count), Some(names.len()));
+    let (mut found, mut pieces) = (Vec::new(), 0);
+    std::fs::remove_dir(dir.path().join("00007")).expect("it is there");
+    while let Some(listing) = next {
+        assert!(listing.entries.len() <= LISTED_MAX && listing.problems.is_empty());
+        pieces += 1;
+        found.extend(listing.entries.into_iter().map(|found| String::from_utf8(found.name).expect("UTF-8")));
+        next = listing.more.map(Listing::next_of);
+    }
+    let expected: Vec<String> = names.into_iter().filter(|name| name != "00007").collect();
+    assert_eq!(found, expected, "the one that went meanwhile is not there");
+    assert!(pieces > 3, "{pieces} pieces");
+}

@@ -172,7 +172,7 @@ async fn enter(
     };
     let entry = Entry { name: name_of(path), meta, body: EntryBody::File { size, content } };
     match entry.check() {
-        Ok(()) => assembler.entry(entry),
+        Ok(()) => assembler.entry(entry).await?,
         Err(error) => noted.push(unstorable(path.clone(), &error)),
     }
     for made in noted {

@@ -35,14 +35,15 @@ impl Reader {
                 Step::Unchanged(entry) => made.push(Made::Known(entry)),
                 Step::Untouched(entry, totals) => made.push(Made::Untouched(entry, totals)),
                 Step::Changed { path, stat } => self.entry(path, &stat, &mut made),
-                Step::Leave => made.push(Made::Leave),
+                Step::Lacking(page) => made.push(Made::Lacking(page)),
+                Step::Leave { known_entries } => made.push(Made::Leave { known_entries }),
             }
         }
         made
     }
 
     fn directory(&self, directory: Directory, made: &mut Vec<Made>) {
-        let Directory { path, stat, unchanged, known } = directory;
+        let Directory { path, stat, unchanged, known, entries } = directory;
         let name = path.name().unwrap_or_default().to_vec();
         let is_unchanged = unchanged.is_some();
         let meta = match unchanged {
@@ -51,7 +52,7 @@ impl Reader {
             None if path.is_root() => Meta::default(),
             None => self.meta(&path, &stat, made).0,
         };
-        made.push(Made::Enter(OpenDirectory::new(name, meta, is_unchanged, known)));
+        made.push(Made::Enter(OpenDirectory::new(name, meta, is_unchanged, known, entries)));
     }
 
     fn entry(&self, path: StoredPath, stat: &Stat, made: &mut Vec<Made>) {

@@ -132,7 +132,7 @@ mod tests {
             let stat =
                 Stat { kind, mode, uid, gid, mtime: time, ctime: time, inode, device, links, size, stored, rdev };
             let entries = (0..count).map(|n| Found { name: format!("{n:04}").into_bytes(), stat }).collect();
-            Ok(Listing { entries, problems: Vec::new() })
+            Ok(Listing { entries, problems: Vec::new(), more: None })
         }
 
         fn stat(&self, _: &StoredPath) -> Result<Stat, SourceError> {

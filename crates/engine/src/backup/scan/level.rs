@@ -1,9 +1,9 @@
-//! A directory that is being walked: what is left of it here and in the parent snapshot, both in name order.
-//! Refuses to know what becomes of an entry.
+//! A directory that is being walked: what is left of it here and in the parent snapshot, both in name order. Of a large
+//! one only a part of either is held, and what comes next is asked for. Refuses to know what becomes of an entry.
 
 use crate::changes::Visit;
-use crate::ports::Found;
-use format::{Entry, StoredPath};
+use crate::ports::{Found, More};
+use format::{ChunkRef, Entry, StoredPath};
 use std::collections::VecDeque;
 
 pub(super) struct Level {
@@ -12,7 +12,13 @@ pub(super) struct Level {
     /// has beside them is as it was.
     pub visit: Visit,
     pub entries: VecDeque<Found>,
+    /// What comes after `entries`.
+    pub more: Option<Box<dyn More>>,
     pub parents: VecDeque<Entry>,
+    /// The pages of the parent's tree that come after `parents`.
+    pub pages: VecDeque<ChunkRef>,
+    /// How many entries the parent has, as far as they have been seen.
+    pub parents_seen: usize,
 }
 
 /// What comes next in a directory.
@@ -21,32 +27,41 @@ pub(super) enum Next {
     Found(Found, Option<Entry>),
     /// An entry that nobody has looked at, since it is as the parent snapshot has it.
     Kept(Entry),
-}
-
-impl Next {
-    pub fn name(&self) -> &[u8] {
-        match self {
-            Self::Found(found, _) => &found.name,
-            Self::Kept(entry) => &entry.name,
-        }
-    }
+    /// More of the directory has to be looked at.
+    Look,
+    /// Another page of the parent's tree has to be read.
+    Page,
+    /// Nothing.
+    End,
 }
 
 impl Level {
-    pub fn next(&mut self) -> Option<Next> {
+    pub fn next(&mut self) -> Next {
         if self.visit == Visit::Way {
-            let parent = self.parents.pop_front()?;
-            let found = self.entries.pop_front_if(|found| found.name == parent.name);
-            return Some(match found {
+            let Some(parent) = self.parents.pop_front() else { return self.page_or(Next::End) };
+            return match self.entries.pop_front_if(|found| found.name == parent.name) {
                 Some(found) => Next::Found(found, Some(parent)),
                 None => Next::Kept(parent),
-            });
+            };
         }
-        let found = self.entries.pop_front()?;
+        let Some(found) = self.entries.front() else {
+            // What is left of the parent is not here any more, and is counted all the same.
+            return if self.more.is_some() { Next::Look } else { self.page_or(Next::End) };
+        };
         while self.parents.front().is_some_and(|entry| entry.name < found.name) {
             self.parents.pop_front();
         }
+        if self.parents.is_empty() && !self.pages.is_empty() {
+            return Next::Page;
+        }
         let parent = self.parents.pop_front_if(|entry| entry.name == found.name);
-        Some(Next::Found(found, parent))
+        match self.entries.pop_front() {
+            Some(found) => Next::Found(found, parent),
+            None => Next::End,
+        }
+    }
+
+    fn page_or(&self, other: Next) -> Next {
+        if self.pages.is_empty() { other } else { Next::Page }
     }
 }

@@ -7,8 +7,8 @@ use base::{Bytes as Size, ManualClock, RunId, Secret, SeededEntropy, SnapshotId,
 use bytes::Bytes;
 use engine::backup::{self, Facts, Limits, Plan};
 use engine::{
-    Committed, Cpu, Ctx, Details, EngineError, EntryKind, Extent, Found, Listing, Parcel, Remote, RemoteError, Source,
-    SourceError, SourceFile, Stat, TreeCache, Uploaded,
+    Committed, Cpu, Ctx, Details, EngineError, EntryKind, Extent, Found, Listing, More, Parcel, Remote, RemoteError,
+    Source, SourceError, SourceFile, Stat, TreeCache, Uploaded,
 };
 use format::{ChunkRef, FileTime, NamingKey, PackId, RunKey, StoredPath, limits};
 use futures::stream::BoxStream;
@@ -18,7 +18,7 @@ use tokio::runtime::Builder;
 use tokio::task::yield_now;
 
 /// So many directories with so many files each, of so many bytes, all different and none compressible.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Endless {
     pub directories: u64,
     pub files: u64,
@@ -96,15 +96,42 @@ struct Shown {
     noise: Bytes,
 }
 
+/// What nobody has looked at yet of a directory.
+#[derive(Debug)]
+struct Rest {
+    all: Endless,
+    dir: StoredPath,
+    letter: char,
+    left: std::ops::Range<u64>,
+}
+
+/// As many as the endpoint shows at once.
+const LISTED_MAX: u64 = 16_384;
+
+impl More for Rest {
+    fn left(&self) -> usize {
+        self.left.clone().count()
+    }
+
+    fn look(&mut self) -> Listing {
+        let entry = |number: u64| {
+            let name = format!("{}{number:07}", self.letter).into_bytes();
+            let stat = self.all.look(&self.dir.join(&name).expect("a plain name"));
+            Found { name, stat }
+        };
+        let entries = self.left.by_ref().take(LISTED_MAX as usize).map(entry).collect();
+        Listing { entries, ..Listing::default() }
+    }
+}
+
 impl Source for Shown {
     fn list(&self, dir: &StoredPath) -> Result<Listing, SourceError> {
         let (letter, count) = if dir.is_root() { ('d', self.all.directories) } else { ('f', self.all.files) };
-        let entry = |number: u64| {
-            let name = format!("{letter}{number:07}").into_bytes();
-            let stat = self.all.look(&dir.join(&name).expect("a plain name"));
-            Found { name, stat }
-        };
-        Ok(Listing { entries: (0..count).map(entry).collect(), problems: Vec::new() })
+        let mut rest = Rest { all: self.all, dir: dir.clone(), letter, left: 0..count };
+        match count > LISTED_MAX {
+            true => Ok(Listing { more: Some(Box::new(rest)), ..Listing::default() }),
+            false => Ok(rest.look()),
+        }
     }
 
     fn stat(&self, path: &StoredPath) -> Result<Stat, SourceError> {

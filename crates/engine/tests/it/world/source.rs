@@ -3,10 +3,11 @@
 
 use super::content::Content;
 use super::files::{Body, Files, Miss};
-use engine::{Details, EntryKind, Extent, Found, Listing, Source, SourceError, SourceFile, Stat};
+use engine::{Details, EntryKind, Extent, Found, Listing, More, Source, SourceError, SourceFile, Stat};
 use format::StoredPath;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is asked of a source.
@@ -63,6 +64,8 @@ struct Inner {
     rules: Mutex<Vec<Rule>>,
     repeated: Mutex<HashSet<StoredPath>>,
     cut_off: Mutex<HashMap<StoredPath, u64>>,
+    /// Entries of a directory that are shown at once; all where it is 0.
+    window: AtomicUsize,
     record: Mutex<Record>,
 }
 
@@ -83,8 +86,8 @@ enum Act {
 impl MemorySource {
     pub fn new(files: Files) -> Self {
         let (rules, repeated, cut_off) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let (files, record) = (Mutex::new(files), Mutex::default());
-        Self(Arc::new(Inner { files, rules, repeated, cut_off, record }))
+        let (files, record, window) = (Mutex::new(files), Mutex::default(), AtomicUsize::new(0));
+        Self(Arc::new(Inner { files, rules, repeated, cut_off, window, record }))
     }
 
     pub fn files(&self) -> MutexGuard<'_, Files> {
@@ -114,6 +117,11 @@ impl MemorySource {
     /// Shows every name of a directory twice, as a system may while entries are renamed.
     pub fn repeat_names(&self, dir: &StoredPath) {
         lock(&self.0.repeated).insert(dir.clone());
+    }
+
+    /// Shows directories with more entries than this as large ones, so many at a time.
+    pub fn show_by(&self, window: usize) {
+        self.0.window.store(window, Ordering::Relaxed);
     }
 
     /// Nothing is read from here on, though the file still claims to be longer.
@@ -171,19 +179,16 @@ impl Source for MemorySource {
             };
             Ok(names.iter().map(|(name, inode)| Found { name: name.clone(), stat: files.stat(*inode) }).collect())
         });
-        let mut listing = Listing::default();
         let mut found: Vec<Found> = found?;
         if lock(&self.0.repeated).contains(dir) {
             found = found.into_iter().flat_map(|found| [found.clone(), found]).collect();
         }
-        for found in found {
-            let path = dir.join(&found.name).expect("names are checked");
-            match self.0.apply(Op::Look, &path, When::Before) {
-                Ok(()) => listing.entries.push(found),
-                Err(error) => listing.problems.push((found.name, error)),
-            }
+        let window = self.0.window.load(Ordering::Relaxed);
+        if window > 0 && found.len() > window {
+            let rest = Rest { source: self.clone(), dir: dir.clone(), found: found.into(), window };
+            return Ok(Listing { more: Some(Box::new(rest)), ..Listing::default() });
         }
-        Ok(listing)
+        Ok(self.look_at(dir, found))
     }
 
     fn stat(&self, path: &StoredPath) -> Result<Stat, SourceError> {
@@ -228,6 +233,45 @@ impl Source for MemorySource {
 /// The name of an owner; those from 60,000 on have none.
 pub fn name_of(what: &str, number: u32) -> Arc<[u8]> {
     if number < 60_000 { format!("{what}-{number}").into_bytes().into() } else { Arc::from(&b""[..]) }
+}
+
+impl MemorySource {
+    fn look_at(&self, dir: &StoredPath, found: Vec<Found>) -> Listing {
+        let mut listing = Listing::default();
+        for found in found {
+            let path = dir.join(&found.name).expect("names are checked");
+            match self.0.apply(Op::Look, &path, When::Before) {
+                Ok(()) => listing.entries.push(found),
+                Err(error) => listing.problems.push((found.name, error)),
+            }
+        }
+        listing
+    }
+}
+
+/// What is left of a large directory.
+struct Rest {
+    source: MemorySource,
+    dir: StoredPath,
+    found: VecDeque<Found>,
+    window: usize,
+}
+
+impl std::fmt::Debug for Rest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} entries of {}", self.found.len(), self.dir)
+    }
+}
+
+impl More for Rest {
+    fn left(&self) -> usize {
+        self.found.len()
+    }
+
+    fn look(&mut self) -> Listing {
+        let next = self.found.drain(..self.window.min(self.found.len())).collect();
+        self.source.look_at(&self.dir, next)
+    }
 }
 
 struct OpenFile {
