@@ -59,8 +59,10 @@ pub(super) struct Known {
 /// Steps that are handed on together.
 pub(super) type Batch = Vec<Step>;
 
-/// Pages of a tree that are fetched together where the cache lacks them.
-const PAGES_AHEAD: usize = 8;
+/// Pages of a tree that are fetched together where the cache lacks them: some megabytes.
+const PAGES_AHEAD_MAX: usize = 64;
+/// Pages are read together until they have so many entries: the trees of these are fetched by one request.
+const PARENTS_MIN: usize = 4_096;
 /// Steps in one batch.
 const BATCH_STEPS_MAX: usize = 512;
 /// Bytes of changed files in one batch; a larger file travels alone.
@@ -126,8 +128,8 @@ impl Walk<'_> {
                     self.look_on(level).await;
                     continue;
                 }
-                Next::Page => {
-                    self.page(level).await?;
+                Next::Pages => {
+                    self.pages(level).await?;
                     continue;
                 }
                 Next::End => {
@@ -155,7 +157,7 @@ impl Walk<'_> {
                     self.entry(path, found.stat, parent).await?;
                     None
                 }
-                Next::Look | Next::Page | Next::End => unreachable!("these have no name"),
+                Next::Look | Next::Pages | Next::End => unreachable!("these have no name"),
             };
             if let Some(below) = below {
                 open.extend(self.enter(below).await?);
@@ -200,9 +202,9 @@ impl Walk<'_> {
         let directory = Directory { path: path.clone(), stat, unchanged, known, entries: listing.count() };
         self.step(Step::Enter(directory), 0).await?;
         let (entries, pages) = (listing.entries.into(), opened.pages.into());
-        let (parents, parents_seen) = (VecDeque::new(), 0);
-        let mut level = Level { path, visit, entries, more: listing.more, parents, pages, parents_seen };
-        self.take_page(&mut level, opened.entries).await?;
+        let (parents, parents_seen, pages_ahead) = (VecDeque::new(), 0, 0);
+        let mut level = Level { path, visit, entries, more: listing.more, parents, pages, pages_ahead, parents_seen };
+        self.take_parents(&mut level, opened.entries).await?;
         Ok(Some(level))
     }
 
@@ -214,20 +216,26 @@ impl Walk<'_> {
         (level.entries, level.more) = (listing.entries.into(), listing.more);
     }
 
-    /// Reads the next page of the parent's tree of a large directory. One that cannot be had is not known to be there,
+    /// Reads the next pages of the parent's tree of a large directory. One that cannot be had is not known to be there,
     /// and what it would have in it is looked for.
-    async fn page(&mut self, level: &mut Level) -> Result<(), EngineError> {
-        if level.parents_seen == 0 || level.pages.len().is_multiple_of(PAGES_AHEAD) {
-            self.trees.prefetch(level.pages.iter().take(PAGES_AHEAD).copied()).await?;
+    async fn pages(&mut self, level: &mut Level) -> Result<(), EngineError> {
+        let mut parents = Vec::new();
+        while parents.len() < PARENTS_MIN && !level.pages.is_empty() {
+            if level.pages_ahead == 0 {
+                level.pages_ahead = level.pages.len().min(PAGES_AHEAD_MAX);
+                self.trees.prefetch(level.pages.iter().take(level.pages_ahead).copied()).await?;
+            }
+            level.pages_ahead -= 1;
+            let Some(page) = level.pages.pop_front() else { break };
+            match self.trees.page(&page).await? {
+                Some(entries) => parents.extend(entries),
+                None => self.step(Step::Lacking(page), 0).await?,
+            }
         }
-        let Some(page) = level.pages.pop_front() else { return Ok(()) };
-        match self.trees.page(&page).await? {
-            Some(entries) => self.take_page(level, entries).await,
-            None => self.step(Step::Lacking(page), 0).await,
-        }
+        self.take_parents(level, parents).await
     }
 
-    async fn take_page(&mut self, level: &mut Level, mut parents: Vec<Entry>) -> Result<(), EngineError> {
+    async fn take_parents(&mut self, level: &mut Level, mut parents: Vec<Entry>) -> Result<(), EngineError> {
         level.parents_seen += parents.len();
         if level.visit == Visit::Way {
             level.entries.extend(self.on_the_way(&level.path, &mut parents).await);

@@ -107,7 +107,8 @@ fn a_page_that_is_lost_costs_what_is_in_it_and_no_other() {
         }
     });
     world.backup();
-    let (plain, tree) = (world.server.state().chunks.clone(), world.tree_of("big"));
+    let tree = world.tree_of("big");
+    let plain = world.server.state().chunks.clone();
     let TreeBody::Fan(pages) = Tree::decode(&plain[&tree].plain).expect("a tree").body else { panic!("it is cut") };
     let lost = &pages[3];
     let TreeBody::Leaf(entries) = Tree::decode(&plain[&lost.tree].plain).expect("a tree").body else {

@@ -17,6 +17,8 @@ pub(super) struct Level {
     pub parents: VecDeque<Entry>,
     /// The pages of the parent's tree that come after `parents`.
     pub pages: VecDeque<ChunkRef>,
+    /// How many of these were fetched ahead, where the cache lacked them.
+    pub pages_ahead: usize,
     /// How many entries the parent has, as far as they have been seen.
     pub parents_seen: usize,
 }
@@ -29,8 +31,8 @@ pub(super) enum Next {
     Kept(Entry),
     /// More of the directory has to be looked at.
     Look,
-    /// Another page of the parent's tree has to be read.
-    Page,
+    /// More pages of the parent's tree have to be read.
+    Pages,
     /// Nothing.
     End,
 }
@@ -38,7 +40,7 @@ pub(super) enum Next {
 impl Level {
     pub fn next(&mut self) -> Next {
         if self.visit == Visit::Way {
-            let Some(parent) = self.parents.pop_front() else { return self.page_or(Next::End) };
+            let Some(parent) = self.parents.pop_front() else { return self.pages_or(Next::End) };
             return match self.entries.pop_front_if(|found| found.name == parent.name) {
                 Some(found) => Next::Found(found, Some(parent)),
                 None => Next::Kept(parent),
@@ -46,13 +48,13 @@ impl Level {
         }
         let Some(found) = self.entries.front() else {
             // What is left of the parent is not here any more, and is counted all the same.
-            return if self.more.is_some() { Next::Look } else { self.page_or(Next::End) };
+            return if self.more.is_some() { Next::Look } else { self.pages_or(Next::End) };
         };
         while self.parents.front().is_some_and(|entry| entry.name < found.name) {
             self.parents.pop_front();
         }
         if self.parents.is_empty() && !self.pages.is_empty() {
-            return Next::Page;
+            return Next::Pages;
         }
         let parent = self.parents.pop_front_if(|entry| entry.name == found.name);
         match self.entries.pop_front() {
@@ -61,7 +63,7 @@ impl Level {
         }
     }
 
-    fn page_or(&self, other: Next) -> Next {
-        if self.pages.is_empty() { other } else { Next::Page }
+    fn pages_or(&self, other: Next) -> Next {
+        if self.pages.is_empty() { other } else { Next::Pages }
     }
 }
