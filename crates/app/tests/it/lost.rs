@@ -3,7 +3,7 @@
 
 use crate::between::{Between, Cut};
 use crate::machine::{ADMIN, Asking, Machine, ticket_code};
-use crate::world::{World, sample};
+use crate::world::{World, sample_of};
 use app::activation::{Activated, Answer};
 use app::tokens::{Wish, get, make};
 use app::{AppError, SecretText, campaigns, devices, tickets};
@@ -185,7 +185,7 @@ async fn a_snapshot_and_a_wave_whose_commit_or_its_answer_is_lost_are_there_once
     for (seed, cut) in [(1, Cut::BeforeCommit), (2, Cut::AfterCommit)] {
         let device = world.device(seed).await;
         let run = world.begin(&device).await;
-        let (draft, root, totals) = sample(&run.naming);
+        let (draft, root, totals) = sample_of(&run.naming, seed.into());
         let pack = run.pack(&draft);
         line.cut(cut, 0);
         passing(&run.upload(&pack).await.expect_err("cut off"));

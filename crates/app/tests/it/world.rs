@@ -461,6 +461,12 @@ impl Draft {
 
 /// A tree with a directory, files, one of them of lists, and a fan: the draft, its root and totals.
 pub fn sample(naming: &NamingKey) -> (Draft, ChunkRef, Totals) {
+    sample_of(naming, 0)
+}
+
+/// The same with other contents for every seed: a pack that brings nothing new is not kept.
+pub fn sample_of(naming: &NamingKey, seed: u64) -> (Draft, ChunkRef, Totals) {
+    let noise = |number: u64, len| noise(10 * seed + number, len);
     let mut draft = Draft::new(naming);
     let a = draft.file("a", &[&noise(1, 5_000), &noise(2, 300)]);
     let b = draft.file_of_lists("b", &[&[&noise(3, 700), &noise(4, 800)], &[&noise(5, 900)]]);

@@ -179,8 +179,8 @@ impl Walk<'_> {
             Some(tree) => self.trees.open(tree).await?,
             None => None,
         };
-        // A tree that cannot be had is not known to be there: it is asked for and sent like a new one, and what it would
-        // have in it is looked for.
+        // A tree that cannot be had is not known to be there: it is asked for and sent like a new one, and what it
+        // would have in it is looked for.
         let (opened, known, visit) = match known_tree.zip(opened) {
             Some((tree, opened)) => {
                 let pages = opened.pages.clone();

@@ -1,7 +1,7 @@
 //! What machines do with the keys that they have: sessions, reading, backups, own choices. Refuses to let one read,
 //! append or choose that the book does not let.
 
-use super::super::world::{Device, Run, sample};
+use super::super::world::{Device, Run, sample_of};
 use super::play::Play;
 use app::devices::DeviceOrder;
 use app::page::PageAsk;
@@ -164,7 +164,7 @@ impl Play {
         let begun = begun.map_err(|error| error.code())?;
         self.tells(&begun, &held.actor).await;
         let naming = NamingKey::new(&begun.naming_key);
-        let (draft, root, totals) = sample(&naming);
+        let (draft, root, totals) = sample_of(&naming, self.book.packs.0);
         let run = Run { world: &self.world, device: &held, begun, naming };
         let (pack, manifest) = (run.pack(&draft), run.manifest(root, totals));
         let sealed = run.seal(&manifest);
