@@ -65,7 +65,9 @@ async fn take_in(app: Arc<App>, actor: DeviceActor, run: RunRow, body: Body) -> 
     let contents = verify(&app, &run, &body).await?;
     // RACE: where another upload makes the same chunks known after this look, both packs are kept.
     if !has_new(&app, &run, &contents).await? {
-        return Ok(Uploaded { chunks_new: Count(0) });
+        // The same request may have been sent twice, and the other one was faster: both get one answer.
+        let chunks_new = known(&app, &run, body.pack).await?.map_or(Count(0), |known| known.chunks_new);
+        return Ok(Uploaded { chunks_new });
     }
     // ORDER: the object is durable before the index names it. A crash between the two leaves an object that nothing
     // names, never a name without an object.
