@@ -136,10 +136,10 @@ fn backed_up(done: &BackedUp) -> String {
 pub(super) fn watching(watching: &Watching) -> String {
     let by = watching.by;
     match &watching.instead_of {
-        None => format!("Watching all local file systems, by {by}. The next backup looks at everything once more.\n"),
+        None => format!("Watching all local file systems, by {by}.\nThe next backup looks at everything once more.\n"),
         Some(why) => format!(
             "Watching the folders of the backup, by {by}, from the next backup on.\n\
-             Whole file systems cannot be watched: {}. A service of the system can.\n",
+             Whole file systems cannot be watched: {}.\nA service of the system can watch them.\n",
             printable(why)
         ),
     }
