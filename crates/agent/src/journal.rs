@@ -12,7 +12,7 @@ mod trust;
 mod watch;
 mod wire;
 
-use base::{Clock, Entropy, Span, Timestamp};
+use base::{Clock, Entropy, Timestamp};
 use engine::Changes;
 use format::StoredPath;
 use rustix::fd::BorrowedFd;
@@ -123,13 +123,10 @@ pub struct Means {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// How much later than a position a file must be born to be newer for certain: a kernel's clock is as coarse as that.
-const BIRTH_SLACK: Span = Span::ms(20);
-
-/// Whether a file was born after a position was taken, and before now: one from the future has a wrong date, or was
-/// made while this computer had one.
+/// Whether a file was born after a position was taken, and before now: one from the future has a wrong date, or was made
+/// while this computer had one. A kernel's clock is coarse and late, never early: what it says was born later was.
 fn is_born_in(born: Timestamp, new: &Range<Timestamp>) -> bool {
-    born > new.start + BIRTH_SLACK && born <= new.end
+    born > new.start && born <= new.end
 }
 
 fn stored(path: &[u8]) -> io::Result<StoredPath> {
