@@ -123,8 +123,8 @@ pub struct Means {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// Whether a file was born after a position was taken, and before now: one from the future has a wrong date, or was made
-/// while this computer had one. A kernel's clock is coarse and late, never early: what it says was born later was.
+/// Whether a file was born after a position was taken, and before now: one from the future has a wrong date, or was
+/// made while this computer had one. A kernel's clock is coarse and late, never early: what it says was born later was.
 fn is_born_in(born: Timestamp, new: &Range<Timestamp>) -> bool {
     born > new.start && born <= new.end
 }
