@@ -188,7 +188,6 @@ impl Source for FolderSource {
     }
 }
 
-/// An open file.
 /// What `list` has not looked at.
 #[derive(Debug)]
 struct LargeDirectory {
@@ -237,6 +236,7 @@ fn in_order(listing: &mut Listing) {
     listing.problems.sort_unstable_by(|a, b| a.0.cmp(&b.0));
 }
 
+/// An open file.
 pub(super) struct OpenFile {
     handle: Arc<OwnedFd>,
     has_holes: bool,

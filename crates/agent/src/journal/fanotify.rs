@@ -13,7 +13,6 @@ use engine::Changes;
 use events::{Event, Handle};
 use format::StoredPath;
 use resolve::Resolver;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -161,12 +160,6 @@ impl Fanotify {
         let unmarked = self.mounts.iter().filter(|mount| !self.marked.contains_key(&mount.device));
         unmarked.map(|mount| mount.point.clone()).chain(upper)
     }
-
-    fn have_mounts_changed(&self) -> io::Result<bool> {
-        let mut fds = [PollFd::new(self.list.handle(), PollFlags::PRI)];
-        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
-        Ok(!fds[0].revents().is_empty())
-    }
 }
 
 impl Journal for Fanotify {
@@ -194,7 +187,7 @@ impl Journal for Fanotify {
             }
         }
         self.buffer = buffer;
-        if self.have_mounts_changed()? {
+        if self.list.has_changed()? {
             let before = self.mounts.clone();
             self.mounts_changed()?;
             if self.mounts == before {

@@ -9,7 +9,6 @@ use super::{Doubt, Journal, Means, Position, Told, mapped, stored};
 use base::Timestamp;
 use engine::Changes;
 use format::StoredPath;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
@@ -248,9 +247,7 @@ impl Journal for Inotify {
                 error => return Err(error.into()),
             }
         }
-        let mut fds = [PollFd::new(self.list.handle(), PollFlags::PRI)];
-        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
-        if !fds[0].revents().is_empty() {
+        if self.list.has_changed()? {
             self.mounts = self.list.read()?;
             self.is_lost();
         }

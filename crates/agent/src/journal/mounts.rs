@@ -1,6 +1,7 @@
 //! What is mounted where, from `/proc/self/mountinfo`. Refuses lines that it does not understand: what is mounted there
 //! is as if it were not, and nobody trusts a journal about it.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, open};
 use std::io::{self, Read, Seek};
@@ -31,8 +32,11 @@ impl MountList {
         Ok(Self(handle.into()))
     }
 
-    pub const fn handle(&self) -> &std::fs::File {
-        &self.0
+    /// Whether anything was mounted or unmounted since this was last asked.
+    pub fn has_changed(&self) -> io::Result<bool> {
+        let mut fds = [PollFd::new(&self.0, PollFlags::PRI)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+        Ok(!fds[0].revents().is_empty())
     }
 
     pub fn read(&mut self) -> io::Result<Vec<Mount>> {
