@@ -11,13 +11,22 @@ use tokio::sync::oneshot;
 
 /// Where blocking and computing work is done; cheap to clone.
 #[derive(Clone)]
-pub struct Cpu(Option<ThreadPool>);
+pub struct Cpu(Option<Pools>);
+
+#[derive(Clone)]
+struct Pools {
+    work: ThreadPool,
+    /// One thread for what is short and has others waiting: it need not queue behind what is long.
+    brief: ThreadPool,
+}
 
 impl Cpu {
     /// A pool of so many threads, one at least, that lives as long as its clones. An idle thread sleeps: one that spins
     /// would take the core from the server beside it. Never fails, as far as the system gives threads.
     pub fn threads(threads: usize) -> Self {
-        Self(Some(threadpool::Builder::new().num_threads(threads.max(1)).thread_name("engine".to_owned()).build()))
+        let pool =
+            |threads, name: &str| threadpool::Builder::new().num_threads(threads).thread_name(name.to_owned()).build();
+        Self(Some(Pools { work: pool(threads.max(1), "engine"), brief: pool(1, "engine, brief") }))
     }
 
     /// Work is done where it is asked for, one piece after the other. Never fails.
@@ -35,17 +44,27 @@ impl Cpu {
 
     /// The same, begun at once and not only when the answer is waited for.
     pub fn start<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Started<T> {
-        let (sender, receiver) = oneshot::channel();
-        let work = move || {
-            // Nobody waits any more when the run was given up: the result is then nobody's.
-            let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
-        };
-        match &self.0 {
-            Some(pool) => pool.execute(work),
-            None => work(),
-        }
-        Started(receiver)
+        start_in(self.0.as_ref().map(|pools| &pools.work), work)
     }
+
+    /// The same as `run` for work of some system calls for which a whole step waits: it does not queue behind work that
+    /// computes.
+    pub async fn brief<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        start_in(self.0.as_ref().map(|pools| &pools.brief), work).await
+    }
+}
+
+fn start_in<T: Send + 'static>(pool: Option<&ThreadPool>, work: impl FnOnce() -> T + Send + 'static) -> Started<T> {
+    let (sender, receiver) = oneshot::channel();
+    let work = move || {
+        // Nobody waits any more when the run was given up: the result is then nobody's.
+        let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
+    };
+    match pool {
+        Some(pool) => pool.execute(work),
+        None => work(),
+    }
+    Started(receiver)
 }
 
 /// Work that was begun; waited for as a future.
@@ -62,6 +81,6 @@ impl<T> Future for Started<T> {
 
 impl fmt::Debug for Cpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Cpu({} threads)", self.0.as_ref().map_or(0, ThreadPool::max_count))
+        write!(f, "Cpu({} threads)", self.0.as_ref().map_or(0, |pools| pools.work.max_count()))
     }
 }

@@ -5,7 +5,7 @@
 use crate::error::{RemoteError, SourceError, TargetError};
 use async_trait::async_trait;
 use bytes::Bytes;
-use format::{ChunkRef, FileTime, Meta, PackId, StoredPath};
+use format::{ChunkRef, FileTime, Meta, PackId, StoredPath, Xattr};
 use futures::stream::BoxStream;
 use std::fmt;
 use std::sync::Arc;
@@ -105,7 +105,7 @@ pub trait More: Send + fmt::Debug {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Details {
     /// Extended attributes in ascending order of name, access lists and capabilities among them.
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub xattrs: Vec<Xattr>,
     /// Where a symbolic link points; empty for all others.
     pub target: Vec<u8>,
 }
@@ -143,7 +143,7 @@ pub trait Source: Send + Sync + 'static {
     ///
     /// # Errors
     /// The file is gone, is none, or cannot be read.
-    fn open(&self, path: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError>;
+    fn open(&self, path: &StoredPath) -> Result<OpenedFile, SourceError>;
 
     /// The name of a user by number; empty when there is none. Never fails.
     fn user_name(&self, uid: u32) -> Arc<[u8]>;
@@ -155,6 +155,14 @@ pub trait Source: Send + Sync + 'static {
     fn owner(&self, meta: &Meta) -> (u32, u32) {
         (meta.uid, meta.gid)
     }
+}
+
+/// A file that was just opened.
+pub struct OpenedFile {
+    /// To read it.
+    pub file: Box<dyn SourceFile>,
+    /// What the file system told of it when it was opened.
+    pub stat: Stat,
 }
 
 /// A file that is open for reading.
@@ -170,6 +178,12 @@ pub trait SourceFile: Send {
     /// # Errors
     /// The file system fails.
     fn stat(&self) -> Result<Stat, SourceError>;
+
+    /// Its extended attributes, as `Source::details` has them.
+    ///
+    /// # Errors
+    /// The file system fails. One without attributes has none.
+    fn xattrs(&self) -> Result<Vec<Xattr>, SourceError>;
 
     /// The stretches of the first `size` bytes in order, no two holes side by side; one `Data` where the file
     /// system does not tell.
@@ -215,6 +229,24 @@ pub trait Target: Send + Sync + 'static {
     /// # Errors
     /// The place cannot be written.
     fn open_part(&self, path: &StoredPath, size: u64) -> Result<Box<dyn TargetFile>, TargetError>;
+
+    /// Makes a file of this size at once: these bytes, and zeros after them. As `open_part`, `write_at` and `finish_file` do
+    /// it; leaves no part where it fails.
+    ///
+    /// # Errors
+    /// The place cannot be written.
+    fn write_file(
+        &self,
+        path: &StoredPath,
+        size: u64,
+        bytes: &[u8],
+        meta: &Meta,
+    ) -> Result<Vec<TargetError>, TargetError> {
+        let part = self.open_part(path, size)?;
+        let written = if bytes.is_empty() { Ok(()) } else { part.write_at(0, bytes) };
+        drop(part);
+        written.and_then(|()| self.finish_file(path, size, meta)).inspect_err(|_| self.discard_part(path))
+    }
 
     /// Gives the finished part its size, metadata and name, in this order; replaces what has the name.
     ///

@@ -7,6 +7,7 @@ mod confirm;
 mod fetch;
 mod here;
 mod resolve;
+mod small;
 mod work;
 mod write;
 

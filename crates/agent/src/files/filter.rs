@@ -2,7 +2,7 @@
 //! Refuses a pattern that it cannot read: that one is a problem of the backup, and the others hold.
 //! How patterns are read: docs/cli.md, "Patterns".
 
-use engine::{Details, EntryKind, Listing, More, Source, SourceError, SourceFile, Stat};
+use engine::{Details, EntryKind, Listing, More, OpenedFile, Source, SourceError, Stat};
 use format::StoredPath;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use std::collections::HashMap;
@@ -275,7 +275,7 @@ impl<S: Source> Source for FilteredSource<S> {
         self.inner.details(path, kind)
     }
 
-    fn open(&self, path: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError> {
+    fn open(&self, path: &StoredPath) -> Result<OpenedFile, SourceError> {
         self.inner.open(path)
     }
 

@@ -134,14 +134,17 @@ pub(super) fn xattrs(reach: &Reach<'_>) -> Result<Vec<Xattr>> {
     Ok(found)
 }
 
-/// Gives an entry exactly these attributes, as far as `removes` says which others may go.
+/// Gives an entry exactly these attributes, as far as `removes` says which others may go. Whether anything was set or
+/// taken away.
 ///
 /// # Errors
 /// The first attribute that could not be set; the others were tried all the same.
-pub(super) fn set_xattrs(reach: &Reach<'_>, wanted: &[Xattr], removes: impl Fn(&[u8]) -> bool) -> Result<()> {
+pub(super) fn set_xattrs(reach: &Reach<'_>, wanted: &[Xattr], removes: impl Fn(&[u8]) -> bool) -> Result<bool> {
     let mut first_error = Ok(());
+    let mut is_changed = !wanted.is_empty();
     for name in xattr_names(reach).unwrap_or_default() {
         if removes(&name) && !wanted.iter().any(|(other, _)| *other == name) {
+            is_changed = true;
             first_error = first_error.and(reach.remove(&name));
         }
     }
@@ -154,7 +157,7 @@ pub(super) fn set_xattrs(reach: &Reach<'_>, wanted: &[Xattr], removes: impl Fn(&
             }
         }
     }
-    first_error
+    first_error.map(|()| is_changed)
 }
 
 fn xattr_names(reach: &Reach<'_>) -> Result<Vec<Vec<u8>>> {

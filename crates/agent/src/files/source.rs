@@ -4,7 +4,9 @@
 use super::beneath::Beneath;
 use super::meta::{self, Reach};
 use super::owners::Owners;
-use engine::{Details, EntryKind, Extent, Found, Listing, More, Names, Source, SourceError, SourceFile, Stat};
+use engine::{
+    Details, EntryKind, Extent, Found, Listing, More, Names, OpenedFile, Source, SourceError, SourceFile, Stat,
+};
 use format::{Meta, StoredPath, Xattr};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, CWD, FsWord, Mode, OFlags, RawDir, SeekFrom, fadvise, fstatfs, openat, readlinkat, seek};
@@ -82,14 +84,13 @@ impl FolderSource {
         self
     }
 
-    fn open_for_reading(&self, path: &StoredPath, flags: OFlags) -> Result<OwnedFd, SourceError> {
-        let flags = flags | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        match self.root.open(path, flags | OFlags::NOATIME) {
-            // Only its owner and root may read a file without a trace.
-            Err(Errno::PERM) => self.root.open(path, flags),
-            opened => opened,
-        }
-        .map_err(source_error)
+    fn open_directory(&self, path: &StoredPath) -> Result<OwnedFd, SourceError> {
+        without_a_trace(|flags| self.root.open(path, flags | OFlags::DIRECTORY))
+    }
+
+    fn open_file(&self, path: &StoredPath) -> Result<OwnedFd, SourceError> {
+        let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        without_a_trace(|more| self.root.with_parent(path, |dir, name| openat(dir, name, flags | more, Mode::empty())))
     }
 
     fn xattrs(&self, path: &StoredPath, kind: EntryKind) -> Result<Vec<Xattr>, SourceError> {
@@ -101,7 +102,7 @@ impl FolderSource {
         }
         match kind {
             EntryKind::File | EntryKind::Directory => {
-                let handle = self.open_for_reading(path, OFlags::empty())?;
+                let handle = self.open_file(path)?;
                 meta::xattrs(&Reach::open(&handle)).map_err(source_error)
             }
             _ => Ok(Vec::new()),
@@ -111,7 +112,7 @@ impl FolderSource {
 
 impl Source for FolderSource {
     fn list(&self, dir: &StoredPath) -> Result<Listing, SourceError> {
-        let handle = self.open_for_reading(dir, OFlags::DIRECTORY)?;
+        let handle = self.open_directory(dir)?;
         let is_made_up = fstatfs(&handle).is_ok_and(|about| MADE_UP.contains(&about.f_type));
         if is_made_up {
             return Ok(Listing::default());
@@ -162,8 +163,8 @@ impl Source for FolderSource {
         Ok(Details { xattrs: self.xattrs(path, kind)?, target })
     }
 
-    fn open(&self, path: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError> {
-        let handle = self.open_for_reading(path, OFlags::empty())?;
+    fn open(&self, path: &StoredPath) -> Result<OpenedFile, SourceError> {
+        let handle = self.open_file(path)?;
         let stat = meta::stat_open(&handle).map_err(source_error)?;
         if stat.kind != EntryKind::File {
             return Err(SourceError::Replaced);
@@ -172,7 +173,7 @@ impl Source for FolderSource {
             // Advice only: a file system that does not take it reads all the same.
             let _ = fadvise(&handle, 0, None, Advice::Sequential);
         }
-        Ok(Box::new(OpenFile::of(Arc::new(handle), &stat)))
+        Ok(OpenedFile { file: Box::new(OpenFile::of(Arc::new(handle), &stat)), stat })
     }
 
     fn user_name(&self, uid: u32) -> Arc<[u8]> {
@@ -186,6 +187,16 @@ impl Source for FolderSource {
     fn owner(&self, meta: &Meta) -> (u32, u32) {
         (self.owners.uid(&meta.user, meta.uid), self.owners.gid(&meta.group, meta.gid))
     }
+}
+
+/// Opens for reading with `open`, and leaves no access time behind where that is allowed: to its owner and to root.
+fn without_a_trace(open: impl Fn(OFlags) -> rustix::io::Result<OwnedFd>) -> Result<OwnedFd, SourceError> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    match open(flags | OFlags::NOATIME) {
+        Err(Errno::PERM) => open(flags),
+        opened => opened,
+    }
+    .map_err(source_error)
 }
 
 /// What `list` has not looked at.
@@ -265,6 +276,10 @@ impl SourceFile for OpenFile {
 
     fn stat(&self) -> Result<Stat, SourceError> {
         meta::stat_open(&*self.handle).map_err(source_error)
+    }
+
+    fn xattrs(&self) -> Result<Vec<Xattr>, SourceError> {
+        meta::xattrs(&Reach::open(&*self.handle)).map_err(source_error)
     }
 
     fn extents(&self, size: u64) -> Result<Vec<Extent>, SourceError> {

@@ -3,6 +3,7 @@
 
 mod dress;
 mod left;
+mod nameless;
 mod parts;
 
 use super::beneath::Beneath;
@@ -21,7 +22,7 @@ use std::collections::HashSet;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A directory into which entries are restored.
@@ -30,6 +31,8 @@ pub struct FolderTarget {
     root: Beneath,
     parts: Parts,
     wardrobe: Arc<Wardrobe>,
+    /// Whether files can be made that have no name yet, as far as is known.
+    has_nameless: AtomicBool,
     /// Where what is there stays as it is.
     keeping: Option<Keeping>,
 }
@@ -50,7 +53,8 @@ impl FolderTarget {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = Beneath::new(openat(CWD, root, flags, Mode::empty())?);
-        Ok(Self { root, parts: Parts::default(), wardrobe: Arc::new(Wardrobe::of_this_process()), keeping: None })
+        let (parts, wardrobe) = (Parts::default(), Arc::new(Wardrobe::of_this_process()));
+        Ok(Self { root, parts, wardrobe, has_nameless: AtomicBool::new(true), keeping: None })
     }
 
     /// The same, leaving everything that is there as it is: files, and the metadata of folders. Never fails.
@@ -199,6 +203,20 @@ impl Target for FolderTarget {
         Ok(Box::new(PartFile(self.part(path, size)?)))
     }
 
+    fn write_file(
+        &self,
+        path: &StoredPath,
+        size: u64,
+        bytes: &[u8],
+        meta: &Meta,
+    ) -> Result<Vec<TargetError>, TargetError> {
+        if let Some(problems) = self.write_nameless(path, size, bytes, meta)? {
+            return Ok(problems);
+        }
+        let written = self.part(path, size).and_then(|part| write_all(&part, 0, bytes));
+        written.and_then(|()| self.finish_file(path, size, meta)).inspect_err(|_| self.discard_part(path))
+    }
+
     fn finish_file(&self, path: &StoredPath, size: u64, meta: &Meta) -> Result<Vec<TargetError>, TargetError> {
         let part = self.part(path, size);
         self.parts.close(path);
@@ -288,16 +306,20 @@ struct PartFile(Arc<OwnedFd>);
 
 impl TargetFile for PartFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), TargetError> {
-        let mut done = 0;
-        while done < bytes.len() {
-            match pwrite(&*self.0, &bytes[done..], offset + done as u64) {
-                Ok(len) => done += len,
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(target_error("writing")(error)),
-            }
-        }
-        Ok(())
+        write_all(&self.0, offset, bytes)
     }
+}
+
+fn write_all(file: &OwnedFd, offset: u64, bytes: &[u8]) -> Result<(), TargetError> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match pwrite(file, &bytes[done..], offset + done as u64) {
+            Ok(len) => done += len,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(target_error("writing")(error)),
+        }
+    }
+    Ok(())
 }
 
 /// The engine's word for the system's, with what was tried. Never fails.

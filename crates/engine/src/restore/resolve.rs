@@ -3,8 +3,9 @@
 //! snapshot.
 
 use super::here::{self, Found, Sought};
+use super::small::Small;
 use super::work::{FileWork, Later, Problems, Window};
-use super::{Plan, Selection, write};
+use super::{Plan, Selection};
 use crate::ctx::Ctx;
 use crate::error::EngineError;
 use crate::ports::Target;
@@ -18,15 +19,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 const WINDOW_PIECES_MAX: usize = 32_768;
 const WINDOW_FILES_MAX: usize = 16_384;
 const WINDOW_BYTES_MAX: u64 = 4 << 30;
-/// Entries that need no chunks are written together, so many at once.
-const SMALL_BATCH_MAX: usize = 256;
 /// Files that may be here are looked for together, so many at once, or so many bytes.
 const SOUGHT_BATCH_MAX: usize = 128;
 const SOUGHT_BYTES_MAX: u64 = 16 << 20;
 
 pub(super) struct Walk {
     open: Vec<Level>,
-    small: Vec<(StoredPath, Entry)>,
+    small: Small,
     sought: Vec<Sought>,
     sought_bytes: u64,
 }
@@ -54,7 +53,7 @@ impl Walk {
         };
         trees.prefetch(entries.iter().filter_map(directory_tree)).await?;
         let top = Level { path: StoredPath::root(), entries: entries.into(), is_fresh: false };
-        Ok(Self { open: vec![top], small: Vec::new(), sought: Vec::new(), sought_bytes: 0 })
+        Ok(Self { open: vec![top], small: Small::default(), sought: Vec::new(), sought_bytes: 0 })
     }
 
     /// Goes on until a window is full; `None` when nothing is left.
@@ -98,7 +97,7 @@ impl Walk {
                 return Ok(Some(window));
             }
         }
-        self.write_small(ctx, target, problems).await;
+        self.small.finish(ctx, target, problems).await;
         self.seek(ctx, plan, target, problems, &mut window).await;
         Ok((!window.files.is_empty()).then_some(window))
     }
@@ -116,7 +115,7 @@ impl Walk {
     ) -> Result<(), EngineError> {
         let made = {
             let (target, path) = (Arc::clone(target), path.clone());
-            ctx.cpu.run(move || target.make_directory(&path)).await
+            ctx.cpu.brief(move || target.make_directory(&path)).await
         };
         let is_fresh = match made {
             Ok(is_fresh) => is_fresh,
@@ -151,14 +150,14 @@ impl Walk {
         is_fresh: bool,
     ) -> Result<(), EngineError> {
         let EntryBody::File { size, content: Content::Pieces(_) | Content::Lists(_) } = &entry.body else {
-            self.add_small(ctx, target, problems, path, entry).await;
+            self.small.add(ctx, target, problems, path, entry).await;
             return Ok(());
         };
         let size = *size;
         match trees.pieces(entry.body).await? {
             Some(pieces) if pieces.iter().all(|piece| matches!(piece, Piece::Hole { .. })) => {
                 let body = EntryBody::File { size, content: Content::Pieces(pieces) };
-                self.add_small(ctx, target, problems, path, Entry { body, ..entry }).await;
+                self.small.add(ctx, target, problems, path, Entry { body, ..entry }).await;
             }
             Some(pieces) if is_fresh => add(window, Sought { path, size, meta: entry.meta, pieces }, &[]),
             Some(pieces) => {
@@ -193,32 +192,6 @@ impl Walk {
                 Found::Whole(Ok(noted)) => noted.iter().for_each(|error| problems.add_error(&sought.path, error)),
                 Found::Whole(Err(error)) => problems.add_error(&sought.path, &error),
             }
-        }
-    }
-
-    async fn add_small(
-        &mut self,
-        ctx: &Ctx,
-        target: &Arc<dyn Target>,
-        problems: &Problems,
-        path: StoredPath,
-        entry: Entry,
-    ) {
-        self.small.push((path, entry));
-        if self.small.len() >= SMALL_BATCH_MAX {
-            self.write_small(ctx, target, problems).await;
-        }
-    }
-
-    async fn write_small(&mut self, ctx: &Ctx, target: &Arc<dyn Target>, problems: &Problems) {
-        let batch = std::mem::take(&mut self.small);
-        if batch.is_empty() {
-            return;
-        }
-        let (target, progress) = (Arc::clone(target), Arc::clone(&ctx.progress));
-        let results = ctx.cpu.run(move || write::small(&*target, &progress, batch)).await;
-        for (path, error) in results {
-            problems.add_error(&path, &error);
         }
     }
 }
@@ -257,7 +230,7 @@ async fn is_kept(ctx: &Ctx, target: &Arc<dyn Target>, path: &StoredPath) -> bool
         return false;
     }
     let (target, path) = (Arc::clone(target), path.clone());
-    ctx.cpu.run(move || target.is_there(&path)).await
+    ctx.cpu.brief(move || target.is_there(&path)).await
 }
 
 /// Whether the entry is one more name of a file that is restored under another: it is linked at the end. Numbers of

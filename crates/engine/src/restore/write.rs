@@ -9,7 +9,8 @@ use format::{ChunkKind, ChunkRef, Content, Entry, EntryBody, NamingKey, StoredPa
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-type Errors = Vec<(StoredPath, TargetError)>;
+/// What could not be written, and why.
+pub(super) type Errors = Vec<(StoredPath, TargetError)>;
 
 /// Files that are kept open between two of their pieces.
 const OPEN_FILES_MAX: usize = 128;
@@ -54,28 +55,13 @@ pub(super) fn small(target: &dyn Target, progress: &Progress, batch: Vec<(Stored
                 let bytes = if let Content::Inline(bytes) = content { &bytes[..] } else { &[] };
                 progress.add_bytes_written(bytes.len() as u64);
                 progress.add_files_seen(1);
-                inline(target, &path, *size, bytes, &entry).inspect_err(|_| target.discard_part(&path))
+                target.write_file(&path, *size, bytes, &entry.meta)
             }
             body => target.make_special(&path, body, &entry.meta),
         };
         note(&path, noted, &mut errors);
     }
     errors
-}
-
-fn inline(
-    target: &dyn Target,
-    path: &StoredPath,
-    size: u64,
-    bytes: &[u8],
-    entry: &Entry,
-) -> Result<Vec<TargetError>, TargetError> {
-    let part = target.open_part(path, size)?;
-    if !bytes.is_empty() {
-        part.write_at(0, bytes)?;
-    }
-    drop(part);
-    target.finish_file(path, size, &entry.meta)
 }
 
 fn piece(
@@ -89,6 +75,10 @@ fn piece(
 ) {
     let file = &window.files[file];
     if file.is_lost.load(Ordering::Acquire) {
+        return;
+    }
+    if (offset, bytes.len() as u64) == (0, file.size) {
+        whole(target, progress, file, bytes, errors);
         return;
     }
     let written = part(target, window, file).and_then(|part| part.write_at(offset, bytes));
@@ -107,6 +97,18 @@ fn piece(
         let finished = target.finish_file(&file.path, file.size, &file.meta);
         note(&file.path, finished.inspect_err(|_| target.discard_part(&file.path)), errors);
     }
+}
+
+/// Writes a file of which there is one piece.
+fn whole(target: &dyn Target, progress: &Progress, file: &FileWork, bytes: &[u8], errors: &mut Errors) {
+    let written = target.write_file(&file.path, file.size, bytes, &file.meta);
+    file.pieces_left.store(0, Ordering::Release);
+    progress.add_files_seen(1);
+    match &written {
+        Ok(_) => progress.add_bytes_written(bytes.len() as u64),
+        Err(_) => file.is_lost.store(true, Ordering::Release),
+    }
+    note(&file.path, written, errors);
 }
 
 fn part(target: &dyn Target, window: &Window, file: &FileWork) -> Result<Arc<dyn TargetFile>, TargetError> {

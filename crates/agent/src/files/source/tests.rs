@@ -22,7 +22,7 @@ fn path(bytes: &[u8]) -> StoredPath {
 }
 
 fn read(source: &FolderSource, at: &StoredPath) -> Result<Vec<u8>, SourceError> {
-    let file = source.open(at)?;
+    let file = source.open(at)?.file;
     let mut bytes = vec![0; file.stat()?.size as usize + 1];
     let len = file.read_at(0, &mut bytes)?;
     bytes.truncate(len);
@@ -92,7 +92,7 @@ fn a_sparse_file_of_10_gb_is_seen_as_the_little_that_it_is() {
     file.write_all_at(&[7; 4096], 1 << 30).expect("data");
     file.write_all_at(b"end", SIZE - 3).expect("data");
     let [source, _] = sources(dir.path());
-    let open = source.open(&path(b"sparse")).expect("an open file");
+    let open = source.open(&path(b"sparse")).expect("an open file").file;
     let extents = open.extents(SIZE).expect("extents");
     let data: u64 = extents.iter().map(|extent| if let Extent::Data(len) = extent { *len } else { 0 }).sum();
     let all: u64 = extents
@@ -118,10 +118,11 @@ fn a_file_without_holes_is_one_stretch() {
     fs::write(dir.path().join("full"), [1; 10_000]).expect("a file");
     fs::write(dir.path().join("empty"), []).expect("a file");
     let [source, _] = sources(dir.path());
-    let extents = |name: &[u8], size| source.open(&path(name)).and_then(|file| file.extents(size)).expect("extents");
+    let extents =
+        |name: &[u8], size| source.open(&path(name)).and_then(|open| open.file.extents(size)).expect("extents");
     assert_eq!(extents(b"full", 10_000), vec![Extent::Data(10_000)]);
     assert_eq!(extents(b"empty", 0), vec![]);
-    let file = source.open(&path(b"full")).expect("an open file");
+    let file = source.open(&path(b"full")).expect("an open file").file;
     let mut bytes = [0; 64];
     assert_eq!(file.read_at(9_990, &mut bytes).expect("a read"), 10, "until the end");
     assert_eq!(file.read_at(10_001, &mut bytes).expect("a read"), 0, "behind it");

@@ -63,9 +63,13 @@ impl Wardrobe {
         // ORDER: attributes of a person's own file can only be set while its mode lets them write it; capabilities
         // and access lists only after the owner, who may not keep them.
         let set = meta::set_xattrs(&Reach::open(handle), &meta.xattrs, is_access_list);
+        let is_as_before = owned.were_right && set == Ok(false);
         noted(&mut problems, XATTRS, set);
         let mode = mode_of(&mut problems, stat, meta, owned);
-        noted(&mut problems, MODE, fchmod(handle, mode));
+        // An owner and an access list that were set change the mode too.
+        if !is_as_before || mode.bits() != u32::from(stat.mode) {
+            noted(&mut problems, MODE, fchmod(handle, mode));
+        }
         noted(&mut problems, TIMES, futimens(handle, &times_of(meta)));
         problems
     }
@@ -98,13 +102,13 @@ impl Wardrobe {
         chown: impl Fn(Option<Uid>, Option<Gid>) -> Result<()>,
     ) -> Owned {
         let (uid, gid) = (self.owners.uid(&meta.user, meta.uid), self.owners.gid(&meta.group, meta.gid));
-        let mut owned = Owned { user: stat.uid == uid, group: stat.gid == gid };
+        let mut owned = Owned { user: stat.uid == uid, group: stat.gid == gid, were_right: false };
         if owned.user && owned.group {
-            return owned;
+            return Owned { were_right: true, ..owned };
         }
         if self.is_root {
             if noted(problems, OWNER, chown(Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))).is_some() {
-                owned = Owned { user: true, group: true };
+                (owned.user, owned.group) = (true, true);
             }
         } else if !owned.group {
             // People may give their files to the groups that they are in; where they may not, nothing is wrong.
@@ -118,6 +122,8 @@ impl Wardrobe {
 struct Owned {
     user: bool,
     group: bool,
+    /// Both were, before anything was set.
+    were_right: bool,
 }
 
 /// The mode to set: without the mark that makes a program run as its owner, where that is another one now.

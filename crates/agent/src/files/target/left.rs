@@ -8,7 +8,7 @@ use super::FolderTarget;
 use super::dress::Wardrobe;
 use super::parts::{KEPT_BYTES_MIN, part_name};
 use engine::{EntryKind, Extent, SourceError, SourceFile, Stat, TargetError, There};
-use format::{Meta, StoredPath};
+use format::{Meta, StoredPath, Xattr};
 use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock, openat};
 use std::sync::Arc;
@@ -97,6 +97,10 @@ impl SourceFile for Finished {
 
     fn stat(&self) -> Result<Stat, SourceError> {
         self.file.stat()
+    }
+
+    fn xattrs(&self) -> Result<Vec<Xattr>, SourceError> {
+        self.file.xattrs()
     }
 
     fn extents(&self, size: u64) -> Result<Vec<Extent>, SourceError> {

@@ -8,9 +8,9 @@ use crate::backup::assemble::Assembler;
 use crate::backup::problems::Problems;
 use crate::ctx::Ctx;
 use crate::error::{EngineError, SourceError};
-use crate::ports::{Extent, SourceFile, Stat};
+use crate::ports::{Extent, OpenedFile, SourceFile, Stat};
 use bytes::{Bytes, BytesMut};
-use format::{ChunkKind, Content, Entry, EntryBody, List, ListRef, Piece, StoredPath};
+use format::{ChunkKind, Content, Entry, EntryBody, List, ListRef, Piece, StoredPath, Xattr};
 
 /// Bytes read in one go.
 const WINDOW_BYTES: u64 = 4 << 20;
@@ -35,7 +35,7 @@ pub(super) async fn read(
                 return Ok(());
             }
             Ok(whole) if whole.is_settled || again => {
-                return enter(ctx, reader, problems, path, whole, assembler).await;
+                return enter(reader, problems, path, whole, assembler).await;
             }
             Ok(_) => again = true,
         }
@@ -45,6 +45,7 @@ pub(super) async fn read(
 /// A file that was read from end to end.
 struct Whole {
     stat: Stat,
+    xattrs: Result<Vec<Xattr>, SourceError>,
     pieces: Vec<Piece>,
     is_settled: bool,
 }
@@ -98,9 +99,8 @@ struct Opened {
 }
 
 fn open(reader: &Reader, path: &StoredPath) -> Result<Opened, SourceError> {
-    let file = reader.source.open(path)?;
+    let OpenedFile { file, stat } = reader.source.open(path)?;
     reader.progress.add_files_opened(1);
-    let stat = file.stat()?;
     let extents = file.extents(stat.size)?;
     Ok(Opened { file, stat, extents })
 }
@@ -139,28 +139,21 @@ async fn settle(
     pieces: Vec<Piece>,
     is_short: bool,
 ) -> Result<Whole, SourceError> {
-    let after = ctx.cpu.run(move || file.stat()).await?;
-    let is_settled = !is_short && is_same(&stat, &after);
-    Ok(Whole { stat, pieces, is_settled })
+    let (xattrs, after) = ctx.cpu.run(move || (file.xattrs(), file.stat())).await;
+    let is_settled = !is_short && is_same(&stat, &after?);
+    Ok(Whole { stat, xattrs, pieces, is_settled })
 }
 
 async fn enter(
-    ctx: &Ctx,
     reader: &Reader,
     problems: &Problems,
     path: &StoredPath,
     whole: Whole,
     assembler: &mut Assembler<'_>,
 ) -> Result<(), EngineError> {
-    let Whole { stat, pieces, is_settled } = whole;
-    let (meta, mut noted) = {
-        let (reader, path) = (reader.clone(), path.clone());
-        let look = move || {
-            let mut noted = Vec::new();
-            (reader.meta(&path, &stat, &mut noted).0, noted)
-        };
-        ctx.cpu.run(look).await
-    };
+    let Whole { stat, xattrs, pieces, is_settled } = whole;
+    let mut noted = Vec::new();
+    let meta = reader.meta_with(path, &stat, xattrs, &mut noted);
     if !is_settled {
         noted.push(changed_while_read(path.clone()));
     }

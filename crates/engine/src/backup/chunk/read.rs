@@ -6,18 +6,15 @@ use crate::backup::assemble::OpenDirectory;
 use crate::backup::scan::{BATCH_BYTES_MAX, Batch, Directory, Step};
 use crate::cutter;
 use crate::error::SourceError;
-use crate::ports::{Details, EntryKind, Source, SourceFile, Stat};
+use crate::ports::{Details, EntryKind, OpenedFile, Source, SourceFile, Stat};
 use crate::progress::Progress;
 use bytes::Bytes;
-use format::{ChunkKind, Content, Entry, EntryBody, Meta, NamingKey, Piece, StoredPath};
+use format::{ChunkKind, Content, Entry, EntryBody, Meta, NamingKey, Piece, StoredPath, Xattr};
 use std::sync::Arc;
 
 /// Content up to this long stands in the tree itself: it costs less there than its name and place would
 /// (docs/performance.md, "Inline content").
 pub(super) const INLINE_BYTES_MAX: u64 = 512;
-
-/// The name and value of an extended attribute.
-type Xattr = (Vec<u8>, Vec<u8>);
 
 #[derive(Clone)]
 pub(super) struct Reader {
@@ -82,8 +79,8 @@ impl Reader {
             return;
         }
         match self.small(&path) {
-            Ok(Small::Read { stat, content, chunks, changed }) => {
-                let (meta, _) = self.meta(&path, &stat, made);
+            Ok(Small::Read { stat, xattrs, content, chunks, changed }) => {
+                let meta = self.meta_with(&path, &stat, xattrs, made);
                 let size = match &content {
                     Content::Inline(bytes) => bytes.len() as u64,
                     _ => chunks.iter().map(|chunk| chunk.plain.len() as u64).sum(),
@@ -101,18 +98,18 @@ impl Reader {
     fn small(&self, path: &StoredPath) -> Result<Small, SourceError> {
         let mut changed = false;
         loop {
-            let file = self.source.open(path)?;
+            let OpenedFile { file, stat } = self.source.open(path)?;
             self.progress.add_files_opened(1);
-            let stat = file.stat()?;
             if is_large(&stat) {
                 return Ok(Small::BecameLarge);
             }
             let bytes = read_whole(&*file, stat.size as usize)?;
             self.progress.add_bytes_read(bytes.len() as u64);
+            let xattrs = file.xattrs();
             let settled = bytes.len() as u64 == stat.size && is_same(&stat, &file.stat()?);
             if settled || changed {
                 let (content, chunks) = self.content(bytes);
-                return Ok(Small::Read { stat, content, chunks, changed: !settled });
+                return Ok(Small::Read { stat, xattrs, content, chunks, changed: !settled });
             }
             changed = true;
         }
@@ -140,23 +137,35 @@ impl Reader {
         chunks
     }
 
-    /// The metadata of an entry, and where it points when it is a link: `None` when that cannot be read. What cannot be
-    /// read is a problem, not an end.
-    pub(super) fn meta(&self, path: &StoredPath, stat: &Stat, made: &mut Vec<Made>) -> (Meta, Option<Vec<u8>>) {
+    /// The metadata of an entry that is no file, and where it points when it is a link: `None` when that cannot be read.
+    /// What cannot be read is a problem, not an end.
+    fn meta(&self, path: &StoredPath, stat: &Stat, made: &mut Vec<Made>) -> (Meta, Option<Vec<u8>>) {
         let (xattrs, target) = match self.source.details(path, stat.kind) {
-            Ok(Details { xattrs, target }) => (xattrs, Some(target)),
-            Err(error) => {
-                made.push(Made::Problem(path.clone(), error.code(), format!("its attributes: {error}")));
-                (Vec::new(), None)
-            }
+            Ok(Details { xattrs, target }) => (Ok(xattrs), Some(target)),
+            Err(error) => (Err(error), None),
         };
+        (self.meta_with(path, stat, xattrs, made), target)
+    }
+
+    /// The metadata of an entry with attributes that were read.
+    pub(super) fn meta_with(
+        &self,
+        path: &StoredPath,
+        stat: &Stat,
+        xattrs: Result<Vec<Xattr>, SourceError>,
+        made: &mut Vec<Made>,
+    ) -> Meta {
+        let xattrs = xattrs.unwrap_or_else(|error| {
+            made.push(Made::Problem(path.clone(), error.code(), format!("its attributes: {error}")));
+            Vec::new()
+        });
         let (xattrs, are_all) = storable(xattrs);
         if !are_all {
             let sentence = "some extended attributes are larger than can be stored and are left out".to_owned();
             made.push(Made::Problem(path.clone(), "xattrs_too_large", sentence));
         }
         let is_linked = stat.links > 1 && stat.kind != EntryKind::Directory;
-        let meta = Meta {
+        Meta {
             mode: stat.mode,
             uid: stat.uid,
             user: self.source.user_name(stat.uid),
@@ -167,13 +176,12 @@ impl Reader {
             inode: stat.inode,
             device: is_linked.then_some(stat.device),
             xattrs,
-        };
-        (meta, target)
+        }
     }
 }
 
 enum Small {
-    Read { stat: Stat, content: Content, chunks: Vec<NewChunk>, changed: bool },
+    Read { stat: Stat, xattrs: Result<Vec<Xattr>, SourceError>, content: Content, chunks: Vec<NewChunk>, changed: bool },
     BecameLarge,
 }
 

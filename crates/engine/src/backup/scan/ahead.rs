@@ -108,7 +108,7 @@ fn entries_of(listed: &Listed) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{Details, Found, SourceFile, Stat};
+    use crate::ports::{Details, Found, OpenedFile, Stat};
     use format::FileTime;
     use std::sync::Mutex;
 
@@ -143,7 +143,7 @@ mod tests {
             Err(SourceError::Gone)
         }
 
-        fn open(&self, _: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError> {
+        fn open(&self, _: &StoredPath) -> Result<OpenedFile, SourceError> {
             Err(SourceError::Gone)
         }
 

@@ -7,10 +7,10 @@ use base::{Bytes as Size, ManualClock, RunId, Secret, SeededEntropy, SnapshotId,
 use bytes::Bytes;
 use engine::backup::{self, Facts, Limits, Plan};
 use engine::{
-    Committed, Cpu, Ctx, Details, EngineError, EntryKind, Extent, Found, Listing, More, Parcel, Remote, RemoteError,
-    Source, SourceError, SourceFile, Stat, TreeCache, Uploaded,
+    Committed, Cpu, Ctx, Details, EngineError, EntryKind, Extent, Found, Listing, More, OpenedFile, Parcel, Remote,
+    RemoteError, Source, SourceError, SourceFile, Stat, TreeCache, Uploaded,
 };
-use format::{ChunkRef, FileTime, NamingKey, PackId, RunKey, StoredPath, limits};
+use format::{ChunkRef, FileTime, NamingKey, PackId, RunKey, StoredPath, Xattr, limits};
 use futures::stream::BoxStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -142,8 +142,9 @@ impl Source for Shown {
         Ok(Details::default())
     }
 
-    fn open(&self, path: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError> {
-        Ok(Box::new(OpenFile { stat: self.all.look(path), noise: self.noise.clone() }))
+    fn open(&self, path: &StoredPath) -> Result<OpenedFile, SourceError> {
+        let stat = self.all.look(path);
+        Ok(OpenedFile { file: Box::new(OpenFile { stat, noise: self.noise.clone() }), stat })
     }
 
     fn user_name(&self, _: u32) -> Arc<[u8]> {
@@ -183,6 +184,10 @@ impl SourceFile for OpenFile {
 
     fn stat(&self) -> Result<Stat, SourceError> {
         Ok(self.stat)
+    }
+
+    fn xattrs(&self) -> Result<Vec<Xattr>, SourceError> {
+        Ok(Vec::new())
     }
 
     fn extents(&self, size: u64) -> Result<Vec<Extent>, SourceError> {

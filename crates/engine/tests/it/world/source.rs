@@ -2,9 +2,9 @@
 //! have the files changed right before or after one. Refuses to be read by a path whose entry is gone.
 
 use super::content::Content;
-use super::files::{Body, Files, Miss};
-use engine::{Details, EntryKind, Extent, Found, Listing, More, Source, SourceError, SourceFile, Stat};
-use format::StoredPath;
+use super::files::{Body, Files, Inode, Miss};
+use engine::{Details, EntryKind, Extent, Found, Listing, More, OpenedFile, Source, SourceError, SourceFile, Stat};
+use format::{StoredPath, Xattr};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -204,12 +204,11 @@ impl Source for MemorySource {
                 (_, EntryKind::Symlink) => return Err(SourceError::Replaced),
                 _ => Vec::new(),
             };
-            let xattrs = inode.xattrs.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-            Ok(Details { xattrs, target })
+            Ok(Details { xattrs: xattrs_of(inode), target })
         })
     }
 
-    fn open(&self, path: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError> {
+    fn open(&self, path: &StoredPath) -> Result<OpenedFile, SourceError> {
         let inode = self.0.call(Op::Open, path, |files| {
             let inode = find(files, path)?;
             match files.inode(inode).body {
@@ -218,7 +217,9 @@ impl Source for MemorySource {
             }
         })?;
         lock(&self.0.record).opens.push(path.clone());
-        Ok(Box::new(OpenFile { source: self.clone(), path: path.clone(), inode }))
+        let file = Box::new(OpenFile { source: self.clone(), path: path.clone(), inode });
+        let stat = file.stat()?;
+        Ok(OpenedFile { file, stat })
     }
 
     fn user_name(&self, uid: u32) -> Arc<[u8]> {
@@ -306,9 +307,18 @@ impl SourceFile for OpenFile {
         self.source.0.call(Op::StatOpen, &self.path, |files| Ok(files.stat(self.inode)))
     }
 
+    fn xattrs(&self) -> Result<Vec<Xattr>, SourceError> {
+        lock(&self.source.0.record).details.push(self.path.clone());
+        self.source.0.call(Op::Details, &self.path, |files| Ok(xattrs_of(files.inode(self.inode))))
+    }
+
     fn extents(&self, size: u64) -> Result<Vec<Extent>, SourceError> {
         self.content(Op::Extents, |content| content.extents(size))
     }
+}
+
+fn xattrs_of(inode: &Inode) -> Vec<Xattr> {
+    inode.xattrs.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn find(files: &Files, path: &StoredPath) -> Result<u64, SourceError> {

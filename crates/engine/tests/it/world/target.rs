@@ -4,7 +4,7 @@
 use base::Bytes as Size;
 use bytes::Bytes;
 use engine::{Extent, SourceError, SourceFile, Stat, Target, TargetError, TargetFile, There};
-use format::{EntryBody, Meta, StoredPath};
+use format::{EntryBody, Meta, StoredPath, Xattr};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -175,6 +175,10 @@ impl SourceFile for Here {
     }
 
     fn stat(&self) -> Result<Stat, SourceError> {
+        Err(SourceError::Gone)
+    }
+
+    fn xattrs(&self) -> Result<Vec<Xattr>, SourceError> {
         Err(SourceError::Gone)
     }
 
