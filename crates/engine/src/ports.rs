@@ -230,8 +230,8 @@ pub trait Target: Send + Sync + 'static {
     /// The place cannot be written.
     fn open_part(&self, path: &StoredPath, size: u64) -> Result<Box<dyn TargetFile>, TargetError>;
 
-    /// Makes a file of this size at once: these bytes, and zeros after them. As `open_part`, `write_at` and `finish_file` do
-    /// it; leaves no part where it fails.
+    /// Makes a file of this size at once: these bytes, and zeros after them. As `open_part`, `write_at` and
+    /// `finish_file` do it; leaves no part where it fails.
     ///
     /// # Errors
     /// The place cannot be written.

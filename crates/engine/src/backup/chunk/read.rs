@@ -137,8 +137,8 @@ impl Reader {
         chunks
     }
 
-    /// The metadata of an entry that is no file, and where it points when it is a link: `None` when that cannot be read.
-    /// What cannot be read is a problem, not an end.
+    /// The metadata of an entry that is no file, and where it points when it is a link: `None` when that cannot be
+    /// read. What cannot be read is a problem, not an end.
     fn meta(&self, path: &StoredPath, stat: &Stat, made: &mut Vec<Made>) -> (Meta, Option<Vec<u8>>) {
         let (xattrs, target) = match self.source.details(path, stat.kind) {
             Ok(Details { xattrs, target }) => (Ok(xattrs), Some(target)),
