@@ -4,14 +4,20 @@
 use super::{HEADER_LEN, HEADER_MAGIC, Place, ROW_LEN, TRAILER_LEN, TRAILER_MAGIC, VERSION, no_follow};
 use base::DeviceId;
 use format::ChunkRef;
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes that may be in memory of what was looked at.
+const IN_MEMORY_MAX: usize = 16 << 20;
 
 #[derive(Debug)]
 pub(super) struct Reader {
     map: Mmap,
+    /// How much was looked at since the last time that memory was given back.
+    looked_at: AtomicUsize,
     table_at: usize,
     rows: usize,
 }
@@ -36,7 +42,7 @@ impl Reader {
         let mut hasher = blake3::Hasher::new();
         hasher.update(header).update(&map[table_at..end - TRAILER_LEN]);
         let digest = <[u8; 32]>::try_from(&trailer[16..48]).ok()?;
-        let reader = Self { table_at, rows, map };
+        let reader = Self { table_at, rows, looked_at: AtomicUsize::new(0), map };
         // `blake3::Hash` compares in constant time, which does no harm.
         (hasher.finalize() == digest && reader.is_in_order()).then_some(reader)
     }
@@ -55,8 +61,13 @@ impl Reader {
 
     /// The bytes at a place of this file. Never fails: what is outside of it is not there.
     pub fn read(&self, place: Place) -> Option<&[u8]> {
-        let at = usize::try_from(place.at).ok()?;
-        self.map.get(at..at.checked_add(place.len as usize)?)
+        let (at, len) = (usize::try_from(place.at).ok()?, place.len as usize);
+        let bytes = self.map.get(at..at.checked_add(len)?)?;
+        if self.looked_at.fetch_add(len, Ordering::Relaxed) + len > IN_MEMORY_MAX {
+            self.looked_at.store(0, Ordering::Relaxed);
+            give_back(&self.map);
+        }
+        Some(bytes)
     }
 
     /// All trees with their places, in ascending order. Never fails.
@@ -101,6 +112,14 @@ fn map(file: &File) -> Option<Mmap> {
     // mapped, or writes another one and renames it, while the one that is mapped stays whole until it is let go of.
     // What could not be added whole is cut off again; who maps the file in between finds no trailer, and lets go of it.
     unsafe { Mmap::map(file) }.ok()
+}
+
+/// Lets go of the memory of a map. What is looked at again comes from the system's own memory of the file.
+#[expect(unsafe_code, reason = "nothing else can give it back")]
+fn give_back(map: &Mmap) {
+    // SAFETY: the map is of a file, read only and shared, so its bytes are the file's whether they are in memory or not.
+    // Advice only: where it is not taken, more memory is used.
+    let _ = unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) };
 }
 
 fn place_of(row: &[u8; ROW_LEN]) -> Place {

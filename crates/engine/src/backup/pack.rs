@@ -12,7 +12,7 @@ use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc::{Receiver, Sender};
 
 /// Chunks are put into one frame until it is this long.
-const FRAME_BYTES: usize = 1 << 20;
+const FRAME_BYTES: usize = 256 << 10;
 /// A pack is closed when it is this long.
 const PACK_BYTES: Bytes = Bytes::mib(8);
 /// … or when it holds this much in the open: what compresses to nothing must still be opened by who verifies it.

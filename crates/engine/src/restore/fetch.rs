@@ -17,12 +17,12 @@ pub(super) const CONTENT_MISSING: &str =
     "part of its content is damaged at the server: restore it from another snapshot, the next backup heals this one";
 
 /// Requests side by side.
-const FETCHES_MAX: usize = 3;
+const FETCHES_MAX: usize = 2;
 /// A request ends with the frame in which it has so many refs: enough to fill a few frames of small chunks, few enough
 /// that large ones fit in memory.
 const FETCH_REFS: usize = 256;
 /// Parcels of one request that are opened and written side by side.
-const PARCELS_MAX: usize = 1;
+const PARCELS_MAX: usize = 2;
 
 pub(super) async fn window(
     ctx: &Ctx,

@@ -1,5 +1,6 @@
 //! Lists directories ahead of the walk, in its order: while the walk compares one, the pool looks at those that come
-//! next, many with one piece of work. Refuses to hold more than some thousands of entries that nobody has asked for.
+//! next, many with one piece of work, a few pieces side by side. Refuses to hold more than some thousands of entries
+//! that nobody has asked for.
 
 use crate::cpu::{Cpu, Started};
 use crate::error::SourceError;
@@ -7,6 +8,7 @@ use crate::ports::{EntryKind, Listing, Source};
 use base::Bytes;
 use format::StoredPath;
 use format::limits::PATH_MAX;
+use futures::FutureExt;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -14,6 +16,10 @@ use std::sync::Arc;
 const ENTRIES_MAX: usize = 512;
 /// Entries that are held ahead: beyond it, no further piece of work is begun. One directory alone may be larger.
 const HELD_MAX: usize = 16_384;
+/// Pieces of work under way at once.
+const WORKS_MAX: usize = 4;
+/// Directories that one piece of work begins with, at most: it goes on with what is beneath them.
+const DIRECTORIES_MAX: usize = 64;
 
 type Listed = Result<Listing, SourceError>;
 
@@ -21,83 +27,135 @@ type Listed = Result<Listing, SourceError>;
 pub(super) struct Ahead {
     cpu: Cpu,
     source: Arc<dyn Source>,
-    /// What is beneath the folder that is walked and not listed yet, the next one last.
-    open: Vec<StoredPath>,
-    under_way: Option<Started<Part>>,
-    ready: VecDeque<(StoredPath, Listed)>,
-    /// Entries in `ready`.
+    /// What is beneath the folder that is walked and has not been asked for yet, in the order of the walk.
+    stretches: VecDeque<Stretch>,
+    /// Entries in the stretches that are ready.
     held: usize,
+    /// How many directories were listed, and how many entries were in them: how much one piece of work may be.
+    directories_seen: usize,
+    entries_seen: usize,
+}
+
+/// Some directories that follow each other in the walk.
+enum Stretch {
+    Ready(VecDeque<(StoredPath, Listed)>),
+    UnderWay(Started<Part>),
+    /// Not listed yet, the next one last.
+    Open(Vec<StoredPath>),
 }
 
 /// What one piece of work has done.
 struct Part {
-    listed: Vec<(StoredPath, Listed)>,
+    listed: VecDeque<(StoredPath, Listed)>,
     open: Vec<StoredPath>,
 }
 
 impl Ahead {
     pub(super) fn new(cpu: &Cpu, source: &Arc<dyn Source>) -> Self {
         let (cpu, source) = (cpu.clone(), Arc::clone(source));
-        Self { cpu, source, open: Vec::new(), under_way: None, ready: VecDeque::new(), held: 0 }
+        Self { cpu, source, stretches: VecDeque::new(), held: 0, directories_seen: 0, entries_seen: 0 }
     }
 
     /// The entries of a directory. The first one of a folder is listed when it is asked for, and all beneath it ahead,
     /// in the order of the walk.
     pub(super) async fn list(&mut self, path: &StoredPath) -> Listed {
         loop {
-            match self.ready.pop_front() {
-                // The walk has passed this one over.
-                Some((ready, listed)) if ready < *path => self.held -= entries_of(&listed),
-                Some((ready, listed)) if ready == *path => {
-                    self.held -= entries_of(&listed);
-                    self.begin();
-                    return listed;
+            self.take_ended();
+            self.begin();
+            match self.stretches.front_mut() {
+                None => self.stretches.push_back(Stretch::Open(vec![path.clone()])),
+                // Nothing was begun: what is held lies behind this, and no more of it comes before this is asked for.
+                Some(Stretch::Open(_)) => self.begin_at(0),
+                Some(Stretch::UnderWay(work)) => {
+                    let part = work.await;
+                    self.put(0, part);
                 }
-                // It was not seen when the one above was listed.
-                Some(later) => {
-                    self.ready.push_front(later);
-                    let (source, path) = (Arc::clone(&self.source), path.clone());
-                    return self.cpu.run(move || source.list(&path)).await;
-                }
-                None => {
-                    if self.under_way.is_none() && self.open.is_empty() {
-                        self.open.push(path.clone());
+                Some(Stretch::Ready(ready)) => match ready.pop_front() {
+                    None => drop(self.stretches.pop_front()),
+                    // The walk has passed this one over.
+                    Some((next, listed)) if next < *path => self.held -= entries_of(&listed),
+                    Some((next, listed)) if next == *path => {
+                        self.held -= entries_of(&listed);
+                        return listed;
                     }
-                    self.begin();
-                    let Some(under_way) = self.under_way.take() else { continue };
-                    let Part { listed, open } = under_way.await;
-                    self.open = open;
-                    self.held += listed.iter().map(|(_, listed)| entries_of(listed)).sum::<usize>();
-                    self.ready.extend(listed);
-                    self.begin();
-                }
+                    // It was not seen when the one above was listed.
+                    Some(later) => {
+                        ready.push_front(later);
+                        let (source, path) = (Arc::clone(&self.source), path.clone());
+                        return self.cpu.run(move || source.list(&path)).await;
+                    }
+                },
             }
         }
     }
 
     /// Begins with what comes next, if there is room to hold what comes of it.
     fn begin(&mut self) {
-        if self.under_way.is_some() || self.open.is_empty() || self.held >= HELD_MAX {
-            return;
+        while self.held < HELD_MAX
+            && self.stretches.iter().filter(|stretch| matches!(stretch, Stretch::UnderWay(_))).count() < WORKS_MAX
+            && let Some(at) = self.stretches.iter().position(|stretch| matches!(stretch, Stretch::Open(_)))
+        {
+            self.begin_at(at);
+            self.take_ended();
         }
-        let (source, mut open) = (Arc::clone(&self.source), std::mem::take(&mut self.open));
-        self.under_way = Some(self.cpu.start(move || {
-            let (mut listed, mut entries) = (Vec::new(), 0);
-            while entries < ENTRIES_MAX
-                && let Some(path) = open.pop()
-            {
-                let found = source.list(&path);
-                entries += entries_of(&found);
-                if let Ok(listing) = &found {
-                    let below = listing.entries.iter().rev().filter(|found| found.stat.kind == EntryKind::Directory);
-                    let paths = below.filter_map(|found| path.join(&found.name).ok());
-                    open.extend(paths.filter(|path| Bytes::of(path.as_bytes().len()) <= PATH_MAX));
-                }
-                listed.push((path, found));
-            }
-            Part { listed, open }
-        }));
     }
+
+    /// Begins with the first directories of an open stretch.
+    fn begin_at(&mut self, at: usize) {
+        let Some(Stretch::Open(open)) = self.stretches.get_mut(at) else { return };
+        let usual = (self.entries_seen / self.directories_seen.max(1)).max(1);
+        let count = (ENTRIES_MAX / usual).clamp(1, DIRECTORIES_MAX).min(open.len());
+        let first = open.split_off(open.len() - count);
+        if open.is_empty() {
+            self.stretches.remove(at);
+        }
+        let source = Arc::clone(&self.source);
+        let work = self.cpu.start(move || list_some(&*source, first));
+        self.stretches.insert(at, Stretch::UnderWay(work));
+    }
+
+    /// Takes in what was done meanwhile.
+    fn take_ended(&mut self) {
+        let mut at = 0;
+        while let Some(stretch) = self.stretches.get_mut(at) {
+            if let Stretch::UnderWay(work) = stretch
+                && let Some(part) = work.now_or_never()
+            {
+                self.put(at, part);
+            }
+            at += 1;
+        }
+    }
+
+    /// Puts what a piece of work has done in its place.
+    fn put(&mut self, at: usize, Part { listed, open }: Part) {
+        let entries = listed.iter().map(|(_, listed)| entries_of(listed)).sum::<usize>();
+        self.held += entries;
+        self.entries_seen += entries;
+        self.directories_seen += listed.len();
+        self.stretches[at] = Stretch::Ready(listed);
+        if !open.is_empty() {
+            self.stretches.insert(at + 1, Stretch::Open(open));
+        }
+    }
+}
+
+/// Lists directories and what is beneath them, in the order of the walk, until it is enough for one piece of work.
+fn list_some(source: &dyn Source, mut open: Vec<StoredPath>) -> Part {
+    let (mut listed, mut entries) = (VecDeque::new(), 0);
+    while entries < ENTRIES_MAX
+        && let Some(path) = open.pop()
+    {
+        let found = source.list(&path);
+        entries += entries_of(&found);
+        if let Ok(listing) = &found {
+            let below = listing.entries.iter().rev().filter(|found| found.stat.kind == EntryKind::Directory);
+            let paths = below.filter_map(|found| path.join(&found.name).ok());
+            open.extend(paths.filter(|path| Bytes::of(path.as_bytes().len()) <= PATH_MAX));
+        }
+        listed.push_back((path, found));
+    }
+    Part { listed, open }
 }
 
 /// What a listing counts for: itself too, so that many empty ones are not nothing.
