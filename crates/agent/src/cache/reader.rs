@@ -117,8 +117,8 @@ fn map(file: &File) -> Option<Mmap> {
 /// Lets go of the memory of a map. What is looked at again comes from the system's own memory of the file.
 #[expect(unsafe_code, reason = "nothing else can give it back")]
 fn give_back(map: &Mmap) {
-    // SAFETY: the map is of a file, read only and shared, so its bytes are the file's whether they are in memory or not.
-    // Advice only: where it is not taken, more memory is used.
+    // SAFETY: the map is of a file, read only and shared, so its bytes are the file's whether they are in memory or
+    // not. Advice only: where it is not taken, more memory is used.
     let _ = unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) };
 }
 

@@ -58,6 +58,24 @@ fn what_a_run_kept_is_there_for_the_next_and_nothing_else() {
 }
 
 #[test]
+fn trees_are_the_same_after_their_memory_was_given_back() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trees.cache");
+    let large = |number: u8| {
+        let plain = vec![number; 3 << 20];
+        (naming().name(ChunkKind::Tree, &plain), plain)
+    };
+    let cache = FileCache::for_run(&path, device(1), snapshot(), CACHE_BYTES_MAX);
+    (0..12).map(large).for_each(|(name, plain)| cache.keep(&name, &plain));
+    cache.adopt();
+    let cache = FileCache::read_only(&path, device(1));
+    for number in (0..12).chain(0..12) {
+        let (name, plain) = large(number);
+        assert!(cache.get(&name).is_some_and(|found| found == plain), "tree {number}");
+    }
+}
+
+#[test]
 fn a_tree_kept_twice_is_there_once() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("trees.cache");

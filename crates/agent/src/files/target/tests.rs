@@ -28,9 +28,18 @@ fn codes(noted: &[TargetError]) -> Vec<&'static str> {
     noted.iter().map(TargetError::code).collect()
 }
 
+/// Writes a file piece by piece, and then the same file whole: both end alike.
 fn write(target: &FolderTarget, at: &str, content: &[u8], meta: &Meta) -> Result<Vec<TargetError>, TargetError> {
-    target.open_part(&path(at), content.len() as u64)?.write_at(0, content)?;
-    target.finish_file(&path(at), content.len() as u64, meta)
+    let size = content.len() as u64;
+    let written = target.open_part(&path(at), size).and_then(|part| part.write_at(0, content));
+    let in_pieces = written.and_then(|()| target.finish_file(&path(at), size, meta));
+    let whole = target.write_file(&path(at), size, content, meta);
+    let code = |done: &Result<Vec<TargetError>, TargetError>| match done {
+        Ok(noted) => Ok(codes(noted)),
+        Err(error) => Err(error.code()),
+    };
+    assert_eq!(code(&in_pieces), code(&whole), "{at}");
+    whole
 }
 
 fn look(dir: &Path, at: &str, kind: EntryKind) -> (Stat, Details) {
@@ -63,6 +72,55 @@ fn a_file_gets_its_content_and_metadata_and_only_then_its_name() {
     let (stat, details) = look(dir.path(), "file", EntryKind::File);
     assert_eq!((stat.mode, stat.mtime, stat.uid), (0o400, wanted.mtime, wanted.uid));
     assert_eq!(details.xattrs, xattrs);
+}
+
+#[test]
+fn a_file_that_is_written_whole_is_the_same_with_and_without_a_part() {
+    for has_nameless in [true, false] {
+        let dir = temp();
+        let target = FolderTarget::open(dir.path()).expect("a target");
+        target.has_nameless.store(has_nameless, Ordering::Relaxed);
+        let xattrs: Vec<Xattr> = vec![(b"user.a".to_vec(), b"1".to_vec())];
+        let cases = [
+            ("plain", 0o644, vec![]),
+            ("closed", 0o000, vec![]),
+            ("open to all", 0o666, vec![]),
+            ("set-user-id", 0o4755, vec![]),
+            ("with an attribute", 0o444, xattrs),
+        ];
+        for (name, mode, xattrs) in cases {
+            let wanted = Meta { xattrs: xattrs.clone(), ..meta(mode) };
+            // The second time the name is taken.
+            for content in [&b"first"[..], b"second, with a hole after it"] {
+                let size = content.len() as u64 + 5_000;
+                let noted = target.write_file(&path(name), size, content, &wanted).expect("written");
+                assert_eq!(codes(&noted), [""; 0], "{name}");
+                let (stat, details) = look(dir.path(), name, EntryKind::File);
+                assert_eq!((stat.mode, stat.mtime, stat.size, stat.links), (mode, wanted.mtime, size, 1), "{name}");
+                assert_eq!(details.xattrs, xattrs, "{name}");
+                if rustix::process::geteuid().is_root() || mode & 0o400 != 0 {
+                    let there = fs::read(dir.path().join(name)).expect("content");
+                    assert!(there.starts_with(content) && there[content.len()..].iter().all(|byte| *byte == 0));
+                }
+            }
+        }
+        assert_eq!(names(dir.path()).len(), 5, "nothing but the files");
+    }
+}
+
+#[test]
+fn a_file_that_is_written_whole_has_no_name_until_it_is_finished() {
+    let dir = temp();
+    let target = FolderTarget::open(dir.path()).expect("a target");
+    // It cannot be finished: its folder has no place for such a name.
+    let long = path(&"x".repeat(300));
+    assert_eq!(target.write_file(&long, 1, b"x", &meta(0o600)).expect_err("too long").code(), "target_unsupported");
+    assert_eq!(names(dir.path()), [""; 0]);
+    fs::create_dir_all(dir.path().join("folder/full")).expect("a folder");
+    let refused = target.write_file(&path("folder"), 1, b"x", &meta(0o600)).expect_err("a folder has the name");
+    assert_eq!((refused.code(), names(dir.path())), ("target_in_the_way", vec!["folder".to_owned()]));
+    let gone = target.write_file(&path("gone/file"), 1, b"x", &meta(0o600)).expect_err("no folder");
+    assert_eq!((gone.code(), target.has_nameless.load(Ordering::Relaxed)), ("target_failed", true));
 }
 
 #[test]

@@ -148,13 +148,7 @@ impl Reader {
     }
 
     /// The metadata of an entry with attributes that were read.
-    pub(super) fn meta_with(
-        &self,
-        path: &StoredPath,
-        stat: &Stat,
-        xattrs: Result<Vec<Xattr>, SourceError>,
-        made: &mut Vec<Made>,
-    ) -> Meta {
+    pub(super) fn meta_with(&self, path: &StoredPath, stat: &Stat, xattrs: Xattrs, made: &mut Vec<Made>) -> Meta {
         let xattrs = xattrs.unwrap_or_else(|error| {
             made.push(Made::Problem(path.clone(), error.code(), format!("its attributes: {error}")));
             Vec::new()
@@ -180,8 +174,11 @@ impl Reader {
     }
 }
 
+/// The attributes of a file, or why they could not be read.
+type Xattrs = Result<Vec<Xattr>, SourceError>;
+
 enum Small {
-    Read { stat: Stat, xattrs: Result<Vec<Xattr>, SourceError>, content: Content, chunks: Vec<NewChunk>, changed: bool },
+    Read { stat: Stat, xattrs: Xattrs, content: Content, chunks: Vec<NewChunk>, changed: bool },
     BecameLarge,
 }
 

@@ -216,10 +216,15 @@ mod tests {
 
     /// Walks all directories that `is_walked` names by their number, and says which were listed, in order, and how many
     /// entries were held at most.
-    async fn walk(directories: usize, pipes: usize, is_walked: impl Fn(usize) -> bool) -> (Vec<StoredPath>, usize) {
+    async fn walk(
+        cpu: Cpu,
+        directories: usize,
+        pipes: usize,
+        is_walked: impl Fn(usize) -> bool,
+    ) -> (Vec<StoredPath>, usize) {
         let listings = Arc::new(Listings { directories, pipes, listed: Mutex::default() });
         let source: Arc<dyn Source> = Arc::clone(&listings) as _;
-        let mut ahead = Ahead::new(&Cpu::inline(), &source);
+        let mut ahead = Ahead::new(&cpu, &source);
         let (mut open, mut walked, mut most) = (vec![StoredPath::root()], 0, 0);
         while let Some(path) = open.pop() {
             walked += 1;
@@ -237,22 +242,33 @@ mod tests {
 
     #[tokio::test]
     async fn every_directory_is_listed_once_and_in_the_order_of_the_walk() {
-        let (listed, most) = walk(30, 5, |_| true).await;
+        let (listed, most) = walk(Cpu::inline(), 30, 5, |_| true).await;
         assert_eq!(listed.len(), 1 + 30 + 30 * 30);
         assert!(listed.is_sorted());
         assert!(most > ENTRIES_MAX / 2, "{most} entries ahead");
     }
 
     #[tokio::test]
+    async fn side_by_side_every_directory_is_listed_once_too_and_no_more_is_held() {
+        for (directories, pipes) in [(30, 5), (10, 1_000), (10, HELD_MAX)] {
+            let (mut listed, most) = walk(Cpu::threads(3), directories, pipes, |_| true).await;
+            listed.sort();
+            assert_eq!(listed.len(), 1 + directories + directories * directories);
+            assert!(listed.is_sorted_by(|one, next| one < next), "one was listed twice");
+            assert!(most <= (WORKS_MAX + 1) * HELD_MAX.max(pipes + ENTRIES_MAX), "{most} entries ahead");
+        }
+    }
+
+    #[tokio::test]
     async fn large_directories_are_not_heaped_up() {
-        let (listed, most) = walk(10, HELD_MAX, |_| true).await;
+        let (listed, most) = walk(Cpu::inline(), 10, HELD_MAX, |_| true).await;
         assert_eq!(listed.len(), 1 + 10 + 100);
         assert!(most <= 2 * HELD_MAX + ENTRIES_MAX, "{most} entries ahead");
     }
 
     #[tokio::test]
     async fn what_the_walk_passes_over_is_let_go_of() {
-        let (listed, most) = walk(30, 5, |number| number % 7 != 3).await;
+        let (listed, most) = walk(Cpu::inline(), 30, 5, |number| number % 7 != 3).await;
         assert!(listed.is_sorted() && listed.len() <= 1 + 30 + 30 * 30, "{} listed", listed.len());
         assert!(most < HELD_MAX);
     }
