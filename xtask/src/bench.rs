@@ -88,11 +88,11 @@ pub fn run(root: &Path, bench: &Bench) -> Result<()> {
     }
 }
 
-/// ext4 without a journal passes over every inode that was deleted within the last minute, or the last five where the
+/// ext4 without a journal passes over every inode that was deleted within the last minute, or the last six where the
 /// block that says so is not on the disk, and looks for another one (recently_deleted, fs/ext4/ialloc.c): whoever makes
 /// many files after many were deleted pays for it, manifold. Nobody shall: nothing is taken away within a round, and
 /// then the disk gets its time.
 fn settle() {
     rustix::fs::sync();
-    std::thread::sleep(std::time::Duration::from_secs(305));
+    std::thread::sleep(std::time::Duration::from_secs(365));
 }

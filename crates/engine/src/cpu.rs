@@ -21,8 +21,9 @@ struct Pools {
 }
 
 impl Cpu {
-    /// A pool of so many threads, one at least, that lives as long as its clones. An idle thread sleeps: one that spins
-    /// would take the core from the server beside it. Never fails, as far as the system gives threads.
+    /// A pool of so many threads, one at least, and one more for what is brief, that lives as long as its clones. An
+    /// idle thread sleeps: one that spins would take the core from the server beside it. Never fails, as far as the
+    /// system gives threads.
     pub fn threads(threads: usize) -> Self {
         let pool =
             |threads, name: &str| threadpool::Builder::new().num_threads(threads).thread_name(name.to_owned()).build();

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes that may be in memory of what was looked at.
 const IN_MEMORY_MAX: usize = 16 << 20;
+/// What Linux maps around a byte that is looked at (`fault_around_bytes`).
+const MAPPED_AROUND: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -63,7 +65,8 @@ impl Reader {
     pub fn read(&self, place: Place) -> Option<&[u8]> {
         let (at, len) = (usize::try_from(place.at).ok()?, place.len as usize);
         let bytes = self.map.get(at..at.checked_add(len)?)?;
-        if self.looked_at.fetch_add(len, Ordering::Relaxed) + len > IN_MEMORY_MAX {
+        let mapped = len.next_multiple_of(MAPPED_AROUND);
+        if self.looked_at.fetch_add(mapped, Ordering::Relaxed) + mapped > IN_MEMORY_MAX {
             self.looked_at.store(0, Ordering::Relaxed);
             give_back(&self.map);
         }

@@ -211,6 +211,8 @@ impl Target for FolderTarget {
         meta: &Meta,
     ) -> Result<Vec<TargetError>, TargetError> {
         if let Some(problems) = self.write_nameless(path, size, bytes, meta)? {
+            // A restore that was killed may have left a part, in a folder that was there.
+            self.remove_part(path);
             return Ok(problems);
         }
         let written = self.part(path, size).and_then(|part| write_all(&part, 0, bytes));

@@ -10,7 +10,7 @@ use super::{Link, Way, opened};
 use crate::DbError;
 use crate::error::{Cause, failed};
 use crate::sqlite::TURN_SPAN;
-use base::Span;
+use base::{Bytes, Span};
 use std::path::PathBuf;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -25,6 +25,11 @@ const QUEUE_MAX: usize = 1_024;
 const STRETCH_SPAN: Span = Span::ms(200);
 /// … the lock is left alone for a moment: another process that waits for it looks every millisecond (`link::waits`).
 const BREATH_SPAN: Span = Span::ms(2);
+
+/// A log longer than this is written back and cut off …
+const LOG_BYTES_MAX: Bytes = Bytes::mib(4);
+/// … when nobody has wanted to write for so long.
+const QUIET_SPAN: Span = Span::seconds(1);
 
 /// What the shared commit is called in an error.
 const COMMIT: &str = "commit a transaction";
@@ -149,11 +154,33 @@ impl Owner {
     /// The next that asks for a turn; none when the database was closed or is no longer used.
     async fn next(&mut self) -> Option<oneshot::Sender<Result<Lent, DbError>>> {
         let idle = Instant::now();
-        let ask = self.queue.recv().await?;
+        let ask = loop {
+            match self.queue.try_recv() {
+                Ok(ask) => break ask,
+                Err(_) if !self.is_log_long() => break self.queue.recv().await?,
+                Err(_) => match tokio::time::timeout(QUIET_SPAN.as_duration(), self.queue.recv()).await {
+                    Ok(ask) => break ask?,
+                    Err(_) => self.cut_log().await,
+                },
+            }
+        };
         if idle.elapsed() >= BREATH_SPAN.as_duration() {
             self.since = None;
         }
         self.turn_of(ask)
+    }
+
+    fn is_log_long(&self) -> bool {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        std::fs::metadata(log).is_ok_and(|found| found.len() > LOG_BYTES_MAX.0)
+    }
+
+    /// Never fails: a log that cannot be cut off now is tried again, and is no harm until then.
+    async fn cut_log(&self) {
+        if let Some(conn) = &self.conn {
+            let _not_now = conn.cut_log().await.is_err();
+        }
     }
 
     fn turn_of(&mut self, ask: Ask) -> Option<oneshot::Sender<Result<Lent, DbError>>> {

@@ -82,6 +82,17 @@ impl Link {
         }
     }
 
+    /// Writes the log back into the file and cuts it off. Waits for nobody: while somebody reads, it stays as it is.
+    pub(crate) async fn cut_log(&self) -> Result<(), Error> {
+        let cut = |conn: &Connection| {
+            conn.busy_handler(None)?;
+            let cut = steps(conn, "pragma wal_checkpoint(truncate)", &[]);
+            conn.busy_handler(Some(waits))?;
+            cut.map(drop)
+        };
+        self.on_thread(cut).await
+    }
+
     /// Runs it on a thread that may block. Dropped meanwhile, it runs to its end if it has begun, and not otherwise.
     async fn on_thread<T: Send + 'static>(
         &self,

@@ -17,7 +17,7 @@ const FRAME_BYTES: usize = 256 << 10;
 const PACK_BYTES: Bytes = Bytes::mib(8);
 /// … or when it holds this much in the open: what compresses to nothing must still be opened by who verifies it.
 const PACK_PLAIN: Bytes = Bytes::mib(256);
-/// How hard zstd tries (docs/performance.md, "Compression level").
+/// How hard zstd tries (docs/performance.md, "Frame and level").
 const LEVEL: i32 = 3;
 /// Frames that are sealed side by side.
 const FRAMES_MAX: usize = 4;

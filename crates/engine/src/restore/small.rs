@@ -1,5 +1,5 @@
 //! Small: entries that need no chunks are written as the walk comes by, some hundred with one piece of work, a few
-//! pieces side by side. Refuses to end before everything that was handed to it is written.
+//! pieces side by side. Refuses to go on when the disk is full or the restore has ended.
 
 use super::work::Problems;
 use super::write::{self, Errors};
@@ -10,6 +10,7 @@ use format::{Entry, StoredPath};
 use futures::FutureExt;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Entries that are written with one piece of work.
 const BATCH_ENTRIES_MAX: usize = 256;
@@ -21,6 +22,8 @@ const BATCHES_MAX: usize = 4;
 pub(super) struct Small {
     batch: Vec<(StoredPath, Entry)>,
     under_way: VecDeque<Started<Errors>>,
+    /// Nothing more is to be written.
+    is_over: Arc<AtomicBool>,
 }
 
 impl Small {
@@ -62,13 +65,21 @@ impl Small {
         let batch = std::mem::take(&mut self.batch);
         if !batch.is_empty() {
             let (target, progress) = (Arc::clone(target), Arc::clone(&ctx.progress));
-            self.under_way.push_back(ctx.cpu.start(move || write::small(&*target, &progress, batch)));
+            let is_over = Arc::clone(&self.is_over);
+            self.under_way.push_back(ctx.cpu.start(move || write::small(&*target, &progress, batch, &is_over)));
         }
     }
 
     async fn take_first(&mut self, problems: &Problems) {
         let Some(first) = self.under_way.pop_front() else { return };
         note(first.await, problems);
+    }
+}
+
+impl Drop for Small {
+    /// The pool does what it was given whether or not anybody waits for it.
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
     }
 }
 

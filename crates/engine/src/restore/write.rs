@@ -6,7 +6,7 @@ use crate::error::TargetError;
 use crate::ports::{Parcel, Target, TargetFile};
 use crate::progress::Progress;
 use format::{ChunkKind, ChunkRef, Content, Entry, EntryBody, NamingKey, StoredPath, compress};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 /// What could not be written, and why.
@@ -45,20 +45,34 @@ pub(super) fn parcel(
     errors
 }
 
-/// Writes entries that need no chunks.
-pub(super) fn small(target: &dyn Target, progress: &Progress, batch: Vec<(StoredPath, Entry)>) -> Errors {
+/// Writes entries that need no chunks, until `is_over`; a full disk makes it so.
+pub(super) fn small(
+    target: &dyn Target,
+    progress: &Progress,
+    batch: Vec<(StoredPath, Entry)>,
+    is_over: &AtomicBool,
+) -> Errors {
     let mut errors = Errors::new();
     for (path, entry) in batch {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
         let noted = match &entry.body {
             EntryBody::File { size, content } => {
                 // What is not inline here is holes from end to end: nothing is written.
                 let bytes = if let Content::Inline(bytes) = content { &bytes[..] } else { &[] };
-                progress.add_bytes_written(bytes.len() as u64);
-                progress.add_files_seen(1);
-                target.write_file(&path, *size, bytes, &entry.meta)
+                let written = target.write_file(&path, *size, bytes, &entry.meta);
+                if written.is_ok() {
+                    progress.add_bytes_written(bytes.len() as u64);
+                    progress.add_files_seen(1);
+                }
+                written
             }
             body => target.make_special(&path, body, &entry.meta),
         };
+        if matches!(noted, Err(TargetError::Full)) {
+            is_over.store(true, Ordering::Relaxed);
+        }
         note(&path, noted, &mut errors);
     }
     errors
@@ -103,9 +117,11 @@ fn piece(
 fn whole(target: &dyn Target, progress: &Progress, file: &FileWork, bytes: &[u8], errors: &mut Errors) {
     let written = target.write_file(&file.path, file.size, bytes, &file.meta);
     file.pieces_left.store(0, Ordering::Release);
-    progress.add_files_seen(1);
     match &written {
-        Ok(_) => progress.add_bytes_written(bytes.len() as u64),
+        Ok(_) => {
+            progress.add_bytes_written(bytes.len() as u64);
+            progress.add_files_seen(1);
+        }
         Err(_) => file.is_lost.store(true, Ordering::Release),
     }
     note(&file.path, written, errors);

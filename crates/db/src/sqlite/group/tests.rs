@@ -278,3 +278,42 @@ async fn another_process_gets_its_turn_while_writers_queue_here() {
     }
     assert_eq!(seqs(&temp.db).await.len() as i64, wrote + 3);
 }
+
+/// Lets so much time pass.
+async fn after(span: Duration) {
+    let _late = tokio::time::timeout(span, std::future::pending::<()>()).await.is_err();
+}
+
+#[tokio::test]
+async fn a_long_log_is_cut_off_when_nobody_writes_and_nobody_reads_any_more() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("holdfast.db");
+    let db = Db::open(&file).await.expect("an empty directory takes a database");
+    let log = || std::fs::metadata(dir.path().join("holdfast.db-wal")).expect("a log").len();
+    let mut tx = db.write().await.expect("nobody else writes");
+    for statement in ["create table filler (bytes blob)", "insert into filler values (zeroblob(6000000))"] {
+        query(statement).execute(tx.conn()).await.expect("a statement");
+    }
+    tx.commit().await.expect("nothing stands against it");
+    let count = query("select length(bytes) as len from filler");
+    let mut reader = db.read().await.expect("readable");
+    count.fetch_all(reader.conn()).await.expect("a statement");
+    after(Duration::from_millis(1_500)).await;
+    assert!(log() > 6_000_000, "somebody reads: the log stays, and nobody waits for it");
+    let began = tokio::time::Instant::now();
+    let mut tx = db.write().await.expect("nobody else writes");
+    testing::repository(&mut tx, 1).await;
+    tx.commit().await.expect("nothing stands against it");
+    assert!(began.elapsed() < Duration::from_secs(5), "a writer does not wait for who reads");
+    drop(reader);
+    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    while log() > 0 {
+        assert!(tokio::time::Instant::now() < end, "the log has {} bytes still", log());
+        after(Duration::from_millis(100)).await;
+    }
+    assert_eq!(seqs(&db).await, [1]);
+    let mut tx = db.write().await.expect("nobody else writes");
+    testing::repository(&mut tx, 2).await;
+    tx.commit().await.expect("nothing stands against it");
+    assert_eq!(seqs(&db).await, [1, 2]);
+}

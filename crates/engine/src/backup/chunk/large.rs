@@ -35,7 +35,7 @@ pub(super) async fn read(
                 return Ok(());
             }
             Ok(whole) if whole.is_settled || again => {
-                return enter(reader, problems, path, whole, assembler).await;
+                return enter(ctx, reader, problems, path, whole, assembler).await;
             }
             Ok(_) => again = true,
         }
@@ -145,6 +145,7 @@ async fn settle(
 }
 
 async fn enter(
+    ctx: &Ctx,
     reader: &Reader,
     problems: &Problems,
     path: &StoredPath,
@@ -152,8 +153,14 @@ async fn enter(
     assembler: &mut Assembler<'_>,
 ) -> Result<(), EngineError> {
     let Whole { stat, xattrs, pieces, is_settled } = whole;
-    let mut noted = Vec::new();
-    let meta = reader.meta_with(path, &stat, xattrs, &mut noted);
+    let (meta, mut noted) = {
+        let (reader, path) = (reader.clone(), path.clone());
+        let look = move || {
+            let mut noted = Vec::new();
+            (reader.meta_with(&path, &stat, xattrs, &mut noted), noted)
+        };
+        ctx.cpu.run(look).await
+    };
     if !is_settled {
         noted.push(changed_while_read(path.clone()));
     }

@@ -1,6 +1,6 @@
 //! Lists directories ahead of the walk, in its order: while the walk compares one, the pool looks at those that come
-//! next, many with one piece of work, a few pieces side by side. Refuses to hold more than some thousands of entries
-//! that nobody has asked for.
+//! next, many with one piece of work, a few pieces side by side. Refuses to begin more while some thousands of
+//! entries wait that nobody has asked for.
 
 use crate::cpu::{Cpu, Started};
 use crate::error::SourceError;
@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 /// Entries after which a piece of work ends, and the walk gets what it has listed.
 const ENTRIES_MAX: usize = 512;
-/// Entries that are held ahead: beyond it, no further piece of work is begun. One directory alone may be larger.
+/// Entries that are held ahead: beyond it, no further piece of work is begun. Each that is under way then may bring
+/// one more directory of any size.
 const HELD_MAX: usize = 16_384;
 /// Pieces of work under way at once.
 const WORKS_MAX: usize = 4;
@@ -31,9 +32,8 @@ pub(super) struct Ahead {
     stretches: VecDeque<Stretch>,
     /// Entries in the stretches that are ready.
     held: usize,
-    /// How many directories were listed, and how many entries were in them: how much one piece of work may be.
-    directories_seen: usize,
-    entries_seen: usize,
+    /// How many directories the next piece of work begins with: as many as the last one could have come through.
+    directories: usize,
 }
 
 /// Some directories that follow each other in the walk.
@@ -53,7 +53,7 @@ struct Part {
 impl Ahead {
     pub(super) fn new(cpu: &Cpu, source: &Arc<dyn Source>) -> Self {
         let (cpu, source) = (cpu.clone(), Arc::clone(source));
-        Self { cpu, source, stretches: VecDeque::new(), held: 0, directories_seen: 0, entries_seen: 0 }
+        Self { cpu, source, stretches: VecDeque::new(), held: 0, directories: 1 }
     }
 
     /// The entries of a directory. The first one of a folder is listed when it is asked for, and all beneath it ahead,
@@ -76,6 +76,7 @@ impl Ahead {
                     Some((next, listed)) if next < *path => self.held -= entries_of(&listed),
                     Some((next, listed)) if next == *path => {
                         self.held -= entries_of(&listed);
+                        self.begin();
                         return listed;
                     }
                     // It was not seen when the one above was listed.
@@ -103,8 +104,7 @@ impl Ahead {
     /// Begins with the first directories of an open stretch.
     fn begin_at(&mut self, at: usize) {
         let Some(Stretch::Open(open)) = self.stretches.get_mut(at) else { return };
-        let usual = (self.entries_seen / self.directories_seen.max(1)).max(1);
-        let count = (ENTRIES_MAX / usual).clamp(1, DIRECTORIES_MAX).min(open.len());
+        let count = self.directories.min(open.len());
         let first = open.split_off(open.len() - count);
         if open.is_empty() {
             self.stretches.remove(at);
@@ -131,8 +131,8 @@ impl Ahead {
     fn put(&mut self, at: usize, Part { listed, open }: Part) {
         let entries = listed.iter().map(|(_, listed)| entries_of(listed)).sum::<usize>();
         self.held += entries;
-        self.entries_seen += entries;
-        self.directories_seen += listed.len();
+        // Of large directories, neighbours go to different threads; of small ones, a thread gets enough to do.
+        self.directories = (ENTRIES_MAX * listed.len() / entries.max(1)).clamp(1, DIRECTORIES_MAX);
         self.stretches[at] = Stretch::Ready(listed);
         if !open.is_empty() {
             self.stretches.insert(at + 1, Stretch::Open(open));
@@ -160,7 +160,7 @@ fn list_some(source: &dyn Source, mut open: Vec<StoredPath>) -> Part {
 
 /// What a listing counts for: itself too, so that many empty ones are not nothing.
 fn entries_of(listed: &Listed) -> usize {
-    1 + listed.as_ref().map_or(0, |listing| listing.entries.len())
+    1 + listed.as_ref().map_or(0, Listing::count)
 }
 
 #[cfg(test)]
