@@ -73,7 +73,7 @@ impl TreeReader {
         Ok(Some(joined))
     }
 
-    /// How much there is beneath a directory; `None` as with `tree`.
+    /// How much there is beneath a directory; `None` as with `tree`. Uses up what was fetched ahead.
     ///
     /// # Errors
     /// As `tree`.
@@ -149,14 +149,6 @@ impl TreeReader {
             above = above.join(name).map_err(|_| missing())?;
         }
         Err(missing())
-    }
-
-    /// A tree as it is, pages not joined; `None` as of `tree`. Uses up what was fetched ahead.
-    ///
-    /// # Errors
-    /// As `tree`.
-    pub(crate) async fn head(&self, tree: &ChunkRef) -> Result<Option<Tree>, EngineError> {
-        self.plain(ChunkKind::Tree, tree).await?.map(|plain| decode_tree(&plain)).transpose()
     }
 
     /// All pieces of a file, lists joined, and none of anything that has no pieces; `None` when a list is missing.

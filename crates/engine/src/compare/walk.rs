@@ -11,7 +11,7 @@ use crate::ports::{EntryKind, Listing, Source, Stat};
 use crate::report::Problem;
 use crate::restore::Selection;
 use crate::trees::{TreeReader, directory_tree};
-use format::{Content, Entry, EntryBody, StoredPath, Tree};
+use format::{Content, Entry, EntryBody, StoredPath};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -175,7 +175,7 @@ impl<'a> Walk<'a> {
     /// One difference, however much is beneath it; all of that is counted.
     async fn missing(&mut self, trees: &TreeReader, path: StoredPath, entry: &Entry) -> Result<(), EngineError> {
         if let Some(tree) = directory_tree(entry)
-            && let Some(Tree { totals, .. }) = trees.head(&tree).await?
+            && let Some(totals) = trees.totals(&tree).await?
         {
             self.counts.entries += totals.entries.0;
             self.counts.files += totals.files.0;
@@ -213,7 +213,7 @@ impl<'a> Walk<'a> {
     /// Takes what was fetched ahead for folders that nobody will enter.
     async fn pass_over(&self, trees: &TreeReader, entries: &[Entry]) -> Result<(), EngineError> {
         for tree in entries.iter().filter_map(directory_tree) {
-            trees.head(&tree).await?;
+            trees.totals(&tree).await?;
         }
         Ok(())
     }

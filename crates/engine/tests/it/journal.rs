@@ -88,6 +88,22 @@ fn a_folder_that_moved_away_and_changed_there_is_seen_there() {
 }
 
 #[test]
+fn a_name_more_or_less_of_a_file_with_several_is_seen_under_the_others() {
+    for deed in ["rename", "remove", "link"] {
+        let world = world();
+        world.edit(|files| files.link("home/1/deep/1", "home/2/deep/twin"));
+        world.backup();
+        // The time of the entry in home/1 changes with it, and nothing in home/1 is noted.
+        world.edit(|files| match deed {
+            "rename" => files.rename("home/2/deep/twin", "home/3/deep/twin"),
+            "remove" => files.remove("home/2/deep/twin"),
+            _ => files.link("home/2/deep/twin", "home/3/deep/twin"),
+        });
+        world.assert_round_trip();
+    }
+}
+
+#[test]
 fn a_change_during_a_run_is_seen_by_the_next() {
     let world = world();
     world.backup();

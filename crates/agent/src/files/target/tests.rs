@@ -485,6 +485,10 @@ fn a_target_that_keeps_leaves_files_and_the_metadata_of_folders_as_they_are() {
     assert!(target.keeps_what_is_there());
     let is_there = ["there/file", "there/link", "there/new", "away/file"].map(|at| target.is_there(&path(at)));
     assert_eq!((is_there, target.kept()), ([true, true, false, false], 2));
+    // It has come after the restore looked for it.
+    let noted = target.write_file(&path("there/file"), 6, b"theirs", &meta(0o600)).expect("passed over");
+    assert_eq!((codes(&noted), target.kept()), (vec![], 3));
+    assert_eq!(fs::read(dir.path().join("there/file")).expect("content"), b"mine");
     for folder in ["there", "made"] {
         target.make_directory(&path(folder)).expect("a folder");
         assert_eq!(codes(&target.finish_directory(&path(folder), &meta(0o711)).expect("finished")), [""; 0]);

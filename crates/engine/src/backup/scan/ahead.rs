@@ -166,7 +166,7 @@ fn entries_of(listed: &Listed) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{Details, Found, OpenedFile, Stat};
+    use crate::ports::{Details, Found, More, OpenedFile, Stat};
     use format::FileTime;
     use std::sync::Mutex;
 
@@ -257,6 +257,27 @@ mod tests {
             assert!(listed.is_sorted_by(|one, next| one < next), "one was listed twice");
             assert!(most <= (WORKS_MAX + 1) * HELD_MAX.max(pipes + ENTRIES_MAX), "{most} entries ahead");
         }
+    }
+
+    /// So many names that nobody has looked at.
+    #[derive(Debug)]
+    struct Unseen(usize);
+
+    impl More for Unseen {
+        fn left(&self) -> usize {
+            self.0
+        }
+
+        fn look(&mut self) -> Listing {
+            Listing::default()
+        }
+    }
+
+    #[test]
+    fn a_directory_whose_names_alone_are_held_counts_for_all_of_them() {
+        let listing = Listing { more: Some(Box::new(Unseen(20_000))), ..Listing::default() };
+        assert_eq!((entries_of(&Ok(listing)), entries_of(&Ok(Listing::default()))), (20_001, 1));
+        assert_eq!(entries_of(&Err(SourceError::Gone)), 1);
     }
 
     #[tokio::test]

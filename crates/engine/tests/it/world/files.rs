@@ -227,6 +227,9 @@ impl Files {
         let now = self.tick();
         self.inode_mut(inode).ctime = now;
         self.enter(&to, inode);
+        if !matches!(self.inode(inode).body, Body::Directory(_)) {
+            self.note(&to, inode);
+        }
     }
 
     pub fn chmod(&mut self, at: impl AsRef<[u8]>, mode: u16) {
