@@ -26,7 +26,7 @@ pub use error::{EngineError, RemoteError, SourceError, TargetError};
 pub use names::Names;
 pub use ports::{
     Committed, Details, EntryKind, Extent, Found, Listing, More, OpenedFile, Parcel, Remote, Source, SourceFile, Stat,
-    Target, TargetFile, There, TreeCache, Uploaded,
+    Target, TargetFile, There, TreeCache, Uploaded, write_by_part,
 };
 pub use progress::{Progress, Totals};
 pub use report::Problem;

@@ -242,10 +242,7 @@ pub trait Target: Send + Sync + 'static {
         bytes: &[u8],
         meta: &Meta,
     ) -> Result<Vec<TargetError>, TargetError> {
-        let part = self.open_part(path, size)?;
-        let written = if bytes.is_empty() { Ok(()) } else { part.write_at(0, bytes) };
-        drop(part);
-        written.and_then(|()| self.finish_file(path, size, meta)).inspect_err(|_| self.discard_part(path))
+        write_by_part(self, path, size, bytes, meta)
     }
 
     /// Gives the finished part its size, metadata and name, in this order; replaces what has the name.
@@ -279,6 +276,23 @@ pub trait Target: Send + Sync + 'static {
     /// # Errors
     /// The directory is gone.
     fn finish_directory(&self, path: &StoredPath, meta: &Meta) -> Result<Vec<TargetError>, TargetError>;
+}
+
+/// Makes a whole file by way of its part: what `Target::write_file` does where a target knows no better way.
+///
+/// # Errors
+/// As `Target::write_file`.
+pub fn write_by_part<T: Target + ?Sized>(
+    target: &T,
+    path: &StoredPath,
+    size: u64,
+    bytes: &[u8],
+    meta: &Meta,
+) -> Result<Vec<TargetError>, TargetError> {
+    let part = target.open_part(path, size)?;
+    let written = if bytes.is_empty() { Ok(()) } else { part.write_at(0, bytes) };
+    drop(part);
+    written.and_then(|()| target.finish_file(path, size, meta)).inspect_err(|_| target.discard_part(path))
 }
 
 /// A file that was at the target before the restore.

@@ -215,8 +215,7 @@ impl Target for FolderTarget {
             self.remove_part(path);
             return Ok(problems);
         }
-        let written = self.part(path, size).and_then(|part| write_all(&part, 0, bytes));
-        written.and_then(|()| self.finish_file(path, size, meta)).inspect_err(|_| self.discard_part(path))
+        engine::write_by_part(self, path, size, bytes, meta)
     }
 
     fn finish_file(&self, path: &StoredPath, size: u64, meta: &Meta) -> Result<Vec<TargetError>, TargetError> {
