@@ -89,6 +89,10 @@ impl TreeCache for FileCache {
         self.last.as_ref()?.get(tree).map(<[u8]>::to_vec)
     }
 
+    fn has(&self, tree: &ChunkRef) -> bool {
+        self.last.as_ref().is_some_and(|last| last.find(tree).is_some())
+    }
+
     fn mark_damaged(&self, tree: &ChunkRef) {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(*tree);
     }

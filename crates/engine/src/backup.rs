@@ -43,6 +43,7 @@ pub async fn run(
     let trees = trees.with_refs_max(plan.limits.refs);
     let trees =
         if plan.parent.as_ref().is_some_and(|parent| !parent.is_readable) { trees.of_cache_alone() } else { trees };
+    let trees = Arc::new(trees);
     let (steps_tx, steps_rx) = channel(STEP_BATCHES_MAX);
     let (chunks_tx, chunks_rx) = channel(CHUNK_BATCHES_MAX);
     let (missing_tx, missing_rx) = channel(CHUNK_BATCHES_MAX);

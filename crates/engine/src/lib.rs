@@ -25,8 +25,8 @@ pub use ctx::Ctx;
 pub use error::{EngineError, RemoteError, SourceError, TargetError};
 pub use names::Names;
 pub use ports::{
-    Committed, Details, EntryKind, Extent, Found, Listing, More, OpenedFile, Parcel, Remote, Source, SourceFile, Stat,
-    Target, TargetFile, There, TreeCache, Uploaded, write_by_part,
+    Committed, Details, EntryKind, Extent, Found, Listing, More, Parcel, Remote, Source, SourceFile, Stat, Target,
+    TargetFile, There, TreeCache, Uploaded, write_by_part,
 };
 pub use progress::{Progress, Totals};
 pub use report::Problem;

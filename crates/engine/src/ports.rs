@@ -139,11 +139,12 @@ pub trait Source: Send + Sync + 'static {
     /// The entry is gone or cannot be looked at. A file system without attributes has none.
     fn details(&self, path: &StoredPath, kind: EntryKind) -> Result<Details, SourceError>;
 
-    /// Opens a regular file for reading; a symbolic link or anything else in its place is refused.
+    /// Opens a regular file for reading; a symbolic link in its place is refused, anything else when it is read or
+    /// looked at.
     ///
     /// # Errors
     /// The file is gone, is none, or cannot be read.
-    fn open(&self, path: &StoredPath) -> Result<OpenedFile, SourceError>;
+    fn open(&self, path: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError>;
 
     /// The name of a user by number; empty when there is none. Never fails.
     fn user_name(&self, uid: u32) -> Arc<[u8]>;
@@ -157,26 +158,18 @@ pub trait Source: Send + Sync + 'static {
     }
 }
 
-/// A file that was just opened.
-pub struct OpenedFile {
-    /// To read it.
-    pub file: Box<dyn SourceFile>,
-    /// What the file system told of it when it was opened.
-    pub stat: Stat,
-}
-
 /// A file that is open for reading.
 pub trait SourceFile: Send {
     /// Reads at `offset` until `bytes` is full or the file ends; how many were read.
     ///
     /// # Errors
-    /// The medium or the file system fails.
+    /// It is no regular file, or the medium or the file system fails.
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, SourceError>;
 
     /// What the file system tells of the open file now.
     ///
     /// # Errors
-    /// The file system fails.
+    /// It is no regular file, or the file system fails.
     fn stat(&self) -> Result<Stat, SourceError>;
 
     /// Its extended attributes, as `Source::details` has them.
@@ -390,6 +383,9 @@ pub trait Remote: Send + Sync + 'static {
 pub trait TreeCache: Send + Sync + 'static {
     /// The plain bytes kept under a tree's ref, if any. Never fails.
     fn get(&self, tree: &ChunkRef) -> Option<Vec<u8>>;
+
+    /// Whether there is anything under a tree's ref. Never fails.
+    fn has(&self, tree: &ChunkRef) -> bool;
 
     /// What was given under this ref is something else: damaged, and not to be kept on. Never fails.
     fn mark_damaged(&self, tree: &ChunkRef);

@@ -5,7 +5,8 @@ use crate::error::EngineError;
 use crate::ports::{Remote, TreeCache};
 use bytes::Bytes;
 use format::{
-    ChunkKind, ChunkRef, Content, Entry, EntryBody, List, NamingKey, Piece, StoredPath, Tree, TreeBody, compress,
+    ChunkKind, ChunkRef, Content, Entry, EntryBody, List, NamingKey, Piece, StoredPath, Tree, TreeBody, TreeView,
+    compress,
 };
 use futures::StreamExt;
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +28,12 @@ pub struct TreeReader {
 pub(crate) struct Opened {
     pub entries: Vec<Entry>,
     pub pages: Vec<ChunkRef>,
+}
+
+/// The bytes of a tree and of its pages.
+pub(crate) struct OfCache {
+    pub plain: Bytes,
+    pub pages: Vec<(ChunkRef, Bytes)>,
 }
 
 /// A tree that was fetched ahead, and how often it will be asked for: folders that are alike share one.
@@ -169,13 +176,24 @@ impl TreeReader {
         Ok(Some(joined))
     }
 
-    /// Fetches those trees that the cache lacks in one request, for the calls of `tree` that follow.
+    /// A tree and its pages as they lie in the cache; `None` where it lacks one of them. Never fails.
+    pub(crate) fn of_cache(&self, tree: &ChunkRef) -> Option<OfCache> {
+        let plain = self.cached(tree)?;
+        let Ok((_, TreeView::Fan(pages))) = Tree::view(&plain) else {
+            return Some(OfCache { plain, pages: Vec::new() });
+        };
+        let pages = pages.into_iter().map(|page| Some((page.tree, self.cached(&page.tree)?)));
+        Some(OfCache { pages: pages.collect::<Option<_>>()?, plain })
+    }
+
+    /// Fetches those trees that the cache lacks in one request, for the calls of `tree` that follow. One that is
+    /// damaged is fetched when it is asked for.
     ///
     /// # Errors
     /// The server refuses or cannot be reached.
     pub async fn prefetch(&self, trees: impl IntoIterator<Item = ChunkRef>) -> Result<(), EngineError> {
         let mut asks: BTreeMap<ChunkRef, usize> = BTreeMap::new();
-        for tree in trees.into_iter().filter(|tree| self.cached(tree).is_none()) {
+        for tree in trees.into_iter().filter(|tree| !self.cache.has(tree)) {
             *asks.entry(tree).or_default() += 1;
         }
         asks.retain(|tree, asks| !self.ask_again(tree, *asks));

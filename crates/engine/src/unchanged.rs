@@ -4,7 +4,7 @@
 
 use crate::ports::{EntryKind, Stat};
 use base::{Span, Timestamp};
-use format::{Entry, EntryBody, FileTime};
+use format::{BodyView, Entry, EntryBody, EntryView, FileTime, Meta};
 
 /// How coarse a file system's clock may be against the device's own. An entry that changed this shortly before the
 /// parent run began, or later, could have changed again under the same times.
@@ -12,13 +12,60 @@ const RACY_SPAN: Span = Span::ms(10);
 /// The same where times come in whole seconds, as far as one can see: FAT counts in twos.
 const RACY_SPAN_WHOLE_SECONDS: Span = Span::seconds(2);
 
+/// What a file system shows of an entry without opening it, as far as that tells whether it has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looks {
+    kind: EntryKind,
+    /// 0 for all but files.
+    size: u64,
+    /// 0 for all but devices.
+    rdev: (u32, u32),
+    mtime: FileTime,
+    ctime: FileTime,
+    inode: u64,
+}
+
+impl From<&Stat> for Looks {
+    fn from(stat: &Stat) -> Self {
+        let Stat { kind, size, rdev, mtime, ctime, inode, .. } = *stat;
+        Self { kind, size, rdev, mtime, ctime, inode }
+    }
+}
+
+impl From<&Entry> for Looks {
+    fn from(entry: &Entry) -> Self {
+        let (kind, size, rdev) = match entry.body {
+            EntryBody::File { size, .. } => (EntryKind::File, size, (0, 0)),
+            EntryBody::Directory { .. } => (EntryKind::Directory, 0, (0, 0)),
+            EntryBody::Symlink { .. } => (EntryKind::Symlink, 0, (0, 0)),
+            EntryBody::Fifo => (EntryKind::Fifo, 0, (0, 0)),
+            EntryBody::Socket => (EntryKind::Socket, 0, (0, 0)),
+            EntryBody::CharDevice { major, minor } => (EntryKind::CharDevice, 0, (major, minor)),
+            EntryBody::BlockDevice { major, minor } => (EntryKind::BlockDevice, 0, (major, minor)),
+        };
+        let Meta { mtime, ctime, inode, .. } = entry.meta;
+        Self { kind, size, rdev, mtime, ctime, inode }
+    }
+}
+
+impl From<&EntryView<'_>> for Looks {
+    fn from(entry: &EntryView<'_>) -> Self {
+        let (kind, size, rdev) = match entry.body {
+            BodyView::File { size, .. } => (EntryKind::File, size, (0, 0)),
+            BodyView::Directory { .. } => (EntryKind::Directory, 0, (0, 0)),
+            BodyView::Symlink { .. } => (EntryKind::Symlink, 0, (0, 0)),
+            BodyView::Fifo => (EntryKind::Fifo, 0, (0, 0)),
+            BodyView::Socket => (EntryKind::Socket, 0, (0, 0)),
+            BodyView::CharDevice { major, minor } => (EntryKind::CharDevice, 0, (major, minor)),
+            BodyView::BlockDevice { major, minor } => (EntryKind::BlockDevice, 0, (major, minor)),
+        };
+        Self { kind, size, rdev, mtime: entry.mtime, ctime: entry.ctime, inode: entry.inode }
+    }
+}
+
 /// Whether `stat` shows the entry as the parent snapshot has it, and as old as that is certain. Never fails.
-pub fn is_unchanged(parent: &Entry, parent_began_at: Timestamp, stat: &Stat) -> bool {
-    same_kind(&parent.body, stat)
-        && parent.meta.mtime == stat.mtime
-        && parent.meta.ctime == stat.ctime
-        && parent.meta.inode == stat.inode
-        && is_settled(stat.ctime, parent_began_at)
+pub fn is_unchanged(parent: Looks, parent_began_at: Timestamp, stat: &Stat) -> bool {
+    parent == Looks::from(stat) && is_settled(stat.ctime, parent_began_at)
 }
 
 /// Whether an entry last changed so long before the parent run began that a later change would show.
@@ -29,32 +76,9 @@ fn is_settled(ctime: FileTime, parent_began_at: Timestamp) -> bool {
     (ctime.seconds, ctime.nanos) < (seconds, nanos)
 }
 
-fn same_kind(body: &EntryBody, stat: &Stat) -> bool {
-    match (body, stat.kind) {
-        (EntryBody::File { size, .. }, EntryKind::File) => *size == stat.size,
-        (EntryBody::Directory { .. }, EntryKind::Directory)
-        | (EntryBody::Symlink { .. }, EntryKind::Symlink)
-        | (EntryBody::Fifo, EntryKind::Fifo)
-        | (EntryBody::Socket, EntryKind::Socket) => true,
-        (EntryBody::CharDevice { major, minor }, EntryKind::CharDevice)
-        | (EntryBody::BlockDevice { major, minor }, EntryKind::BlockDevice) => (*major, *minor) == stat.rdev,
-        (
-            EntryBody::File { .. }
-            | EntryBody::Directory { .. }
-            | EntryBody::Symlink { .. }
-            | EntryBody::Fifo
-            | EntryBody::Socket
-            | EntryBody::CharDevice { .. }
-            | EntryBody::BlockDevice { .. },
-            _,
-        ) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use format::{Content, Meta};
 
     fn time(ms: i64) -> FileTime {
         FileTime { seconds: ms.div_euclid(1_000), nanos: ms.rem_euclid(1_000) as u32 * 1_000_000 }
@@ -77,28 +101,38 @@ mod tests {
         }
     }
 
-    fn entry() -> Entry {
-        let none: std::sync::Arc<[u8]> = std::sync::Arc::from(&b""[..]);
-        let meta = Meta {
-            mode: 0o644,
-            uid: 0,
-            user: none.clone(),
-            gid: 0,
-            group: none,
-            mtime: time(4_000),
-            ctime: time(5_000),
-            inode: 7,
-            device: None,
-            xattrs: Vec::new(),
-        };
-        let content = Content::Inline(b"abc".to_vec());
-        Entry { name: b"a".to_vec(), meta, body: EntryBody::File { size: 3, content } }
+    fn parent() -> Looks {
+        Looks::from(&stat())
+    }
+
+    #[test]
+    fn an_entry_looks_the_same_in_a_tree_and_on_the_disk() {
+        let tree = format::ChunkRef::from_bytes([1; 32]);
+        let content = format::Content::Inline(b"abc".to_vec());
+        let bodies = [
+            (EntryBody::File { size: 3, content }, EntryKind::File, 3, (0, 0)),
+            (EntryBody::Directory { tree }, EntryKind::Directory, 0, (0, 0)),
+            (EntryBody::Symlink { target: b"x".to_vec() }, EntryKind::Symlink, 0, (0, 0)),
+            (EntryBody::Fifo, EntryKind::Fifo, 0, (0, 0)),
+            (EntryBody::Socket, EntryKind::Socket, 0, (0, 0)),
+            (EntryBody::CharDevice { major: 4, minor: 64 }, EntryKind::CharDevice, 0, (4, 64)),
+            (EntryBody::BlockDevice { major: 8, minor: 1 }, EntryKind::BlockDevice, 0, (8, 1)),
+        ];
+        for (body, kind, size, rdev) in bodies {
+            let meta = Meta { mtime: time(4_000), ctime: time(5_000), inode: 7, ..Meta::default() };
+            let entry = Entry { name: b"a".to_vec(), meta, body };
+            assert_eq!(Looks::from(&entry), Looks::from(&Stat { kind, size, rdev, ..stat() }));
+            let bytes = format::Tree::leaf(vec![entry.clone()], format::Totals::default()).encode().expect("a tree");
+            let Ok((_, format::TreeView::Leaf(mut leaf))) = format::Tree::view(&bytes) else { panic!("a leaf") };
+            let view = leaf.next().expect("an entry").expect("an entry");
+            assert_eq!(Looks::from(&view), Looks::from(&entry));
+        }
     }
 
     #[test]
     fn only_the_same_settled_entry_is_unchanged() {
         let later = Timestamp::from_ms(9_000);
-        assert!(is_unchanged(&entry(), later, &stat()));
+        assert!(is_unchanged(parent(), later, &stat()));
         let changes: [(&str, Stat); 5] = [
             ("size", Stat { size: 4, ..stat() }),
             ("mtime", Stat { mtime: time(4_001), ..stat() }),
@@ -107,15 +141,15 @@ mod tests {
             ("kind", Stat { kind: EntryKind::Symlink, ..stat() }),
         ];
         for (what, changed) in changes {
-            assert!(!is_unchanged(&entry(), later, &changed), "{what}");
+            assert!(!is_unchanged(parent(), later, &changed), "{what}");
         }
     }
 
     #[test]
     fn an_entry_as_new_as_the_parent_run_is_read_again() {
         let at = |ctime_ms: i64, began_at: i64| {
-            let parent = Entry { meta: Meta { ctime: time(ctime_ms), ..entry().meta }, ..entry() };
-            is_unchanged(&parent, Timestamp::from_ms(began_at), &Stat { ctime: time(ctime_ms), ..stat() })
+            let parent = Looks { ctime: time(ctime_ms), ..parent() };
+            is_unchanged(parent, Timestamp::from_ms(began_at), &Stat { ctime: time(ctime_ms), ..stat() })
         };
         for (began_at, unchanged) in [(4_000, false), (5_001, false), (5_011, false), (5_012, true)] {
             assert_eq!(at(5_001, began_at), unchanged, "began at {began_at}");
@@ -128,8 +162,8 @@ mod tests {
     #[test]
     fn times_before_1970_do_not_wrap() {
         let old = Stat { ctime: FileTime { seconds: -1, nanos: 999_000_000 }, ..stat() };
-        let parent = Entry { meta: Meta { ctime: old.ctime, ..entry().meta }, ..entry() };
-        assert!(!is_unchanged(&parent, Timestamp::from_ms(0), &old));
-        assert!(is_unchanged(&parent, Timestamp::from_ms(10), &old));
+        let parent = Looks { ctime: old.ctime, ..parent() };
+        assert!(!is_unchanged(parent, Timestamp::from_ms(0), &old));
+        assert!(is_unchanged(parent, Timestamp::from_ms(10), &old));
     }
 }

@@ -212,5 +212,41 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Values that stand one after the other and have been read once, so that they read well again.
+#[derive(Clone, Debug)]
+pub struct Row<'a, T> {
+    reader: Reader<'a>,
+    left: usize,
+    read: fn(&mut Reader<'a>) -> Result<T, Error>,
+}
+
+impl<'a, T> Row<'a, T> {
+    /// Reads so many values over. Errors: as `read`.
+    pub fn read(
+        reader: &mut Reader<'a>,
+        count: usize,
+        read: fn(&mut Reader<'a>) -> Result<T, Error>,
+    ) -> Result<Self, Error> {
+        let start = reader.clone();
+        for _ in 0..count {
+            read(reader)?;
+        }
+        Ok(Self { reader: start, left: count, read })
+    }
+}
+
+impl<T> Iterator for Row<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.left = self.left.checked_sub(1)?;
+        (self.read)(&mut self.reader).ok()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -45,5 +45,8 @@ pub use manifest::{ListedProblem, Manifest, Problems, SignedManifest};
 pub use object::ObjectName;
 pub use pack::{FrameOpener, FrameSealer, OpenPack, PackBuilder, SealedFrame, SealedPack, index_tail_len, open_pack};
 pub use path::{StoredPath, is_entry_name};
-pub use piece::Piece;
-pub use tree::{Content, Entry, EntryBody, FileTime, ListRef, Meta, Page, Totals, Tree, TreeBody, Xattr};
+pub use piece::{Piece, Pieces};
+pub use tree::{
+    BodyView, Content, ContentView, Entry, EntryBody, EntryView, FileTime, LeafView, ListRef, Meta, Page, Totals, Tree,
+    TreeBody, TreeView, Xattr,
+};

@@ -41,7 +41,7 @@ impl List {
         if self.pieces.is_empty() {
             return Err(error(Flaw::Empty));
         }
-        piece::covered(&self.pieces).map_err(error)?;
+        piece::covered(self.pieces.iter().copied()).map_err(error)?;
         let from = out.len();
         let mut writer = Writer::new(out);
         writer.u8(VERSION);
@@ -60,9 +60,9 @@ impl List {
             return Err(reader.flaw(Flaw::Limit { max: CHUNK_MAX.0 }));
         }
         reader.version(VERSION)?;
-        let (pieces, _) = piece::read(&mut reader, CHUNK_MAX.0)?;
+        let (pieces, _) = piece::view(&mut reader, CHUNK_MAX.0)?;
         reader.finish()?;
-        Ok(Self { pieces })
+        Ok(Self { pieces: pieces.collect() })
     }
 }
 

@@ -1,13 +1,10 @@
 //! The pieces of a file: chunks and holes, in the order in which they stand in it.
 //! Refuses empty pieces, chunks above their limit, and two holes in a row.
 
-use crate::codec::{Reader, Writer};
+use crate::codec::{Reader, Row, Writer};
 use crate::digest::ChunkRef;
 use crate::error::{Error, Flaw};
 use crate::limits::{CHUNK_MAX, FILE_SIZE_MAX};
-
-/// A hole may be one byte long, a chunk is 33; holes never follow each other, so two pieces are 34 bytes or more.
-const TWO_PIECES_LEN_MIN: usize = 34;
 
 /// One stretch of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +23,9 @@ pub enum Piece {
     },
 }
 
+/// The pieces of a file where they lie.
+pub type Pieces<'a> = Row<'a, Piece>;
+
 impl Piece {
     /// How many bytes of the file it covers. Never fails.
     pub const fn len(&self) -> u64 {
@@ -42,7 +42,7 @@ impl Piece {
 }
 
 /// The bytes that all pieces cover. The flaw: a rule for pieces that these break.
-pub(crate) fn covered(pieces: &[Piece]) -> Result<u64, Flaw> {
+pub(crate) fn covered(pieces: impl IntoIterator<Item = Piece>) -> Result<u64, Flaw> {
     let mut sum = 0_u64;
     let mut after_hole = false;
     for piece in pieces {
@@ -80,24 +80,24 @@ pub(crate) fn write(writer: &mut Writer<'_>, pieces: &[Piece]) {
 }
 
 /// Reads at least one piece and at most `max`, and the bytes that they cover.
-pub(crate) fn read(reader: &mut Reader<'_>, max: u64) -> Result<(Vec<Piece>, u64), Error> {
+pub(crate) fn view<'a>(reader: &mut Reader<'a>, max: u64) -> Result<(Pieces<'a>, u64), Error> {
     let count = reader.count(max, 1)?;
     if count == 0 {
         return Err(reader.flaw(Flaw::Empty));
     }
-    let room = reader.remaining() / TWO_PIECES_LEN_MIN * 2 + 1;
-    let mut pieces = Vec::with_capacity(count.min(room));
-    for _ in 0..count {
-        let word = reader.varint()?;
-        let len = word >> 1;
-        if word & 1 == 1 {
-            pieces.push(Piece::Hole { len });
-        } else if len > CHUNK_MAX.0 {
-            return Err(reader.flaw(Flaw::Limit { max: CHUNK_MAX.0 }));
-        } else {
-            pieces.push(Piece::Data { len: len as u32, chunk: ChunkRef::from_bytes(reader.array()?) });
-        }
-    }
-    let sum = covered(&pieces).map_err(|flaw| reader.flaw(flaw))?;
+    let pieces = Row::read(reader, count, one)?;
+    let sum = covered(pieces.clone()).map_err(|flaw| reader.flaw(flaw))?;
     Ok((pieces, sum))
+}
+
+fn one(reader: &mut Reader<'_>) -> Result<Piece, Error> {
+    let word = reader.varint()?;
+    let len = word >> 1;
+    if word & 1 == 1 {
+        return Ok(Piece::Hole { len });
+    }
+    if len > CHUNK_MAX.0 {
+        return Err(reader.flaw(Flaw::Limit { max: CHUNK_MAX.0 }));
+    }
+    Ok(Piece::Data { len: len as u32, chunk: ChunkRef::from_bytes(reader.array()?) })
 }

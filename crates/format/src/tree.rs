@@ -5,12 +5,14 @@ mod check;
 mod decode;
 mod encode;
 mod totals;
+mod view;
 
 use crate::digest::ChunkRef;
 use crate::error::{Error, Flaw};
 use crate::piece::Piece;
 use std::sync::Arc;
 pub use totals::Totals;
+pub use view::{BodyView, ContentView, EntryView, LeafView, TreeView};
 
 const PART: &str = "tree";
 const VERSION: u8 = 1;
@@ -188,22 +190,37 @@ impl Tree {
 
     /// The totals of the tree in these bytes, without looking at its entries. Errors: it does not begin like a tree.
     pub fn decode_totals(bytes: &[u8]) -> Result<Totals, Error> {
-        decode::totals(bytes)
+        view::totals(bytes)
+    }
+
+    /// The tree in these bytes where it lies, with its totals. Errors: as `decode`; of a leaf, as its entries come.
+    pub fn view(bytes: &[u8]) -> Result<(Totals, TreeView<'_>), Error> {
+        view::tree(bytes)
+    }
+
+    /// Whether these bytes are a tree. Errors: as `decode`.
+    pub fn check(bytes: &[u8]) -> Result<(), Error> {
+        match view::tree(bytes)?.1 {
+            TreeView::Leaf(mut leaf) => leaf.try_for_each(|entry| entry.map(|_| ())),
+            TreeView::Fan(_) => Ok(()),
+        }
+    }
+
+    /// Whether a leaf whose entries begin and end with these names is page `number` of the fan `pages`.
+    /// Errors: no names, or names that do not belong between this page's first name and the next's.
+    pub fn check_page(pages: &[Page], number: usize, ends: Option<(&[u8], &[u8])>) -> Result<(), Error> {
+        check::page(pages, number, ends).map_err(|flaw| Error::Decode { part: "page", offset: 0, flaw })
     }
 
     /// The entries of page `number` of the fan `pages`, of which this is the tree.
     /// Errors: not a leaf, no entries, or entries that do not belong between this page's first name and the next's.
     pub fn into_page(self, pages: &[Page], number: usize) -> Result<Vec<Entry>, Error> {
-        let flaw = |flaw| Error::Decode { part: "page", offset: 0, flaw };
         let TreeBody::Leaf(entries) = self.body else {
-            return Err(flaw(Flaw::Tag));
+            return Err(Error::Decode { part: "page", offset: 0, flaw: Flaw::Tag });
         };
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
-            return Err(flaw(Flaw::Empty));
-        };
-        let page = pages.get(number).ok_or(flaw(Flaw::Empty))?;
-        let fits_next = pages.get(number + 1).is_none_or(|next| last.name < next.first);
-        if first.name != page.first || !fits_next { Err(flaw(Flaw::Order)) } else { Ok(entries) }
+        let ends = entries.first().zip(entries.last()).map(|(first, last)| (&first.name[..], &last.name[..]));
+        Self::check_page(pages, number, ends)?;
+        Ok(entries)
     }
 }
 

@@ -2,7 +2,7 @@
 //! Refuses a pattern that it cannot read: that one is a problem of the backup, and the others hold.
 //! How patterns are read: docs/cli.md, "Patterns".
 
-use engine::{Details, EntryKind, Listing, More, OpenedFile, Source, SourceError, Stat};
+use engine::{Details, EntryKind, Listing, More, Source, SourceError, SourceFile, Stat};
 use format::StoredPath;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use std::collections::HashMap;
@@ -104,21 +104,29 @@ impl Selection {
 
     /// Takes out of a listing of `dir` what is not to be backed up; how many entries that were. Never fails.
     pub fn keep(&self, dir: &StoredPath, listing: &mut Listing) -> u64 {
-        let open: Vec<(&Folder, StoredPath)> = self
+        let mut open: Vec<(&Folder, StoredPath)> = self
             .folders
             .iter()
             .filter_map(|folder| below(dir, &folder.root).map(|within| (folder, within)))
             .filter(|(folder, within)| self.enters(folder, within))
             .collect();
+        let beneath: Vec<&StoredPath> =
+            self.folders.iter().map(|folder| &folder.root).filter(|root| root.starts_with(dir)).collect();
         let before = listing.entries.len();
         listing.entries.retain(|found| {
-            let Ok(path) = dir.join(&found.name) else { return true };
-            if self.folders.iter().any(|folder| folder.root.starts_with(&path)) {
+            let leads_to = |root: &&StoredPath| dir.join(&found.name).is_ok_and(|path| root.starts_with(&path));
+            if beneath.iter().any(leads_to) {
                 return true;
             }
             let is_directory = found.stat.kind == EntryKind::Directory;
-            open.iter().any(|(folder, within)| {
-                within.join(&found.name).is_ok_and(|within| self.takes(folder, &within, is_directory))
+            open.iter_mut().any(|(folder, within)| {
+                // A path that is too long is for the backup to report.
+                if within.push(&found.name).is_err() {
+                    return true;
+                }
+                let is_taken = self.takes(folder, within, is_directory);
+                within.pop();
+                is_taken
             })
         });
         (before - listing.entries.len()) as u64
@@ -183,7 +191,8 @@ impl Patterns {
 
     fn match_it(&self, path: &StoredPath, is_directory: bool) -> bool {
         let path = Path::new(OsStr::from_bytes(path.as_bytes()));
-        self.any.is_match(path) || (is_directory && self.directories.is_match(path))
+        let is_match = |set: &GlobSet| !set.is_empty() && set.is_match(path);
+        is_match(&self.any) || (is_directory && is_match(&self.directories))
     }
 }
 
@@ -275,7 +284,7 @@ impl<S: Source> Source for FilteredSource<S> {
         self.inner.details(path, kind)
     }
 
-    fn open(&self, path: &StoredPath) -> Result<OpenedFile, SourceError> {
+    fn open(&self, path: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError> {
         self.inner.open(path)
     }
 

@@ -4,9 +4,7 @@
 use super::beneath::Beneath;
 use super::meta::{self, Reach};
 use super::owners::Owners;
-use engine::{
-    Details, EntryKind, Extent, Found, Listing, More, Names, OpenedFile, Source, SourceError, SourceFile, Stat,
-};
+use engine::{Details, EntryKind, Extent, Found, Listing, More, Names, Source, SourceError, SourceFile, Stat};
 use format::{Meta, StoredPath, Xattr};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Advice, CWD, FsWord, Mode, OFlags, RawDir, SeekFrom, fadvise, fstatfs, openat, readlinkat, seek};
@@ -163,17 +161,8 @@ impl Source for FolderSource {
         Ok(Details { xattrs: self.xattrs(path, kind)?, target })
     }
 
-    fn open(&self, path: &StoredPath) -> Result<OpenedFile, SourceError> {
-        let handle = self.open_file(path)?;
-        let stat = meta::stat_open(&handle).map_err(source_error)?;
-        if stat.kind != EntryKind::File {
-            return Err(SourceError::Replaced);
-        }
-        if stat.size >= READ_AHEAD_BYTES_MIN {
-            // Advice only: a file system that does not take it reads all the same.
-            let _ = fadvise(&handle, 0, None, Advice::Sequential);
-        }
-        Ok(OpenedFile { file: Box::new(OpenFile::of(Arc::new(handle), &stat)), stat })
+    fn open(&self, path: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError> {
+        Ok(Box::new(OpenFile::of(Arc::new(self.open_file(path)?))))
     }
 
     fn user_name(&self, uid: u32) -> Arc<[u8]> {
@@ -248,15 +237,12 @@ fn in_order(listing: &mut Listing) {
 }
 
 /// An open file.
-pub(super) struct OpenFile {
-    handle: Arc<OwnedFd>,
-    has_holes: bool,
-}
+pub(super) struct OpenFile(Arc<OwnedFd>);
 
 impl OpenFile {
-    /// A file that looks like `stat`. Never fails.
-    pub fn of(handle: Arc<OwnedFd>, stat: &Stat) -> Self {
-        Self { handle, has_holes: stat.stored < stat.size }
+    /// A file that was opened. Never fails.
+    pub const fn of(handle: Arc<OwnedFd>) -> Self {
+        Self(handle)
     }
 }
 
@@ -264,7 +250,7 @@ impl SourceFile for OpenFile {
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, SourceError> {
         let mut done = 0;
         while done < bytes.len() {
-            match pread(&*self.handle, &mut bytes[done..], offset + done as u64) {
+            match pread(&*self.0, &mut bytes[done..], offset + done as u64) {
                 Ok(0) => break,
                 Ok(len) => done += len,
                 Err(Errno::INTR) => {}
@@ -275,22 +261,30 @@ impl SourceFile for OpenFile {
     }
 
     fn stat(&self) -> Result<Stat, SourceError> {
-        meta::stat_open(&*self.handle).map_err(source_error)
+        let stat = meta::stat_open(&*self.0).map_err(source_error)?;
+        if stat.kind == EntryKind::File { Ok(stat) } else { Err(SourceError::Replaced) }
     }
 
     fn xattrs(&self) -> Result<Vec<Xattr>, SourceError> {
-        meta::xattrs(&Reach::open(&*self.handle)).map_err(source_error)
+        meta::xattrs(&Reach::open(&*self.0)).map_err(source_error)
     }
 
     fn extents(&self, size: u64) -> Result<Vec<Extent>, SourceError> {
+        let stat = self.stat()?;
+        let has_holes = stat.stored < stat.size;
+        if size >= READ_AHEAD_BYTES_MIN {
+            // Who asks for the stretches of a file reads them one after the other. Advice only: a file system that does
+            // not take it reads all the same.
+            let _ = fadvise(&*self.0, 0, None, Advice::Sequential);
+        }
         let mut extents = Extents::default();
         let mut at = 0;
         while at < size {
-            if !self.has_holes {
+            if !has_holes {
                 extents.data(size - at);
                 break;
             }
-            let data = match seek(&*self.handle, SeekFrom::Data(at)) {
+            let data = match seek(&*self.0, SeekFrom::Data(at)) {
                 Ok(data) => data.clamp(at, size),
                 Err(Errno::NXIO) => size,
                 // The file system does not tell.
@@ -301,7 +295,7 @@ impl SourceFile for OpenFile {
             if data == size {
                 break;
             }
-            let end = match seek(&*self.handle, SeekFrom::Hole(data)) {
+            let end = match seek(&*self.0, SeekFrom::Hole(data)) {
                 Ok(end) => end.clamp(data, size),
                 Err(Errno::NXIO | Errno::INVAL | Errno::NOTSUP) => size,
                 Err(error) => return Err(source_error(error)),
@@ -341,7 +335,8 @@ fn source_error(error: Errno) -> SourceError {
     match error {
         Errno::NOENT | Errno::STALE => SourceError::Gone,
         Errno::ACCESS | Errno::PERM => SourceError::Denied,
-        Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NXIO => SourceError::Replaced,
+        // A pipe has no place to read at.
+        Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NXIO | Errno::SPIPE => SourceError::Replaced,
         other => SourceError::Io(other.into()),
     }
 }

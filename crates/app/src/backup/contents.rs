@@ -75,7 +75,7 @@ pub(crate) fn verify_frame(
     for (range, chunk) in entry.ranges() {
         let read = match chunk.kind {
             ChunkKind::Content => Ok(()),
-            ChunkKind::Tree => Tree::decode(&plain[range]).map(|_| ()),
+            ChunkKind::Tree => Tree::check(&plain[range]),
             ChunkKind::List => List::decode(&plain[range]).map(|_| ()),
         };
         read.map_err(|error| refused(&Refusal::TreeDamaged, &format_args!("{error}, in frame {number}")))?;

@@ -117,6 +117,15 @@ impl<'a> Assembler<'a> {
         self.push(entry, totals).await
     }
 
+    /// A directory that was looked at, and has what the parent snapshot has of it and no directory.
+    pub(super) async fn same(&mut self, directory: OpenDirectory, totals: Totals) -> Result<(), EngineError> {
+        let known = directory.known.as_ref().expect("it was compared with what the parent snapshot has");
+        // What the cache cannot keep, the next run asks the server for.
+        self.keeps_again(known);
+        let tree = known.tree;
+        self.close(OpenDirectory { totals, ..directory }, tree).await
+    }
+
     pub(super) async fn entry(&mut self, entry: Entry) -> Result<(), EngineError> {
         self.push(entry, Totals::default()).await
     }
@@ -160,18 +169,22 @@ impl<'a> Assembler<'a> {
     /// handed on when it is new, and entered above.
     pub(super) async fn leave(&mut self, known_entries: usize) -> Result<(), EngineError> {
         let mut directory = self.open.pop().expect("the scan leaves only what it entered");
-        let (name, meta) = (std::mem::take(&mut directory.name), std::mem::take(&mut directory.meta));
-        let (totals, is_unchanged) = (directory.totals, directory.is_unchanged);
-        let known_tree = directory.known.as_ref().map(|known| known.tree);
         let tree = match directory.known_tree(known_entries).filter(|known| self.keeps_again(known)) {
             Some(known) => known.tree,
-            None => self.tree(directory).await?,
+            None => self.tree(&mut directory).await?,
         };
+        self.close(directory, tree).await
+    }
+
+    /// Enters a directory above, now that its tree has a name.
+    async fn close(&mut self, directory: OpenDirectory, tree: ChunkRef) -> Result<(), EngineError> {
+        let OpenDirectory { name, meta, is_unchanged, known, totals, .. } = directory;
         if self.open.is_empty() {
             self.root = Some((tree, totals));
             return Ok(());
         }
-        self.last().known_entries += usize::from(is_unchanged && known_tree == Some(tree));
+        let is_known = is_unchanged && known.is_some_and(|known| known.tree == tree);
+        self.last().known_entries += usize::from(is_known);
         self.push(Entry { name, meta, body: EntryBody::Directory { tree } }, totals).await
     }
 
@@ -190,7 +203,7 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    async fn tree(&mut self, mut directory: OpenDirectory) -> Result<ChunkRef, EngineError> {
+    async fn tree(&mut self, directory: &mut OpenDirectory) -> Result<ChunkRef, EngineError> {
         let mut cut = match directory.cut.take() {
             Some(mut cut) => {
                 cut.full.extend(cut.pager.end());
@@ -218,8 +231,8 @@ impl<'a> Assembler<'a> {
             return self.keep(&Tree { totals, body: TreeBody::Leaf(entries) }, directory.known.as_ref()).await;
         }
         directory.cut = Some(cut);
-        self.name_full(&mut directory).await?;
-        let pages = directory.cut.map(|cut| cut.pages).unwrap_or_default();
+        self.name_full(directory).await?;
+        let pages = directory.cut.take().map(|cut| cut.pages).unwrap_or_default();
         match &pages[..] {
             [only] => Ok(only.tree),
             _ => {

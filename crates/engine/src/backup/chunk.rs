@@ -27,6 +27,8 @@ enum Made {
     Known(Entry),
     /// A directory as the parent snapshot has it, and how much is beneath it.
     Untouched(Entry, Totals),
+    /// The same of one that was looked at.
+    Same(OpenDirectory, Totals),
     Entry(Entry, Vec<NewChunk>),
     /// A file too large, or too full of holes, to be read in one go.
     Large(StoredPath),
@@ -66,6 +68,7 @@ pub(super) async fn cut(
                 Made::Problem(path, code, sentence) => problems.add(path, code, sentence),
                 Made::Known(entry) => assembler.known(entry).await?,
                 Made::Untouched(entry, totals) => assembler.untouched(entry, totals).await?,
+                Made::Same(directory, totals) => assembler.same(directory, totals).await?,
                 Made::Large(path) => large::read(ctx, &reader, problems, &path, &mut assembler).await?,
                 Made::Entry(entry, chunks) => {
                     assembler.entry(entry).await?;

@@ -4,6 +4,7 @@
 
 mod ahead;
 mod level;
+mod look;
 
 use super::problems::Problems;
 use super::{Parent, Plan};
@@ -18,6 +19,7 @@ use base::Bytes;
 use format::limits::PATH_MAX;
 use format::{ChunkRef, Entry, EntryBody, StoredPath, Totals};
 use level::{Level, Next};
+use look::{Look, Same};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
@@ -30,6 +32,9 @@ pub(super) enum Step {
     Unchanged(Entry),
     /// A directory that is, with everything beneath it, as the parent snapshot has it, and how much that is.
     Untouched(Entry, Totals),
+    /// A directory that was looked at: everything in it, none of which is a directory, is as the parent snapshot has
+    /// it; and how much that is.
+    Same(Directory, Totals),
     /// An entry that must be read.
     Changed { path: StoredPath, stat: Stat },
     /// A page of the parent's tree of the directory that began last could not be had.
@@ -72,12 +77,14 @@ pub(super) async fn walk(
     ctx: &Ctx,
     plan: &Plan,
     source: &Arc<dyn Source>,
-    trees: &TreeReader,
+    trees: &Arc<TreeReader>,
     problems: &Problems,
     steps: Sender<Batch>,
 ) -> Result<(), EngineError> {
     let roots = readable_roots(ctx, plan, source, problems).await?;
-    let ahead = Ahead::new(&ctx.cpu, source);
+    let parent = plan.parent.as_ref().map(|parent| (Arc::clone(trees), parent.began_at));
+    let look = Look { source: Arc::clone(source), parent };
+    let ahead = Ahead::new(&ctx.cpu, look);
     let mut walk =
         Walk { ctx, plan, source, ahead, trees, problems, steps, batch: Batch::new(), batch_bytes: 0, roots };
     let root = StoredPath::root();
@@ -175,6 +182,16 @@ impl Walk<'_> {
     /// Begins a directory; `None` where there is none any more.
     async fn enter(&mut self, begin: Begin) -> Result<Option<Level>, EngineError> {
         let Begin { path, stat, unchanged, known_tree, visit } = begin;
+        let is_above_a_root = self.is_above_a_root(&path);
+        if visit == Visit::All
+            && !is_above_a_root
+            && let Some(Same { known, totals, entries }) = self.ahead.same(&path, known_tree).await
+        {
+            self.seen(totals.files.0, totals.bytes.0);
+            let directory = Directory { path, stat, unchanged, known: Some(known), entries };
+            self.step(Step::Same(directory, totals), 0).await?;
+            return Ok(None);
+        }
         let opened = match &known_tree {
             Some(tree) => self.trees.open(tree).await?,
             None => None,
@@ -188,11 +205,10 @@ impl Walk<'_> {
             }
             None => (Opened { entries: Vec::new(), pages: Vec::new() }, None, Visit::All),
         };
-        let is_above_a_root = self.is_above_a_root(&path);
         let visit = if is_above_a_root && visit == Visit::Way { Visit::Entries } else { visit };
         let listing = match visit {
             Visit::Way => Listing::default(),
-            _ => match self.list(&path, visit).await {
+            _ => match self.list(&path, known_tree, visit).await {
                 Some(listing) => listing,
                 None => return Ok(None),
             },
@@ -323,10 +339,10 @@ impl Walk<'_> {
 
     /// The entries of a directory that are in the plan. One that cannot be listed is a problem and empty; one that is
     /// gone, or no directory any more, is a problem and `None`, unless it is the root.
-    async fn list(&mut self, path: &StoredPath, visit: Visit) -> Option<Listing> {
+    async fn list(&mut self, path: &StoredPath, tree: Option<ChunkRef>, visit: Visit) -> Option<Listing> {
         let listing = match visit {
             _ if self.is_above_a_root(path) => self.list_roots_beneath(path).await,
-            Visit::All => self.ahead.list(path).await,
+            Visit::All => self.ahead.list(path, tree).await,
             // What is beneath it is not listed, or not all of it.
             _ => {
                 let (source, path) = (Arc::clone(self.source), path.clone());
@@ -388,7 +404,7 @@ impl Walk<'_> {
 
     fn is_unchanged(&self, entry: &Entry, stat: &Stat) -> bool {
         let Some(Parent { began_at, .. }) = &self.plan.parent else { return false };
-        is_unchanged(entry, *began_at, stat)
+        is_unchanged(entry.into(), *began_at, stat)
     }
 
     async fn stat(&self, path: &StoredPath) -> Result<Stat, SourceError> {

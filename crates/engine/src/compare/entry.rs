@@ -80,7 +80,7 @@ fn has_content(
     if size == 0 {
         return Ok(true);
     }
-    let file = source.open(path)?.file;
+    let file = source.open(path)?;
     match content {
         Content::Inline(bytes) => {
             let mut read = vec![0; bytes.len()];

@@ -10,7 +10,8 @@ use format::EntryBody;
 const LARGE: usize = 9 << 20;
 
 /// Where in the reading of a file it is changed.
-const MOMENTS: [(When, Op); 5] = [
+const MOMENTS: [(When, Op); 6] = [
+    (When::Before, Op::Open),
     (When::After, Op::Open),
     (When::After, Op::StatOpen),
     (When::Before, Op::Read),
@@ -28,7 +29,8 @@ fn size_of(world: &World, at: &str) -> u64 {
 #[test]
 fn a_file_that_changes_once_while_it_is_read_is_saved_as_it_is_then() {
     for len in [100, 5_000, LARGE] {
-        for moment in MOMENTS {
+        // A small file is looked at once more when it has been read, and not before: the next run sees what comes then.
+        for moment in MOMENTS.into_iter().filter(|moment| len == LARGE || *moment != (When::After, Op::StatOpen)) {
             let world = World::of(|files| files.write("log", noise(1, len)));
             let change = move |files: &mut crate::world::files::Files| files.write("log", noise(2, len + 7));
             world.source.change(moment, &path("log"), 1..=1, change);

@@ -5,7 +5,9 @@ use format::{Tree, TreeBody};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(tree) = Tree::decode(bytes) else { return };
+    let decoded = Tree::decode(bytes);
+    assert_eq!(Tree::check(bytes), decoded.as_ref().map(|_| ()).map_err(Clone::clone));
+    let Ok(tree) = decoded else { return };
     assert_eq!(tree.encode().as_deref(), Ok(bytes));
     if let TreeBody::Leaf(entries) = &tree.body {
         let weight: usize = entries.iter().map(format::Entry::weight).sum();

@@ -1,7 +1,7 @@
 //! The rules that a single entry, a row of entries and a row of pages must keep, for writing and for reading.
 //! Refuses by naming the flaw; where it stands is the caller's to know.
 
-use super::{Content, Entry, EntryBody, FileTime, ListRef, Page, Totals, Xattr};
+use super::{Content, Entry, EntryBody, FileTime, ListRef, Page, Totals};
 use crate::error::Flaw;
 use crate::limits::{
     ENTRY_LISTS_MAX, ENTRY_PIECES_MAX, FILE_SIZE_MAX, INLINE_MAX, OWNER_NAME_MAX, SYMLINK_TARGET_MAX, XATTR_NAME_MAX,
@@ -25,7 +25,7 @@ pub(super) fn entry(entry: &Entry) -> Result<(), Flaw> {
     for FileTime { nanos, .. } in [meta.mtime, meta.ctime] {
         up_to(u64::from(nanos), NANOS_MAX)?;
     }
-    xattrs(&meta.xattrs)?;
+    xattrs(meta.xattrs.iter().map(|(name, value)| (&name[..], &value[..])))?;
     match &entry.body {
         EntryBody::File { size, content: body } => content(*size, body),
         EntryBody::Symlink { target } => up_to(target.len() as u64, SYMLINK_TARGET_MAX.0),
@@ -38,9 +38,9 @@ pub(super) fn entry(entry: &Entry) -> Result<(), Flaw> {
 }
 
 /// Names strictly ascending and of a good length, and everything together below its limit.
-pub(super) fn xattrs(xattrs: &[Xattr]) -> Result<(), Flaw> {
+pub(super) fn xattrs<'a>(xattrs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Result<(), Flaw> {
     let mut sum = 0_u64;
-    for (name, value) in xattrs {
+    for (name, value) in xattrs.clone() {
         if name.is_empty() {
             return Err(Flaw::Empty);
         }
@@ -48,7 +48,7 @@ pub(super) fn xattrs(xattrs: &[Xattr]) -> Result<(), Flaw> {
         sum = sum.saturating_add(name.len() as u64).saturating_add(value.len() as u64);
         up_to(sum, XATTRS_BYTES_MAX.0)?;
     }
-    ascending(xattrs.iter().map(|(name, _)| name))
+    ascending(xattrs.map(|(name, _)| name))
 }
 
 fn content(size: u64, content: &Content) -> Result<(), Flaw> {
@@ -59,19 +59,19 @@ fn content(size: u64, content: &Content) -> Result<(), Flaw> {
         }
         Content::Pieces(pieces) => {
             some(pieces.len(), ENTRY_PIECES_MAX.0)?;
-            piece::covered(pieces)?
+            piece::covered(pieces.iter().copied())?
         }
         Content::Lists(refs) => {
             some(refs.len(), ENTRY_LISTS_MAX.0)?;
-            lists(refs)?
+            lists(refs.iter().copied())?
         }
     };
     if covered == size { Ok(()) } else { Err(Flaw::Sum) }
 }
 
 /// The bytes that the lists cover together: none is empty, and each piece covers one byte or more.
-pub(super) fn lists(lists: &[ListRef]) -> Result<u64, Flaw> {
-    lists.iter().try_fold(0_u64, |sum, list| {
+pub(super) fn lists(mut lists: impl Iterator<Item = ListRef>) -> Result<u64, Flaw> {
+    lists.try_fold(0_u64, |sum, list| {
         if list.pieces == 0 || list.bytes < list.pieces {
             return Err(Flaw::Empty);
         }
@@ -80,9 +80,7 @@ pub(super) fn lists(lists: &[ListRef]) -> Result<u64, Flaw> {
 }
 
 /// The totals of a leaf: exactly its entries where there is no directory, and no less where there is one.
-pub(super) fn leaf_totals(totals: &Totals, entries: &[Entry]) -> Result<(), Flaw> {
-    let own: Totals = entries.iter().map(Totals::of_entry).sum();
-    let deep = entries.iter().any(Entry::is_directory);
+pub(super) fn leaf_totals(totals: &Totals, own: Totals, deep: bool) -> Result<(), Flaw> {
     if *totals == own || (deep && totals.covers(&own)) { totals.check() } else { Err(Flaw::Sum) }
 }
 
@@ -99,6 +97,13 @@ pub(super) fn pages(totals: &Totals, pages: &[Page]) -> Result<(), Flaw> {
     }
     totals.check()?;
     ascending(pages.iter().map(|page| &page.first))
+}
+
+/// Whether a leaf with these names at its ends is the page of that number.
+pub(super) fn page(pages: &[Page], number: usize, ends: Option<(&[u8], &[u8])>) -> Result<(), Flaw> {
+    let ((first, last), page) = ends.zip(pages.get(number)).ok_or(Flaw::Empty)?;
+    let fits_next = pages.get(number + 1).is_none_or(|next| *last < *next.first);
+    if *first == *page.first && fits_next { Ok(()) } else { Err(Flaw::Order) }
 }
 
 /// Whether each is larger than the one before it.

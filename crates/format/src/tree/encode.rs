@@ -25,7 +25,8 @@ fn check(tree: &Tree) -> Result<(), Flaw> {
         TreeBody::Leaf(entries) => {
             entries.iter().try_for_each(check::entry)?;
             check::ascending(entries.iter().map(|entry| &entry.name))?;
-            check::leaf_totals(&tree.totals, entries)
+            let own = entries.iter().map(super::Totals::of_entry).sum();
+            check::leaf_totals(&tree.totals, own, entries.iter().any(Entry::is_directory))
         }
         TreeBody::Fan(pages) => check::pages(&tree.totals, pages),
     }

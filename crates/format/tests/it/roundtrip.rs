@@ -46,7 +46,9 @@ proptest! {
         let bytes = tree_bytes(&tree);
         prop_assert_eq!(Tree::decode(&bytes), Ok(tree));
         prop_assert!(Tree::decode(&bytes[..cut.index(bytes.len())]).is_err());
-        one_form(&near(&bytes, change), Tree::decode, tree_bytes)?;
+        let other = near(&bytes, change);
+        one_form(&other, Tree::decode, tree_bytes)?;
+        prop_assert_eq!(Tree::check(&other).is_ok(), Tree::decode(&other).is_ok());
     }
 
     #[test]

@@ -48,17 +48,14 @@ impl FolderTarget {
             let named = self.root.with_parent(path, |dir, _| meta::stat_at(dir, &part)).ok()?;
             let is_same = (named.device, named.inode) == (stat.device, stat.inode);
             let is_marked = (stat.kind, stat.mode, stat.links) == (EntryKind::File, MARK, 1);
-            (is_same && is_marked && stat.uid == rustix::process::geteuid().as_raw()).then_some(stat)
+            Some(is_same && is_marked && stat.uid == rustix::process::geteuid().as_raw())
         };
-        let mut found = None;
-        let is_kept = self.parts.reserve(|| {
-            found = is_ours();
-            found.is_some()
-        });
-        let stat = found.filter(|_| is_kept)?;
+        if !self.parts.reserve(|| is_ours() == Some(true)) {
+            return None;
+        }
         let handle = Arc::new(handle);
         self.parts.adopt(path, Arc::clone(&handle));
-        Some(OpenFile::of(handle, &stat))
+        Some(OpenFile::of(handle))
     }
 
     /// A finished file that may be the snapshot's. One that has other names too, which may lie anywhere, is taken only
@@ -77,7 +74,7 @@ impl FolderTarget {
             return None;
         }
         let handle = Arc::new(handle);
-        let file = OpenFile::of(Arc::clone(&handle), &stat);
+        let file = OpenFile::of(Arc::clone(&handle));
         Some(Finished { handle, file, is_dressed, wardrobe: Arc::clone(&self.wardrobe) })
     }
 }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use db::Shape;
-use format::{ChunkId, ChunkRef, Content, Entry, EntryBody, Error, List, Page, Piece, Totals, Tree, TreeBody};
+use format::{BodyView, ChunkId, ContentView, Error, LeafView, List, Page, Piece, Totals, Tree, TreeView};
 use std::sync::Arc;
 
 /// What a chunk is expected to be.
@@ -35,7 +35,7 @@ pub(super) struct Decoded {
 pub(super) struct ContentNamed {
     pub(super) id: ChunkId,
     pub(super) len: u32,
-    /// Which entry names it.
+    /// Which of the entries that name something names it.
     pub(super) entry: usize,
 }
 
@@ -46,31 +46,29 @@ pub(super) struct ChildNamed {
     pub(super) role: Role,
     /// What the name says of a list: its pieces and what they cover.
     pub(super) said: Option<(u64, u64)>,
-    /// Which entry names it.
+    /// Which of the entries that name something names it.
     pub(super) entry: usize,
 }
 
-/// The names that a chunk gives to what it names.
-#[derive(Debug)]
-pub(super) enum Names {
-    Entries(Vec<Entry>),
-    /// The pages of a fan and the pieces of a list have no names of their own.
-    None,
+/// The names that a chunk gives to what it names. The pages of a fan and the pieces of a list have no names of their
+/// own.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Of those entries that name anything.
+    naming: Vec<Bytes>,
+    /// Of the first entry and the last.
+    ends: Option<(Bytes, Bytes)>,
 }
 
 impl Names {
     /// The name of an entry; empty where there is none.
     pub(super) fn of(&self, entry: usize) -> &[u8] {
-        match self {
-            Names::Entries(entries) => &entries[entry].name,
-            Names::None => &[],
-        }
+        self.naming.get(entry).map_or(&[], |name| name)
     }
 
     /// The first name and the last.
     pub(super) fn ends(&self) -> Option<(&[u8], &[u8])> {
-        let Names::Entries(entries) = self else { return None };
-        Some((&entries.first()?.name, &entries.last()?.name))
+        self.ends.as_ref().map(|(first, last)| (&first[..], &last[..]))
     }
 }
 
@@ -81,50 +79,55 @@ impl Names {
 pub(super) fn decode(role: &Role, plain: &Bytes) -> Result<Decoded, Error> {
     match role {
         Role::List => Ok(list(&List::decode(plain)?)),
-        Role::Tree => tree(Tree::decode(plain)?),
+        Role::Tree => match Tree::view(plain)? {
+            (declared, TreeView::Leaf(entries)) => leaf(plain, declared, entries),
+            (declared, TreeView::Fan(pages)) => Ok(fan(declared, pages)),
+        },
         Role::Page { pages, number } => {
-            let tree = Tree::decode(plain)?;
-            let declared = tree.totals;
-            Ok(leaf(declared, tree.into_page(pages, *number)?))
+            let decoded = match Tree::view(plain)? {
+                (declared, TreeView::Leaf(entries)) => Some(leaf(plain, declared, entries)?),
+                (_, TreeView::Fan(_)) => None,
+            };
+            Tree::check_page(pages, *number, decoded.as_ref().and_then(|decoded| decoded.names.ends()))?;
+            decoded.ok_or(Error::Decode { part: "page", offset: 0, flaw: format::Flaw::Tag })
         }
     }
 }
 
-fn tree(tree: Tree) -> Result<Decoded, Error> {
-    let declared = tree.totals;
-    match tree.body {
-        TreeBody::Leaf(entries) => Ok(leaf(declared, entries)),
-        TreeBody::Fan(pages) => Ok(fan(declared, pages)),
-    }
-}
-
-fn leaf(declared: Totals, entries: Vec<Entry>) -> Decoded {
-    let own = entries.iter().map(Totals::of_entry).sum();
-    let (mut contents, mut children) = (Vec::new(), Vec::new());
-    for (entry, body) in entries.iter().map(|entry| &entry.body).enumerate() {
-        match body {
-            EntryBody::File { content: Content::Pieces(pieces), .. } => name_pieces(pieces, entry, &mut contents),
-            EntryBody::File { content: Content::Lists(lists), .. } => {
-                let child = |list: &format::ListRef| ChildNamed {
+fn leaf(plain: &Bytes, declared: Totals, entries: LeafView<'_>) -> Result<Decoded, Error> {
+    let (mut own, mut contents, mut children, mut names) =
+        (Totals::default(), Vec::new(), Vec::new(), Names::default());
+    let mut ends: Option<(&[u8], &[u8])> = None;
+    for view in entries {
+        let view = view?;
+        own += view.totals();
+        ends = Some((ends.map_or(view.name, |(first, _)| first), view.name));
+        let entry = names.naming.len();
+        match view.body {
+            BodyView::File { content: ContentView::Pieces(pieces), .. } => name_pieces(pieces, entry, &mut contents),
+            BodyView::File { content: ContentView::Lists(lists), .. } => {
+                let child = |list: format::ListRef| ChildNamed {
                     id: list.list.id(),
                     role: Role::List,
                     said: Some((list.pieces, list.bytes)),
                     entry,
                 };
-                children.extend(lists.iter().map(child));
+                children.extend(lists.map(child));
             }
-            EntryBody::Directory { tree } => {
+            BodyView::Directory { tree } => {
                 children.push(ChildNamed { id: tree.id(), role: Role::Tree, said: None, entry });
             }
-            EntryBody::File { content: Content::Inline(_), .. }
-            | EntryBody::Symlink { .. }
-            | EntryBody::Fifo
-            | EntryBody::Socket
-            | EntryBody::CharDevice { .. }
-            | EntryBody::BlockDevice { .. } => {}
+            BodyView::File { content: ContentView::Inline(_), .. }
+            | BodyView::Symlink { .. }
+            | BodyView::Fifo
+            | BodyView::Socket
+            | BodyView::CharDevice { .. }
+            | BodyView::BlockDevice { .. } => continue,
         }
+        names.naming.push(plain.slice_ref(view.name));
     }
-    Decoded { shape: Shape::Leaf, declared, own, contents, children, names: Names::Entries(entries) }
+    names.ends = ends.map(|(first, last)| (plain.slice_ref(first), plain.slice_ref(last)));
+    Ok(Decoded { shape: Shape::Leaf, declared, own, contents, children, names })
 }
 
 fn fan(declared: Totals, pages: Vec<Page>) -> Decoded {
@@ -135,20 +138,20 @@ fn fan(declared: Totals, pages: Vec<Page>) -> Decoded {
     };
     let children = pages.iter().enumerate().map(child).collect();
     let own = Totals::default();
-    Decoded { shape: Shape::Fan, declared, own, contents: Vec::new(), children, names: Names::None }
+    Decoded { shape: Shape::Fan, declared, own, contents: Vec::new(), children, names: Names::default() }
 }
 
 fn list(list: &List) -> Decoded {
     let mut contents = Vec::with_capacity(list.pieces.len());
-    name_pieces(&list.pieces, 0, &mut contents);
+    name_pieces(list.pieces.iter().copied(), 0, &mut contents);
     let totals = Totals { entries: list.count(), bytes: list.covered(), ..Totals::default() };
     let (declared, own) = (totals, totals);
-    Decoded { shape: Shape::List, declared, own, contents, children: Vec::new(), names: Names::None }
+    Decoded { shape: Shape::List, declared, own, contents, children: Vec::new(), names: Names::default() }
 }
 
-fn name_pieces(pieces: &[Piece], entry: usize, contents: &mut Vec<ContentNamed>) {
-    contents.extend(pieces.iter().filter_map(|piece| match piece {
-        Piece::Data { chunk, len } => Some(ContentNamed { id: ChunkRef::id(chunk), len: *len, entry }),
+fn name_pieces(pieces: impl Iterator<Item = Piece>, entry: usize, contents: &mut Vec<ContentNamed>) {
+    contents.extend(pieces.filter_map(|piece| match piece {
+        Piece::Data { chunk, len } => Some(ContentNamed { id: chunk.id(), len, entry }),
         Piece::Hole { .. } => None,
     }));
 }

@@ -8,7 +8,7 @@ use crate::backup::assemble::Assembler;
 use crate::backup::problems::Problems;
 use crate::ctx::Ctx;
 use crate::error::{EngineError, SourceError};
-use crate::ports::{Extent, OpenedFile, SourceFile, Stat};
+use crate::ports::{Extent, SourceFile, Stat};
 use bytes::{Bytes, BytesMut};
 use format::{ChunkKind, Content, Entry, EntryBody, List, ListRef, Piece, StoredPath, Xattr};
 
@@ -99,8 +99,9 @@ struct Opened {
 }
 
 fn open(reader: &Reader, path: &StoredPath) -> Result<Opened, SourceError> {
-    let OpenedFile { file, stat } = reader.source.open(path)?;
+    let file = reader.source.open(path)?;
     reader.progress.add_files_opened(1);
+    let stat = file.stat()?;
     let extents = file.extents(stat.size)?;
     Ok(Opened { file, stat, extents })
 }

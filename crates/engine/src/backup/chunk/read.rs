@@ -6,7 +6,7 @@ use crate::backup::assemble::OpenDirectory;
 use crate::backup::scan::{BATCH_BYTES_MAX, Batch, Directory, Step};
 use crate::cutter;
 use crate::error::SourceError;
-use crate::ports::{Details, EntryKind, OpenedFile, Source, SourceFile, Stat};
+use crate::ports::{Details, EntryKind, Source, SourceFile, Stat};
 use crate::progress::Progress;
 use bytes::Bytes;
 use format::{ChunkKind, Content, Entry, EntryBody, Meta, NamingKey, Piece, StoredPath, Xattr};
@@ -28,7 +28,14 @@ impl Reader {
         let mut made = Vec::with_capacity(batch.len());
         for step in batch {
             match step {
-                Step::Enter(directory) => self.directory(directory, &mut made),
+                Step::Enter(directory) => {
+                    let directory = self.directory(directory, &mut made);
+                    made.push(Made::Enter(directory));
+                }
+                Step::Same(directory, totals) => {
+                    let directory = self.directory(directory, &mut made);
+                    made.push(Made::Same(directory, totals));
+                }
                 Step::Unchanged(entry) => made.push(Made::Known(entry)),
                 Step::Untouched(entry, totals) => made.push(Made::Untouched(entry, totals)),
                 Step::Changed { path, stat } => self.entry(path, &stat, &mut made),
@@ -39,7 +46,7 @@ impl Reader {
         made
     }
 
-    fn directory(&self, directory: Directory, made: &mut Vec<Made>) {
+    fn directory(&self, directory: Directory, made: &mut Vec<Made>) -> OpenDirectory {
         let Directory { path, stat, unchanged, known, entries } = directory;
         let name = path.name().unwrap_or_default().to_vec();
         let is_unchanged = unchanged.is_some();
@@ -49,7 +56,7 @@ impl Reader {
             None if path.is_root() => Meta::default(),
             None => self.meta(&path, &stat, made).0,
         };
-        made.push(Made::Enter(OpenDirectory::new(name, meta, is_unchanged, known, entries)));
+        OpenDirectory::new(name, meta, is_unchanged, known, entries)
     }
 
     fn entry(&self, path: StoredPath, stat: &Stat, made: &mut Vec<Made>) {
@@ -78,7 +85,7 @@ impl Reader {
             made.push(Made::Large(path));
             return;
         }
-        match self.small(&path) {
+        match self.small(&path, *stat) {
             Ok(Small::Read { stat, xattrs, content, chunks, changed }) => {
                 let meta = self.meta_with(&path, &stat, xattrs, made);
                 let size = match &content {
@@ -95,23 +102,25 @@ impl Reader {
         }
     }
 
-    fn small(&self, path: &StoredPath) -> Result<Small, SourceError> {
+    /// Reads a file that looked like `seen` when it was listed.
+    fn small(&self, path: &StoredPath, mut seen: Stat) -> Result<Small, SourceError> {
         let mut changed = false;
         loop {
-            let OpenedFile { file, stat } = self.source.open(path)?;
+            let file = self.source.open(path)?;
             self.progress.add_files_opened(1);
+            let bytes = read_whole(&*file, seen.size as usize)?;
+            self.progress.add_bytes_read(bytes.len() as u64);
+            let xattrs = file.xattrs();
+            let stat = file.stat()?;
             if is_large(&stat) {
                 return Ok(Small::BecameLarge);
             }
-            let bytes = read_whole(&*file, stat.size as usize)?;
-            self.progress.add_bytes_read(bytes.len() as u64);
-            let xattrs = file.xattrs();
-            let settled = bytes.len() as u64 == stat.size && is_same(&stat, &file.stat()?);
+            let settled = bytes.len() as u64 == stat.size && is_same(&seen, &stat);
             if settled || changed {
                 let (content, chunks) = self.content(bytes);
                 return Ok(Small::Read { stat, xattrs, content, chunks, changed: !settled });
             }
-            changed = true;
+            (seen, changed) = (stat, true);
         }
     }
 

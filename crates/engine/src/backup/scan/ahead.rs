@@ -1,13 +1,12 @@
-//! Lists directories ahead of the walk, in its order: while the walk compares one, the pool looks at those that come
-//! next, many with one piece of work, a few pieces side by side. Refuses to begin more while some thousands of
+//! Looks at directories ahead of the walk, in its order: while the walk goes through one, the pool looks at those that
+//! come next, many with one piece of work, a few pieces side by side. Refuses to begin more while some thousands of
 //! entries wait that nobody has asked for.
 
+use super::look::{Look, Looked, Place, Same};
 use crate::cpu::{Cpu, Started};
 use crate::error::SourceError;
-use crate::ports::{EntryKind, Listing, Source};
-use base::Bytes;
-use format::StoredPath;
-use format::limits::PATH_MAX;
+use crate::ports::Listing;
+use format::{ChunkRef, StoredPath};
 use futures::FutureExt;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,12 +21,12 @@ const WORKS_MAX: usize = 4;
 /// Directories that one piece of work begins with, at most: it goes on with what is beneath them.
 const DIRECTORIES_MAX: usize = 64;
 
-type Listed = Result<Listing, SourceError>;
+type Outcome = Result<Looked, SourceError>;
 
-/// Lists what the walk comes to next.
+/// Looks at what the walk comes to next.
 pub(super) struct Ahead {
     cpu: Cpu,
-    source: Arc<dyn Source>,
+    look: Arc<Look>,
     /// What is beneath the folder that is walked and has not been asked for yet, in the order of the walk.
     stretches: VecDeque<Stretch>,
     /// Entries in the stretches that are ready.
@@ -38,52 +37,80 @@ pub(super) struct Ahead {
 
 /// Some directories that follow each other in the walk.
 enum Stretch {
-    Ready(VecDeque<(StoredPath, Listed)>),
+    Ready(VecDeque<(Place, Outcome)>),
     UnderWay(Started<Part>),
-    /// Not listed yet, the next one last.
-    Open(Vec<StoredPath>),
+    /// Not looked at yet, the next one last.
+    Open(Vec<Place>),
 }
 
 /// What one piece of work has done.
 struct Part {
-    listed: VecDeque<(StoredPath, Listed)>,
-    open: Vec<StoredPath>,
+    looked: VecDeque<(Place, Outcome)>,
+    open: Vec<Place>,
+    /// How many entries it has looked at.
+    entries: usize,
 }
 
 impl Ahead {
-    pub(super) fn new(cpu: &Cpu, source: &Arc<dyn Source>) -> Self {
-        let (cpu, source) = (cpu.clone(), Arc::clone(source));
-        Self { cpu, source, stretches: VecDeque::new(), held: 0, directories: 1 }
+    pub(super) fn new(cpu: &Cpu, look: Look) -> Self {
+        let (cpu, look) = (cpu.clone(), Arc::new(look));
+        Self { cpu, look, stretches: VecDeque::new(), held: 0, directories: 1 }
+    }
+
+    /// Whether a directory is as the parent snapshot has it in this tree, with no directory in it. Where it is not, or
+    /// where that is not known, `list` comes next.
+    pub(super) async fn same(&mut self, path: &StoredPath, tree: Option<ChunkRef>) -> Option<Same> {
+        let is_same = |place: &Place, outcome: &Outcome| place.1 == tree && matches!(outcome, Ok(Looked::Same(_)));
+        match self.next(path, tree, is_same).await? {
+            Ok(Looked::Same(same)) => Some(same),
+            Ok(Looked::Listing(_)) | Err(_) => None,
+        }
     }
 
     /// The entries of a directory. The first one of a folder is listed when it is asked for, and all beneath it ahead,
     /// in the order of the walk.
-    pub(super) async fn list(&mut self, path: &StoredPath) -> Listed {
+    pub(super) async fn list(&mut self, path: &StoredPath, tree: Option<ChunkRef>) -> Result<Listing, SourceError> {
+        match self.next(path, tree, |_, _| true).await {
+            Some(Ok(Looked::Listing(listing))) => Ok(listing),
+            Some(Err(error)) => Err(error),
+            // It was not seen when the one above was listed, or compared with something else.
+            Some(Ok(Looked::Same(_))) | None => {
+                let (look, path) = (Arc::clone(&self.look), path.clone());
+                self.cpu.run(move || look.source.list(&path)).await
+            }
+        }
+    }
+
+    /// What came of a directory, if it is wanted; it is kept otherwise. `None` also for one that nobody has seen.
+    async fn next(
+        &mut self,
+        path: &StoredPath,
+        tree: Option<ChunkRef>,
+        is_wanted: impl Fn(&Place, &Outcome) -> bool,
+    ) -> Option<Outcome> {
         loop {
             self.take_ended();
             self.begin();
             match self.stretches.front_mut() {
-                None => self.stretches.push_back(Stretch::Open(vec![path.clone()])),
+                None => self.stretches.push_back(Stretch::Open(vec![(path.clone(), tree)])),
                 // Nothing was begun: what is held lies behind this, and no more of it comes before this is asked for.
                 Some(Stretch::Open(_)) => self.begin_at(0),
                 Some(Stretch::UnderWay(work)) => {
                     let part = work.await;
                     self.put(0, part);
                 }
-                Some(Stretch::Ready(ready)) => match ready.pop_front() {
+                Some(Stretch::Ready(ready)) => match ready.front() {
                     None => drop(self.stretches.pop_front()),
-                    // The walk has passed this one over.
-                    Some((next, listed)) if next < *path => self.held -= entries_of(&listed),
-                    Some((next, listed)) if next == *path => {
-                        self.held -= entries_of(&listed);
-                        self.begin();
-                        return listed;
-                    }
-                    // It was not seen when the one above was listed.
-                    Some(later) => {
-                        ready.push_front(later);
-                        let (source, path) = (Arc::clone(&self.source), path.clone());
-                        return self.cpu.run(move || source.list(&path)).await;
+                    Some((place, outcome)) if place.0 == *path && !is_wanted(place, outcome) => return None,
+                    Some((place, _)) if place.0 > *path => return None,
+                    // This one, or one that the walk has passed over.
+                    Some(_) => {
+                        let (place, outcome) = ready.pop_front()?;
+                        self.held -= held_by(&outcome);
+                        if place.0 == *path {
+                            self.begin();
+                            return Some(outcome);
+                        }
                     }
                 },
             }
@@ -109,8 +136,8 @@ impl Ahead {
         if open.is_empty() {
             self.stretches.remove(at);
         }
-        let source = Arc::clone(&self.source);
-        let work = self.cpu.start(move || list_some(&*source, first));
+        let look = Arc::clone(&self.look);
+        let work = self.cpu.start(move || look_at_some(&look, first));
         self.stretches.insert(at, Stretch::UnderWay(work));
     }
 
@@ -128,45 +155,47 @@ impl Ahead {
     }
 
     /// Puts what a piece of work has done in its place.
-    fn put(&mut self, at: usize, Part { listed, open }: Part) {
-        let entries = listed.iter().map(|(_, listed)| entries_of(listed)).sum::<usize>();
-        self.held += entries;
+    fn put(&mut self, at: usize, Part { looked, open, entries }: Part) {
+        self.held += looked.iter().map(|(_, outcome)| held_by(outcome)).sum::<usize>();
         // Of large directories, neighbours go to different threads; of small ones, a thread gets enough to do.
-        self.directories = (ENTRIES_MAX * listed.len() / entries.max(1)).clamp(1, DIRECTORIES_MAX);
-        self.stretches[at] = Stretch::Ready(listed);
+        self.directories = (ENTRIES_MAX * looked.len() / entries.max(1)).clamp(1, DIRECTORIES_MAX);
+        self.stretches[at] = Stretch::Ready(looked);
         if !open.is_empty() {
             self.stretches.insert(at + 1, Stretch::Open(open));
         }
     }
 }
 
-/// Lists directories and what is beneath them, in the order of the walk, until it is enough for one piece of work.
-fn list_some(source: &dyn Source, mut open: Vec<StoredPath>) -> Part {
-    let (mut listed, mut entries) = (VecDeque::new(), 0);
+/// Looks at directories and what is beneath them, in the order of the walk, until it is enough for one piece of work.
+fn look_at_some(look: &Look, mut open: Vec<Place>) -> Part {
+    let (mut looked, mut entries) = (VecDeque::new(), 0);
     while entries < ENTRIES_MAX
-        && let Some(path) = open.pop()
+        && let Some(place) = open.pop()
     {
-        let found = source.list(&path);
-        entries += entries_of(&found);
-        if let Ok(listing) = &found {
-            let below = listing.entries.iter().rev().filter(|found| found.stat.kind == EntryKind::Directory);
-            let paths = below.filter_map(|found| path.join(&found.name).ok());
-            open.extend(paths.filter(|path| Bytes::of(path.as_bytes().len()) <= PATH_MAX));
-        }
-        listed.push_back((path, found));
+        let (outcome, below) = look.at(&place);
+        entries += match &outcome {
+            Ok(Looked::Same(same)) => 1 + same.entries,
+            _ => held_by(&outcome),
+        };
+        open.extend(below.into_iter().rev());
+        looked.push_back((place, outcome));
     }
-    Part { listed, open }
+    Part { looked, open, entries }
 }
 
-/// What a listing counts for: itself too, so that many empty ones are not nothing.
-fn entries_of(listed: &Listed) -> usize {
-    1 + listed.as_ref().map_or(0, Listing::count)
+/// What is held of a directory counts for so many entries: itself too, so that many empty ones are not nothing.
+fn held_by(outcome: &Outcome) -> usize {
+    1 + match outcome {
+        Ok(Looked::Listing(listing)) => listing.count(),
+        Ok(Looked::Same(same)) => same.known.pages.len(),
+        Err(_) => 0,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{Details, Found, More, OpenedFile, Stat};
+    use crate::ports::{Details, EntryKind, Found, More, Source, SourceFile, Stat};
     use format::FileTime;
     use std::sync::Mutex;
 
@@ -178,7 +207,7 @@ mod tests {
     }
 
     impl Source for Listings {
-        fn list(&self, dir: &StoredPath) -> Listed {
+        fn list(&self, dir: &StoredPath) -> Result<Listing, SourceError> {
             self.listed.lock().expect("no panic with the lock").push(dir.clone());
             let is_lowest = dir.components().count() == 2;
             let (kind, count) = match is_lowest {
@@ -201,7 +230,7 @@ mod tests {
             Err(SourceError::Gone)
         }
 
-        fn open(&self, _: &StoredPath) -> Result<OpenedFile, SourceError> {
+        fn open(&self, _: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError> {
             Err(SourceError::Gone)
         }
 
@@ -223,15 +252,15 @@ mod tests {
         is_walked: impl Fn(usize) -> bool,
     ) -> (Vec<StoredPath>, usize) {
         let listings = Arc::new(Listings { directories, pipes, listed: Mutex::default() });
-        let source: Arc<dyn Source> = Arc::clone(&listings) as _;
-        let mut ahead = Ahead::new(&cpu, &source);
+        let look = Look { source: Arc::clone(&listings) as _, parent: None };
+        let mut ahead = Ahead::new(&cpu, look);
         let (mut open, mut walked, mut most) = (vec![StoredPath::root()], 0, 0);
         while let Some(path) = open.pop() {
             walked += 1;
             if !is_walked(walked) {
                 continue;
             }
-            let listing = ahead.list(&path).await.expect("it is there");
+            let listing = ahead.list(&path, None).await.expect("it is there");
             most = most.max(ahead.held);
             let below = listing.entries.iter().rev().filter(|found| found.stat.kind == EntryKind::Directory);
             open.extend(below.map(|found| path.join(&found.name).expect("a short path")));
@@ -276,8 +305,9 @@ mod tests {
     #[test]
     fn a_directory_whose_names_alone_are_held_counts_for_all_of_them() {
         let listing = Listing { more: Some(Box::new(Unseen(20_000))), ..Listing::default() };
-        assert_eq!((entries_of(&Ok(listing)), entries_of(&Ok(Listing::default()))), (20_001, 1));
-        assert_eq!(entries_of(&Err(SourceError::Gone)), 1);
+        let empty = Listing::default();
+        let held = [Ok(Looked::Listing(listing)), Ok(Looked::Listing(empty)), Err(SourceError::Gone)];
+        assert_eq!(held.map(|outcome| held_by(&outcome)), [20_001, 1, 1]);
     }
 
     #[tokio::test]

@@ -23,6 +23,10 @@ impl TreeCache for MemoryCache {
         self.kept().get(tree).cloned()
     }
 
+    fn has(&self, tree: &ChunkRef) -> bool {
+        self.kept().contains_key(tree)
+    }
+
     fn mark_damaged(&self, tree: &ChunkRef) {
         self.kept().remove(tree);
     }

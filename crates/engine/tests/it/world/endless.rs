@@ -7,8 +7,8 @@ use base::{Bytes as Size, ManualClock, RunId, Secret, SeededEntropy, SnapshotId,
 use bytes::Bytes;
 use engine::backup::{self, Facts, Limits, Plan};
 use engine::{
-    Committed, Cpu, Ctx, Details, EngineError, EntryKind, Extent, Found, Listing, More, OpenedFile, Parcel, Remote,
-    RemoteError, Source, SourceError, SourceFile, Stat, TreeCache, Uploaded,
+    Committed, Cpu, Ctx, Details, EngineError, EntryKind, Extent, Found, Listing, More, Parcel, Remote, RemoteError,
+    Source, SourceError, SourceFile, Stat, TreeCache, Uploaded,
 };
 use format::{ChunkRef, FileTime, NamingKey, PackId, RunKey, StoredPath, Xattr, limits};
 use futures::stream::BoxStream;
@@ -142,9 +142,8 @@ impl Source for Shown {
         Ok(Details::default())
     }
 
-    fn open(&self, path: &StoredPath) -> Result<OpenedFile, SourceError> {
-        let stat = self.all.look(path);
-        Ok(OpenedFile { file: Box::new(OpenFile { stat, noise: self.noise.clone() }), stat })
+    fn open(&self, path: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError> {
+        Ok(Box::new(OpenFile { stat: self.all.look(path), noise: self.noise.clone() }))
     }
 
     fn user_name(&self, _: u32) -> Arc<[u8]> {
@@ -243,6 +242,10 @@ struct NoCache;
 impl TreeCache for NoCache {
     fn get(&self, _: &ChunkRef) -> Option<Vec<u8>> {
         None
+    }
+
+    fn has(&self, _: &ChunkRef) -> bool {
+        false
     }
 
     fn mark_damaged(&self, _: &ChunkRef) {}

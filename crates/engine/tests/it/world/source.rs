@@ -3,7 +3,7 @@
 
 use super::content::Content;
 use super::files::{Body, Files, Inode, Miss};
-use engine::{Details, EntryKind, Extent, Found, Listing, More, OpenedFile, Source, SourceError, SourceFile, Stat};
+use engine::{Details, EntryKind, Extent, Found, Listing, More, Source, SourceError, SourceFile, Stat};
 use format::{StoredPath, Xattr};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::RangeInclusive;
@@ -208,7 +208,7 @@ impl Source for MemorySource {
         })
     }
 
-    fn open(&self, path: &StoredPath) -> Result<OpenedFile, SourceError> {
+    fn open(&self, path: &StoredPath) -> Result<Box<dyn SourceFile>, SourceError> {
         let inode = self.0.call(Op::Open, path, |files| {
             let inode = find(files, path)?;
             match files.inode(inode).body {
@@ -217,9 +217,7 @@ impl Source for MemorySource {
             }
         })?;
         lock(&self.0.record).opens.push(path.clone());
-        let file = Box::new(OpenFile { source: self.clone(), path: path.clone(), inode });
-        let stat = file.stat()?;
-        Ok(OpenedFile { file, stat })
+        Ok(Box::new(OpenFile { source: self.clone(), path: path.clone(), inode }))
     }
 
     fn user_name(&self, uid: u32) -> Arc<[u8]> {
