@@ -17,6 +17,8 @@ mod mounts;
 mod notes;
 mod socket;
 mod trust;
+#[cfg(any(windows, test))]
+mod usn;
 mod watch;
 mod wire;
 
