@@ -4,6 +4,8 @@
 
 #[cfg(target_os = "linux")]
 mod fanotify;
+#[cfg(any(target_os = "macos", all(unix, test)))]
+mod fsevents;
 #[cfg(target_os = "linux")]
 mod inotify;
 #[cfg(target_os = "linux")]
