@@ -1,14 +1,26 @@
 //! The change journal: where files have changed since a position, so that a backup looks there and nowhere else. Kept
-//! by a process that stays (`holdfast watch`), asked over a socket beside the state. Refuses to be sure where it is
-//! not: a doubt costs a walk, and a guess would cost data. Rule: docs/format.md, "Change detection".
+//! by a process that stays (`holdfast watch`), or by the system, and asked over a socket beside the state. Refuses to
+//! be sure where it is not: a doubt costs a walk, a guess would cost data. Rule: docs/format.md, "Change detection".
 
+#[cfg(target_os = "linux")]
 mod fanotify;
+#[cfg(any(target_os = "macos", all(unix, test)))]
+mod fsevents;
+#[cfg(target_os = "linux")]
 mod inotify;
+#[cfg(target_os = "linux")]
 mod mapped;
+#[cfg(target_os = "linux")]
 mod mounts;
+#[cfg_attr(
+    not(any(target_os = "linux", all(unix, test))),
+    expect(dead_code, reason = "a journal that the system keeps needs a part of it")
+)]
 mod notes;
 mod socket;
 mod trust;
+#[cfg(any(windows, test))]
+mod usn;
 mod watch;
 mod wire;
 
@@ -17,14 +29,22 @@ use engine::Changes;
 use format::StoredPath;
 use rustix::fd::BorrowedFd;
 pub use socket::ask;
+#[cfg(unix)]
+use std::ffi::OsStr;
 use std::io;
+#[cfg(unix)]
 use std::ops::Range;
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::Arc;
 pub use trust::{Basis, Mark, again, changes};
 pub use watch::{Watching, watch};
 pub(crate) use wire::WirePosition;
 
-/// A moment in a journal. One journal is one process that watches: after a restart it is another.
+/// A moment in a journal. Where a process notes what changes, each process is a journal: after a restart it is another.
+/// Where the system does, the journal is the system's, and a position is good for as long as that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Which journal.
@@ -33,6 +53,14 @@ pub struct Position {
     pub at: u64,
     /// This computer's clock then.
     pub taken_at: Timestamp,
+}
+
+#[cfg(any(windows, target_os = "macos", test))]
+impl Position {
+    /// A position of no journal: who asks with it is answered with a doubt.
+    fn nowhere(means: &Means) -> Self {
+        Self { journal: [0; 16], at: 0, taken_at: means.clock.now() }
+    }
 }
 
 /// What a journal says.
@@ -95,13 +123,13 @@ impl Doubt {
 
 /// What notes where files change: the system's own means, behind one port.
 pub trait Journal {
-    /// Its name: `fanotify`, `inotify`.
+    /// Its name: `fanotify`, `inotify`, `usn`, `fsevents`.
     fn name(&self) -> &'static str;
 
-    /// What is readable when the system has something to say.
-    fn handle(&self) -> BorrowedFd<'_>;
+    /// What is readable when the system has something to say; `None` where the system keeps it until somebody asks.
+    fn handle(&self) -> Option<BorrowedFd<'_>>;
 
-    /// Takes in what the system has to say by now.
+    /// Takes in what the system has to say by now. Nothing to do where the system keeps it.
     ///
     /// # Errors
     /// The system fails; the journal is of no use any more.
@@ -125,11 +153,20 @@ pub struct Means {
 
 /// Whether a file was born after a position was taken, and before now: one from the future has a wrong date, or was
 /// made while this computer had one. A kernel's clock is coarse and late, never early: what it says was born later was.
+#[cfg(unix)]
 fn is_born_in(born: Timestamp, new: &Range<Timestamp>) -> bool {
     born > new.start && born <= new.end
 }
 
+/// The stored path of an absolute one.
+#[cfg(unix)]
 fn stored(path: &[u8]) -> io::Result<StoredPath> {
     let within = path.strip_prefix(b"/").unwrap_or(path);
     StoredPath::from_bytes(within.to_vec()).map_err(|_| io::Error::other("a path that no snapshot can hold"))
+}
+
+/// The absolute path of a stored one.
+#[cfg(unix)]
+fn absolute(path: &StoredPath) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(&[b"/", path.as_bytes()].concat()))
 }

@@ -167,8 +167,8 @@ impl Journal for Fanotify {
         "fanotify"
     }
 
-    fn handle(&self) -> BorrowedFd<'_> {
-        self.handle.as_fd()
+    fn handle(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.handle.as_fd())
     }
 
     fn take_in(&mut self) -> io::Result<()> {

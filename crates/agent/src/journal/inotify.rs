@@ -5,7 +5,7 @@
 
 use super::mounts::{Mount, MountList};
 use super::notes::Notes;
-use super::{Doubt, Journal, Means, Position, Told, mapped, stored};
+use super::{Doubt, Journal, Means, Position, Told, absolute, mapped, stored};
 use base::Timestamp;
 use engine::Changes;
 use format::StoredPath;
@@ -20,7 +20,6 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 /// What counts as a change. Closing what was open for writing stands for what was written through memory.
@@ -217,8 +216,8 @@ impl Journal for Inotify {
         "inotify"
     }
 
-    fn handle(&self) -> BorrowedFd<'_> {
-        self.handle.as_fd()
+    fn handle(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.handle.as_fd())
     }
 
     fn take_in(&mut self) -> io::Result<()> {
@@ -278,10 +277,6 @@ fn is_born_in(about: &Metadata, new: &Range<Timestamp>) -> bool {
     let born = about.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
     let born = born.and_then(|born| i64::try_from(born.as_millis()).ok()).map(Timestamp::from_ms);
     born.is_some_and(|born| super::is_born_in(born, new))
-}
-
-fn absolute(path: &StoredPath) -> PathBuf {
-    PathBuf::from(OsStr::from_bytes(&[b"/", path.as_bytes()].concat()))
 }
 
 #[cfg(test)]

@@ -42,10 +42,24 @@ pub(super) struct Since<'a, K> {
 }
 
 impl<K: Hash + Eq> Notes<K> {
+    /// Notes of a journal that this process keeps.
     pub fn new(means: &Means) -> Self {
         let mut journal = [0; 16];
         means.entropy.fill(&mut journal);
         Self { journal, at: 1, floor: 1, directories: HashMap::new(), files: HashMap::new(), paths: HashMap::new() }
+    }
+
+    /// Notes of a journal that the system keeps, under its own name, from what it has first.
+    #[cfg(any(windows, target_os = "macos", test))]
+    pub fn kept(journal: [u8; 16], first: u64) -> Self {
+        let (directories, files, paths) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { journal, at: first, floor: first, directories, files, paths }
+    }
+
+    /// What is noted from here on stands there in the system's journal.
+    #[cfg(any(windows, target_os = "macos", test))]
+    pub fn reach(&mut self, at: u64) {
+        self.at = self.at.max(at);
     }
 
     /// What is noted from here on has happened after every position that was given out.

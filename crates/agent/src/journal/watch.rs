@@ -1,15 +1,21 @@
 //! `holdfast watch`: keeps the journal for as long as it runs, and answers who asks beside the state.
 //! Refuses questions of another user, and to run twice.
 
+#[cfg(target_os = "linux")]
 use super::fanotify::Fanotify;
+#[cfg(target_os = "macos")]
+use super::fsevents::FsEvents;
+#[cfg(target_os = "linux")]
 use super::inotify::Inotify;
 use super::socket::{open_beside, socket_path};
+#[cfg(windows)]
+use super::usn::Usn;
 use super::wire::{REQUEST_BYTES_MAX, Reply, Request};
 use super::{Journal, Means};
 use crate::error::AgentError;
 use crate::state::StateDir;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use std::convert::Infallible;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -37,16 +43,31 @@ pub struct Watching {
 /// `watch_impossible`, `state_busy` where another one watches; the state cannot be used.
 pub fn watch(dir: &StateDir, means: &Means, said: impl FnOnce(&Watching)) -> Result<Infallible, AgentError> {
     let _lock = dir.lock(LOCK_FILE, "a watch")?;
-    let (mut journal, instead_of): (Box<dyn Journal>, _) = match Fanotify::open(means) {
-        Ok(journal) => (Box::new(journal), None),
-        Err(error) => {
-            let inotify = Inotify::open(means).map_err(AgentError::file("watching", dir.path()))?;
-            (Box::new(inotify), Some(error.to_string()))
-        }
-    };
+    let (mut journal, instead_of) = open(means).map_err(AgentError::file("watching", dir.path()))?;
     let listener = listen(dir).map_err(AgentError::file("listening in", dir.path()))?;
     said(&Watching { by: journal.name(), instead_of });
     serve(&listener, &mut *journal).map_err(AgentError::file("watching for", dir.path()))
+}
+
+/// The best journal that this system has for this process, and why it is not a better one.
+#[cfg(target_os = "linux")]
+fn open(means: &Means) -> io::Result<(Box<dyn Journal>, Option<String>)> {
+    match Fanotify::open(means) {
+        Ok(journal) => Ok((Box::new(journal), None)),
+        Err(error) => Ok((Box::new(Inotify::open(means)?), Some(error.to_string()))),
+    }
+}
+
+/// The journal that this system keeps.
+#[cfg(windows)]
+fn open(means: &Means) -> io::Result<(Box<dyn Journal>, Option<String>)> {
+    Ok((Box::new(Usn::open(means)), None))
+}
+
+/// The journal that this system keeps.
+#[cfg(target_os = "macos")]
+fn open(means: &Means) -> io::Result<(Box<dyn Journal>, Option<String>)> {
+    Ok((Box::new(FsEvents::open(means)), None))
 }
 
 fn listen(dir: &StateDir) -> io::Result<UnixListener> {
@@ -62,7 +83,8 @@ fn listen(dir: &StateDir) -> io::Result<UnixListener> {
 
 fn serve(listener: &UnixListener, journal: &mut dyn Journal) -> io::Result<Infallible> {
     loop {
-        if wait(&[journal.handle(), listener.as_fd()], None)?[1] {
+        let handles: Vec<BorrowedFd<'_>> = [listener.as_fd()].into_iter().chain(journal.handle()).collect();
+        if wait(&handles, None)?[0] {
             answer(listener, journal)?;
         } else {
             journal.take_in()?;
@@ -75,7 +97,7 @@ fn serve(listener: &UnixListener, journal: &mut dyn Journal) -> io::Result<Infal
 }
 
 /// Which of the handles are readable.
-fn wait(handles: &[rustix::fd::BorrowedFd<'_>], most: Option<&Timespec>) -> io::Result<Vec<bool>> {
+fn wait(handles: &[BorrowedFd<'_>], most: Option<&Timespec>) -> io::Result<Vec<bool>> {
     let mut fds: Vec<PollFd<'_>> =
         handles.iter().map(|handle| PollFd::from_borrowed_fd(*handle, PollFlags::IN)).collect();
     match poll(&mut fds, most) {

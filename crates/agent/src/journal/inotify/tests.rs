@@ -3,7 +3,7 @@
 use super::*;
 use base::{OsEntropy, SystemClock};
 use engine::Visit;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 struct Scene {
