@@ -9,7 +9,7 @@ use format::{
     compress,
 };
 use futures::StreamExt;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Reads trees and lists by ref.
@@ -28,6 +28,33 @@ pub struct TreeReader {
 pub(crate) struct Opened {
     pub entries: Vec<Entry>,
     pub pages: Vec<ChunkRef>,
+}
+
+/// The pages of a large directory's tree that were not read yet.
+#[derive(Default)]
+pub(crate) struct Pages {
+    left: VecDeque<ChunkRef>,
+    /// How many of these were fetched ahead, where the cache lacked them.
+    ahead: usize,
+}
+
+impl From<Vec<ChunkRef>> for Pages {
+    fn from(pages: Vec<ChunkRef>) -> Self {
+        Self { left: pages.into(), ahead: 0 }
+    }
+}
+
+impl Pages {
+    /// Whether all were read. Never fails.
+    pub fn is_empty(&self) -> bool {
+        self.left.is_empty()
+    }
+}
+
+/// What stands in some pages, and which of them could not be had.
+pub(crate) struct Read {
+    pub entries: Vec<Entry>,
+    pub lacking: Vec<ChunkRef>,
 }
 
 /// The bytes of a tree and of its pages.
@@ -69,13 +96,13 @@ impl TreeReader {
     /// The server refuses or cannot be reached; a tree that has its name and is no tree.
     pub async fn tree(&self, tree: &ChunkRef) -> Result<Option<Vec<Entry>>, EngineError> {
         let Some(Opened { entries, pages }) = self.open(tree).await? else { return Ok(None) };
-        let mut joined = entries;
-        self.prefetch(pages.iter().copied()).await?;
-        for page in &pages {
-            match self.page(page).await? {
-                Some(entries) => joined.extend(entries),
-                None => return Ok(None),
+        let (mut joined, mut pages) = (entries, Pages::from(pages));
+        while !pages.is_empty() {
+            let Read { entries, lacking } = self.read_on(&mut pages).await?;
+            if !lacking.is_empty() {
+                return Ok(None);
             }
+            joined.extend(entries);
         }
         Ok(Some(joined))
     }
@@ -106,11 +133,30 @@ impl TreeReader {
         }))
     }
 
-    /// The entries of one page; `None` as with `tree`.
+    /// Reads the next pages of a large directory, as many as some thousand entries are on. Never none, unless none is
+    /// left or the first ones could not be had.
     ///
     /// # Errors
     /// As `tree`.
-    pub(crate) async fn page(&self, page: &ChunkRef) -> Result<Option<Vec<Entry>>, EngineError> {
+    pub(crate) async fn read_on(&self, pages: &mut Pages) -> Result<Read, EngineError> {
+        let mut read = Read { entries: Vec::new(), lacking: Vec::new() };
+        while read.entries.len() < READ_ENTRIES_MIN && !pages.left.is_empty() {
+            if pages.ahead == 0 {
+                pages.ahead = pages.left.len().min(PAGES_AHEAD_MAX);
+                self.prefetch(pages.left.iter().take(pages.ahead).copied()).await?;
+            }
+            pages.ahead -= 1;
+            let Some(page) = pages.left.pop_front() else { break };
+            match self.page(&page).await? {
+                Some(entries) => read.entries.extend(entries),
+                None => read.lacking.push(page),
+            }
+        }
+        Ok(read)
+    }
+
+    /// The entries of one page; `None` as with `tree`.
+    async fn page(&self, page: &ChunkRef) -> Result<Option<Vec<Entry>>, EngineError> {
         let Some(plain) = self.plain(ChunkKind::Tree, page).await? else { return Ok(None) };
         match decode_tree(&plain)?.body {
             TreeBody::Leaf(entries) => Ok(Some(entries)),
@@ -261,6 +307,10 @@ impl TreeReader {
     }
 }
 
+/// Pages of a tree that are fetched together where the cache lacks them: some megabytes.
+const PAGES_AHEAD_MAX: usize = 64;
+/// Pages are read together until they have so many entries: the trees of these are fetched by one request.
+const READ_ENTRIES_MIN: usize = 4_096;
 /// Refs in one request for trees.
 const FETCH_REFS_MAX: usize = 4_096;
 

@@ -12,7 +12,7 @@ use crate::changes::{Changes, Visit};
 use crate::ctx::Ctx;
 use crate::error::{EngineError, SourceError};
 use crate::ports::{EntryKind, Found, Listing, Source, Stat};
-use crate::trees::{Opened, TreeReader, directory_tree};
+use crate::trees::{Opened, Read, TreeReader, directory_tree};
 use crate::unchanged::is_unchanged;
 use ahead::Ahead;
 use base::Bytes;
@@ -64,10 +64,6 @@ pub(super) struct Known {
 /// Steps that are handed on together.
 pub(super) type Batch = Vec<Step>;
 
-/// Pages of a tree that are fetched together where the cache lacks them: some megabytes.
-const PAGES_AHEAD_MAX: usize = 64;
-/// Pages are read together until they have so many entries: the trees of these are fetched by one request.
-const PARENTS_MIN: usize = 4_096;
 /// Steps in one batch.
 const BATCH_STEPS_MAX: usize = 512;
 /// Bytes of changed files in one batch; a larger file travels alone.
@@ -218,8 +214,8 @@ impl Walk<'_> {
         let directory = Directory { path: path.clone(), stat, unchanged, known, entries: listing.count() };
         self.step(Step::Enter(directory), 0).await?;
         let (entries, pages) = (listing.entries.into(), opened.pages.into());
-        let (parents, parents_seen, pages_ahead) = (VecDeque::new(), 0, 0);
-        let mut level = Level { path, visit, entries, more: listing.more, parents, pages, pages_ahead, parents_seen };
+        let (parents, parents_seen) = (VecDeque::new(), 0);
+        let mut level = Level { path, visit, entries, more: listing.more, parents, pages, parents_seen };
         self.take_parents(&mut level, opened.entries).await?;
         Ok(Some(level))
     }
@@ -235,20 +231,11 @@ impl Walk<'_> {
     /// Reads the next pages of the parent's tree of a large directory. One that cannot be had is not known to be there,
     /// and what it would have in it is looked for.
     async fn pages(&mut self, level: &mut Level) -> Result<(), EngineError> {
-        let mut parents = Vec::new();
-        while parents.len() < PARENTS_MIN && !level.pages.is_empty() {
-            if level.pages_ahead == 0 {
-                level.pages_ahead = level.pages.len().min(PAGES_AHEAD_MAX);
-                self.trees.prefetch(level.pages.iter().take(level.pages_ahead).copied()).await?;
-            }
-            level.pages_ahead -= 1;
-            let Some(page) = level.pages.pop_front() else { break };
-            match self.trees.page(&page).await? {
-                Some(entries) => parents.extend(entries),
-                None => self.step(Step::Lacking(page), 0).await?,
-            }
+        let Read { entries, lacking } = self.trees.read_on(&mut level.pages).await?;
+        for page in lacking {
+            self.step(Step::Lacking(page), 0).await?;
         }
-        self.take_parents(level, parents).await
+        self.take_parents(level, entries).await
     }
 
     async fn take_parents(&mut self, level: &mut Level, mut parents: Vec<Entry>) -> Result<(), EngineError> {

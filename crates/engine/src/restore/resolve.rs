@@ -9,7 +9,7 @@ use super::{Plan, Selection};
 use crate::ctx::Ctx;
 use crate::error::EngineError;
 use crate::ports::Target;
-use crate::trees::{TreeReader, directory_tree};
+use crate::trees::{Opened, Pages, Read, TreeReader, directory_tree};
 use format::{ChunkRef, Content, Entry, EntryBody, Piece, StoredPath};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,26 +34,63 @@ pub(super) struct Walk {
 struct Level {
     path: StoredPath,
     entries: VecDeque<Entry>,
+    /// What comes after `entries` in a large directory.
+    pages: Pages,
     /// Whether this restore has made it: nothing is here yet.
     is_fresh: bool,
+}
+
+impl Level {
+    /// Reads on in a large directory; false when nothing is left of it. What cannot be had of it is one problem for each
+    /// stretch, and the rest is restored.
+    async fn read_on(&mut self, trees: &TreeReader, problems: &Problems) -> Result<bool, EngineError> {
+        if self.pages.is_empty() {
+            return Ok(false);
+        }
+        let Read { entries, lacking } = trees.read_on(&mut self.pages).await?;
+        if !lacking.is_empty() {
+            let sentence = "some of what was in this folder is damaged at the server: restore it from another snapshot";
+            problems.add(self.path.clone(), "tree_missing", sentence.to_owned());
+        }
+        trees.prefetch(entries.iter().filter_map(directory_tree)).await?;
+        self.entries = entries.into();
+        Ok(true)
+    }
 }
 
 impl Walk {
     /// Finds the selection in the snapshot.
     pub(super) async fn begin(plan: &Plan, trees: &TreeReader) -> Result<Self, EngineError> {
-        let entries = match &plan.selection {
-            Selection::Everything => trees.directory(&plan.root, &StoredPath::root()).await?,
+        let path = StoredPath::root();
+        let opened = match &plan.selection {
+            Selection::Everything => {
+                let opened = trees.open(&plan.root).await?;
+                opened.ok_or_else(|| EngineError::TreeMissing { path: path.to_string() })?
+            }
             Selection::Paths(paths) => {
                 let mut entries = Vec::with_capacity(paths.len());
                 for path in paths {
                     entries.push(trees.find(&plan.root, path).await?);
                 }
-                entries
+                Opened { entries, pages: Vec::new() }
             }
         };
+        let mut walk = Self { open: Vec::new(), small: Small::default(), sought: Vec::new(), sought_bytes: 0 };
+        walk.push(trees, path, opened, false).await?;
+        Ok(walk)
+    }
+
+    async fn push(
+        &mut self,
+        trees: &TreeReader,
+        path: StoredPath,
+        opened: Opened,
+        is_fresh: bool,
+    ) -> Result<(), EngineError> {
+        let Opened { entries, pages } = opened;
         trees.prefetch(entries.iter().filter_map(directory_tree)).await?;
-        let top = Level { path: StoredPath::root(), entries: entries.into(), is_fresh: false };
-        Ok(Self { open: vec![top], small: Small::default(), sought: Vec::new(), sought_bytes: 0 })
+        self.open.push(Level { path, entries: entries.into(), pages: pages.into(), is_fresh });
+        Ok(())
     }
 
     /// Goes on until a window is full; `None` when nothing is left.
@@ -72,7 +109,9 @@ impl Walk {
                 return Err(EngineError::TargetFull);
             }
             let Some(entry) = level.entries.pop_front() else {
-                self.open.pop();
+                if !level.read_on(trees, problems).await? {
+                    self.open.pop();
+                }
                 continue;
             };
             let is_fresh = level.is_fresh;
@@ -124,11 +163,8 @@ impl Walk {
                 return Ok(());
             }
         };
-        match trees.tree(tree).await? {
-            Some(entries) => {
-                trees.prefetch(entries.iter().filter_map(directory_tree)).await?;
-                self.open.push(Level { path: path.clone(), entries: entries.into(), is_fresh });
-            }
+        match trees.open(tree).await? {
+            Some(opened) => self.push(trees, path.clone(), opened, is_fresh).await?,
             None => {
                 let sentence = "what was in this folder is damaged at the server: restore it from another snapshot";
                 problems.add(path.clone(), "tree_missing", sentence.to_owned());

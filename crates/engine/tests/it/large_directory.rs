@@ -1,9 +1,11 @@
 //! Directories that do not fit one tree: cut into pages, of which a change touches one.
 
-use crate::world::World;
 use crate::world::content::noise;
 use crate::world::files::Body;
-use format::{ChunkKind, Tree, TreeBody};
+use crate::world::target::MemoryTarget;
+use crate::world::{World, compare, problems};
+use engine::restore::Selection;
+use format::{ChunkKind, StoredPath, Tree, TreeBody};
 
 /// The pages of a directory, by the names of their first entries.
 fn pages(world: &World, at: &str) -> Vec<Vec<u8>> {
@@ -122,6 +124,11 @@ fn a_page_that_is_lost_costs_what_is_in_it_and_no_other() {
 
     world.server.lose(&lost.tree);
     world.cache.kept().remove(&lost.tree);
+    let target = MemoryTarget::default();
+    let restore = world.restore_to(&target, Selection::Everything).expect("what is lost does not end the restore");
+    assert_eq!(restore.problems(), problems(&[("big", "tree_missing")]));
+    let is_lost = |at: &StoredPath| entries.iter().any(|entry| at.name() == Some(&entry.name[..]));
+    compare::assert_restored_where(&world.source.files(), &target, |at| !is_lost(at));
     world.edit(|files| entries.iter().for_each(|entry| files.remove([b"big/", &entry.name[..]].concat())));
     let third = world.assert_round_trip();
     assert_eq!(third.outcome.totals.files.0 as usize, 20_000 - entries.len(), "what it held is not taken over");

@@ -1,9 +1,11 @@
-//! The memory of a backup has a budget, under an allocator that counts. What is backed up does not exist and what is
+//! The memory of a backup and of a restore has a budget, under an allocator that counts. What is backed up does not exist and what is
 //! sent is thrown away, so that all of it is the engine's own; packs wait for their server as long as they ever do.
 
-use crate::world::endless::Endless;
+use crate::world::cache::MemoryCache;
+use crate::world::endless::{Endless, restore_to_nowhere};
 use crate::world::heap::most_held;
 use base::{Bytes as Size, Count};
+use std::sync::Arc;
 
 /// What an endpoint may have is 150 MB; this is the part of it that the engine's own heap gets. Four packs of 8 MiB are
 /// on their way, one waits, one is filled; six batches wait for an answer, in windows of up to 8 MiB; three are read
@@ -45,4 +47,15 @@ fn a_backup_of_a_large_file_that_nothing_makes_smaller_keeps_to_its_budget() {
 #[test]
 fn a_backup_of_a_million_entries_in_one_directory_keeps_to_its_budget() {
     check(Endless { directories: 1, files: 1_000_000, bytes: 20 }, BUDGET);
+}
+
+#[test]
+fn a_restore_of_a_million_entries_in_one_directory_keeps_to_its_budget() {
+    let files = Endless { directories: 1, files: 1_000_000, bytes: 20 };
+    let cache = Arc::new(MemoryCache::default());
+    let (outcome, _) = files.backup_with(Arc::clone(&cache) as _).expect("the server takes everything");
+    let (written, held) = most_held(|| restore_to_nowhere(outcome.root, cache));
+    assert_eq!(written.expect("the cache has all trees"), 1_000_000);
+    // A few thousand entries at a time, and the names of all pages.
+    assert!(Size(held) <= Size::mib(16), "{} were held", Size(held));
 }

@@ -3,7 +3,8 @@
 
 use crate::changes::Visit;
 use crate::ports::{Found, More};
-use format::{ChunkRef, Entry, StoredPath};
+use crate::trees::Pages;
+use format::{Entry, StoredPath};
 use std::collections::VecDeque;
 
 pub(super) struct Level {
@@ -16,9 +17,7 @@ pub(super) struct Level {
     pub more: Option<Box<dyn More>>,
     pub parents: VecDeque<Entry>,
     /// The pages of the parent's tree that come after `parents`.
-    pub pages: VecDeque<ChunkRef>,
-    /// How many of these were fetched ahead, where the cache lacked them.
-    pub pages_ahead: usize,
+    pub pages: Pages,
     /// How many entries the parent has, as far as they have been seen.
     pub parents_seen: usize,
 }

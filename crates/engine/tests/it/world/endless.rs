@@ -8,13 +8,13 @@ use bytes::Bytes;
 use engine::backup::{self, Facts, Limits, Plan};
 use engine::{
     Committed, Cpu, Ctx, Details, EngineError, EntryKind, Extent, Found, Listing, More, Parcel, Remote, RemoteError,
-    Source, SourceError, SourceFile, Stat, TreeCache, Uploaded,
+    Source, SourceError, SourceFile, Stat, Target, TargetError, TargetFile, TreeCache, Uploaded, restore,
 };
-use format::{ChunkRef, FileTime, NamingKey, PackId, RunKey, StoredPath, Xattr, limits};
+use format::{ChunkRef, EntryBody, FileTime, Meta, NamingKey, PackId, RunKey, StoredPath, Xattr, limits};
 use futures::stream::BoxStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;
 
 /// So many directories with so many files each, of so many bytes, all different and none compressible.
@@ -32,20 +32,19 @@ const BLOCK: usize = 64 << 10;
 impl Endless {
     /// Backs it up, all on this thread. What the server took in packs.
     pub fn backup(self) -> Result<(backup::Outcome, Size), EngineError> {
-        let runtime = Builder::new_current_thread().build().expect("a runtime without drivers");
-        let ctx = Ctx {
-            cpu: Cpu::inline(),
-            clock: Arc::new(ManualClock::at(Timestamp::from_ms(1_700_000_000_000))),
-            entropy: Arc::new(SeededEntropy::new(1)),
-            progress: Arc::default(),
-        };
+        self.backup_with(Arc::new(NoCache))
+    }
+
+    /// The same with a cache for its trees.
+    pub fn backup_with(self, cache: Arc<dyn TreeCache>) -> Result<(backup::Outcome, Size), EngineError> {
+        let (runtime, ctx) = one_thread();
         let plan = Plan {
             folders: vec![StoredPath::root()],
             run: RunId::from_bytes([1; 16]),
             snapshot: SnapshotId::from_bytes([2; 16]),
             device: DEVICE,
             repository: REPOSITORY,
-            naming: NamingKey::new(&Secret::new([5; 32])),
+            naming: naming(),
             run_key: RunKey::new(Secret::new([6; 32])),
             key_id: KEY_ID,
             parent: None,
@@ -56,7 +55,7 @@ impl Endless {
         let sink = Arc::new(Sink::default());
         let noise = super::content::noise(7, 1 << 20);
         let source = Arc::new(Shown { all: self, noise });
-        let run = backup::run(&ctx, &plan, source, Arc::clone(&sink) as _, Arc::new(NoCache));
+        let run = backup::run(&ctx, &plan, source, Arc::clone(&sink) as _, cache);
         let outcome = runtime.block_on(run)?;
         Ok((outcome, Size(sink.0.load(Relaxed))))
     }
@@ -88,6 +87,71 @@ impl Endless {
             [directory, file] => self.stat(EntryKind::File, 1_000_000_000 + directory * self.files + file),
             _ => self.stat(EntryKind::Directory, 1 + numbers.first().copied().unwrap_or(0)),
         }
+    }
+}
+
+fn one_thread() -> (Runtime, Ctx) {
+    let ctx = Ctx {
+        cpu: Cpu::inline(),
+        clock: Arc::new(ManualClock::at(Timestamp::from_ms(1_700_000_000_000))),
+        entropy: Arc::new(SeededEntropy::new(1)),
+        progress: Arc::default(),
+    };
+    (Builder::new_current_thread().build().expect("a runtime without drivers"), ctx)
+}
+
+fn naming() -> NamingKey {
+    NamingKey::new(&Secret::new([5; 32]))
+}
+
+/// Restores a snapshot whose content stands in its trees, of which the cache has all, to nowhere, on this thread. How
+/// many files were written.
+pub fn restore_to_nowhere(root: ChunkRef, cache: Arc<dyn TreeCache>) -> Result<u64, EngineError> {
+    let (runtime, ctx) = one_thread();
+    let plan = restore::Plan { root, naming: naming(), selection: restore::Selection::Everything, refs_max: 8_192 };
+    let nowhere = Arc::new(Nowhere::default());
+    let run = restore::run(&ctx, &plan, Arc::new(Sink::default()), cache, Arc::clone(&nowhere) as _);
+    let outcome = runtime.block_on(run)?;
+    assert_eq!(outcome.problems, []);
+    Ok(nowhere.0.load(Relaxed))
+}
+
+/// A target that counts whole files and keeps nothing.
+#[derive(Default)]
+struct Nowhere(AtomicU64);
+
+type Noted = Result<Vec<TargetError>, TargetError>;
+
+impl Target for Nowhere {
+    fn make_directory(&self, _: &StoredPath) -> Result<bool, TargetError> {
+        Ok(true)
+    }
+
+    fn open_part(&self, path: &StoredPath, _: u64) -> Result<Box<dyn TargetFile>, TargetError> {
+        unreachable!("{path} has its content in a tree")
+    }
+
+    fn write_file(&self, _: &StoredPath, _: u64, _: &[u8], _: &Meta) -> Noted {
+        self.0.fetch_add(1, Relaxed);
+        Ok(Vec::new())
+    }
+
+    fn finish_file(&self, path: &StoredPath, _: u64, _: &Meta) -> Noted {
+        unreachable!("{path} has no part")
+    }
+
+    fn discard_part(&self, _: &StoredPath) {}
+
+    fn make_special(&self, path: &StoredPath, _: &EntryBody, _: &Meta) -> Noted {
+        unreachable!("{path} is a file")
+    }
+
+    fn hard_link(&self, _: &StoredPath, path: &StoredPath) -> Result<(), TargetError> {
+        unreachable!("{path} has one name")
+    }
+
+    fn finish_directory(&self, _: &StoredPath, _: &Meta) -> Noted {
+        Ok(Vec::new())
     }
 }
 

@@ -1,28 +1,21 @@
-//! How small a folder becomes, and what that costs one core, for frames of several lengths and several levels of zstd:
-//! the experiment behind docs/performance.md, "Frame and level". `cargo run --release --example frames -p engine --
-//! DIR`. Refuses the network, the cipher and the server: `cargo xtask bench peers` has those.
+//! How small a folder becomes, and what that costs, for frames of several lengths and several levels of zstd.
+//! Refuses to read a file twice: all chunks are held.
 
-#![expect(clippy::print_stdout, reason = "what it finds out is for a person")]
-
-use base::Secret;
+use super::{INLINE_MAX, naming, read};
 use engine::cutter;
-use format::{ChunkKind, NamingKey, compress};
+use format::{ChunkKind, compress};
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::io;
+use std::path::Path;
 use tokio::time::Instant;
 
 const FRAMES: [usize; 5] = [256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
 const LEVELS: [i32; 5] = [1, 2, 3, 4, 5];
-/// Shorter files lie in their entry of a tree, and in no frame.
-const INLINE_MAX: usize = 512;
 
-fn main() -> io::Result<()> {
-    let folder = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("."), PathBuf::from);
-    let (mut chunks, mut known) = (Vec::new(), HashSet::new());
-    let naming = NamingKey::new(&Secret::new([7; 32]));
-    read(&folder, &mut |content| {
-        let mut rest = content;
+pub fn run(folder: &Path) -> io::Result<()> {
+    let (mut chunks, mut known, naming) = (Vec::new(), HashSet::new(), naming());
+    read(folder, &mut |content| {
+        let mut rest = if content.len() > INLINE_MAX { content } else { &[] };
         while let Some(len) = cutter::first_cut(rest, true) {
             let (chunk, after) = rest.split_at(len);
             if known.insert(naming.name(ChunkKind::Content, chunk)) {
@@ -49,24 +42,6 @@ fn main() -> io::Result<()> {
             let opened_in = began.elapsed().as_secs_f64();
             let (mb, part) = (bytes as f64 / 1e6, bytes as f64 / plain as f64);
             println!("| {} | {level} | {mb:.1} | {part:.3} | {compressed_in:.2} | {opened_in:.2} |", frame >> 10);
-        }
-    }
-    Ok(())
-}
-
-/// Every file below `folder` that has chunks, in the order of a backup.
-fn read(folder: &Path, seen: &mut impl FnMut(&[u8])) -> io::Result<()> {
-    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_unstable_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            read(&entry.path(), seen)?;
-        } else if kind.is_file() {
-            let content = fs::read(entry.path())?;
-            if content.len() > INLINE_MAX {
-                seen(&content);
-            }
         }
     }
     Ok(())
