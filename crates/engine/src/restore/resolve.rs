@@ -41,8 +41,8 @@ struct Level {
 }
 
 impl Level {
-    /// Reads on in a large directory; false when nothing is left of it. What cannot be had of it is one problem for each
-    /// stretch, and the rest is restored.
+    /// Reads on in a large directory; false when nothing is left of it. What cannot be had of it is one problem for
+    /// each stretch, and the rest is restored.
     async fn read_on(&mut self, trees: &TreeReader, problems: &Problems) -> Result<bool, EngineError> {
         if self.pages.is_empty() {
             return Ok(false);

@@ -1,5 +1,6 @@
-//! The memory of a backup and of a restore has a budget, under an allocator that counts. What is backed up does not exist and what is
-//! sent is thrown away, so that all of it is the engine's own; packs wait for their server as long as they ever do.
+//! The memory of a backup and of a restore has a budget, under an allocator that counts. What is backed up does not
+//! exist and what is sent is thrown away, so that all of it is the engine's own; packs wait for their server as long as
+//! they ever do.
 
 use crate::world::cache::MemoryCache;
 use crate::world::endless::{Endless, restore_to_nowhere};

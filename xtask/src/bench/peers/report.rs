@@ -148,7 +148,7 @@ impl Cell {
             let mark = if one.program != OURS && Some(one.wall_s) == best { "**" } else { "" };
             let ratio = match ours {
                 Some(ours) if one.program != OURS => {
-                    format!("{:.2}, {:.2}", ours.wall_s / one.wall_s, ours.cpu_s / one.cpu_s)
+                    format!("{}, {}", ratio(ours.wall_s, one.wall_s), ratio(ours.cpu_s, one.cpu_s))
                 }
                 _ => String::new(),
             };
@@ -187,4 +187,9 @@ fn median(mut values: Vec<f64>) -> f64 {
         len if len % 2 == 1 => values[len / 2],
         len => f64::midpoint(values[len / 2 - 1], values[len / 2]),
     }
+}
+
+/// One time by another; a dash where the other is too short to be measured.
+fn ratio(ours: f64, theirs: f64) -> String {
+    if theirs < 0.01 { "–".to_owned() } else { format!("{:.2}", ours / theirs) }
 }

@@ -1,5 +1,7 @@
-//! Reads one large file in windows, so that its size does not matter: cut and named on the pool, handed on as it
-//! goes. Holes are not read. A very large file's pieces go into lists of their own.
+//! Reads one large file in windows, so that its size does not matter: one is read while the one before it is cut and
+//! named on the pool, and handed on as it goes. Holes are not read. A very large file has lists of its pieces.
+
+mod reads;
 
 use super::Made;
 use super::read::{Reader, changed_while_read, is_same, name_of, piece_of, unstorable};
@@ -11,9 +13,8 @@ use crate::error::{EngineError, SourceError};
 use crate::ports::{Extent, SourceFile, Stat};
 use bytes::{Bytes, BytesMut};
 use format::{ChunkKind, Content, Entry, EntryBody, List, ListRef, Piece, StoredPath, Xattr};
+use reads::{Next, Reads};
 
-/// Bytes read in one go.
-const WINDOW_BYTES: u64 = 4 << 20;
 /// More pieces than this go into lists.
 const PIECES_MAX: usize = 1_024;
 /// A list ends after this many pieces at the least, and at the most.
@@ -60,36 +61,32 @@ async fn once(
         let (reader, path) = (reader.clone(), path.clone());
         ctx.cpu.run(move || open(&reader, &path)).await?
     };
-    let Opened { mut file, stat, extents } = opened;
-    let mut pieces = Vec::new();
-    let mut at = 0;
-    for extent in extents {
-        match extent {
-            Extent::Hole(len) => {
+    let Opened { file, stat, extents } = opened;
+    let (mut pieces, mut carry, mut is_short) = (Vec::new(), Bytes::new(), false);
+    let mut reads = Reads::begin(&ctx.cpu, &ctx.progress, file, extents);
+    while let Some(next) = reads.next().await? {
+        let (window, is_end) = match next {
+            Next::Hole(len) => {
                 pieces.push(Piece::Hole { len });
-                at += len;
+                continue;
             }
-            Extent::Data(len) => {
-                let end = at + len;
-                let mut carry = Bytes::new();
-                while at < end {
-                    let reader = reader.clone();
-                    let window = ctx.cpu.run(move || window(&reader, file, at, end, &carry)).await?;
-                    file = window.file;
-                    carry = window.carry;
-                    pieces.extend(window.chunks.iter().map(piece_of));
-                    for chunk in window.chunks {
-                        assembler.chunk(chunk).await;
-                    }
-                    if window.at == at || window.is_short {
-                        return settle(ctx, file, stat, pieces, true).await;
-                    }
-                    at = window.at;
-                }
+            Next::Bytes { bytes, is_end } => (bytes, is_end),
+            Next::Short(bytes) => {
+                is_short = true;
+                (bytes, true)
             }
+        };
+        let reader = reader.clone();
+        let cut = ctx.cpu.run(move || cut(&reader, &carry, window, is_end)).await;
+        carry = cut.carry;
+        reads.reuse(cut.window);
+        pieces.extend(cut.chunks.iter().map(piece_of));
+        for chunk in cut.chunks {
+            assembler.chunk(chunk).await;
         }
     }
-    settle(ctx, file, stat, pieces, false).await
+    let file = reads.into_file().expect("nothing is read any more");
+    settle(ctx, file, stat, pieces, is_short).await
 }
 
 struct Opened {
@@ -106,31 +103,22 @@ fn open(reader: &Reader, path: &StoredPath) -> Result<Opened, SourceError> {
     Ok(Opened { file, stat, extents })
 }
 
-struct Window {
-    file: Box<dyn SourceFile>,
-    /// Up to where the file is read.
-    at: u64,
+struct Cut {
+    chunks: Vec<NewChunk>,
     /// Read, but not cut yet.
     carry: Bytes,
-    chunks: Vec<NewChunk>,
-    /// The file ended before the stretch did.
-    is_short: bool,
+    /// What was read into, to be read into again.
+    window: Vec<u8>,
 }
 
-/// Reads on from `at` to at most `end`, and cuts what can be cut.
-fn window(reader: &Reader, file: Box<dyn SourceFile>, at: u64, end: u64, carry: &[u8]) -> Result<Window, SourceError> {
-    let wanted = (end - at).min(WINDOW_BYTES) as usize;
-    let mut bytes = BytesMut::with_capacity(carry.len() + wanted);
+/// Cuts what can be cut of what is left and what was read.
+fn cut(reader: &Reader, carry: &[u8], window: Vec<u8>, is_end: bool) -> Cut {
+    let mut bytes = BytesMut::with_capacity(carry.len() + window.len());
     bytes.extend_from_slice(carry);
-    bytes.resize(carry.len() + wanted, 0);
-    let len = file.read_at(at, &mut bytes[carry.len()..])?;
-    bytes.truncate(carry.len() + len);
-    reader.progress.add_bytes_read(len as u64);
-    let is_short = len < wanted;
-    let at = at + len as u64;
+    bytes.extend_from_slice(&window);
     let mut carry = bytes.freeze();
-    let chunks = reader.chunks(&mut carry, is_short || at == end);
-    Ok(Window { file, at, carry, chunks, is_short })
+    let chunks = reader.chunks(&mut carry, is_end);
+    Cut { chunks, carry, window }
 }
 
 async fn settle(
