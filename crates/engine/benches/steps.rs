@@ -207,6 +207,14 @@ mod tree {
             .bench_local(|| Tree::decode(black_box(&bytes)).expect("as it was written"));
     }
 
+    #[divan::bench(args = [20, 2_000])]
+    fn check(bencher: Bencher<'_, '_>, entries: usize) {
+        let bytes = tree(entries).encode().expect("a tree");
+        bencher
+            .counter(BytesCount::new(bytes.len()))
+            .bench_local(|| Tree::check(black_box(&bytes)).expect("as it was written"));
+    }
+
     fn tree(entries: usize) -> Tree {
         let owner: Arc<[u8]> = Arc::from(&b"anna"[..]);
         let time = FileTime { seconds: 1_700_000_000, nanos: 123_456_789 };
