@@ -98,23 +98,24 @@ impl Reads {
                 self.at += len;
                 Some(UnderWay::Hole(len))
             }
-            Some(Extent::Data(len)) => self.read(len),
+            Some(Extent::Data(len)) => Some(self.read(len)),
         };
     }
 
     /// Begins to read the first window of a stretch; the rest of it comes next.
-    fn read(&mut self, stretch: u64) -> Option<UnderWay> {
+    fn read(&mut self, stretch: u64) -> UnderWay {
         let len = stretch.min(WINDOW_BYTES);
         if len < stretch {
             self.extents.push(Extent::Data(stretch - len));
         }
         let (at, is_end) = (self.at, len == stretch);
         self.at += len;
-        let (file, mut bytes) = (self.file.take()?, self.free.pop().unwrap_or_default());
-        Some(UnderWay::Read(self.cpu.start(move || {
+        let file = self.file.take().expect("one window is read at a time");
+        let mut bytes = self.free.pop().unwrap_or_default();
+        UnderWay::Read(self.cpu.start(move || {
             bytes.resize(len as usize, 0);
             let read = file.read_at(at, &mut bytes);
             Read { file, read, bytes, is_end }
-        })))
+        }))
     }
 }
