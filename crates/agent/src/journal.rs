@@ -105,10 +105,10 @@ impl Doubt {
     /// Why everything was looked at, for people: one sentence.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::NotWatched => "nobody watches what changes: `holdfast watch` does",
+            Self::NotWatched => "nobody watches what changes in these folders: see `holdfast watch`",
             Self::NoPosition => "it is the first look at these folders, as the policy and this release take them",
-            Self::OtherJournal => "who watches has begun after the last backup",
-            Self::Gap => "more has changed than who watches could note",
+            Self::OtherJournal => "the journal of changes is another one than at the last backup",
+            Self::Gap => "some of the changes since the last backup were not noted",
             Self::HardLinks => "a file with several names has changed",
             Self::Old => "once a day everything is looked at",
         }

@@ -5,7 +5,7 @@
 use crate::error::{RemoteError, SourceError, TargetError};
 use async_trait::async_trait;
 use bytes::Bytes;
-use format::{ChunkRef, FileTime, Meta, PackId, StoredPath, Xattr};
+use format::{Body, ChunkRef, FileTime, Meta, PackId, StoredPath, Xattr};
 use futures::stream::BoxStream;
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +27,21 @@ pub enum EntryKind {
     CharDevice,
     /// A block device.
     BlockDevice,
+}
+
+impl EntryKind {
+    /// The kind that an entry of a snapshot has. Never fails.
+    pub const fn of<C, T>(body: &Body<C, T>) -> Self {
+        match body {
+            Body::File { .. } => Self::File,
+            Body::Directory { .. } => Self::Directory,
+            Body::Symlink { .. } => Self::Symlink,
+            Body::Fifo => Self::Fifo,
+            Body::Socket => Self::Socket,
+            Body::CharDevice { .. } => Self::CharDevice,
+            Body::BlockDevice { .. } => Self::BlockDevice,
+        }
+    }
 }
 
 /// What a file system tells of an entry without opening it.
@@ -163,7 +178,7 @@ pub trait SourceFile: Send {
     /// Reads at `offset` until `bytes` is full or the file ends; how many were read.
     ///
     /// # Errors
-    /// It is no regular file, or the medium or the file system fails.
+    /// The medium or the file system fails, or what is open cannot be read at an offset.
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, SourceError>;
 
     /// What the file system tells of the open file now.

@@ -4,7 +4,7 @@
 
 use crate::ports::{EntryKind, Stat};
 use base::{Span, Timestamp};
-use format::{BodyView, Entry, EntryBody, EntryView, FileTime, Meta};
+use format::{Body, Entry, EntryView, FileTime, Meta};
 
 /// How coarse a file system's clock may be against the device's own. An entry that changed this shortly before the
 /// parent run began, or later, could have changed again under the same times.
@@ -34,32 +34,25 @@ impl From<&Stat> for Looks {
 
 impl From<&Entry> for Looks {
     fn from(entry: &Entry) -> Self {
-        let (kind, size, rdev) = match entry.body {
-            EntryBody::File { size, .. } => (EntryKind::File, size, (0, 0)),
-            EntryBody::Directory { .. } => (EntryKind::Directory, 0, (0, 0)),
-            EntryBody::Symlink { .. } => (EntryKind::Symlink, 0, (0, 0)),
-            EntryBody::Fifo => (EntryKind::Fifo, 0, (0, 0)),
-            EntryBody::Socket => (EntryKind::Socket, 0, (0, 0)),
-            EntryBody::CharDevice { major, minor } => (EntryKind::CharDevice, 0, (major, minor)),
-            EntryBody::BlockDevice { major, minor } => (EntryKind::BlockDevice, 0, (major, minor)),
-        };
         let Meta { mtime, ctime, inode, .. } = entry.meta;
-        Self { kind, size, rdev, mtime, ctime, inode }
+        Self::of(&entry.body, mtime, ctime, inode)
     }
 }
 
 impl From<&EntryView<'_>> for Looks {
     fn from(entry: &EntryView<'_>) -> Self {
-        let (kind, size, rdev) = match entry.body {
-            BodyView::File { size, .. } => (EntryKind::File, size, (0, 0)),
-            BodyView::Directory { .. } => (EntryKind::Directory, 0, (0, 0)),
-            BodyView::Symlink { .. } => (EntryKind::Symlink, 0, (0, 0)),
-            BodyView::Fifo => (EntryKind::Fifo, 0, (0, 0)),
-            BodyView::Socket => (EntryKind::Socket, 0, (0, 0)),
-            BodyView::CharDevice { major, minor } => (EntryKind::CharDevice, 0, (major, minor)),
-            BodyView::BlockDevice { major, minor } => (EntryKind::BlockDevice, 0, (major, minor)),
+        Self::of(&entry.body, entry.mtime, entry.ctime, entry.inode)
+    }
+}
+
+impl Looks {
+    fn of<C, T>(body: &Body<C, T>, mtime: FileTime, ctime: FileTime, inode: u64) -> Self {
+        let (size, rdev) = match *body {
+            Body::File { size, .. } => (size, (0, 0)),
+            Body::CharDevice { major, minor } | Body::BlockDevice { major, minor } => (0, (major, minor)),
+            Body::Directory { .. } | Body::Symlink { .. } | Body::Fifo | Body::Socket => (0, (0, 0)),
         };
-        Self { kind, size, rdev, mtime: entry.mtime, ctime: entry.ctime, inode: entry.inode }
+        Self { kind: EntryKind::of(body), size, rdev, mtime, ctime, inode }
     }
 }
 
@@ -79,6 +72,7 @@ fn is_settled(ctime: FileTime, parent_began_at: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use format::EntryBody;
 
     fn time(ms: i64) -> FileTime {
         FileTime { seconds: ms.div_euclid(1_000), nanos: ms.rem_euclid(1_000) as u32 * 1_000_000 }

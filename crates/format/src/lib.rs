@@ -47,6 +47,6 @@ pub use pack::{FrameOpener, FrameSealer, OpenPack, PackBuilder, SealedFrame, Sea
 pub use path::{StoredPath, is_entry_name};
 pub use piece::{Piece, Pieces};
 pub use tree::{
-    BodyView, Content, ContentView, Entry, EntryBody, EntryView, FileTime, LeafView, ListRef, Meta, Page, Totals, Tree,
-    TreeBody, TreeView, Xattr,
+    Body, BodyView, Content, ContentView, Entry, EntryBody, EntryView, FileTime, LeafView, ListRef, Meta, Page, Totals,
+    Tree, TreeBody, TreeView, Xattr,
 };

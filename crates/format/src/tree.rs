@@ -94,15 +94,15 @@ pub struct FileTime {
     pub nanos: u32,
 }
 
-/// The kind of an entry, with what belongs to it.
+/// The kind of an entry, with what belongs to it: where a file's bytes are is a `C`, where a link points a `T`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EntryBody {
+pub enum Body<C, T> {
     /// A regular file.
     File {
         /// Its length in bytes, at most 2^63 - 1.
         size: u64,
         /// Where its bytes are.
-        content: Content,
+        content: C,
     },
     /// A directory.
     Directory {
@@ -112,7 +112,7 @@ pub enum EntryBody {
     /// A symbolic link.
     Symlink {
         /// Where it points, as it is: at most 64 KiB, any bytes.
-        target: Vec<u8>,
+        target: T,
     },
     /// A named pipe.
     Fifo,
@@ -133,6 +133,9 @@ pub enum EntryBody {
         minor: u32,
     },
 }
+
+/// The kind of an entry, with what belongs to it.
+pub type EntryBody = Body<Content, Vec<u8>>;
 
 /// Where the bytes of a file are.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -120,7 +120,7 @@ impl Selection {
             }
             let is_directory = found.stat.kind == EntryKind::Directory;
             open.iter_mut().any(|(folder, within)| {
-                // A path that is too long is for the backup to report.
+                // A name that no snapshot can hold is for the backup to report.
                 if within.push(&found.name).is_err() {
                     return true;
                 }

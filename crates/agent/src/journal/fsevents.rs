@@ -66,13 +66,13 @@ impl<S: System> FsEvents<S> {
     }
 
     fn changes(&self, plan: Plan, latest: u64, since: Option<&Position>) -> Result<Changes, Doubt> {
-        // Ids say nothing of when the journal's first event was: where some are missing, the stream says so.
+        // An id does not say whether there was an event before it: where some are missing, the stream says so.
         let mut notes: Notes<StoredPath> = Notes::kept(plan.journal, 0);
         notes.reach(latest);
         notes.since(since)?;
         notes.begin();
         let (position, now) = (since.ok_or(Doubt::NoPosition)?, self.means.clock.now());
-        let mut each = |event: Event| event.note(&mut notes);
+        let mut each = |event: Event| event.note(&plan.folders, &mut notes);
         let read = self.system.read(&plan.folders, position.at, &mut each);
         read.inspect_err(|error| tracing::debug!("no history of events: {error}")).map_err(|_| Doubt::Gap)?;
         let noted = notes.since(since)?;

@@ -81,8 +81,9 @@ impl<S: Volumes> Usn<S> {
         let is_ours = |place: &Place| Some(&place.volume) == plan.volume.as_ref();
         for place in places.iter().filter(|place| !is_ours(place)) {
             let mounted = paths::at(place, &[]).path;
-            if folders.iter().any(|folder| mounted.starts_with(folder)) {
-                plan.apart.push(mounted);
+            for folder in folders.iter().filter(|folder| paths::is_beneath(&mounted, folder)) {
+                // Spelled otherwise, it is not the path by which the walk comes to it.
+                plan.apart.push(if mounted.starts_with(folder) { mounted.clone() } else { folder.clone() });
             }
         }
         plan.places = places.into_iter().filter(is_ours).collect();

@@ -87,6 +87,7 @@ pub(super) async fn walk(
     let stat = walk.stat(&root).await.map_err(|error| nothing_to_read(&root, &error))?;
     let known_tree = plan.parent.as_ref().map(|parent| parent.root);
     let visit = match walk.changes().map_or(Visit::All, |changes| changes.at(&root)) {
+        Visit::Nothing | Visit::Way if walk.is_above_a_root(&root) => Visit::Entries,
         Visit::Nothing => Visit::Way,
         visit => visit,
     };
@@ -201,7 +202,6 @@ impl Walk<'_> {
             }
             None => (Opened { entries: Vec::new(), pages: Vec::new() }, None, Visit::All),
         };
-        let visit = if is_above_a_root && visit == Visit::Way { Visit::Entries } else { visit };
         let listing = match visit {
             Visit::Way => Listing::default(),
             _ => match self.list(&path, known_tree, visit).await {
@@ -257,7 +257,10 @@ impl Walk<'_> {
             return Visit::All;
         };
         match changes.at(path) {
-            Visit::Nothing if self.is_above_a_root(path) || !self.is_unchanged(parent, stat) => Visit::Entries,
+            // A change that the directory shows itself, whoever has missed it, costs a listing and no data.
+            Visit::Nothing | Visit::Way if self.is_above_a_root(path) || !self.is_unchanged(parent, stat) => {
+                Visit::Entries
+            }
             visit => visit,
         }
     }

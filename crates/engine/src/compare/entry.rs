@@ -31,7 +31,7 @@ pub(super) struct Compared {
 pub(super) fn compare(source: &dyn Source, naming: &NamingKey, pair: &Pair) -> Result<Compared, SourceError> {
     let Pair { path, entry, stat, .. } = pair;
     let mut compared = Compared { what: Vec::new(), bytes: 0 };
-    if stat.kind != kind_of(&entry.body) {
+    if stat.kind != EntryKind::of(&entry.body) {
         compared.what.push(Aspect::Kind);
         return Ok(compared);
     }
@@ -81,6 +81,8 @@ fn has_content(
         return Ok(true);
     }
     let file = source.open(path)?;
+    // What has taken a file's place since it was looked at is not read: it may have no end.
+    file.stat()?;
     match content {
         Content::Inline(bytes) => {
             let mut read = vec![0; bytes.len()];
@@ -89,19 +91,6 @@ fn has_content(
         Content::Pieces(pieces) => named::all(&*file, naming, pieces),
         // The walk has put their pieces in the place of lists.
         Content::Lists(_) => Ok(false),
-    }
-}
-
-/// The kind that an entry of a snapshot has. Never fails.
-fn kind_of(body: &EntryBody) -> EntryKind {
-    match body {
-        EntryBody::File { .. } => EntryKind::File,
-        EntryBody::Directory { .. } => EntryKind::Directory,
-        EntryBody::Symlink { .. } => EntryKind::Symlink,
-        EntryBody::Fifo => EntryKind::Fifo,
-        EntryBody::Socket => EntryKind::Socket,
-        EntryBody::CharDevice { .. } => EntryKind::CharDevice,
-        EntryBody::BlockDevice { .. } => EntryKind::BlockDevice,
     }
 }
 

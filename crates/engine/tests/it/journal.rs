@@ -61,6 +61,21 @@ fn a_change_costs_its_folder_and_the_way_to_it() {
 }
 
 #[test]
+fn a_change_that_the_journal_missed_is_found_where_a_directory_on_the_way_shows_it() {
+    let mut world = world();
+    world.backup();
+    world.edit(|files| {
+        files.write("home/7/deep/3", "another");
+        files.write("home/7/new", "new");
+        files.miss("home/7");
+    });
+    let second = world.assert_round_trip();
+    assert_eq!(looked_at(&second), (2, vec!["home/7/deep/3".to_owned(), "home/7/new".to_owned()]));
+    world.uses_journal = false;
+    assert_eq!(world.backup().outcome.root, second.outcome.root);
+}
+
+#[test]
 fn a_folder_in_the_place_of_another_is_walked() {
     let world = world();
     world.backup();

@@ -1,7 +1,7 @@
 //! Sums over everything beneath a directory.
 //! Refuses more files than entries.
 
-use super::{Entry, EntryBody};
+use super::{Body, Entry};
 use crate::codec::{Reader, Writer};
 use crate::error::{Error, Flaw};
 use base::{Bytes, Count};
@@ -23,8 +23,12 @@ pub struct Totals {
 impl Totals {
     /// What one entry adds, without what is beneath it. Never fails.
     pub const fn of_entry(entry: &Entry) -> Self {
-        match entry.body {
-            EntryBody::File { size, .. } => Self { entries: Count(1), files: Count(1), bytes: Bytes(size) },
+        Self::of_one(&entry.body)
+    }
+
+    pub(super) const fn of_one<C, T>(body: &Body<C, T>) -> Self {
+        match body {
+            Body::File { size, .. } => Self { entries: Count(1), files: Count(1), bytes: Bytes(*size) },
             _ => Self { entries: Count(1), files: Count(0), bytes: Bytes(0) },
         }
     }

@@ -2,7 +2,7 @@
 //! Refuses whatever the encoder would not have written.
 
 use super::check::{self, MODE_MAX, NANOS_MAX};
-use super::{FAN, FileTime, LEAF, ListRef, PART, Page, Totals, VERSION};
+use super::{Body, FAN, FileTime, LEAF, ListRef, PART, Page, Totals, VERSION};
 use crate::codec::{Reader, Row};
 use crate::digest::ChunkRef;
 use crate::error::{Error, Flaw};
@@ -12,7 +12,6 @@ use crate::limits::{
 };
 use crate::path::is_entry_name;
 use crate::piece::{self, Pieces};
-use base::{Bytes, Count};
 
 /// The shortest entry: one byte each for the name and its length, kind, flags, mode, two owners, five numbers of
 /// times and inode.
@@ -77,44 +76,7 @@ pub struct EntryView<'a> {
 pub(super) type Xattrs<'a> = Row<'a, (&'a [u8], &'a [u8])>;
 
 /// The kind of an entry, with what belongs to it, where it lies.
-#[derive(Debug)]
-pub enum BodyView<'a> {
-    /// A regular file.
-    File {
-        /// Its length in bytes.
-        size: u64,
-        /// Where its bytes are.
-        content: ContentView<'a>,
-    },
-    /// A directory.
-    Directory {
-        /// Its own tree.
-        tree: ChunkRef,
-    },
-    /// A symbolic link.
-    Symlink {
-        /// Where it points, as it is.
-        target: &'a [u8],
-    },
-    /// A named pipe.
-    Fifo,
-    /// A socket.
-    Socket,
-    /// A character device.
-    CharDevice {
-        /// The driver.
-        major: u32,
-        /// The unit.
-        minor: u32,
-    },
-    /// A block device.
-    BlockDevice {
-        /// The driver.
-        major: u32,
-        /// The unit.
-        minor: u32,
-    },
-}
+pub type BodyView<'a> = Body<ContentView<'a>, &'a [u8]>;
 
 /// Where the bytes of a file are.
 #[derive(Debug)]
@@ -228,10 +190,7 @@ impl<'a> Iterator for LeafView<'a> {
 impl EntryView<'_> {
     /// What it adds to the totals, without what is beneath it. Never fails.
     pub const fn totals(&self) -> Totals {
-        match self.body {
-            BodyView::File { size, .. } => Totals { entries: Count(1), files: Count(1), bytes: Bytes(size) },
-            _ => Totals { entries: Count(1), files: Count(0), bytes: Bytes(0) },
-        }
+        Totals::of_one(&self.body)
     }
 }
 

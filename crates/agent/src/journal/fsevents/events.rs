@@ -34,6 +34,9 @@ const ARRIVED: u32 = flags::ITEM_CREATED | flags::ITEM_RENAMED | flags::ITEM_CLO
 /// What has several names, or had them until now.
 const LINKED: u32 = flags::ITEM_IS_HARDLINK | flags::ITEM_IS_LAST_HARDLINK;
 
+/// Where the volume is mounted of which most paths are seen from the root too: an event may name either.
+const DATA: &[u8] = b"/System/Volumes/Data";
+
 /// One event, or several about one path that the system has made into one: then all their flags are set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::journal) struct Event {
@@ -50,18 +53,29 @@ impl Event {
         self.flags & flags::HISTORY_DONE != 0
     }
 
-    /// Notes what it says.
-    pub fn note(&self, notes: &mut Notes<StoredPath>) {
+    /// Notes what it says of some folders.
+    pub fn note(&self, folders: &[StoredPath], notes: &mut Notes<StoredPath>) {
         if self.is_end_of_history() {
             return;
         }
-        let path = stored(self.path.strip_suffix(b"/").unwrap_or(&self.path));
+        let path = self.path.strip_prefix(DATA).filter(|path| path.starts_with(b"/")).unwrap_or(&self.path);
+        let path = stored(path.strip_suffix(b"/").unwrap_or(path));
         let Some(path) = path.ok().filter(|_| self.flags & GAP == 0) else { return notes.gap() };
-        if self.flags & ALL != 0 {
-            return notes.path(path);
+        if folders.iter().any(|folder| path.starts_with(folder)) {
+            self.note_within(path, notes);
+        } else if self.flags & (ALL | ARRIVED) != 0 {
+            // What is beneath the folders may have had other paths meanwhile.
+            let beneath = folders.iter().filter(|folder| folder.starts_with(&path));
+            beneath.for_each(|folder| notes.path(folder.clone()));
         }
+    }
+
+    fn note_within(&self, path: StoredPath, notes: &mut Notes<StoredPath>) {
         if let Some(above) = path.parent() {
             notes.directory(above);
+        }
+        if self.flags & ALL != 0 {
+            return notes.path(path);
         }
         // HFS+ has directories of several names too.
         if self.flags & LINKED != 0 && !notes.file(path.clone(), true) {

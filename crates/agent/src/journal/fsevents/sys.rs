@@ -12,7 +12,7 @@ use objc2_core_services::{
     ConstFSEventStreamRef, FSEventStreamContext, FSEventStreamCreate, FSEventStreamEventFlags, FSEventStreamEventId,
     FSEventStreamInvalidate, FSEventStreamRef, FSEventStreamRelease, FSEventStreamSetDispatchQueue, FSEventStreamStart,
     FSEventStreamStop, FSEventsCopyUUIDForDevice, FSEventsGetCurrentEventId, kFSEventStreamCreateFlagFileEvents,
-    kFSEventStreamCreateFlagNoDefer,
+    kFSEventStreamCreateFlagFullHistory, kFSEventStreamCreateFlagNoDefer,
 };
 use std::ffi::{CStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -114,7 +114,9 @@ struct Running {
 impl Running {
     #[expect(unsafe_code, reason = "nothing else can begin a stream")]
     fn start(folders: &[StoredPath], since: u64, sender: SyncSender<Event>) -> io::Result<Self> {
-        let paths: io::Result<Vec<CFRetained<CFString>>> = folders.iter().map(text).collect();
+        // By the root all is meant; the folders say which volumes matter.
+        let paths: io::Result<Vec<CFRetained<CFString>>> =
+            std::iter::once(&StoredPath::root()).chain(folders).map(text).collect();
         let paths = CFArray::from_retained_objects(&paths?);
         let sender = Box::into_raw(Box::new(sender));
         let mut context = FSEventStreamContext {
@@ -124,7 +126,9 @@ impl Running {
             release: None,
             copyDescription: None,
         };
-        let flags = kFSEventStreamCreateFlagFileEvents | kFSEventStreamCreateFlagNoDefer;
+        // FSEvents.h: without the full history, events about the time of `since` may be missing.
+        let flags =
+            kFSEventStreamCreateFlagFileEvents | kFSEventStreamCreateFlagFullHistory | kFSEventStreamCreateFlagNoDefer;
         let (context, paths) = (&raw mut context, paths.as_opaque());
         // SAFETY: `tell` is what the system calls with this `info`, which lives as long as the stream; the context is
         // copied; the array holds strings.

@@ -17,7 +17,8 @@ pub(in crate::journal) trait System {
     /// The id that the last event has.
     fn latest(&self) -> u64;
 
-    /// Hands over every event at and beneath the folders with an id above `since`, up to the one that ends the history.
+    /// Hands over every event of this computer with an id above `since`, and perhaps some from before, up to the one
+    /// that ends the history: the folders alone do not tell what happened while one above them had another name.
     ///
     /// # Errors
     /// There is no stream, or it does not come to an end.

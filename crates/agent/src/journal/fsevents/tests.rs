@@ -76,8 +76,49 @@ fn an_event_is_named_by_its_directory() {
 #[test]
 fn what_the_system_is_not_sure_of_is_looked_at_whole() {
     for what in [flags::MUST_SCAN_SUB_DIRS, flags::ROOT_CHANGED, flags::MOUNT, flags::UNMOUNT] {
-        check("/Users/ann", what, &[("Users/ann/deep", Visit::All), ("Users/bob", Visit::Nothing)]);
+        let beside = [("Users", Visit::Entries), ("Users/bob", Visit::Nothing)];
+        check("/Users/ann", what, &[("Users/ann", Visit::All), ("Users/ann/deep", Visit::All)]);
+        check("/Users/ann", what, &beside);
     }
+}
+
+#[test]
+fn what_is_above_a_folder_and_had_another_name_meanwhile_makes_it_uncertain() {
+    let mut scene = Scene::new();
+    scene.folders = ["Users/ann/docs", "Users/bob"].map(path).to_vec();
+    for (above, what, docs) in [
+        ("/Users/ann", flags::ITEM_RENAMED, Visit::All),
+        ("/Users/ann", flags::ITEM_CREATED, Visit::All),
+        ("/Users/ann/", flags::MUST_SCAN_SUB_DIRS, Visit::All),
+        ("/Users/ann", MODIFIED, Visit::Nothing),
+        ("/Users/ann/doc", flags::ITEM_RENAMED, Visit::Nothing),
+        ("/Users/ann/x/docs", flags::ITEM_RENAMED, Visit::Nothing),
+    ] {
+        scene.system.0.borrow_mut().lose();
+        let before = scene.position();
+        scene.system.happens(above, DIRECTORY | what);
+        let changes = scene.changes(&before).expect("no doubt");
+        let visits = ["Users/ann/docs", "Users/bob"].map(|folder| changes.at(&path(folder)));
+        assert_eq!(visits, [docs, Visit::Nothing], "{above} {what:#x}");
+    }
+}
+
+#[test]
+fn paths_of_the_data_volume_are_those_that_are_seen_from_the_root() {
+    check("/System/Volumes/Data/Users/ann/file", FILE | MODIFIED, &[("Users/ann", Visit::Entries)]);
+    check("/System/Volumes/Database/Users/ann/file", FILE | MODIFIED, &[("Users/ann", Visit::Nothing)]);
+}
+
+#[test]
+fn what_is_told_again_is_looked_at_again() {
+    let mut scene = Scene::new();
+    scene.system.happens("/Users/ann/file", FILE | MODIFIED);
+    let before = scene.position();
+    scene.system.happens("/Users/bob/file", FILE | MODIFIED);
+    scene.system.0.borrow_mut().told_again = 1_000;
+    let changes = scene.changes(&before).expect("no doubt");
+    let visits = ["Users/ann", "Users/bob", "Users/eve"].map(|at| changes.at(&path(at)));
+    assert_eq!(visits, [Visit::Entries, Visit::Entries, Visit::Nothing]);
 }
 
 #[test]

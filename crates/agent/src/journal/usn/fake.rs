@@ -87,15 +87,8 @@ impl Fake {
         id(ROOT, 5)
     }
 
-    /// Makes a file or directory, and closes it.
+    /// Makes a file or directory, and closes it. Takes the lowest number that is free, as NTFS does.
     pub fn create(&self, parent: FileId, name: &str, is_directory: bool) -> FileId {
-        let file = self.create_open(parent, name, is_directory);
-        self.close(file);
-        file
-    }
-
-    /// Makes it, and leaves it open. Takes the lowest number that is free, as NTFS does.
-    pub fn create_open(&self, parent: FileId, name: &str, is_directory: bool) -> FileId {
         let file = {
             let nodes = &mut self.0.borrow_mut().nodes;
             let number = (40..).find(|number| nodes.get(number).is_none_or(|node| node.names.is_empty()));
@@ -106,6 +99,7 @@ impl Fake {
             id(number, sequence)
         };
         self.log(file, reasons::FILE_CREATE, 0);
+        self.close(file);
         file
     }
 

@@ -11,8 +11,6 @@ use std::collections::HashMap;
 
 /// Files that are kept while they are open. A computer with more is looked at whole.
 const OPEN_MAX: usize = 65_536;
-/// Births that are kept: without the one of a file that has several names, a walk is due.
-const BIRTHS_MAX: usize = 65_536;
 
 pub(super) struct Noted {
     journal: [u8; 16],
@@ -22,8 +20,6 @@ pub(super) struct Noted {
     /// Files whose last record is not the closing one, with their directories; a directory with itself. The first
     /// write after an opening is told at once, and the others not before the file is closed.
     open: HashMap<FileId, FileId>,
-    /// Where the journal tells of a file's creation.
-    births: HashMap<FileId, u64>,
     /// Whether it is not known any more which files are open.
     is_blind: bool,
 }
@@ -37,7 +33,6 @@ impl Noted {
             next: extent.first,
             notes: Notes::kept(journal, extent.first),
             open: HashMap::new(),
-            births: HashMap::new(),
             is_blind: false,
         }
     }
@@ -85,15 +80,6 @@ impl Noted {
     }
 
     fn file(&mut self, record: &Record, volume: &impl Volume) {
-        if reasons::is_birth(record.reason) {
-            if self.births.len() >= BIRTHS_MAX {
-                self.births.clear();
-            }
-            self.births.insert(record.file, record.usn);
-        }
-        if record.reason & reasons::FILE_DELETE != 0 {
-            self.births.remove(&record.file);
-        }
         let is_unplaced = record.reason & reasons::HARD_LINK_CHANGE != 0;
         if !self.notes.file(record.file, is_unplaced) {
             self.notes.drop_harmless(|file, is_unplaced| has_one_name(volume, *file, is_unplaced));
@@ -113,12 +99,7 @@ impl Noted {
         if self.is_blind {
             return Err(Doubt::Gap);
         }
-        let is_new = |file: &FileId| {
-            let born = self.births.get(file);
-            since.zip(born).is_some_and(|(since, born)| *born >= since.at)
-        };
-        let mut files = noted.files.into_iter();
-        if !files.all(|(file, is_unplaced)| is_new(file) || has_one_name(volume, *file, is_unplaced)) {
+        if !noted.files.into_iter().all(|(file, is_unplaced)| has_one_name(volume, *file, is_unplaced)) {
             return Err(Doubt::HardLinks);
         }
         Ok(noted.directories.into_iter().chain(self.open.values()).copied().collect())
@@ -134,11 +115,8 @@ fn identity(extent: &Extent) -> [u8; 16] {
     journal
 }
 
-/// Whether a file has one name and never had another, or is gone: whatever names it had then, each loss was noted.
+/// Whether a file has one name and had no other since, or is gone with the one that it had. Of a name that it won or
+/// lost, winioctl.h does not say that the record names the directory.
 fn has_one_name(volume: &impl Volume, file: FileId, is_unplaced: bool) -> bool {
-    match volume.name_count(file) {
-        Ok(None) => true,
-        Ok(Some(count)) => count == 1 && !is_unplaced,
-        Err(_) => false,
-    }
+    !is_unplaced && volume.name_count(file).is_ok_and(|count| count.is_none_or(|count| count == 1))
 }

@@ -39,6 +39,14 @@ pub(super) fn at(place: &Place, within: &[u16]) -> Told {
     told
 }
 
+/// Whether a path is that of a folder or lies beneath it, in whatever case the two are written. Windows compares by a
+/// table of its own, which this comes near: where it matters, one match too many costs a look.
+pub(super) fn is_beneath(path: &StoredPath, folder: &StoredPath) -> bool {
+    let in_one_case = |name: &[u8]| String::from_utf8_lossy(name).to_uppercase();
+    let mut names = path.components().map(in_one_case);
+    folder.components().map(in_one_case).all(|name| names.next().is_some_and(|own| own == name))
+}
+
 fn is_separator(unit: &u16) -> bool {
     *unit == u16::from(b'\\')
 }
@@ -72,6 +80,21 @@ mod tests {
         let within = [wide(r"\Users\"), vec![0xd800], wide(r"\x")].concat();
         let told = at(&place(r"C:\"), &within);
         assert_eq!((told.path.as_bytes(), told.is_whole), (&b"C:/Users"[..], false));
+    }
+
+    #[test]
+    fn what_is_beneath_a_folder_is_so_in_any_case() {
+        let path = |text: &str| StoredPath::from_bytes(text.as_bytes().to_vec()).expect("a path");
+        for (beneath, folder, is_beneath_it) in [
+            ("C:/Users/ann", "C:/Users", true),
+            ("c:/USERS/ann", "C:/Users", true),
+            ("C:/DONNÉES", "C:/données", true),
+            ("C:/Users", "C:/Users/ann", false),
+            ("C:/Users2/ann", "C:/Users", false),
+            ("C:/anything", "", true),
+        ] {
+            assert_eq!(is_beneath(&path(beneath), &path(folder)), is_beneath_it, "{beneath} {folder}");
+        }
     }
 
     #[test]

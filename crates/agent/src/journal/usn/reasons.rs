@@ -5,7 +5,9 @@
 pub(super) const DATA_OVERWRITE: u32 = 0x0000_0001;
 #[cfg(test)]
 pub(super) const DATA_EXTEND: u32 = 0x0000_0002;
+#[cfg(test)]
 pub(super) const FILE_CREATE: u32 = 0x0000_0100;
+#[cfg(test)]
 pub(super) const FILE_DELETE: u32 = 0x0000_0200;
 #[cfg(test)]
 pub(super) const RENAME_OLD_NAME: u32 = 0x0000_1000;
@@ -26,10 +28,4 @@ const HARMLESS: u32 = OBJECT_ID_CHANGE | INTEGRITY_CHANGE | DESIRED_STORAGE_CLAS
 /// Whether a record with these reasons tells of a change. Never fails.
 pub(super) const fn is_change(reason: u32) -> bool {
     reason & !HARMLESS != 0
-}
-
-/// Whether it is the record of the creation itself: reasons add up until a file is closed, so no later record has this
-/// one alone. Never fails.
-pub(super) const fn is_birth(reason: u32) -> bool {
-    reason == FILE_CREATE
 }

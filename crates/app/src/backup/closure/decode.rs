@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use db::Shape;
-use format::{BodyView, ChunkId, ContentView, Error, LeafView, List, Page, Piece, Totals, Tree, TreeView};
+use format::{BodyView, ChunkId, ContentView, Error, Flaw, LeafView, List, Page, Piece, Totals, Tree, TreeView};
 use std::sync::Arc;
 
 /// What a chunk is expected to be.
@@ -84,12 +84,12 @@ pub(super) fn decode(role: &Role, plain: &Bytes) -> Result<Decoded, Error> {
             (declared, TreeView::Fan(pages)) => Ok(fan(declared, pages)),
         },
         Role::Page { pages, number } => {
-            let decoded = match Tree::view(plain)? {
-                (declared, TreeView::Leaf(entries)) => Some(leaf(plain, declared, entries)?),
-                (_, TreeView::Fan(_)) => None,
+            let (declared, TreeView::Leaf(entries)) = Tree::view(plain)? else {
+                return Err(Error::Decode { part: "page", offset: 0, flaw: Flaw::Tag });
             };
-            Tree::check_page(pages, *number, decoded.as_ref().and_then(|decoded| decoded.names.ends()))?;
-            decoded.ok_or(Error::Decode { part: "page", offset: 0, flaw: format::Flaw::Tag })
+            let decoded = leaf(plain, declared, entries)?;
+            Tree::check_page(pages, *number, decoded.names.ends())?;
+            Ok(decoded)
         }
     }
 }

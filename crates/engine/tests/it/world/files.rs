@@ -28,6 +28,8 @@ enum Note {
     Directory(u64),
     /// A file with several names was changed: the others may be in directories that nobody has noted.
     Doubt,
+    /// What it should have noted, and has not.
+    Missed,
 }
 
 #[derive(Clone, Debug)]
@@ -140,6 +142,7 @@ impl Files {
             match note {
                 Note::Directory(inode) => drop(directories.insert(*inode)),
                 Note::Doubt => return None,
+                Note::Missed => {}
             }
         }
         let mut changes = Changes::default();
@@ -149,6 +152,16 @@ impl Files {
             }
         }
         Some(changes)
+    }
+
+    /// The journal has missed what changed through names in a directory.
+    pub fn miss(&mut self, at: impl AsRef<[u8]>) {
+        let missed = self.find(&path(at)).expect("the directory is there");
+        for note in &mut self.noted {
+            if matches!(note, Note::Directory(inode) if *inode == missed) {
+                *note = Note::Missed;
+            }
+        }
     }
 
     // What changes it. Directories above are made as needed.
