@@ -7,6 +7,7 @@ mod contenders;
 mod links;
 mod measure;
 mod peers;
+mod together;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -26,6 +27,8 @@ pub enum Bench {
     Connections(connections::Options),
     /// Backup and restore over lines with a delay and a rate, beside what the lines themselves carry
     Links(links::Options),
+    /// Several endpoints at once, each with its own corpus, and what the server then needs
+    Together(together::Options),
 }
 
 /// What `cargo xtask bench first-light` takes.
@@ -85,6 +88,7 @@ pub fn run(root: &Path, bench: &Bench) -> Result<()> {
         Bench::Activations(options) => activations::run(root, options),
         Bench::Connections(options) => connections::run(root, options),
         Bench::Links(options) => links::run(root, options),
+        Bench::Together(options) => together::run(root, options),
     }
 }
 

@@ -62,6 +62,29 @@ pub fn run(command: &mut Command, server: Option<u32>) -> Result<Measured> {
     Ok(Measured { wall_s, cpu_s, server_cpu_s, peak, server_peak, loopback })
 }
 
+/// What several programs took that ran at once.
+#[derive(Debug)]
+pub struct Together {
+    /// Each of them, in their order.
+    pub each: Vec<Measured>,
+    /// The server beside them, until the last had ended.
+    pub server: Measured,
+}
+
+/// Runs `commands` at once, with the server `server` beside them.
+pub fn together(commands: &mut [Command], server: u32) -> Result<Together> {
+    reset_peak(server)?;
+    let (server_cpu_before, began_at) = (cpu_of(server)?, SystemClock.now());
+    let each = std::thread::scope(|scope| {
+        let running: Vec<_> = commands.iter_mut().map(|command| scope.spawn(|| run(command, None))).collect();
+        let ended = running.into_iter().map(|one| one.join().expect("measuring does not panic"));
+        ended.collect::<Result<Vec<Measured>>>()
+    })?;
+    let wall_s = SystemClock.now().since(began_at).as_ms() as f64 / 1e3;
+    let (cpu_s, peak) = (cpu_of(server)? - server_cpu_before, peak_of(server).unwrap_or_default());
+    Ok(Together { each, server: Measured { wall_s, cpu_s, peak, ..Measured::default() } })
+}
+
 fn has_ended(pid: u32) -> Result<bool> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("a process has a number")?;
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;

@@ -11,8 +11,7 @@ use super::{Work, settle};
 use crate::demo::programs::Programs;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-pub use corpora::count;
-use corpora::{Name, Subject};
+pub use corpora::{Name, Subject, count};
 use report::{Figures, Row};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -102,7 +101,8 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn or_all<T: ValueEnum + Clone>(named: &[T]) -> Vec<T> {
+/// What was named, or everything.
+pub fn or_all<T: ValueEnum + Clone>(named: &[T]) -> Vec<T> {
     if named.is_empty() { T::value_variants().to_vec() } else { named.to_vec() }
 }
 

@@ -120,7 +120,12 @@ impl FolderTarget {
     /// Takes a part away, if it is there: nobody would know it for what it is.
     fn remove_part(&self, path: &StoredPath) {
         let part = part_name(path);
-        let _ = self.root.with_parent(path, |dir, _| unlinkat(dir, &part, AtFlags::empty()));
+        // That it is not there is the rule, and no sign that the directory is another one by now.
+        let remove = |dir: &OwnedFd| match unlinkat(dir, &part, AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            done => done,
+        };
+        let _ = self.root.with_parent(path, |dir, _| remove(dir));
     }
 
     /// Makes an entry under the part's name with `make`, replacing what a former restore left there.

@@ -109,7 +109,12 @@ fn is_opened_harmless(opened: &OwnedFd, is_unplaced: bool, new: Option<&Range<Ti
     let has_birth = StatxFlags::from_bits_retain(about.stx_mask).contains(StatxFlags::BTIME);
     let born_ms =
         about.stx_btime.tv_sec.saturating_mul(1_000).saturating_add((about.stx_btime.tv_nsec / 1_000_000).into());
-    has_birth && new.is_some_and(|new| is_born_in(Timestamp::from_ms(born_ms), new))
+    let is_new = has_birth && new.is_some_and(|new| is_born_in(Timestamp::from_ms(born_ms), new));
+    if !is_new {
+        let path = readlink(format!("/proc/self/fd/{}", opened.as_raw_fd()), Vec::new()).unwrap_or_default();
+        tracing::debug!("{} has, or had, other names: {}", path.to_string_lossy(), about.stx_nlink);
+    }
+    is_new
 }
 
 /// Whether what is mounted is what is seen at its place, and nothing is mounted over it.
