@@ -3,6 +3,7 @@
 //! Refuses to write: it is given a `Source` and no `Target`. What the server's own bytes are is for its scrub.
 
 mod entry;
+mod here;
 mod walk;
 
 use crate::ctx::Ctx;

@@ -174,27 +174,35 @@ impl TreeReader {
         Ok(Some(list.pieces))
     }
 
-    /// The entries of a directory that the work cannot go on without.
+    /// The entry of a directory that has this name, if there is one.
     ///
     /// # Errors
-    /// As `tree`; neither the cache nor the server has it undamaged: `path` is named then.
-    pub(crate) async fn directory(&self, tree: &ChunkRef, path: &StoredPath) -> Result<Vec<Entry>, EngineError> {
-        let entries = self.tree(tree).await?;
-        entries.ok_or_else(|| EngineError::TreeMissing { path: path.to_string() })
+    /// As `tree`; neither the cache nor the server has the tree undamaged, or a page on which it may be: `path` is named
+    /// then.
+    async fn entry(&self, tree: &ChunkRef, path: &StoredPath, name: &[u8]) -> Result<Option<Entry>, EngineError> {
+        let missing = || EngineError::TreeMissing { path: path.to_string() };
+        let of_name = |entries: Vec<Entry>| entries.into_iter().find(|entry| entry.name == name);
+        let Opened { entries, pages } = self.open(tree).await?.ok_or_else(missing)?;
+        let (mut found, mut pages, mut is_whole) = (of_name(entries), Pages::from(pages), true);
+        while found.is_none() && !pages.is_empty() {
+            let Read { entries, lacking } = self.read_on(&mut pages).await?;
+            is_whole &= lacking.is_empty();
+            found = of_name(entries);
+        }
+        if found.is_some() || is_whole { Ok(found) } else { Err(missing()) }
     }
 
     /// The entry that has this path below the tree `root`.
     ///
     /// # Errors
-    /// As `directory`; there is no such entry, as of the root itself.
+    /// As `entry`; there is no such entry, as of the root itself.
     pub(crate) async fn find(&self, root: &ChunkRef, path: &StoredPath) -> Result<Entry, EngineError> {
         let missing = || EngineError::NotInSnapshot { path: path.to_string() };
         let mut tree = *root;
         let mut above = StoredPath::root();
         let mut components = path.components().peekable();
         while let Some(name) = components.next() {
-            let entries = self.directory(&tree, &above).await?;
-            let entry = entries.into_iter().find(|entry| entry.name == name).ok_or_else(missing)?;
+            let entry = self.entry(&tree, &above, name).await?.ok_or_else(missing)?;
             if components.peek().is_none() {
                 return Ok(entry);
             }

@@ -126,7 +126,8 @@ impl Figures {
         for (who, measured) in each.chain([("server", &together.server)]) {
             let Measured { wall_s, cpu_s, peak, .. } = measured;
             let peak = peak.0 as f64 / 1e6;
-            writeln!(self.table, "| {work} | {who} | {wall_s:.2} | {cpu_s:.2} | {peak:.0} |").expect("a string takes it");
+            writeln!(self.table, "| {work} | {who} | {wall_s:.2} | {cpu_s:.2} | {peak:.0} |")
+                .expect("a string takes it");
         }
         self.server_peak = self.server_peak.max(together.server.peak);
     }

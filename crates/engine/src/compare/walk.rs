@@ -3,14 +3,15 @@
 //! Refuses to keep more than one level of folders for each on the way down.
 
 use super::entry::{self, Compared, Pair};
+use super::here::Here;
 use super::{Aspect, Counts, Difference, Outcome, Plan};
 use crate::cpu::Started;
 use crate::ctx::Ctx;
 use crate::error::{EngineError, SourceError};
-use crate::ports::{EntryKind, Listing, Source, Stat};
+use crate::ports::{EntryKind, Source, Stat};
 use crate::report::Problem;
 use crate::restore::Selection;
-use crate::trees::{TreeReader, directory_tree};
+use crate::trees::{Opened, Pages, Read, TreeReader, directory_tree};
 use format::{Content, Entry, EntryBody, StoredPath};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ const BATCHES_MAX: usize = 8;
 const LISTED_MAX: usize = format::limits::PROBLEMS_LISTED_MAX.0 as usize;
 
 const LIST_MISSING: &str = "what the server has of its content is damaged: it cannot be compared";
+const PAGE_MISSING: &str = "some of what was in this folder is damaged at the server: it cannot be compared";
 const TREE_MISSING: &str = "what was in this folder is damaged at the server: it cannot be compared";
 
 pub(super) struct Walk<'a> {
@@ -44,7 +46,17 @@ pub(super) struct Walk<'a> {
 struct Level {
     path: StoredPath,
     entries: VecDeque<Entry>,
-    found: HashMap<Vec<u8>, Result<Stat, SourceError>>,
+    /// What comes after `entries` in a large directory.
+    pages: Pages,
+    here: Here,
+    /// Whether all of its tree could be had so far: else nobody knows what the snapshot does not have.
+    is_whole: bool,
+}
+
+impl Level {
+    fn new(path: StoredPath, Opened { entries, pages }: Opened, here: Here) -> Self {
+        Self { path, entries: entries.into(), pages: pages.into(), here, is_whole: true }
+    }
 }
 
 /// What is known of an entry, or is to be found out.
@@ -86,8 +98,10 @@ impl<'a> Walk<'a> {
         };
         match &plan.selection {
             Selection::Everything => {
-                let entries = trees.directory(&plan.root, &StoredPath::root()).await?;
-                walk.enter(trees, StoredPath::root(), entries).await?;
+                let path = StoredPath::root();
+                let opened = trees.open(&plan.root).await?;
+                let opened = opened.ok_or_else(|| EngineError::TreeMissing { path: path.to_string() })?;
+                walk.enter(trees, path, opened).await?;
             }
             Selection::Paths(paths) => {
                 let mut levels = Vec::with_capacity(paths.len());
@@ -107,11 +121,13 @@ impl<'a> Walk<'a> {
     pub async fn step(&mut self, trees: &TreeReader) -> Result<bool, EngineError> {
         let Some(level) = self.open.last_mut() else { return Ok(false) };
         let Some(entry) = level.entries.pop_front() else {
-            self.counts.extra += if self.plan.counts_extra { level.found.len() as u64 } else { 0 };
-            self.open.pop();
+            match level.pages.is_empty() {
+                true => self.leave().await,
+                false => self.read_on(trees).await?,
+            }
             return Ok(true);
         };
-        let found = level.found.remove(&entry.name);
+        let found = level.here.find(&self.ctx.cpu, &entry.name).await;
         let Ok(path) = level.path.join(&entry.name) else {
             let (path, sentence) = (level.path.clone(), "its path is too long here".to_owned());
             self.add(Item::Failed(path, "path_too_long", sentence)).await;
@@ -128,6 +144,28 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(true)
+    }
+
+    /// Reads on in a large directory. What cannot be had of it is one problem for each stretch, and the rest is compared.
+    async fn read_on(&mut self, trees: &TreeReader) -> Result<(), EngineError> {
+        let Some(level) = self.open.last_mut() else { return Ok(()) };
+        let Read { entries, lacking } = trees.read_on(&mut level.pages).await?;
+        trees.prefetch(entries.iter().filter_map(directory_tree)).await?;
+        level.entries = entries.into();
+        if !lacking.is_empty() {
+            level.is_whole = false;
+            let path = level.path.clone();
+            self.add(Item::Failed(path, "tree_missing", PAGE_MISSING.to_owned())).await;
+        }
+        Ok(())
+    }
+
+    /// Ends a folder of which all entries were looked at.
+    async fn leave(&mut self) {
+        let counts_extra = self.plan.counts_extra;
+        if let Some(level) = self.open.pop().filter(|level| level.is_whole && counts_extra) {
+            self.counts.extra += level.here.not_asked_for(&self.ctx.cpu).await;
+        }
     }
 
     /// Waits for what is under way.
@@ -163,8 +201,8 @@ impl<'a> Walk<'a> {
         let pair = Pair { path: path.clone(), entry, stat, is_linked_otherwise, is_further_name };
         self.add(Item::Pair(Box::new(pair))).await;
         let Some(tree) = below else { return Ok(()) };
-        match trees.tree(&tree).await? {
-            Some(entries) => self.enter(trees, path, entries).await,
+        match trees.open(&tree).await? {
+            Some(opened) => self.enter(trees, path, opened).await,
             None => {
                 self.add(Item::Failed(path, "tree_missing", TREE_MISSING.to_owned())).await;
                 Ok(())
@@ -185,28 +223,18 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    async fn enter(&mut self, trees: &TreeReader, path: StoredPath, entries: Vec<Entry>) -> Result<(), EngineError> {
-        trees.prefetch(entries.iter().filter_map(directory_tree)).await?;
+    async fn enter(&mut self, trees: &TreeReader, path: StoredPath, opened: Opened) -> Result<(), EngineError> {
+        trees.prefetch(opened.entries.iter().filter_map(directory_tree)).await?;
         let (source, dir) = (Arc::clone(&self.source), path.clone());
         let listing = match self.ctx.cpu.run(move || source.list(&dir)).await {
             Ok(listing) => listing,
             Err(error) => {
-                self.pass_over(trees, &entries).await?;
+                self.pass_over(trees, &opened.entries).await?;
                 self.add(Item::Failed(path, error.code(), error.to_string())).await;
                 return Ok(());
             }
         };
-        let mut found = HashMap::new();
-        let mut next = Some(listing);
-        while let Some(Listing { entries, problems, more }) = next {
-            found.extend(entries.into_iter().map(|found| (found.name, Ok(found.stat))));
-            found.extend(problems.into_iter().map(|(name, error)| (name, Err(error))));
-            next = match more {
-                Some(more) => Some(self.ctx.cpu.run(move || Listing::next_of(more)).await),
-                None => None,
-            };
-        }
-        self.open.push(Level { path, entries: entries.into(), found });
+        self.open.push(Level::new(path, opened, Here::from(listing)));
         Ok(())
     }
 
@@ -227,8 +255,8 @@ impl<'a> Walk<'a> {
             }
             Err(_) => Err(SourceError::Gone),
         };
-        let found = HashMap::from([(entry.name.clone(), looked)]);
-        Level { path: above, entries: VecDeque::from([entry]), found }
+        let here = Here::one(entry.name.clone(), looked);
+        Level::new(above, Opened { entries: vec![entry], pages: Vec::new() }, here)
     }
 
     async fn add(&mut self, item: Item) {

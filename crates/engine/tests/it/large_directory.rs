@@ -1,7 +1,7 @@
 //! Directories that do not fit one tree: cut into pages, of which a change touches one.
 
 use crate::world::content::noise;
-use crate::world::files::Body;
+use crate::world::files::{Body, path};
 use crate::world::target::MemoryTarget;
 use crate::world::{World, compare, problems};
 use engine::restore::Selection;
@@ -102,6 +102,30 @@ fn a_directory_can_be_saved_whatever_the_number_and_weight_of_its_entries() {
 }
 
 #[test]
+fn a_large_directory_is_compared_page_by_page() {
+    let world = World::of(|files| {
+        for number in 0..20_000 {
+            files.write(format!("big/{number:06}"), format!("{number}"));
+        }
+    });
+    world.backup();
+    world.edit(|files| {
+        for gone in ["big/000000", "big/012345", "big/019999"] {
+            files.remove(gone);
+        }
+        for more in ["big/!", "big/000000!", "big/0123456", "big/x", "big/y"] {
+            files.write(more, "more");
+        }
+        files.chmod("big/015000", 0o600);
+    });
+    let compared = world.compare(Selection::Everything, true, true).expect("nothing is in the way");
+    let differences: Vec<_> = compared.outcome.differences.iter().map(|found| found.path.to_string()).collect();
+    assert_eq!(differences, ["big", "big/000000", "big/012345", "big/015000", "big/019999"], "its time is another too");
+    let counts = compared.outcome.counts;
+    assert_eq!((counts.entries, counts.missing, counts.different, counts.extra), (20_001, 3, 2, 5));
+}
+
+#[test]
 fn a_page_that_is_lost_costs_what_is_in_it_and_no_other() {
     let mut world = World::of(|files| {
         for number in 0..20_000 {
@@ -129,6 +153,21 @@ fn a_page_that_is_lost_costs_what_is_in_it_and_no_other() {
     assert_eq!(restore.problems(), problems(&[("big", "tree_missing")]));
     let is_lost = |at: &StoredPath| entries.iter().any(|entry| at.name() == Some(&entry.name[..]));
     compare::assert_restored_where(&world.source.files(), &target, |at| !is_lost(at));
+
+    world.edit(|files| files.write("big/more", "here alone"));
+    let compared = world.compare(Selection::Everything, true, true).expect("what is lost does not end it");
+    let problem = compared.outcome.problems.first().map(|problem| (problem.path.to_string(), problem.code));
+    assert_eq!((problem, compared.progress.problems), (Some(("big".to_owned(), "tree_missing")), 1));
+    let differences: Vec<_> = compared.outcome.differences.iter().map(|found| found.path.to_string()).collect();
+    assert_eq!(differences, ["big"], "its time");
+    let counts = compared.outcome.counts;
+    assert_eq!((counts.entries, counts.extra), (20_001 - entries.len() as u64, 0), "nobody knows what else was there");
+    let one = |name: &str| world.compare(Selection::Paths(vec![path(format!("big/{name}"))]), true, false);
+    assert_eq!(one("000000").expect("its page is there").outcome.counts.entries, 1);
+    let lost_name = std::str::from_utf8(&entries[0].name).expect("it is a number");
+    assert_eq!(one(lost_name).err().expect("it may have been there").code(), "tree_missing");
+    world.edit(|files| files.remove("big/more"));
+
     world.edit(|files| entries.iter().for_each(|entry| files.remove([b"big/", &entry.name[..]].concat())));
     let third = world.assert_round_trip();
     assert_eq!(third.outcome.totals.files.0 as usize, 20_000 - entries.len(), "what it held is not taken over");

@@ -60,3 +60,16 @@ fn a_restore_of_a_million_entries_in_one_directory_keeps_to_its_budget() {
     // A few thousand entries at a time, and the names of all pages.
     assert!(Size(held) <= Size::mib(16), "{} were held", Size(held));
 }
+
+#[test]
+fn a_comparison_of_a_million_entries_in_one_directory_keeps_to_its_budget() {
+    let files = Endless { directories: 1, files: 1_000_000, bytes: 20 };
+    let cache = Arc::new(MemoryCache::default());
+    let (outcome, _) = files.backup_with(Arc::clone(&cache) as _).expect("the server takes everything");
+    let (compared, held) = most_held(|| files.compare(outcome.root, cache));
+    let compared = compared.expect("the cache has all trees");
+    assert_eq!((compared.differences, compared.problems), (vec![], vec![]));
+    assert_eq!((compared.counts.files, compared.counts.extra), (1_000_000, 0));
+    // As above, and as many entries of the disk.
+    assert!(Size(held) <= Size::mib(24), "{} were held", Size(held));
+}

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use engine::backup::{self, Facts, Limits, Plan};
 use engine::{
     Committed, Cpu, Ctx, Details, EngineError, EntryKind, Extent, Found, Listing, More, Parcel, Remote, RemoteError,
-    Source, SourceError, SourceFile, Stat, Target, TargetError, TargetFile, TreeCache, Uploaded, restore,
+    Source, SourceError, SourceFile, Stat, Target, TargetError, TargetFile, TreeCache, Uploaded, compare, restore,
 };
 use format::{ChunkRef, EntryBody, FileTime, Meta, NamingKey, PackId, RunKey, StoredPath, Xattr, limits};
 use futures::stream::BoxStream;
@@ -58,6 +58,15 @@ impl Endless {
         let run = backup::run(&ctx, &plan, source, Arc::clone(&sink) as _, cache);
         let outcome = runtime.block_on(run)?;
         Ok((outcome, Size(sink.0.load(Relaxed))))
+    }
+
+    /// Compares a snapshot of it, of which the cache has all trees, with itself, on this thread.
+    pub fn compare(self, root: ChunkRef, cache: Arc<dyn TreeCache>) -> Result<compare::Outcome, EngineError> {
+        let (runtime, ctx) = one_thread();
+        let (selection, naming) = (restore::Selection::Everything, naming());
+        let plan = compare::Plan { root, naming, selection, is_in_place: true, counts_extra: true, refs_max: 8_192 };
+        let source = Arc::new(Shown { all: self, noise: super::content::noise(7, 1 << 20) });
+        runtime.block_on(compare::run(&ctx, &plan, Arc::new(Sink::default()), cache, source))
     }
 
     fn stat(self, kind: EntryKind, inode: u64) -> Stat {
