@@ -177,8 +177,8 @@ impl TreeReader {
     /// The entry of a directory that has this name, if there is one.
     ///
     /// # Errors
-    /// As `tree`; neither the cache nor the server has the tree undamaged, or a page on which it may be: `path` is named
-    /// then.
+    /// As `tree`; neither the cache nor the server has the tree undamaged, or a page on which it may be: `path` is
+    /// named then.
     async fn entry(&self, tree: &ChunkRef, path: &StoredPath, name: &[u8]) -> Result<Option<Entry>, EngineError> {
         let missing = || EngineError::TreeMissing { path: path.to_string() };
         let of_name = |entries: Vec<Entry>| entries.into_iter().find(|entry| entry.name == name);

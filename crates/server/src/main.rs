@@ -22,8 +22,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Has glibc keep one heap for each processor, not eight. Packs pass from thread to thread here, and each heap keeps what
-/// it once had: with four endpoints at once, that was half of the server's memory (docs/performance.md).
+/// Has glibc keep one heap for each processor, not eight. Packs pass from thread to thread here, and each heap keeps
+/// what it once had: with four endpoints at once, that was half of the server's memory (docs/performance.md).
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "the allocator is set up through C alone")]
 fn few_arenas() {

@@ -146,7 +146,8 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 
-    /// Reads on in a large directory. What cannot be had of it is one problem for each stretch, and the rest is compared.
+    /// Reads on in a large directory. What cannot be had of it is one problem for each stretch, and the rest is
+    /// compared.
     async fn read_on(&mut self, trees: &TreeReader) -> Result<(), EngineError> {
         let Some(level) = self.open.last_mut() else { return Ok(()) };
         let Read { entries, lacking } = trees.read_on(&mut level.pages).await?;
