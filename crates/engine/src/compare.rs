@@ -75,7 +75,8 @@ pub struct Counts {
     pub missing: u64,
     /// Entries that are there and not as in the snapshot.
     pub different: u64,
-    /// Entries that the snapshot does not have, each without what is beneath it; 0 unless they are asked for.
+    /// Entries that the snapshot does not have, each without what is beneath it; 0 unless they are asked for. Without
+    /// those in a folder of which the server lacks a part.
     pub extra: u64,
 }
 

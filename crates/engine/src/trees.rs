@@ -5,11 +5,11 @@ use crate::error::EngineError;
 use crate::ports::{Remote, TreeCache};
 use bytes::Bytes;
 use format::{
-    ChunkKind, ChunkRef, Content, Entry, EntryBody, List, NamingKey, Piece, StoredPath, Tree, TreeBody, TreeView,
+    ChunkKind, ChunkRef, Content, Entry, EntryBody, List, NamingKey, Page, Piece, StoredPath, Tree, TreeBody, TreeView,
     compress,
 };
 use futures::StreamExt;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Reads trees and lists by ref.
@@ -27,27 +27,29 @@ pub struct TreeReader {
 /// A tree as it stands by itself: its entries, or the pages where they are.
 pub(crate) struct Opened {
     pub entries: Vec<Entry>,
-    pub pages: Vec<ChunkRef>,
+    pub pages: Vec<Page>,
 }
 
-/// The pages of a large directory's tree that were not read yet.
+/// The pages of a large directory's tree, read one after the other.
 #[derive(Default)]
 pub(crate) struct Pages {
-    left: VecDeque<ChunkRef>,
-    /// How many of these were fetched ahead, where the cache lacked them.
-    ahead: usize,
+    all: Vec<Page>,
+    /// How many were read.
+    read: usize,
+    /// How many were read or fetched ahead, where the cache lacked them.
+    fetched: usize,
 }
 
-impl From<Vec<ChunkRef>> for Pages {
-    fn from(pages: Vec<ChunkRef>) -> Self {
-        Self { left: pages.into(), ahead: 0 }
+impl From<Vec<Page>> for Pages {
+    fn from(all: Vec<Page>) -> Self {
+        Self { all, read: 0, fetched: 0 }
     }
 }
 
 impl Pages {
     /// Whether all were read. Never fails.
     pub fn is_empty(&self) -> bool {
-        self.left.is_empty()
+        self.read == self.all.len()
     }
 }
 
@@ -127,41 +129,37 @@ impl TreeReader {
         let Some(plain) = self.plain(ChunkKind::Tree, tree).await? else { return Ok(None) };
         Ok(Some(match decode_tree(&plain)?.body {
             TreeBody::Leaf(entries) => Opened { entries, pages: Vec::new() },
-            TreeBody::Fan(pages) => {
-                Opened { entries: Vec::new(), pages: pages.into_iter().map(|page| page.tree).collect() }
-            }
+            TreeBody::Fan(pages) => Opened { entries: Vec::new(), pages },
         }))
     }
 
     /// Reads the next pages of a large directory, as many as some thousand entries are on. Never none, unless none is
-    /// left or the first ones could not be had.
+    /// left or those that are could not be had.
     ///
     /// # Errors
     /// As `tree`.
     pub(crate) async fn read_on(&self, pages: &mut Pages) -> Result<Read, EngineError> {
         let mut read = Read { entries: Vec::new(), lacking: Vec::new() };
-        while read.entries.len() < READ_ENTRIES_MIN && !pages.left.is_empty() {
-            if pages.ahead == 0 {
-                pages.ahead = pages.left.len().min(PAGES_AHEAD_MAX);
-                self.prefetch(pages.left.iter().take(pages.ahead).copied()).await?;
+        while read.entries.len() < READ_ENTRIES_MIN && !pages.is_empty() {
+            if pages.fetched == pages.read {
+                pages.fetched = pages.all.len().min(pages.read + PAGES_AHEAD_MAX);
+                self.prefetch(pages.all[pages.read..pages.fetched].iter().map(|page| page.tree)).await?;
             }
-            pages.ahead -= 1;
-            let Some(page) = pages.left.pop_front() else { break };
-            match self.page(&page).await? {
+            let number = pages.read;
+            pages.read += 1;
+            match self.page(&pages.all, number).await? {
                 Some(entries) => read.entries.extend(entries),
-                None => read.lacking.push(page),
+                None => read.lacking.push(pages.all[number].tree),
             }
         }
         Ok(read)
     }
 
-    /// The entries of one page; `None` as with `tree`.
-    async fn page(&self, page: &ChunkRef) -> Result<Option<Vec<Entry>>, EngineError> {
-        let Some(plain) = self.plain(ChunkKind::Tree, page).await? else { return Ok(None) };
-        match decode_tree(&plain)?.body {
-            TreeBody::Leaf(entries) => Ok(Some(entries)),
-            TreeBody::Fan(_) => Err(EngineError::Answer { step: "fetch" }),
-        }
+    /// The entries of one page, which lie between its name and the next one's; `None` as with `tree`.
+    async fn page(&self, pages: &[Page], number: usize) -> Result<Option<Vec<Entry>>, EngineError> {
+        let Some(plain) = self.plain(ChunkKind::Tree, &pages[number].tree).await? else { return Ok(None) };
+        let entries = decode_tree(&plain)?.into_page(pages, number);
+        entries.map(Some).map_err(|cause| EngineError::Format { what: "page", cause })
     }
 
     /// The pieces of a list; `None` when the server lacks it or sends it damaged.
@@ -177,19 +175,15 @@ impl TreeReader {
     /// The entry of a directory that has this name, if there is one.
     ///
     /// # Errors
-    /// As `tree`; neither the cache nor the server has the tree undamaged, or a page on which it may be: `path` is
+    /// As `tree`; neither the cache nor the server has the tree undamaged, or the page on which it would be: `path` is
     /// named then.
     async fn entry(&self, tree: &ChunkRef, path: &StoredPath, name: &[u8]) -> Result<Option<Entry>, EngineError> {
         let missing = || EngineError::TreeMissing { path: path.to_string() };
-        let of_name = |entries: Vec<Entry>| entries.into_iter().find(|entry| entry.name == name);
-        let Opened { entries, pages } = self.open(tree).await?.ok_or_else(missing)?;
-        let (mut found, mut pages, mut is_whole) = (of_name(entries), Pages::from(pages), true);
-        while found.is_none() && !pages.is_empty() {
-            let Read { entries, lacking } = self.read_on(&mut pages).await?;
-            is_whole &= lacking.is_empty();
-            found = of_name(entries);
+        let Opened { mut entries, pages } = self.open(tree).await?.ok_or_else(missing)?;
+        if let Some(number) = pages.partition_point(|page| page.first.as_slice() <= name).checked_sub(1) {
+            entries = self.page(&pages, number).await?.ok_or_else(missing)?;
         }
-        if found.is_some() || is_whole { Ok(found) } else { Err(missing()) }
+        Ok(entries.into_iter().find(|entry| entry.name == name))
     }
 
     /// The entry that has this path below the tree `root`.

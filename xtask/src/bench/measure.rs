@@ -81,7 +81,7 @@ pub fn together(commands: &mut [Command], server: u32) -> Result<Together> {
         ended.collect::<Result<Vec<Measured>>>()
     })?;
     let wall_s = SystemClock.now().since(began_at).as_ms() as f64 / 1e3;
-    let (cpu_s, peak) = (cpu_of(server)? - server_cpu_before, peak_of(server).unwrap_or_default());
+    let (cpu_s, peak) = (cpu_of(server)? - server_cpu_before, peak_of(server).context("reading the server's peak")?);
     Ok(Together { each, server: Measured { wall_s, cpu_s, peak, ..Measured::default() } })
 }
 

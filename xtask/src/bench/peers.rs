@@ -1,6 +1,6 @@
 //! `cargo xtask bench peers`: Holdfast and its peers over the same corpora, in one run, in turns. Each corpus is backed
 //! up, again unchanged, again after its change, and restored, by everyone before the next thing is done.
-//! Refuses a restore that does not hold what was backed up.
+//! Refuses a restore of another number of files or bytes than were backed up.
 
 mod corpora;
 mod picture;
@@ -57,7 +57,7 @@ impl Options {
 /// Runs the bench.
 ///
 /// # Errors
-/// A program that cannot be had, cannot be run, fails, or restores something else.
+/// A program that cannot be had, cannot be run, fails, or restores another number of files or bytes.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     let place = options.place.clone().unwrap_or_else(|| root.join("target").join("bench"));
     let (store, tools) = (place.join("downloads"), place.join("peers"));

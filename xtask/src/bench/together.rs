@@ -1,7 +1,7 @@
 //! `cargo xtask bench together`: several real endpoints back up to one server at once, each its own corpus, and restore
 //! at once: what the server then needs. Each has a host name of its own and no serial number, in namespaces, or the
 //! server would rightly take them for copies of one device. Linux, as root or where unshare is permitted.
-//! Refuses a restore that does not hold what was backed up.
+//! Refuses a restore of another number of files or bytes than were backed up.
 
 use super::measure::{self, Measured, Together};
 use super::peers::{Name, Subject, or_all};
@@ -34,7 +34,8 @@ pub struct Options {
 /// Runs the bench.
 ///
 /// # Errors
-/// A program that cannot be run, fails, or restores something else; a server that needs more than it may.
+/// A program that cannot be run, fails, or restores another number of files or bytes; a server that needs more than it
+/// may.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     let place = options.place.clone().unwrap_or_else(|| root.join("target").join("bench"));
     let store = place.join("downloads");
@@ -45,9 +46,9 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     };
     let folder = tempfile::tempdir_in(&place).context("making a folder for the bench")?;
     let mut endpoints = Vec::new();
-    for name in or_all(&options.corpora) {
-        let own = folder.path().join(format!("endpoint {}", endpoints.len()));
-        endpoints.push(Endpoint { subject: Subject::make(name, &store, &own)?, own });
+    for (nth, name) in or_all(&options.corpora).into_iter().enumerate() {
+        let own = folder.path().join(format!("endpoint {nth}"));
+        endpoints.push(Endpoint { nth, subject: Subject::make(name, &store, &own)?, own });
     }
     let (data, password) = (folder.path().join("server"), folder.path().join("password"));
     fs::write(&password, "correct horse battery staple\n")?;
@@ -74,7 +75,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         let mut commands: Vec<Command> = endpoints.iter().map(command).collect();
         figures.add(work, &endpoints, &measure::together(&mut commands, server.pid())?);
     }
-    for Endpoint { subject, own } in &endpoints {
+    for Endpoint { subject, own, .. } in &endpoints {
         let (wanted, found) = (super::peers::count(&subject.folder)?, super::peers::count(&own.join("restored"))?);
         ensure!(wanted == found, "{}: {found:?} files and bytes were restored, not {wanted:?}", subject.name);
     }
@@ -85,13 +86,18 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
 
 /// One endpoint and what it backs up.
 struct Endpoint {
+    nth: usize,
     subject: Subject,
     own: PathBuf,
 }
 
 impl Endpoint {
+    fn host_name(&self) -> String {
+        format!("{}-{}", self.subject.name, self.nth)
+    }
+
     fn email(&self) -> String {
-        format!("{}@example.test", self.subject.name)
+        format!("{}@example.test", self.host_name())
     }
 
     /// A command at this endpoint, as if it were a computer by itself.
@@ -100,7 +106,7 @@ impl Endpoint {
                      exec \"$@\"";
         let mut command = Command::new("unshare");
         let is_root = rustix::process::geteuid().is_root();
-        command.args([if is_root { "-mu" } else { "-rmu" }, "sh", "-c", alone, &self.subject.name]);
+        command.args([if is_root { "-mu" } else { "-rmu" }, "sh", "-c", alone, &self.host_name()]);
         let endpoint = programs.device(&self.own.join("state"), arguments);
         command.arg(endpoint.get_program()).args(endpoint.get_args());
         command

@@ -9,7 +9,7 @@ mod sys;
 mod system;
 
 use super::notes::Notes;
-use super::{Doubt, Journal, Means, Position, Told, is_born_in};
+use super::{Doubt, Journal, Means, Position, Told, is_born_in, stored};
 use engine::Changes;
 use events::Event;
 use format::StoredPath;
@@ -49,7 +49,9 @@ impl<S: System> FsEvents<S> {
         let mut plan = Plan { folders: Vec::new(), journal: [0; 16], apart: Vec::new() };
         let mut journals = Vec::new();
         for folder in folders {
-            match self.system.journal_of(folder).ok().flatten() {
+            // By that way events do not name it.
+            let is_apart = stored(events::DATA).is_ok_and(|data| folder.starts_with(&data));
+            match self.system.journal_of(folder).ok().flatten().filter(|_| !is_apart) {
                 Some(journal) => {
                     plan.folders.push(folder.clone());
                     journals.push(journal);

@@ -197,7 +197,7 @@ impl Walk<'_> {
         // would have in it is looked for.
         let (opened, known, visit) = match known_tree.zip(opened) {
             Some((tree, opened)) => {
-                let pages = opened.pages.clone();
+                let pages = opened.pages.iter().map(|page| page.tree).collect();
                 (opened, Some(Known { tree, pages }), visit)
             }
             None => (Opened { entries: Vec::new(), pages: Vec::new() }, None, Visit::All),

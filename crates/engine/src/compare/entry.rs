@@ -81,7 +81,7 @@ fn has_content(
         return Ok(true);
     }
     let file = source.open(path)?;
-    // What has taken a file's place since it was looked at is not read: it may have no end.
+    // RACE: what has taken a file's place since it was looked at is not read: it may have no end.
     file.stat()?;
     match content {
         Content::Inline(bytes) => {

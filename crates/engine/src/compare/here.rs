@@ -7,6 +7,8 @@ use crate::ports::{Listing, More, Stat};
 use std::collections::VecDeque;
 
 /// A listing that is walked through once.
+///
+/// INVARIANT: names are asked for in ascending order. A leaf has them so, and `TreeReader` checks where a page lies.
 pub(super) struct Here {
     looked: VecDeque<(Vec<u8>, Result<Stat, SourceError>)>,
     more: Option<Box<dyn More>>,

@@ -24,6 +24,7 @@ const BATCHES_MAX: usize = 8;
 /// Differences and problems that are kept; all are counted.
 const LISTED_MAX: usize = format::limits::PROBLEMS_LISTED_MAX.0 as usize;
 
+const NAMES: &str = "a tree has names of entries alone, or it does not decode";
 const LIST_MISSING: &str = "what the server has of its content is damaged: it cannot be compared";
 const PAGE_MISSING: &str = "some of what was in this folder is damaged at the server: it cannot be compared";
 const TREE_MISSING: &str = "what was in this folder is damaged at the server: it cannot be compared";
@@ -128,11 +129,7 @@ impl<'a> Walk<'a> {
             return Ok(true);
         };
         let found = level.here.find(&self.ctx.cpu, &entry.name).await;
-        let Ok(path) = level.path.join(&entry.name) else {
-            let (path, sentence) = (level.path.clone(), "its path is too long here".to_owned());
-            self.add(Item::Failed(path, "path_too_long", sentence)).await;
-            return Ok(true);
-        };
+        let path = level.path.join(&entry.name).expect(NAMES);
         self.counts.entries += 1;
         self.counts.files += u64::from(matches!(entry.body, EntryBody::File { .. }));
         match found {
@@ -249,13 +246,8 @@ impl<'a> Walk<'a> {
 
     /// A level of one entry, which is looked at by itself.
     async fn of_one(&self, above: StoredPath, entry: Entry) -> Level {
-        let looked = match above.join(&entry.name) {
-            Ok(path) => {
-                let source = Arc::clone(&self.source);
-                self.ctx.cpu.run(move || source.stat(&path)).await
-            }
-            Err(_) => Err(SourceError::Gone),
-        };
+        let (source, path) = (Arc::clone(&self.source), above.join(&entry.name).expect(NAMES));
+        let looked = self.ctx.cpu.run(move || source.stat(&path)).await;
         let here = Here::one(entry.name.clone(), looked);
         Level::new(above, Opened { entries: vec![entry], pages: Vec::new() }, here)
     }

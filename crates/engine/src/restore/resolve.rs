@@ -115,10 +115,7 @@ impl Walk {
                 continue;
             };
             let is_fresh = level.is_fresh;
-            let Ok(path) = level.path.join(&entry.name) else {
-                problems.add(level.path.clone(), "path_too_long", "its path is too long here".to_owned());
-                continue;
-            };
+            let path = level.path.join(&entry.name).expect("a tree has names of entries alone, or it does not decode");
             if let EntryBody::Directory { tree } = &entry.body {
                 self.enter(ctx, trees, target, problems, later, (path, entry.meta.clone()), tree).await?;
             } else if !is_fresh && is_kept(ctx, target, &path).await {

@@ -118,11 +118,16 @@ fn a_large_directory_is_compared_page_by_page() {
         }
         files.chmod("big/015000", 0o600);
     });
-    let compared = world.compare(Selection::Everything, true, true).expect("nothing is in the way");
-    let differences: Vec<_> = compared.outcome.differences.iter().map(|found| found.path.to_string()).collect();
-    assert_eq!(differences, ["big", "big/000000", "big/012345", "big/015000", "big/019999"], "its time is another too");
-    let counts = compared.outcome.counts;
-    assert_eq!((counts.entries, counts.missing, counts.different, counts.extra), (20_001, 3, 2, 5));
+    // Windows of the listing that end anywhere, and where nothing is to be looked for, or all of it is gone.
+    for window in [0, 1, 7, 4_096, 30_000] {
+        world.source.show_by(window);
+        let compared = world.compare(Selection::Everything, true, true).expect("nothing is in the way");
+        let differences: Vec<_> = compared.outcome.differences.iter().map(|found| found.path.to_string()).collect();
+        let expected = ["big", "big/000000", "big/012345", "big/015000", "big/019999"];
+        assert_eq!(differences, expected, "by {window}; the time of the folder is another too");
+        let counts = compared.outcome.counts;
+        assert_eq!((counts.entries, counts.missing, counts.different, counts.extra), (20_001, 3, 2, 5), "by {window}");
+    }
 }
 
 #[test]
@@ -164,6 +169,10 @@ fn a_page_that_is_lost_costs_what_is_in_it_and_no_other() {
     assert_eq!((counts.entries, counts.extra), (20_001 - entries.len() as u64, 0), "nobody knows what else was there");
     let one = |name: &str| world.compare(Selection::Paths(vec![path(format!("big/{name}"))]), true, false);
     assert_eq!(one("000000").expect("its page is there").outcome.counts.entries, 1);
+    assert_eq!(one("not there").err().expect("no page has it").code(), "path_not_in_snapshot");
+    let of_another_page = Selection::Paths(vec![path("big/000000")]);
+    let restored = world.restore_to(&MemoryTarget::default(), of_another_page).expect("its page is there");
+    assert_eq!(restored.problems(), problems(&[]));
     let lost_name = std::str::from_utf8(&entries[0].name).expect("it is a number");
     assert_eq!(one(lost_name).err().expect("it may have been there").code(), "tree_missing");
     world.edit(|files| files.remove("big/more"));

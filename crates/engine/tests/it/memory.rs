@@ -70,6 +70,6 @@ fn a_comparison_of_a_million_entries_in_one_directory_keeps_to_its_budget() {
     let compared = compared.expect("the cache has all trees");
     assert_eq!((compared.differences, compared.problems), (vec![], vec![]));
     assert_eq!((compared.counts.files, compared.counts.extra), (1_000_000, 0));
-    // As above, and as many entries of the disk.
+    // Some thousand entries of the tree at a time, 16,384 of the disk that are shown at once, the names of all pages.
     assert!(Size(held) <= Size::mib(24), "{} were held", Size(held));
 }

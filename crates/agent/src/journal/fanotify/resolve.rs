@@ -112,7 +112,8 @@ fn is_opened_harmless(opened: &OwnedFd, is_unplaced: bool, new: Option<&Range<Ti
     let is_new = has_birth && new.is_some_and(|new| is_born_in(Timestamp::from_ms(born_ms), new));
     if !is_new {
         let path = readlink(format!("/proc/self/fd/{}", opened.as_raw_fd()), Vec::new()).unwrap_or_default();
-        tracing::debug!("{} has, or had, other names: {}", path.to_string_lossy(), about.stx_nlink);
+        let (path, names) = (path.to_string_lossy(), about.stx_nlink);
+        tracing::debug!("{path} is not new, and has {names} names, or has won or lost one");
     }
     is_new
 }

@@ -35,7 +35,12 @@ const ARRIVED: u32 = flags::ITEM_CREATED | flags::ITEM_RENAMED | flags::ITEM_CLO
 const LINKED: u32 = flags::ITEM_IS_HARDLINK | flags::ITEM_IS_LAST_HARDLINK;
 
 /// Where the volume is mounted of which most paths are seen from the root too: an event may name either.
-const DATA: &[u8] = b"/System/Volumes/Data";
+pub(super) const DATA: &[u8] = b"/System/Volumes/Data";
+
+/// Whether this is a directory on the way to what is mounted there.
+fn is_above_data(path: &StoredPath) -> bool {
+    stored(DATA).is_ok_and(|data| data.starts_with(path))
+}
 
 /// One event, or several about one path that the system has made into one: then all their flags are set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,15 +63,26 @@ impl Event {
         if self.is_end_of_history() {
             return;
         }
-        let path = self.path.strip_prefix(DATA).filter(|path| path.starts_with(b"/")).unwrap_or(&self.path);
-        let path = stored(path.strip_suffix(b"/").unwrap_or(path));
-        let Some(path) = path.ok().filter(|_| self.flags & GAP == 0) else { return notes.gap() };
+        let path = self.path.strip_suffix(b"/").unwrap_or(&self.path);
+        let within = path.strip_prefix(DATA).filter(|path| path.is_empty() || path.starts_with(b"/"));
+        let Some(path) = stored(within.unwrap_or(path)).ok().filter(|_| self.flags & GAP == 0) else {
+            return notes.gap();
+        };
         if folders.iter().any(|folder| path.starts_with(folder)) {
             self.note_within(path, notes);
+        } else if self.flags & LINKED != 0 {
+            // Another name of it may be in a folder.
+            self.note_linked(path, notes);
         } else if self.flags & (ALL | ARRIVED) != 0 {
             // What is beneath the folders may have had other paths meanwhile.
-            let beneath = folders.iter().filter(|folder| folder.starts_with(&path));
-            beneath.for_each(|folder| notes.path(folder.clone()));
+            let is_above = |folder: &&StoredPath| folder.starts_with(&path) || is_above_data(&path);
+            folders.iter().filter(is_above).for_each(|folder| notes.path(folder.clone()));
+        }
+    }
+
+    fn note_linked(&self, path: StoredPath, notes: &mut Notes<StoredPath>) {
+        if !notes.file(path, true) {
+            notes.gap();
         }
     }
 
@@ -78,8 +94,8 @@ impl Event {
             return notes.path(path);
         }
         // HFS+ has directories of several names too.
-        if self.flags & LINKED != 0 && !notes.file(path.clone(), true) {
-            notes.gap();
+        if self.flags & LINKED != 0 {
+            self.note_linked(path.clone(), notes);
         }
         // Without a word about what it is, it is a directory in which something has changed.
         let is_file = self.flags & (flags::ITEM_IS_FILE | flags::ITEM_IS_SYMLINK) != 0;

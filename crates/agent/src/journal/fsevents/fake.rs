@@ -31,7 +31,7 @@ pub struct State {
 
 impl State {
     /// Nothing more is told of what has happened until now.
-    pub fn lose(&mut self) {
+    pub fn clear(&mut self) {
         self.events.clear();
     }
 }

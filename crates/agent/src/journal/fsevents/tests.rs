@@ -94,7 +94,7 @@ fn what_is_above_a_folder_and_had_another_name_meanwhile_makes_it_uncertain() {
         ("/Users/ann/doc", flags::ITEM_RENAMED, Visit::Nothing),
         ("/Users/ann/x/docs", flags::ITEM_RENAMED, Visit::Nothing),
     ] {
-        scene.system.0.borrow_mut().lose();
+        scene.system.0.borrow_mut().clear();
         let before = scene.position();
         scene.system.happens(above, DIRECTORY | what);
         let changes = scene.changes(&before).expect("no doubt");
@@ -106,7 +106,17 @@ fn what_is_above_a_folder_and_had_another_name_meanwhile_makes_it_uncertain() {
 #[test]
 fn paths_of_the_data_volume_are_those_that_are_seen_from_the_root() {
     check("/System/Volumes/Data/Users/ann/file", FILE | MODIFIED, &[("Users/ann", Visit::Entries)]);
-    check("/System/Volumes/Database/Users/ann/file", FILE | MODIFIED, &[("Users/ann", Visit::Nothing)]);
+    check("/System/Volumes/DataUsers/ann/file", FILE | MODIFIED, &[("Users/ann", Visit::Nothing)]);
+    for above in ["/System/Volumes/Data", "/System/Volumes/Data/", "/System/Volumes", "/"] {
+        check(above, DIRECTORY | flags::MUST_SCAN_SUB_DIRS, &[("Users/ann", Visit::All)]);
+    }
+    check("/System/Library", DIRECTORY | flags::MUST_SCAN_SUB_DIRS, &[("Users/ann", Visit::Nothing)]);
+    let mut scene = Scene::new();
+    scene.folders = ["System/Volumes/Data/Users/ann", "Users/bob"].map(path).to_vec();
+    let before = scene.position();
+    let changes = scene.changes(&before).expect("no doubt");
+    let visits = ["System/Volumes/Data/Users/ann", "Users/bob"].map(|at| changes.at(&path(at)));
+    assert_eq!(visits, [Visit::All, Visit::Nothing], "a folder that is named by that way");
 }
 
 #[test]
@@ -205,7 +215,12 @@ fn files_with_several_names_are_a_doubt_unless_they_are_new() {
         let before = scene.position();
         scene.clock.advance(Span::seconds(60));
         scene.system.happens("/Users/ann/file", FILE | MODIFIED | linked);
-        assert_eq!(check_linked_directory(linked), Err(Doubt::HardLinks));
+        assert_eq!(check_linked("/Users/ann/docs", DIRECTORY | linked), Err(Doubt::HardLinks));
+        assert_eq!(
+            check_linked("/tmp/other name", FILE | linked),
+            Err(Doubt::HardLinks),
+            "it may have one in a folder"
+        );
         assert_eq!(scene.changes(&before), Err(Doubt::HardLinks), "it is gone, or nobody knows its age");
         for (born_ms, doubt) in [(5_000, Some(Doubt::HardLinks)), (5_001, None), (65_001, Some(Doubt::HardLinks))] {
             let born = Timestamp::from_ms(born_ms);
@@ -215,9 +230,9 @@ fn files_with_several_names_are_a_doubt_unless_they_are_new() {
     }
 }
 
-fn check_linked_directory(linked: u32) -> Result<Changes, Doubt> {
+fn check_linked(at: &str, flags: u32) -> Result<Changes, Doubt> {
     let mut scene = Scene::new();
     let before = scene.position();
-    scene.system.happens("/Users/ann/docs", DIRECTORY | XATTR_MOD | linked);
+    scene.system.happens(at, XATTR_MOD | flags);
     scene.changes(&before)
 }
