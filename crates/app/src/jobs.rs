@@ -2,20 +2,21 @@
 //! so that of several servers one does it. Refuses to rely on the lease alone: every job may be repeated, killed, and
 //! run beside itself and every other.
 
+mod held;
+pub(crate) mod prune;
 mod purge;
 mod sweep;
 
-use crate::{App, AppError, campaigns, chain, mail, quota};
+pub(crate) use held::Held;
+
+use crate::{App, AppError, campaigns, chain, collect, mail, quota};
 use base::{Span, Timestamp};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, join_all};
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How long a holder keeps a job without renewing.
-const LEASE: Span = Span::seconds(30);
-/// A lease is renewed when no more than this is left of it.
-const RENEW: Span = Span::seconds(10);
 /// How often a loop looks whether its job is due.
 const TICK: Span = Span::ms(500);
 /// The longest wait after failures in a row.
@@ -25,24 +26,25 @@ const BACK_OFF_MAX: Span = Span::minutes(5);
 struct Job {
     name: &'static str,
     every: Span,
-    tick: for<'a> fn(&'a App) -> BoxFuture<'a, Result<(), AppError>>,
+    tick: for<'a> fn(&'a App, &'a Held<'a>) -> BoxFuture<'a, Result<(), AppError>>,
 }
 
 /// Every job.
-const JOBS: [Job; 6] = [
-    Job { name: "campaigns", every: Span::seconds(1), tick: |app| Box::pin(campaigns::tick(app)) },
-    Job { name: "reminders", every: Span::minutes(1), tick: |app| Box::pin(campaigns::remind(app)) },
-    Job { name: "quota", every: Span::minutes(10), tick: |app| Box::pin(quota::tick(app)) },
-    Job { name: "mail", every: Span::seconds(5), tick: |app| Box::pin(mail::tick(app)) },
-    Job { name: "purge", every: Span::minutes(1), tick: |app| Box::pin(purge::tick(app)) },
-    Job { name: "sweep", every: Span::minutes(10), tick: |app| Box::pin(sweep::tick(app)) },
+const JOBS: [Job; 8] = [
+    Job { name: "campaigns", every: Span::seconds(1), tick: |app, _| Box::pin(campaigns::tick(app)) },
+    Job { name: "reminders", every: Span::minutes(1), tick: |app, _| Box::pin(campaigns::remind(app)) },
+    Job { name: "quota", every: Span::minutes(10), tick: |app, _| Box::pin(quota::tick(app)) },
+    Job { name: "mail", every: Span::seconds(5), tick: |app, _| Box::pin(mail::tick(app)) },
+    Job { name: "purge", every: Span::minutes(1), tick: |app, _| Box::pin(purge::tick(app)) },
+    Job { name: "prune", every: Span::minutes(1), tick: |app, _| Box::pin(prune::tick(app)) },
+    Job { name: "collect", every: Span::seconds(10), tick: |app, held| Box::pin(collect::tick(app, held)) },
+    Job { name: "sweep", every: Span::minutes(10), tick: |app, _| Box::pin(sweep::tick(app)) },
 ];
 
 /// What is known of one job in this process.
 #[derive(Clone, Copy)]
 struct Turn {
     due: Timestamp,
-    held_until: Option<Timestamp>,
     failures: u32,
 }
 
@@ -52,47 +54,55 @@ pub async fn run(app: Arc<App>, stop: impl Future<Output = ()> + Send) {
     let mut holder = [0; 16];
     app.entropy.fill(&mut holder);
     let stop = stop.shared();
-    join_all(JOBS.iter().map(|job| attend_until(&app, &holder, job, stop.clone()))).await;
+    let stopping = AtomicBool::new(false);
+    let stopped = async {
+        stop.clone().await;
+        // A job that goes on for long looks at this between its steps.
+        stopping.store(true, Ordering::SeqCst);
+    };
+    let attended = join_all(JOBS.iter().map(|job| {
+        let held = Held::new(job.name, &holder, &stopping);
+        attend_until(&app, held, job, stop.clone())
+    }));
+    futures::join!(stopped, attended);
 }
 
 /// The loop of one job.
-async fn attend_until<S: Future<Output = ()>>(app: &App, holder: &[u8; 16], job: &Job, mut stop: Shared<S>) {
-    let mut turn = Turn { due: app.clock.now(), held_until: None, failures: 0 };
+async fn attend_until<S: Future<Output = ()>>(app: &App, held: Held<'_>, job: &Job, mut stop: Shared<S>) {
+    let mut turn = Turn { due: app.clock.now(), failures: 0 };
     loop {
-        attend(app, holder, job, &mut turn).await;
+        attend(app, &held, job, &mut turn).await;
         tokio::select! {
             () = &mut stop => break,
             () = app.clock.sleep(TICK) => {}
         }
     }
-    if turn.held_until.is_some() {
-        give_back(app, holder, job).await;
-    }
+    held.give_back(app).await;
 }
 
-/// Ticks every job once, whoever holds it: for tests and the simulator.
+/// Ticks every job once, whoever holds it: for tests and the simulator. One that goes on for long goes on to its end.
 ///
 /// # Errors
 /// The first job's that fails.
 pub async fn tick_all(app: &App) -> Result<(), AppError> {
     for job in &JOBS {
-        (job.tick)(app).await?;
+        (job.tick)(app, &Held::by_nobody(job.name)).await?;
     }
     Ok(())
 }
 
 /// Ticks a job if it is due and this process holds it.
-async fn attend(app: &App, holder: &[u8; 16], job: &Job, turn: &mut Turn) {
+async fn attend(app: &App, held: &Held<'_>, job: &Job, turn: &mut Turn) {
     let now = app.clock.now();
     // A clock that was set back must not put a job to sleep: no wait is longer than the longest.
     let overslept = turn.due.since(now) > BACK_OFF_MAX.max(job.every);
     if now < turn.due && !overslept {
         return;
     }
-    let result = match lease(app, holder, job, turn, now).await {
-        Ok(true) => (job.tick)(app).await,
+    let result = match held.take(app).await {
+        Ok(true) => (job.tick)(app, held).await,
         Ok(false) => {
-            turn.due = now + RENEW;
+            turn.due = now + held::RENEW;
             return;
         }
         Err(error) => Err(error),
@@ -114,28 +124,5 @@ async fn attend(app: &App, holder: &[u8; 16], job: &Job, turn: &mut Turn) {
             let doubled = job.every.as_ms().saturating_mul(1 << turn.failures.min(16));
             turn.due = now + Span::ms(doubled).min(BACK_OFF_MAX);
         }
-    }
-}
-
-/// Takes or renews the lease on a job. Gives whether this process holds it.
-async fn lease(app: &App, holder: &[u8; 16], job: &Job, turn: &mut Turn, now: Timestamp) -> Result<bool, AppError> {
-    if turn.held_until.is_some_and(|until| until.since(now) > RENEW && until.since(now) <= LEASE) {
-        return Ok(true);
-    }
-    let during = || AppError::db("taking the lease on a job");
-    let mut tx = app.db.write().await.map_err(during())?;
-    let until = now + LEASE;
-    let held = db::job_lease_update(&mut tx, job.name, holder, now, until).await.map_err(during())?.is_some();
-    tx.commit().await.map_err(during())?;
-    turn.held_until = held.then_some(until);
-    Ok(held)
-}
-
-/// Gives a lease back, so that another server need not wait; if that fails, it runs out by itself.
-async fn give_back(app: &App, holder: &[u8; 16], job: &Job) {
-    let now = app.clock.now();
-    let Ok(mut tx) = app.db.write().await else { return };
-    if db::job_lease_end_update(&mut tx, job.name, holder, now).await.is_ok() {
-        let _ = tx.commit().await;
     }
 }

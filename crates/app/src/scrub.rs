@@ -6,6 +6,9 @@ mod objects;
 mod packs;
 mod trees;
 
+pub(crate) use objects::is_named;
+pub(crate) use packs::table;
+
 use crate::{AdminActor, App, AppError};
 use base::{Bytes, Count, SnapshotId};
 use control::Permit;

@@ -9,6 +9,9 @@ use base::{Count, DeviceId, SnapshotId, Timestamp};
 use control::access::{self, Told, Verb};
 use control::{Permit, Refusal, State};
 use db::{SnapshotRow, Tx};
+
+pub use db::Pin;
+
 use format::{ChunkRef, ListedProblem, Manifest, ObjectName, StoredPath, Totals};
 
 /// One snapshot.
@@ -38,6 +41,12 @@ pub struct SnapshotView {
     pub host_name: String,
     /// Entries that could not be saved, or changed while they were read.
     pub problems: Count,
+    /// When retention has let go of it: it is removed after the undo period.
+    pub expired_at: Option<Timestamp>,
+    /// When a scrub found that something of it cannot be restored.
+    pub hurt_at: Option<Timestamp>,
+    /// An admin's word that it is kept.
+    pub pin: Option<Pin>,
 }
 
 /// The newest snapshot of a record as its device is told of it: of those that are not partial, where there are any.
@@ -218,6 +227,9 @@ pub(crate) fn view(app: &App, row: SnapshotRow, root_shown: bool) -> Result<Snap
         partial: new.partial,
         host_name: new.host_name,
         problems: new.problems,
+        expired_at: row.fate.expired_at,
+        hurt_at: row.fate.hurt_at,
+        pin: row.fate.pin,
     })
 }
 

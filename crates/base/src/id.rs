@@ -120,6 +120,7 @@ id!(ConflictId, "cnf", "a conflict of two machines over one record");
 id!(CredentialId, "crd", "a credential of the admin API");
 id!(DeviceId, "dev", "a device record");
 id!(FolderId, "fld", "a folder of a policy");
+id!(HoldId, "hld", "a legal hold");
 id!(MailId, "eml", "a message in the outbox");
 id!(MapRowId, "map", "a row of the device map");
 id!(ProfileId, "prf", "a profile");

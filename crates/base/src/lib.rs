@@ -14,7 +14,7 @@ mod time;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use id::{
-    AdminId, CampaignId, ConflictId, CredentialId, DeviceId, FolderId, IdError, MailId, MapRowId, ProfileId,
+    AdminId, CampaignId, ConflictId, CredentialId, DeviceId, FolderId, HoldId, IdError, MailId, MapRowId, ProfileId,
     RepositoryId, RunId, SnapshotId, TicketId, TokenId, UserId,
 };
 pub use kind::Kind;

@@ -18,6 +18,7 @@ pub mod policy;
 mod proof;
 pub mod quota;
 mod refusal;
+pub mod retention;
 pub mod slots;
 mod state;
 pub mod ticket;

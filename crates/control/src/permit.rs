@@ -20,8 +20,12 @@ pub enum Permit {
     UserManage,
     /// See which snapshots there are: times, sizes, problems' counts. No names of files.
     SnapshotRead,
+    /// Pin snapshots, set legal holds and lift them.
+    SnapshotManage,
     /// Read the whole repository and compare every byte with its digest.
     RepositoryScrub,
+    /// See what takes room that nobody needs, and have it removed.
+    RepositoryCollect,
     /// Read the audit log.
     AuditRead,
     /// Take the audit log out as a file.
@@ -56,14 +60,16 @@ pub struct Permits(u64);
 
 impl Permit {
     /// Every permit, in the order of docs/control.md.
-    pub const ALL: [Permit; 20] = [
+    pub const ALL: [Permit; 22] = [
         Permit::DeviceRead,
         Permit::DeviceManage,
         Permit::DeviceSupport,
         Permit::UserRead,
         Permit::UserManage,
         Permit::SnapshotRead,
+        Permit::SnapshotManage,
         Permit::RepositoryScrub,
+        Permit::RepositoryCollect,
         Permit::AuditRead,
         Permit::AuditExport,
         Permit::ProfileRead,
@@ -88,7 +94,9 @@ impl Permit {
             Permit::UserRead => "user_read",
             Permit::UserManage => "user_manage",
             Permit::SnapshotRead => "snapshot_read",
+            Permit::SnapshotManage => "snapshot_manage",
             Permit::RepositoryScrub => "repository_scrub",
+            Permit::RepositoryCollect => "repository_collect",
             Permit::AuditRead => "audit_read",
             Permit::AuditExport => "audit_export",
             Permit::ProfileRead => "profile_read",

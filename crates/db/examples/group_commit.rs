@@ -85,7 +85,7 @@ async fn batches(db: &Db, entropy: &dyn Entropy) -> Result<(), db::DbError> {
     let asked: Vec<ChunkId> = chunks.iter().take(LOOKUPS).map(|chunk| chunk.id).collect();
     for _ in 0..3 {
         let began = Instant::now();
-        let missing = db::chunk_missing_list(&mut tx, repository, &asked).await?;
+        let missing = db::chunk_claim_list(&mut tx, repository, &asked).await?.missing;
         println!("{LOOKUPS} look-ups in {:.1} ms, {} missing", began.elapsed().as_secs_f64() * 1e3, missing.len());
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Rows of `chunk` and `closed`: where each chunk lies, and beneath which trees nothing is missing.
 //! Refuses refs: a chunk is known by its id, which claims nothing. All lookups are by the thousand.
 
-use crate::batch::{concat, digits, narrow, numbers, positions};
+use crate::batch::{concat, digits, narrow, numbers};
 use crate::error::failed;
 use crate::row::{Columns as _, int};
 use crate::sql::{Pair, Row, query, query_of};
@@ -75,7 +75,7 @@ impl Shape {
 }
 
 /// Makes the chunks of a pack known. One that is known already keeps its row, unless the pack of that row is
-/// damaged. Gives how many rows were new or changed.
+/// damaged or condemned. Gives how many rows were new or changed.
 ///
 /// # Errors
 /// As the database says.
@@ -92,7 +92,8 @@ pub async fn chunk_insert(tx: &mut Tx, repository: i64, pack: i64, chunks: &[Chu
          cast(substr($4, i * 48 + 37, 12) as integer) from n where true \
          on conflict (repository, id) do update set \
          kind = excluded.kind, pack = excluded.pack, frame = excluded.frame, at = excluded.at, len = excluded.len \
-         where exists (select 1 from pack where pack.seq = chunk.pack and pack.damaged_at is not null)",
+         where exists (select 1 from pack where pack.seq = chunk.pack \
+         and (pack.damaged_at is not null or pack.condemned is not null))",
         postgres: "insert into chunk (repository, id, kind, pack, frame, at, len) \
          select $1, key, number[1], $2, number[2], number[3], number[4] from ( \
          select distinct on (key) substr($3, (i * 32 + 1)::int, 32) as key, array[ \
@@ -103,7 +104,8 @@ pub async fn chunk_insert(tx: &mut Tx, repository: i64, pack: i64, chunks: &[Chu
          from generate_series(0, $5 - 1) as n (i) order by key, i) as new \
          on conflict (repository, id) do update set \
          kind = excluded.kind, pack = excluded.pack, frame = excluded.frame, at = excluded.at, len = excluded.len \
-         where exists (select 1 from pack where pack.seq = chunk.pack and pack.damaged_at is not null)",
+         where exists (select 1 from pack where pack.seq = chunk.pack \
+         and (pack.damaged_at is not null or pack.condemned is not null))",
     })
     .bind(repository)
     .bind(pack)
@@ -116,19 +118,32 @@ pub async fn chunk_insert(tx: &mut Tx, repository: i64, pack: i64, chunks: &[Chu
     Ok(Count(done.rows_affected()))
 }
 
-/// Which of `chunks` are not there, or lie in a damaged pack: their places in the list, ascending.
+/// What there is of chunks that were asked for. One that is in neither list is there, and so is its pack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// The places in the question of those that are not there, or lie in a pack that is damaged or about to be
+    /// removed; ascending.
+    pub missing: Vec<u32>,
+    /// Those that are there, in a pack that is condemned: their places, ascending, and the numbers of the packs.
+    pub condemned: Vec<(u32, i64)>,
+}
+
+/// What there is of `chunks`.
 ///
 /// # Errors
 /// As the database says.
-pub async fn chunk_missing_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Result<Vec<u32>, DbError> {
+pub async fn chunk_claim_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Result<Claims, DbError> {
     let row = query_of(Pair {
-        sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
-         select group_concat(i, ' ') as found from n where not exists ( \
-         select 1 from chunk cross join pack on pack.seq = chunk.pack \
-         where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and pack.damaged_at is null)",
-        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $3 - 1) as n (i) \
-         where not exists ( select 1 from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
-         and chunk.id = substr($2, (i * 32 + 1)::int, 32) and pack.damaged_at is null)",
+        sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3), \
+         fate (i, pack) as (select i, coalesce((select case when pack.damaged_at is not null or pack.doomed = 1 then 0 \
+         when pack.condemned is not null then pack.seq else -1 end from chunk cross join pack on pack.seq = chunk.pack \
+         where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32)), 0) from n) \
+         select group_concat(i || ' ' || pack, ' ') as found from fate where pack >= 0",
+        postgres: "select string_agg(i || ' ' || pack, ' ' order by i) as found from (select i, coalesce((select case \
+         when pack.damaged_at is not null or pack.doomed = 1 then 0 when pack.condemned is not null then pack.seq \
+         else -1 end from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
+         and chunk.id = substr($2, (i * 32 + 1)::int, 32)), 0) as pack from generate_series(0, $3 - 1) as n (i)) as fate \
+         where pack >= 0",
     })
     .bind(repository)
     .bind(concat(chunks.iter().map(ChunkId::as_bytes)))
@@ -136,25 +151,31 @@ pub async fn chunk_missing_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]
     .fetch_one(tx.conn())
     .await
     .map_err(failed("list chunks that are missing"))?;
-    positions(&row)
+    claims(&row)
 }
 
-/// Which of `chunks` are not there as content of that length, or lie in a damaged pack: their places in the list,
-/// ascending.
+/// What there is of `chunks` as content of these lengths.
 ///
 /// # Errors
 /// As the database says.
-pub async fn chunk_unfit_list(tx: &mut Tx, repository: i64, chunks: &[(ChunkId, u32)]) -> Result<Vec<u32>, DbError> {
+pub async fn chunk_content_claim_list(
+    tx: &mut Tx,
+    repository: i64,
+    chunks: &[(ChunkId, u32)],
+) -> Result<Claims, DbError> {
     let row = query_of(Pair {
-        sqlite: "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5) \
-         select group_concat(i, ' ') as found from n where not exists ( \
-         select 1 from chunk cross join pack on pack.seq = chunk.pack \
+        sqlite: "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5), \
+         fate (i, pack) as (select i, coalesce((select case when pack.damaged_at is not null or pack.doomed = 1 then 0 \
+         when pack.condemned is not null then pack.seq else -1 end from chunk cross join pack on pack.seq = chunk.pack \
          where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and chunk.kind = $4 \
-         and chunk.len = cast(substr($3, i * 12 + 1, 12) as integer) and pack.damaged_at is null)",
-        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $5 - 1) as n (i) \
-         where not exists ( select 1 from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
+         and chunk.len = cast(substr($3, i * 12 + 1, 12) as integer)), 0) from n) \
+         select group_concat(i || ' ' || pack, ' ') as found from fate where pack >= 0",
+        postgres: "select string_agg(i || ' ' || pack, ' ' order by i) as found from (select i, coalesce((select case \
+         when pack.damaged_at is not null or pack.doomed = 1 then 0 when pack.condemned is not null then pack.seq \
+         else -1 end from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
          and chunk.id = substr($2, (i * 32 + 1)::int, 32) and chunk.kind = $4 \
-         and chunk.len = convert_from(substr($3, (i * 12 + 1)::int, 12), 'utf8')::bigint and pack.damaged_at is null)",
+         and chunk.len = convert_from(substr($3, (i * 12 + 1)::int, 12), 'utf8')::bigint), 0) as pack \
+         from generate_series(0, $5 - 1) as n (i)) as fate where pack >= 0",
     })
     .bind(repository)
     .bind(concat(chunks.iter().map(|(id, _)| id.as_bytes())))
@@ -164,7 +185,7 @@ pub async fn chunk_unfit_list(tx: &mut Tx, repository: i64, chunks: &[(ChunkId, 
     .fetch_one(tx.conn())
     .await
     .map_err(failed("list content that is missing"))?;
-    positions(&row)
+    claims(&row)
 }
 
 /// Where `chunks` lie, for those that are there, damaged packs included; in ascending order of their places in the
@@ -191,20 +212,22 @@ pub async fn chunk_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Res
     numbers(&row)?.into_iter().map(place).collect()
 }
 
-/// The same for those that lie in a pack that is not marked as damaged.
+/// The same for those that lie in a pack that is neither marked as damaged nor about to be removed; with each, whether
+/// its pack is condemned.
 ///
 /// # Errors
 /// As the database says.
-pub async fn chunk_whole_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Result<Vec<Place>, DbError> {
+pub async fn chunk_whole_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Result<Vec<(Place, bool)>, DbError> {
     let row = query_of(Pair {
         sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
-         select group_concat(i || ' ' || kind || ' ' || pack || ' ' || frame || ' ' || at || ' ' || len, ' ') as found \
-         from n cross join chunk cross join pack on pack.seq = chunk.pack \
-         where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and pack.damaged_at is null",
-        postgres: "select string_agg(concat_ws(' ', i, kind, pack, frame, at, len), ' ' order by i) as found \
-         from generate_series(0, $3 - 1) as n (i) \
+         select group_concat(i || ' ' || kind || ' ' || pack || ' ' || frame || ' ' || at || ' ' || len || ' ' || \
+         (pack.condemned is not null), ' ') as found from n cross join chunk cross join pack on pack.seq = chunk.pack \
+         where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and pack.damaged_at is null \
+         and pack.doomed = 0",
+        postgres: "select string_agg(concat_ws(' ', i, kind, pack, frame, at, len, (pack.condemned is not null)::int), \
+         ' ' order by i) as found from generate_series(0, $3 - 1) as n (i) \
          join chunk on chunk.repository = $1 and chunk.id = substr($2, (i * 32 + 1)::int, 32) \
-         join pack on pack.seq = chunk.pack and pack.damaged_at is null",
+         join pack on pack.seq = chunk.pack and pack.damaged_at is null and pack.doomed = 0",
     })
     .bind(repository)
     .bind(concat(chunks.iter().map(ChunkId::as_bytes)))
@@ -212,7 +235,10 @@ pub async fn chunk_whole_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) 
     .fetch_one(tx.conn())
     .await
     .map_err(failed("list the places of whole chunks"))?;
-    numbers(&row)?.into_iter().map(place).collect()
+    let read = |[position, kind, pack, frame, at, len, condemned]: [i64; 7]| {
+        Ok((place([position, kind, pack, frame, at, len])?, condemned != 0))
+    };
+    numbers(&row)?.into_iter().map(read).collect()
 }
 
 /// How many rows point into each pack, by the pack's number, ascending; one whole pass over the table.
@@ -225,7 +251,7 @@ pub async fn chunk_count_list(tx: &mut Tx) -> Result<Vec<(i64, Count)>, DbError>
     rows.iter().map(|row| Ok((row.int("pack")?, Count(row.number("chunks")?)))).collect()
 }
 
-/// Which of `chunks` are closed, with their places in the list, ascending.
+/// Which of `chunks` are closed, with their places in the list, ascending; without those that are hidden.
 ///
 /// # Errors
 /// As the database says.
@@ -233,9 +259,11 @@ pub async fn closed_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Re
     let rows = query_of(Pair {
         sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
          select i, closed.* from n cross join closed \
-         where closed.repository = $1 and closed.id = substr($2, i * 32 + 1, 32)",
+         where closed.repository = $1 and closed.id = substr($2, i * 32 + 1, 32) \
+         and closed.generation <> (select hidden from repository where seq = $1)",
         postgres: "select i, closed.* from generate_series(0, $3 - 1) as n (i) \
-         join closed on closed.repository = $1 and closed.id = substr($2, (i * 32 + 1)::int, 32)",
+         join closed on closed.repository = $1 and closed.id = substr($2, (i * 32 + 1)::int, 32) \
+         and closed.generation <> (select hidden from repository where seq = $1)",
     })
     .bind(repository)
     .bind(concat(chunks.iter().map(ChunkId::as_bytes)))
@@ -251,7 +279,8 @@ pub async fn closed_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Re
     Ok(closed)
 }
 
-/// Makes trees and lists known as closed; one that is known already keeps its row.
+/// Makes trees and lists known as closed, under the repository's generation; one that is known already, and not hidden,
+/// keeps its row.
 ///
 /// # Errors
 /// As the database says.
@@ -282,16 +311,20 @@ async fn closed_insert_shape(tx: &mut Tx, repository: i64, shape: Shape, rows: &
     let wide: String = rows.iter().flat_map(totals).map(|n| std::format!("{:020}", int(n))).collect();
     query_of(Pair {
         sqlite: "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5) \
-         insert into closed (repository, id, shape, entries, files, bytes) \
+         insert into closed (repository, id, shape, entries, files, bytes, generation) \
          select $1, substr($2, i * 32 + 1, 32), $4, cast(substr($3, i * 60 + 1, 20) as integer), \
-         cast(substr($3, i * 60 + 21, 20) as integer), cast(substr($3, i * 60 + 41, 20) as integer) from n where true \
-         on conflict (repository, id) do nothing",
-        postgres: "insert into closed (repository, id, shape, entries, files, bytes) \
+         cast(substr($3, i * 60 + 21, 20) as integer), cast(substr($3, i * 60 + 41, 20) as integer), \
+         (select generation from repository where seq = $1) from n where true \
+         on conflict (repository, id) do update set generation = excluded.generation \
+         where closed.generation = (select hidden from repository where seq = $1)",
+        postgres: "insert into closed (repository, id, shape, entries, files, bytes, generation) \
          select $1, substr($2, (i * 32 + 1)::int, 32), $4, \
          convert_from(substr($3, (i * 60 + 1)::int, 20), 'utf8')::bigint, \
          convert_from(substr($3, (i * 60 + 21)::int, 20), 'utf8')::bigint, \
-         convert_from(substr($3, (i * 60 + 41)::int, 20), 'utf8')::bigint from generate_series(0, $5 - 1) as n (i) \
-         on conflict (repository, id) do nothing",
+         convert_from(substr($3, (i * 60 + 41)::int, 20), 'utf8')::bigint, \
+         (select generation from repository where seq = $1) from generate_series(0, $5 - 1) as n (i) \
+         on conflict (repository, id) do update set generation = excluded.generation \
+         where closed.generation = (select hidden from repository where seq = $1)",
     })
     .bind(repository)
     .bind(concat(rows.iter().map(|closed| closed.id.as_bytes())))
@@ -302,6 +335,19 @@ async fn closed_insert_shape(tx: &mut Tx, repository: i64, shape: Shape, rows: &
     .await
     .map_err(failed("insert closed trees"))?;
     Ok(())
+}
+
+/// The pairs of a place in the question and a pack: 0 for a chunk that is missing.
+fn claims(row: &Row) -> Result<Claims, DbError> {
+    let mut claims = Claims::default();
+    for [position, pack] in numbers(row)? {
+        let position = narrow(position)?;
+        match pack {
+            0 => claims.missing.push(position),
+            pack => claims.condemned.push((position, pack)),
+        }
+    }
+    Ok(claims)
 }
 
 fn place([position, kind, pack, frame, at, len]: [i64; 6]) -> Result<Place, DbError> {

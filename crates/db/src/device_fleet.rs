@@ -168,11 +168,15 @@ pub async fn device_list_watched(
 /// # Errors
 /// The database does not answer.
 pub async fn device_list_over(tx: &mut Tx, now: Timestamp) -> Result<Vec<DeviceId>, DbError> {
-    let rows = query("select id from device where state = 'deleted' and purge_after <= $1 order by purge_after, id")
-        .bind(now.as_ms())
-        .fetch_all(tx.conn())
-        .await
-        .map_err(failed("list deleted devices"))?;
+    let rows = query(
+        "select id from device where state = 'deleted' and purge_after <= $1 and not exists (select 1 from hold \
+         where (hold.level = 'device' and hold.subject = device.id) \
+         or (hold.level = 'user' and hold.subject = device.user_id)) order by purge_after, id",
+    )
+    .bind(now.as_ms())
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list deleted devices"))?;
     rows.iter().map(|row| Ok(DeviceId::from_bytes(row.bytes("id")?))).collect()
 }
 

@@ -12,6 +12,7 @@ mod campaign_reminder;
 mod campaign_slice;
 mod challenge;
 mod chunk;
+mod collection;
 mod conflict;
 mod credential;
 mod device;
@@ -20,8 +21,11 @@ mod device_fleet;
 mod device_map;
 mod error;
 mod folder;
+mod hold;
 mod idempotency;
 mod job_lease;
+mod job_state;
+mod leaving;
 mod mail;
 mod pack;
 mod page;
@@ -35,12 +39,14 @@ mod refused;
 mod repository;
 mod row;
 mod run;
+mod scratch;
 mod setting;
 mod sign_in;
 mod snapshot;
 mod sql;
 mod sqlite;
 mod support_bundle;
+mod sweep;
 mod tally;
 mod template;
 #[cfg(any(test, feature = "testing"))]
@@ -82,8 +88,13 @@ pub use campaign_slice::{
 };
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
-    ChunkRow, ClosedRow, Place, Shape, chunk_count_list, chunk_insert, chunk_list, chunk_missing_list,
-    chunk_unfit_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
+    ChunkRow, Claims, ClosedRow, Place, Shape, chunk_claim_list, chunk_content_claim_list, chunk_count_list,
+    chunk_insert, chunk_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
+};
+pub use collection::{
+    CollectionFigures, CollectionPhase, CollectionRow, RunWaitedForRow, SnapshotRootRow, collection_bounds_get,
+    collection_get, collection_insert, collection_list, collection_list_open, collection_update, run_expired_update,
+    run_waited_for_get, snapshot_root_list, snapshot_root_list_by_seq,
 };
 pub use conflict::{
     ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_kept_get,
@@ -113,11 +124,17 @@ pub use folder::{
     folder_get, folder_insert, folder_list, folder_list_by_levels, folder_remove, folder_remove_by_subject,
     folder_update,
 };
+pub use hold::{
+    HoldRow, HoldSubject, hold_count_get_by_user, hold_get, hold_insert, hold_list_by_device, hold_page_list,
+    hold_remove,
+};
 pub use idempotency::{
     IdempotencyRow, idempotency_answer_update, idempotency_busy_update, idempotency_done_update, idempotency_get,
     idempotency_insert, idempotency_remove, idempotency_remove_old,
 };
 pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_update};
+pub use job_state::{JobStateRow, job_state_get, job_state_update};
+pub use leaving::{leaving_get, leaving_insert, leaving_list, leaving_remove, stray_insert, stray_list, stray_remove};
 pub use mail::{
     MailRow, mail_claim_update, mail_count_list, mail_dropped_update, mail_expired_update, mail_get, mail_insert,
     mail_list, mail_list_due, mail_over_remove, mail_overdue_get, mail_queued_update, mail_stale_update,
@@ -152,25 +169,34 @@ pub use refused::{
     RefusedRow, refused_count_get, refused_get, refused_list, refused_remove_old, refused_remove_oldest, refused_update,
 };
 pub use repository::{
-    RepositoryKeyRow, RepositoryRow, repository_insert, repository_key_insert, repository_key_list, repository_list,
+    RepositoryKeyRow, RepositoryRow, repository_generation_update, repository_hidden_update, repository_insert,
+    repository_key_insert, repository_key_list, repository_list,
 };
 pub use run::{
     RunCounters, RunNew, RunPurpose, RunRow, RunStatus, restore_aborted_update_by_device, run_aborted_update,
     run_aborted_update_by_device, run_committed_update, run_counters_update, run_get, run_get_by_request, run_insert,
     run_lease_update, run_superseded_update,
 };
+pub use scratch::Scratch;
 pub use setting::{SettingRow, setting_list, setting_remove, setting_update};
 pub use sign_in::{
     sign_in_failure_get, sign_in_failure_list, sign_in_failure_remove, sign_in_failure_remove_old,
     sign_in_failure_sum_get, sign_in_failure_update,
 };
 pub use snapshot::{
-    SnapshotNew, SnapshotRow, snapshot_count_get, snapshot_get, snapshot_get_newest, snapshot_get_whole,
-    snapshot_insert, snapshot_list, snapshot_list_by_device, snapshot_list_with_merged, snapshot_remove,
+    Pin, SnapshotAgeRow, SnapshotFate, SnapshotNew, SnapshotRow, snapshot_age_list, snapshot_count_get,
+    snapshot_device_list, snapshot_expired_update, snapshot_get, snapshot_get_newest, snapshot_get_whole,
+    snapshot_hurt_update, snapshot_insert, snapshot_list, snapshot_list_by_device, snapshot_list_with_merged,
+    snapshot_pin_update, snapshot_remove,
 };
 pub use support_bundle::{
     SupportBundleRow, support_bundle_asked_get, support_bundle_get, support_bundle_remove, support_bundle_remove_old,
     support_bundle_sent_update, support_bundle_update,
+};
+pub use sweep::{
+    ChunkWeightRow, PackWeightRow, chunk_doomed_remove, chunk_moved_update, chunk_weight_list, closed_list_remove,
+    closed_page_list, pack_condemned_get, pack_condemned_update, pack_doomed_list, pack_doomed_update, pack_remove,
+    pack_rescued_update, pack_spared_update, pack_weight_list,
 };
 pub use tally::{tally_get, tally_remove_old, tally_update};
 pub use template::{TemplateRow, template_get, template_list, template_remove, template_update};

@@ -37,6 +37,8 @@ pub struct PackRow {
     pub chunks_new: Count,
     /// When its object was found absent or wrong.
     pub damaged_at: Option<Timestamp>,
+    /// Is it about to be removed?
+    pub doomed: bool,
 }
 
 /// One frame of a pack.
@@ -93,12 +95,12 @@ pub async fn pack_get_by_seq(tx: &mut Tx, seq: i64) -> Result<Option<PackRow>, D
     row.fetch_optional(tx.conn()).await.map_err(failed("get a pack by its number"))?.as_ref().map(read).transpose()
 }
 
-/// The packs with numbers above `after`, in their order, at most `limit`.
+/// The packs with numbers above `after`, in their order, at most `limit`; without those that are about to be removed.
 ///
 /// # Errors
 /// As the database says.
 pub async fn pack_list(tx: &mut Tx, after: i64, limit: u32) -> Result<Vec<PackRow>, DbError> {
-    let rows = query("select * from pack where seq > $1 order by seq limit $2").bind(after).bind(limit);
+    let rows = query("select * from pack where seq > $1 and doomed = 0 order by seq limit $2").bind(after).bind(limit);
     rows.fetch_all(tx.conn()).await.map_err(failed("list packs"))?.iter().map(read).collect()
 }
 
@@ -259,6 +261,7 @@ fn read(row: &Row) -> Result<PackRow, DbError> {
         new,
         chunks_new: Count(row.number("chunks_new")?),
         damaged_at: row.time_maybe("damaged_at")?,
+        doomed: row.int("doomed")? != 0,
     })
 }
 
@@ -306,7 +309,7 @@ mod tests {
             frame_insert(&mut tx, seq, &[]).await.expect("nothing to do");
             pack_chunks_new_update(&mut tx, seq, Count(12)).await.expect("there");
             let row = pack_get(&mut tx, pack(1).id).await.expect("readable").expect("there");
-            assert_eq!(row, PackRow { seq, new: pack(1), chunks_new: Count(12), damaged_at: None });
+            assert_eq!(row, PackRow { seq, new: pack(1), chunks_new: Count(12), damaged_at: None, doomed: false });
             assert_eq!(pack_get_by_seq(&mut tx, seq).await.expect("readable"), Some(row));
             assert_eq!(frame_list_by_pack(&mut tx, seq).await.expect("readable"), frames);
             let some = frame_list(&mut tx, seq, &[299, 7, 7, 300, 0]).await.expect("readable");

@@ -59,13 +59,15 @@ pub async fn device_rest_remove(tx: &mut Tx, device: DeviceId) -> Result<(), DbE
     Ok(())
 }
 
-/// The deleted users whose undo period is over at `now`, the longest first.
+/// The deleted users whose undo period is over at `now` and of whom nothing is held, the longest first.
 ///
 /// # Errors
 /// The database does not answer.
 pub async fn user_list_over(tx: &mut Tx, now: Timestamp) -> Result<Vec<UserId>, DbError> {
     let rows = query(
         "select id from \"user\" where state = 'deleted' and (purge_after is null or purge_after <= $1) \
+         and not exists (select 1 from hold where (hold.level = 'user' and hold.subject = \"user\".id) \
+         or (hold.level = 'device' and hold.subject in (select d.id from device d where d.user_id = \"user\".id))) \
          order by purge_after, id",
     )
     .bind(now.as_ms())

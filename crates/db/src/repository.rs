@@ -53,6 +53,29 @@ pub async fn repository_list(tx: &mut Tx) -> Result<Vec<RepositoryRow>, DbError>
     rows.iter().map(read).collect()
 }
 
+/// Begins the next generation of a repository, and gives its number.
+///
+/// # Errors
+/// The database does not answer, or there is no such repository.
+pub async fn repository_generation_update(tx: &mut Tx, repository: i64) -> Result<i64, DbError> {
+    let row = query("update repository set generation = generation + 1 where seq = $1 returning generation")
+        .bind(repository)
+        .fetch_one(tx.conn())
+        .await
+        .map_err(failed("begin a generation of a repository"))?;
+    row.int("generation")
+}
+
+/// Hides the closed trees of a generation, and those alone.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn repository_hidden_update(tx: &mut Tx, repository: i64, generation: i64) -> Result<(), DbError> {
+    let done = query("update repository set hidden = $2 where seq = $1").bind(repository).bind(generation);
+    done.execute(tx.conn()).await.map_err(failed("hide closed trees"))?;
+    Ok(())
+}
+
 /// Adds a sealed key to a repository.
 ///
 /// # Errors

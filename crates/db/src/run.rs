@@ -107,7 +107,8 @@ impl RunStatus {
 pub async fn run_insert(tx: &mut Tx, run: &RunNew) -> Result<(), DbError> {
     query(
         "insert into run (id, device_id, repository, epoch, request, purpose, status, key_id, snapshot_id, began_at, \
-         lease_until) values ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $10)",
+         lease_until, generation) values ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $10, \
+         (select generation from repository where seq = $3))",
     )
     .bind(&run.id.as_bytes()[..])
     .bind(&run.device.as_bytes()[..])

@@ -1,11 +1,11 @@
 //! Rows of `snapshot`: what a commit made, complete and restorable.
-//! Refuses two snapshots of one run, and to change a row: a snapshot is written once.
+//! Refuses two snapshots of one run, and to change what was committed: only what becomes of it changes.
 
 use crate::error::failed;
 use crate::row::{Columns as _, int};
 use crate::sql::{Row, query};
 use crate::{DbError, Tx};
-use base::{Bytes, Count, DeviceId, RunId, SnapshotId, Timestamp};
+use base::{Bytes, Count, DeviceId, RunId, SnapshotId, Timestamp, UserId};
 use format::{ChunkId, StoredPath, Totals};
 
 /// A snapshot about to be committed.
@@ -50,10 +50,55 @@ pub struct SnapshotNew {
 /// A snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotRow {
-    /// Its number: grows with each commit.
+    /// Its number: grows with each commit, and is never used again.
     pub seq: i64,
     /// What was committed.
     pub new: SnapshotNew,
+    /// What has become of it since.
+    pub fate: SnapshotFate,
+}
+
+/// What has become of a snapshot since its commit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotFate {
+    /// When retention has let go of it: it is removed after the undo period.
+    pub expired_at: Option<Timestamp>,
+    /// When a scrub found that something of it cannot be restored.
+    pub hurt_at: Option<Timestamp>,
+    /// Who has pinned it, and when.
+    pub pin: Option<Pin>,
+}
+
+/// An admin's word that a snapshot is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why, in the admin's words.
+    pub note: String,
+}
+
+/// What retention looks at in a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotAgeRow {
+    /// Its number.
+    pub seq: i64,
+    /// Its name.
+    pub id: SnapshotId,
+    /// The server's clock at its commit.
+    pub committed_at: Timestamp,
+    /// Is it of some folders alone?
+    pub partial: bool,
+    /// Was something of it found lost?
+    pub hurt: bool,
+    /// Has an admin pinned it?
+    pub pinned: bool,
+    /// When retention has let go of it.
+    pub expired_at: Option<Timestamp>,
+    /// Is it being restored now?
+    pub restoring: bool,
 }
 
 /// Adds a snapshot and gives its number.
@@ -168,7 +213,7 @@ pub async fn snapshot_list_with_merged(
     rows.fetch_all(tx.conn()).await.map_err(failed("list the snapshots of a merged device"))?.iter().map(read).collect()
 }
 
-/// Removes a snapshot's row, for a record that is purged.
+/// Removes a snapshot's row: of a record that is purged, or of one that retention has let go of.
 ///
 /// # Errors
 /// As the database says.
@@ -176,6 +221,108 @@ pub async fn snapshot_remove(tx: &mut Tx, snapshot: SnapshotId) -> Result<(), Db
     let done = query("delete from snapshot where id = $1").bind(&snapshot.as_bytes()[..]).execute(tx.conn());
     done.await.map_err(failed("remove a snapshot"))?;
     Ok(())
+}
+
+/// What retention looks at in every snapshot of a device, in the order of their commits.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_age_list(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<Vec<SnapshotAgeRow>, DbError> {
+    let rows = query(
+        "select seq, id, committed_at, partial, hurt_at, pinned_at, expired_at, (select count(*) from run r \
+         where r.snapshot_id = snapshot.id and r.purpose = 'restore' and r.status = 'open' \
+         and r.lease_until > $2) as restores from snapshot where device_id = $1 order by seq",
+    )
+    .bind(&device.as_bytes()[..])
+    .bind(now.as_ms())
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list the ages of snapshots"))?;
+    let read = |row: &Row| {
+        Ok(SnapshotAgeRow {
+            seq: row.int("seq")?,
+            id: SnapshotId::from_bytes(row.bytes("id")?),
+            committed_at: row.time("committed_at")?,
+            partial: row.int("partial")? != 0,
+            hurt: row.time_maybe("hurt_at")?.is_some(),
+            pinned: row.time_maybe("pinned_at")?.is_some(),
+            expired_at: row.time_maybe("expired_at")?,
+            restoring: row.int("restores")? > 0,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Notes since when retention has let go of a snapshot, or that it has not.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_expired_update(
+    tx: &mut Tx,
+    snapshot: SnapshotId,
+    expired_at: Option<Timestamp>,
+) -> Result<(), DbError> {
+    let done = query("update snapshot set expired_at = $2 where id = $1")
+        .bind(&snapshot.as_bytes()[..])
+        .bind(expired_at.map(Timestamp::as_ms))
+        .execute(tx.conn());
+    done.await.map_err(failed("note that a snapshot expires"))?;
+    Ok(())
+}
+
+/// Pins a snapshot, or takes that back. Gives whether there is such a snapshot.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_pin_update(tx: &mut Tx, snapshot: SnapshotId, pin: Option<&Pin>) -> Result<bool, DbError> {
+    let done = query("update snapshot set pinned_at = $2, pinned_by = $3, pin_note = $4 where id = $1")
+        .bind(&snapshot.as_bytes()[..])
+        .bind(pin.map(|pin| pin.at.as_ms()))
+        .bind(pin.map_or("", |pin| &pin.by))
+        .bind(pin.map_or("", |pin| &pin.note))
+        .execute(tx.conn());
+    Ok(done.await.map_err(failed("pin a snapshot"))?.rows_affected() == 1)
+}
+
+/// Notes that something of a snapshot is lost, or that it is whole. An older note stays.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_hurt_update(
+    tx: &mut Tx,
+    snapshot: SnapshotId,
+    hurt_at: Option<Timestamp>,
+) -> Result<(), DbError> {
+    let done = query("update snapshot set hurt_at = $2 where id = $1 and (hurt_at is null) <> ($2 is null)")
+        .bind(&snapshot.as_bytes()[..])
+        .bind(hurt_at.map(Timestamp::as_ms))
+        .execute(tx.conn());
+    done.await.map_err(failed("note that a snapshot is hurt"))?;
+    Ok(())
+}
+
+/// The records that have snapshots and are neither deleted nor purged, with ids after `after`, in the order of their
+/// ids, at most `limit`; each with its user.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_device_list(
+    tx: &mut Tx,
+    after: Option<DeviceId>,
+    limit: u32,
+) -> Result<Vec<(DeviceId, UserId)>, DbError> {
+    let rows = query(
+        "select id, user_id from device where id > $1 and state not in ('deleted', 'purged') \
+         and exists (select 1 from snapshot where snapshot.device_id = device.id) order by id limit $2",
+    )
+    .bind(after.map_or_else(Vec::new, |after| after.as_bytes().to_vec()))
+    .bind(limit)
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list devices with snapshots"))?;
+    rows.iter()
+        .map(|row| Ok((DeviceId::from_bytes(row.bytes("id")?), UserId::from_bytes(row.bytes("user_id")?))))
+        .collect()
 }
 
 /// The snapshots of all devices with numbers below `before`, newest first, at most `limit`.
@@ -243,7 +390,12 @@ fn read(row: &Row) -> Result<SnapshotRow, DbError> {
         host_name: row.text("host_name")?,
         problems: Count(row.number("problems")?),
     };
-    Ok(SnapshotRow { seq: row.int("seq")?, new })
+    let pin = match row.time_maybe("pinned_at")? {
+        Some(at) => Some(Pin { at, by: row.text("pinned_by")?, note: row.text("pin_note")? }),
+        None => None,
+    };
+    let fate = SnapshotFate { expired_at: row.time_maybe("expired_at")?, hurt_at: row.time_maybe("hurt_at")?, pin };
+    Ok(SnapshotRow { seq: row.int("seq")?, new, fate })
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@
 pub mod administrator;
 pub mod audit;
 pub mod campaign;
+pub mod collection;
 pub mod conflict;
 pub mod credential;
 pub mod desk;
 pub mod device;
 pub mod device_map;
+pub mod hold;
 pub mod mail;
 pub mod password;
 pub mod policy;

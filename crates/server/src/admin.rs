@@ -23,6 +23,7 @@
 mod admins;
 mod audit;
 pub(crate) mod campaigns;
+mod collections;
 pub(crate) mod conflicts;
 mod credentials;
 mod describe;
@@ -30,6 +31,8 @@ pub(crate) mod desk;
 pub(crate) mod device_map;
 pub(crate) mod devices;
 pub(crate) mod extract;
+mod holds;
+mod lines;
 pub(crate) mod mail;
 pub(crate) mod once;
 pub(crate) mod openapi;
@@ -61,6 +64,7 @@ pub(crate) fn table() -> Vec<Entry> {
         users::routes(),
         devices::routes(),
         snapshots::routes(),
+        holds::routes(),
         profiles::routes(),
         policies::routes(),
         tokens::routes(),
@@ -73,6 +77,7 @@ pub(crate) fn table() -> Vec<Entry> {
         campaigns::routes(),
         conflicts::routes(),
         scrub::routes(),
+        collections::routes(),
         credentials::routes(),
         admins::routes(),
         audit::routes(),

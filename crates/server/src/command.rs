@@ -4,13 +4,16 @@
 mod admin;
 mod audit;
 mod campaign;
+mod collect;
 mod config;
 mod conflict;
 mod credential;
 mod desk;
 mod device;
 mod device_map;
+mod hold;
 mod init;
+mod lines;
 mod mail;
 mod named;
 mod organisation;
@@ -92,9 +95,12 @@ pub enum Command {
     /// List devices, cut them off, bring them back.
     #[command(subcommand)]
     Device(device::Device),
-    /// List snapshots.
+    /// List snapshots, see what becomes of them, pin one.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
+    /// Keep everything of a user or a device, for the law.
+    #[command(subcommand)]
+    Hold(hold::Hold),
     /// Make profiles, set their policies and folders, give them to users.
     #[command(subcommand)]
     Profile(profile::Profile),
@@ -148,6 +154,9 @@ pub enum Command {
     Audit(audit::Audit),
     /// Read the whole repository and compare it with its names.
     Scrub(scrub::Scrub),
+    /// See what takes room that nobody needs, and have it removed.
+    #[command(subcommand)]
+    Collect(collect::Collect),
 }
 
 /// What a command finds around it.
@@ -202,6 +211,8 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
         Command::Conflict(conflict) => conflict.answer(&desk).await,
         Command::Watch(watch) => watch.answer(&desk).await,
         Command::Scrub(scrub) => scrub.answer(&desk).await,
+        Command::Collect(collect) => collect.answer(&desk).await,
+        Command::Hold(hold) => hold.answer(&desk).await,
         Command::Audit(audit) => audit.answer(&desk).await,
         Command::Admin(admin) => admin.answer(&desk).await,
         Command::Credential(credential) => credential.answer(&desk).await,

@@ -15,7 +15,7 @@ use control::Refusal;
 use db::{ClosedRow, Place, Shape, Tx};
 use decode::{ChildNamed, Decoded, Role, decode};
 use format::{ChunkId, ChunkKind, ChunkRef, StoredPath, Totals};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Trees and lists that are looked at together: enough for one statement to be worth its while.
 const BATCH_BRANCHES: usize = 1_024;
@@ -66,13 +66,15 @@ pub(crate) struct Closure<'a> {
     root: Option<Totals>,
     /// How many damages the repository had when the walk began.
     damages: Count,
+    /// Packs that the walk needs and that are condemned.
+    condemned: BTreeSet<i64>,
 }
 
 /// Why a walk stops.
 enum Stop {
     Broken(Broken),
     App(AppError),
-    /// A pack was marked as damaged since the walk began: what it has found does not count.
+    /// A pack was marked as damaged or is about to be removed since the walk began: what it has found does not count.
     Overtaken,
 }
 
@@ -91,6 +93,7 @@ impl<'a> Closure<'a> {
             ends_bytes: 0,
             root: None,
             damages: Count(0),
+            condemned: BTreeSet::new(),
         }
     }
 
@@ -114,6 +117,7 @@ impl<'a> Closure<'a> {
         self.branches = Branches::default();
         self.stack.clear();
         self.known.clear();
+        self.condemned.clear();
         self.root = None;
         if matches!(self.index, Index::Known) {
             let during = || AppError::db("counting damages");
@@ -128,13 +132,21 @@ impl<'a> Closure<'a> {
         Ok(self.root.expect("names are digests, so no tree is beneath itself, and all others have been followed"))
     }
 
-    /// Whether what was found still counts: no pack was marked as damaged since the walk began.
+    /// Makes sure, in the transaction that builds on it, that what was found still counts: no pack was marked as
+    /// damaged since the walk began, and no pack that it needs is condemned any longer. Otherwise the walk begins anew.
     ///
     /// # Errors
     /// As the database says.
-    pub(crate) async fn is_current(&self, tx: &mut Tx) -> Result<bool, AppError> {
+    pub(crate) async fn hold(&self, tx: &mut Tx) -> Result<bool, AppError> {
         let during = || AppError::db("counting damages");
-        Ok(db::repository_damages_get(tx, self.repository).await.map_err(during())? == self.damages)
+        if db::repository_damages_get(tx, self.repository).await.map_err(during())? != self.damages {
+            return Ok(false);
+        }
+        // INVARIANT: nothing beneath what is closed, or beneath a snapshot, is condemned: whoever says so takes it back
+        // in the same transaction.
+        let needed: Vec<i64> = self.condemned.iter().copied().collect();
+        let rescued = db::pack_rescued_update(tx, &needed).await.map_err(AppError::db("rescuing condemned packs"))?;
+        Ok(rescued.len() == needed.len())
     }
 
     /// What was found whole and is not in the table yet; to be written with the snapshot.
@@ -202,18 +214,24 @@ impl<'a> Closure<'a> {
         let ids: Vec<ChunkId> = branches.iter().map(|branch| self.branches.get(*branch).id).collect();
         let during = || AppError::db("looking trees up");
         let mut tx = self.app.db.read().await.map_err(during())?;
-        let found = match self.index {
+        let mut places: Vec<Option<Place>> = vec![None; branches.len()];
+        match self.index {
             // INVARIANT: what lies in a damaged pack is never closed, even while the cache still has it: only so is it
             // sent again.
-            Index::Known => db::chunk_whole_list(&mut tx, self.repository, &ids).await,
-            Index::Scrub(_) => db::chunk_list(&mut tx, self.repository, &ids).await,
-        };
-        let found = found.map_err(during())?;
-        drop(tx);
-        let mut places: Vec<Option<Place>> = vec![None; branches.len()];
-        for place in found {
-            places[place.position as usize] = Some(place);
+            Index::Known => {
+                let found = db::chunk_whole_list(&mut tx, self.repository, &ids).await.map_err(during())?;
+                for (place, condemned) in found {
+                    self.condemned.extend(condemned.then_some(place.pack));
+                    places[place.position as usize] = Some(place);
+                }
+            }
+            Index::Scrub(_) => {
+                for place in db::chunk_list(&mut tx, self.repository, &ids).await.map_err(during())? {
+                    places[place.position as usize] = Some(place);
+                }
+            }
         }
+        drop(tx);
         let (mut batch, mut located, mut bytes) = (Vec::new(), Vec::new(), 0);
         for (branch, place) in branches.into_iter().zip(places) {
             let kind = match self.branches.get(branch).role {
@@ -260,7 +278,7 @@ impl<'a> Closure<'a> {
     }
 
     /// Looks up the content that the branches name.
-    async fn check_contents(&self, batch: &[usize], decoded: &[Decoded]) -> Result<(), Stop> {
+    async fn check_contents(&mut self, batch: &[usize], decoded: &[Decoded]) -> Result<(), Stop> {
         let named = batch
             .iter()
             .zip(decoded)
@@ -280,13 +298,14 @@ impl<'a> Closure<'a> {
     }
 
     /// The place in the list of the first chunk that is not there as content of its length.
-    async fn unfit(&self, chunks: &[(ChunkId, u32)]) -> Result<Option<usize>, AppError> {
+    async fn unfit(&mut self, chunks: &[(ChunkId, u32)]) -> Result<Option<usize>, AppError> {
         let during = || AppError::db("looking content up");
         let mut tx = self.app.db.read().await.map_err(during())?;
         let bad = match self.index {
             Index::Known => {
-                let unfit = db::chunk_unfit_list(&mut tx, self.repository, chunks).await.map_err(during())?;
-                return Ok(unfit.first().map(|position| *position as usize));
+                let claims = db::chunk_content_claim_list(&mut tx, self.repository, chunks).await.map_err(during())?;
+                self.condemned.extend(claims.condemned.iter().map(|(_, pack)| *pack));
+                return Ok(claims.missing.first().map(|position| *position as usize));
             }
             Index::Scrub(bad) => bad,
         };
@@ -426,12 +445,13 @@ impl<'a> Closure<'a> {
             Index::Known if self.fresh.len() > FRESH_MAX => {
                 let during = || AppError::db("writing closed trees");
                 let mut tx = self.app.db.write().await.map_err(during())?;
-                if !self.is_current(&mut tx).await? {
+                if !self.hold(&mut tx).await? {
                     return Err(Stop::Overtaken);
                 }
                 db::closed_insert(&mut tx, self.repository, &rows(&self.fresh)).await.map_err(during())?;
                 tx.commit().await.map_err(during())?;
                 self.fresh.clear();
+                self.condemned.clear();
             }
             Index::Scrub(_) if self.fresh.len() > FRESH_SCRUB_MAX => self.fresh.clear(),
             Index::Known | Index::Scrub(_) => {}

@@ -11,7 +11,7 @@ use base::{Bytes as Size, Count, RunId, SnapshotId, Timestamp};
 use bytes::Bytes;
 use control::Refusal;
 use control::access::{Told, Verb};
-use db::{RunCounters, RunPurpose, RunRow, RunStatus, SnapshotNew, SnapshotRow, Tx};
+use db::{RunCounters, RunPurpose, RunRow, RunStatus, SnapshotFate, SnapshotNew, SnapshotRow, Tx};
 use format::{Manifest, ObjectName, SignedManifest};
 use std::fmt;
 use store::Put;
@@ -183,8 +183,9 @@ async fn record(
         return Ok(Some(committed));
     }
     runs::open(&row, actor, now)?;
-    // RACE: a pack that was marked as damaged since the walk began may hold what the walk has found.
-    if !closure.is_current(&mut tx).await? {
+    // RACE: a pack that was marked as damaged since the walk began, or is about to be removed, may hold what the walk
+    // has found.
+    if !closure.hold(&mut tx).await? {
         return Ok(None);
     }
     quota::commit(app, &mut tx, actor, manifest.totals.bytes).await?;
@@ -207,7 +208,7 @@ async fn record(
         run.id = %id, device.id = %device, snapshot.id = %new.id, upload_bytes = counters.bytes_received.0,
         "run {id} of {device} became snapshot {} with {files} files", new.id
     );
-    answer(app, actor, SnapshotRow { seq, new }, counters).map(Some)
+    answer(app, actor, SnapshotRow { seq, new, fate: SnapshotFate::default() }, counters).map(Some)
 }
 
 fn snapshot(

@@ -7,6 +7,7 @@ use base::RunId;
 use control::access::Verb;
 use db::RunPurpose;
 use format::{ChunkId, ChunkRef};
+use std::collections::BTreeSet;
 
 /// A bitmap with a bit for each of `refs`, set when the chunk is missing (bit `i` is bit `i % 8` of byte `i / 8`).
 ///
@@ -20,6 +21,24 @@ pub async fn dedupe(app: &App, actor: &DeviceActor, run: RunId, refs: &[ChunkRef
     let ids: Vec<ChunkId> = refs.iter().map(ChunkRef::id).collect();
     let during = || AppError::db("looking chunks up");
     let mut tx = app.db.read().await.map_err(during())?;
-    let missing = db::chunk_missing_list(&mut tx, row.new.repository, &ids).await.map_err(during())?;
+    let claims = db::chunk_claim_list(&mut tx, row.new.repository, &ids).await.map_err(during())?;
+    drop(tx);
+    let mut missing = claims.missing;
+    if !claims.condemned.is_empty() {
+        missing.extend(rescue(app, &claims.condemned).await?);
+    }
     Ok(bitmap(refs.len(), &missing))
+}
+
+/// Takes back that packs are condemned, because a run relies on them now. Gives the places of chunks whose pack is
+/// about to be removed all the same: those are missing.
+async fn rescue(app: &App, condemned: &[(u32, i64)]) -> Result<Vec<u32>, AppError> {
+    let during = || AppError::db("rescuing condemned packs");
+    let packs: BTreeSet<i64> = condemned.iter().map(|(_, pack)| *pack).collect();
+    let packs: Vec<i64> = packs.into_iter().collect();
+    let mut tx = app.db.write().await.map_err(during())?;
+    let rescued = db::pack_rescued_update(&mut tx, &packs).await.map_err(during())?;
+    // ORDER: committed before the answer leaves, as the lease is.
+    tx.commit().await.map_err(during())?;
+    Ok(condemned.iter().filter(|(_, pack)| !rescued.contains(pack)).map(|(position, _)| *position).collect())
 }

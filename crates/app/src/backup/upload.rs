@@ -11,7 +11,7 @@ use bytes::Bytes;
 use contents::Contents;
 use control::Refusal;
 use control::access::Verb;
-use db::{PackNew, PackRow, RunCounters, RunPurpose, RunRow};
+use db::{Claims, PackNew, PackRow, RunCounters, RunPurpose, RunRow};
 use format::{ChunkId, ObjectName, PackId};
 use futures::Stream;
 use std::io;
@@ -91,14 +91,14 @@ async fn verify(app: &App, run: &RunRow, body: &Body) -> Result<Contents, AppErr
     verified.await.expect("looking through a pack does not panic, and the runtime is running")
 }
 
-/// Whether the pack brings a chunk that the repository lacks, or has in a damaged pack.
+/// Whether the pack brings a chunk that the repository lacks, or has in a pack that is damaged or condemned.
 async fn has_new(app: &App, run: &RunRow, contents: &Contents) -> Result<bool, AppError> {
     let during = || AppError::db("looking the chunks of a pack up");
     let mut tx = app.db.read().await.map_err(during())?;
     for chunks in contents.chunks.chunks(CHUNKS_MAX) {
         let ids: Vec<ChunkId> = chunks.iter().map(|chunk| chunk.id).collect();
-        let missing = db::chunk_missing_list(&mut tx, run.new.repository, &ids).await.map_err(during())?;
-        if !missing.is_empty() {
+        let claims = db::chunk_claim_list(&mut tx, run.new.repository, &ids).await.map_err(during())?;
+        if claims != Claims::default() {
             return Ok(true);
         }
     }

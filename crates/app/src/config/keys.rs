@@ -162,6 +162,37 @@ pub const KEYS: &[Key] = &[
         field: Field::Mib(|c| &mut c.store_reserve, 0, 1 << 30),
     },
     Key {
+        name: "snapshot.undo_days",
+        meaning: "How long a snapshot that retention has let go of can still be restored, and be kept after all.",
+        field: Field::Span(|c| &mut c.snapshot_undo, DAY, 0, 365),
+    },
+    Key {
+        name: "collect.every_hours",
+        meaning: "How often a collection looks for what no snapshot needs; 0: only when an admin starts one.",
+        field: Field::Span(|c| &mut c.collect_every, HOUR, 0, 8_760),
+    },
+    Key {
+        name: "collect.grace_hours",
+        meaning: "How long what a collection has found stays before it is removed. Runs that began before are waited \
+                  for in any case.",
+        field: Field::Span(|c| &mut c.collect_grace, HOUR, 0, 8_760),
+    },
+    Key {
+        name: "collect.memory_mib",
+        meaning: "Memory of a collection, whatever the size of the repository.",
+        field: Field::Mib(|c| &mut c.collect_memory, 32, 65_536),
+    },
+    Key {
+        name: "collect.repack_below_percent",
+        meaning: "A pack of which less than this is needed is replaced by one with the needed part alone; 0: never.",
+        field: Field::Number(|c| &mut c.collect_repack_below, 0, 90),
+    },
+    Key {
+        name: "collect.rate_mib",
+        meaning: "How many MiB a collection reads from the store in a second, at most; 0: no limit.",
+        field: Field::Mib(|c| &mut c.collect_rate, 0, 65_536),
+    },
+    Key {
         name: "device.hold_days",
         meaning: "How long a held device may still append, when the command does not say.",
         field: Field::Span(|c| &mut c.device_hold, DAY, 1, 365),

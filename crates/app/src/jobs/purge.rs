@@ -81,6 +81,10 @@ async fn purge(app: &App, id: DeviceId) -> Result<(), AppError> {
     let Ok(step) = lifecycle::step(now, &device.state, &Event::Purge) else {
         return tx.commit().await.map_err(during());
     };
+    // RACE: a legal hold may have come since, too.
+    if !db::hold_list_by_device(&mut tx, id).await.map_err(during())?.is_empty() {
+        return tx.commit().await.map_err(during());
+    }
     let detail = effects::carry_out(app, &mut tx, now, device, step, None).await?.states();
     let deed =
         Deed { actor: "server".to_owned(), action: "device_purge", subject: id.to_string(), detail, ..Deed::default() };

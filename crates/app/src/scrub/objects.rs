@@ -2,6 +2,7 @@
 //! Refuses to remove them: a backup that goes on may be about to name one.
 
 use super::{Progress, Report};
+use crate::collect::segment;
 use crate::{App, AppError};
 use base::Count;
 use db::Tx;
@@ -23,7 +24,9 @@ pub(super) async fn scrub(
         // The rows are read after the names: an object that was named meanwhile is no orphan.
         let mut tx = app.db.read().await.map_err(AppError::db("looking objects up"))?;
         for object in &page {
-            if !is_named(&mut tx, object.name.as_str()).await? {
+            let name = object.name.as_str();
+            let leaves = db::leaving_get(&mut tx, name).await.map_err(AppError::db("looking objects up"))?.is_some();
+            if !leaves && !name.starts_with(segment::PREFIX) && !is_named(&mut tx, name).await? {
                 report.add_orphan(object.name.to_string());
             }
         }
@@ -37,7 +40,11 @@ pub(super) async fn scrub(
     }
 }
 
-async fn is_named(tx: &mut Tx, name: &str) -> Result<bool, AppError> {
+/// Whether a row names the object.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) async fn is_named(tx: &mut Tx, name: &str) -> Result<bool, AppError> {
     let during = || AppError::db("looking an object up");
     Ok(match name.parse() {
         Ok(ObjectName::Pack(pack)) => db::pack_get(tx, pack).await.map_err(during())?.is_some(),

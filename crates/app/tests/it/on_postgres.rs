@@ -7,6 +7,8 @@ mod audit;
 mod backup;
 #[path = "campaign_end.rs"]
 mod campaign_end;
+#[path = "collect.rs"]
+mod collect;
 #[path = "copies.rs"]
 mod copies;
 #[path = "credentials.rs"]
@@ -47,6 +49,8 @@ mod purge;
 mod quota;
 #[path = "restore.rs"]
 mod restore;
+#[path = "retention.rs"]
+mod retention;
 #[path = "scrub.rs"]
 mod scrub;
 #[path = "support.rs"]

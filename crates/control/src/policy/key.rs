@@ -136,15 +136,15 @@ keys! {
     RunOnBattery, "run_on_battery", Shape::Flag, "yes", YES_OR_NO, EVERY, None, false, Nothing;
     /// Whether backups begin on a network that is paid for by what is sent.
     RunOnMetered, "run_on_metered", Shape::Flag, "no", YES_OR_NO, EVERY, None, false, Nothing;
-    /// For how many days every snapshot is kept.
+    /// For how many days every snapshot is kept, from the day on which the next good one came.
     RetentionDays, "retention_days", Shape::Number { min: 1, max: 3_650, none: false }, "30",
-        "1 to 3650", EVERY, None, false, Nothing;
-    /// For how many weeks the last snapshot of each is kept.
+        "1 to 3650", EVERY, None, false, Server;
+    /// For how many weeks the last good snapshot before the end of each is kept.
     RetentionWeeks, "retention_weeks", Shape::Number { min: 0, max: 520, none: false }, "8",
-        "0 to 520", EVERY, None, false, Nothing;
-    /// For how many months the last snapshot of each is kept.
+        "0 to 520", EVERY, None, false, Server;
+    /// For how many months the last good snapshot before the end of each is kept.
     RetentionMonths, "retention_months", Shape::Number { min: 0, max: 240, none: false }, "12",
-        "0 to 240", EVERY, None, false, Nothing;
+        "0 to 240", EVERY, None, false, Server;
     /// How many bytes a user's newest snapshots may be together.
     Quota, "quota", Shape::Size, "none", "none, or 1kB to 1000PB", TO_USER, None, false, Server;
     /// How full a user's quota is, in percent, when the user is told.

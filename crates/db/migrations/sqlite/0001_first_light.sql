@@ -123,8 +123,9 @@ CREATE TABLE run (
 CREATE UNIQUE INDEX run_by_request ON run (device_id, request);
 CREATE UNIQUE INDEX run_open_backup ON run (device_id) WHERE status = 'open' AND purpose = 'backup';
 
+-- A number is never used again, also not that of a row that was removed: what was read of a pack is kept under it.
 CREATE TABLE pack (
-    seq        INTEGER PRIMARY KEY,
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT,
     id         BLOB NOT NULL UNIQUE,
     repository INTEGER NOT NULL REFERENCES repository (seq),
     run_id     BLOB NOT NULL,
@@ -174,9 +175,9 @@ CREATE TABLE closed (
     PRIMARY KEY (repository, id)
 ) WITHOUT ROWID;
 
--- `seq` grows with each commit: the newest snapshot of a device is the one with the largest.
+-- `seq` grows with each commit: the newest snapshot of a device is the one with the largest. It is never used again.
 CREATE TABLE snapshot (
-    seq          INTEGER PRIMARY KEY,
+    seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     id           BLOB NOT NULL UNIQUE,
     device_id    BLOB NOT NULL REFERENCES device (id),
     repository   INTEGER NOT NULL REFERENCES repository (seq),

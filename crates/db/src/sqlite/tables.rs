@@ -6,9 +6,10 @@ use crate::error::failed;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Each brings the tables from the form before it to its own. One that was released is never changed.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     include_str!("../../migrations/sqlite/0001_first_light.sql"),
     include_str!("../../migrations/sqlite/0002_control_plane.sql"),
+    include_str!("../../migrations/sqlite/0003_what_becomes_of_data.sql"),
 ];
 
 /// Takes the steps that are missing, all or none. Whoever opens the file at the same time waits for it. Where none is
@@ -46,7 +47,7 @@ mod tests {
         for _ in 0..2 {
             bring_up(&mut conn).expect("nothing stands against it");
         }
-        conn.pragma_update(None, "user_version", 3).expect("a number");
+        conn.pragma_update(None, "user_version", 4).expect("a number");
         let error = bring_up(&mut conn).expect_err("of a newer release");
         assert_eq!(error.to_string(), "this database cannot be used: it is of a newer release");
     }

@@ -2,8 +2,8 @@
 
 use crate::{Hex, Text};
 use base::{
-    AdminId, CampaignId, ConflictId, CredentialId, DeviceId, FolderId, MailId, MapRowId, ProfileId, SnapshotId,
-    TicketId, TokenId, UserId,
+    AdminId, CampaignId, ConflictId, CredentialId, DeviceId, FolderId, HoldId, MailId, MapRowId, ProfileId,
+    RepositoryId, RunId, SnapshotId, TicketId, TokenId, UserId,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -29,6 +29,9 @@ identifiers!(
     ConflictId,
     CredentialId,
     DeviceId,
+    HoldId,
+    RepositoryId,
+    RunId,
     FolderId,
     MailId,
     MapRowId,

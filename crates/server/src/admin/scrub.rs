@@ -1,81 +1,33 @@
-//! `POST /api/v1/scrub`: a scrub takes as long as reading everything takes, so its answer is a line for each step and
-//! ends with the report. Refuses to go on for nobody: who closes the connection ends the scrub.
+//! `POST /api/v1/scrub`: a line for each step, and at the end the report. Refuses to mend.
 
-use crate::admin::describe::{Content, Made, Media, json};
+use crate::admin::describe::Made;
 use crate::admin::extract::{AtAdmin, Body};
+use crate::admin::lines::{Lines, streamed};
 use crate::admin::{Entry, post};
-use crate::reply::{No, log};
-use app::AdminActor;
+use crate::reply::No;
 use app::scrub::{Options, Progress, Report, scrub};
-use axum::body::Body as AnswerBody;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse as _;
-use bytes::Bytes;
 use control::Permit;
-use futures::stream;
 use protocol::Text;
 use protocol::admin::scrub::{ScrubAsk, ScrubLine, ScrubProblem, ScrubReport};
-use std::convert::Infallible;
-use std::marker::PhantomData;
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
-
-/// Steps on their way to the caller; while there are so many, further ones are left out.
-const STEPS_MAX: usize = 16;
 
 pub(super) fn routes() -> Vec<Entry> {
     let summary = "Read the whole repository and compare it with its names; marks damaged packs. The answer goes on.";
     vec![post("scrub", "/api/v1/scrub", Permit::RepositoryScrub, summary, run).streamed()]
 }
 
-struct Lines;
-
-impl Media for Lines {
-    fn contents() -> Vec<Content> {
-        vec![Content { media: "application/x-ndjson", ..json::<ScrubLine>() }]
-    }
-}
-
-async fn run(at: AtAdmin, Body(body): Body<ScrubAsk>) -> Result<Made<Lines>, No> {
+async fn run(at: AtAdmin, Body(body): Body<ScrubAsk>) -> Result<Made<Lines<ScrubLine>>, No> {
     let options = Options { read_data: !body.metadata_only };
-    let (steps, said) = mpsc::channel(STEPS_MAX);
-    let task = tokio::spawn(async move {
-        let mut show = |progress| {
-            // A caller that reads slowly misses a step and nothing else.
-            let _ = steps.try_send(step(progress));
-        };
-        let last = match scrub(&at.app, &at.actor, options, &mut show).await {
-            Ok(found) => ScrubLine::Report(report(found)),
-            Err(error) => {
-                log(&error);
-                // Whoever may read the data directory may know what broke; over the network it stays in the log.
-                let sentence = if at.actor == AdminActor::Command { app::chain(&error) } else { FAILED.to_owned() };
-                ScrubLine::Failed { code: error.code().to_owned(), sentence }
-            }
-        };
-        let _ = steps.send(last).await;
-    });
-    let state = (said, Ending(task.abort_handle()));
-    let lines = stream::unfold(state, |(mut said, ending)| async move {
-        let line = said.recv().await?;
-        let mut text = serde_json::to_vec(&line).expect("a line is plain values");
-        text.push(b'\n');
-        Some((Ok::<Bytes, Infallible>(Bytes::from(text)), (said, ending)))
-    });
-    let body = AnswerBody::from_stream(lines);
-    Ok(Made(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response(), PhantomData))
+    let failed = |code, sentence| ScrubLine::Failed { code, sentence };
+    Ok(streamed(at, FAILED, failed, move |at, mut show| {
+        Box::pin(async move {
+            let mut show = |progress| show(step(progress));
+            let found = scrub(&at.app, &at.actor, options, &mut show).await?;
+            Ok(ScrubLine::Report(report(found)))
+        })
+    }))
 }
 
 const FAILED: &str = "The scrub ended early: the database or the store did not answer. The server's log says why.";
-
-/// Ends the scrub with the answer.
-struct Ending(AbortHandle);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
 
 fn step(progress: Progress) -> ScrubLine {
     match progress {

@@ -1,13 +1,18 @@
-//! `/api/v1/snapshots`. Refuses roots: an admin sees that a snapshot is there, not what is in it.
+//! `/api/v1/snapshots`, and what becomes of those of a device. Refuses roots: an admin sees that a snapshot is there, not what is in it.
 
-use crate::admin::extract::{AtAdmin, Named, Query, ask};
-use crate::admin::{Entry, get};
+use crate::admin::extract::{AtAdmin, Body, Named, Query, ask};
+use crate::admin::{Entry, delete, get, put};
 use crate::reply::{Reply, Yes};
+use app::retention::{Instead, Previewed, preview};
 use app::snapshots::{self, SnapshotView};
-use base::SnapshotId;
+use base::{DeviceId, SnapshotId, Timestamp};
 use control::Permit;
+use control::retention::Reason;
 use protocol::admin::Page;
-use protocol::admin::snapshot::{Snapshot, SnapshotQuery, SnapshotTotals};
+use protocol::admin::snapshot::{
+    Retention, RetentionQuery, RetentionReason, RetentionSnapshot, Snapshot, SnapshotPin, SnapshotPinSet,
+    SnapshotQuery, SnapshotTotals,
+};
 use protocol::{Text, path_to_text};
 
 #[rustfmt::skip]
@@ -15,6 +20,12 @@ pub(super) fn routes() -> Vec<Entry> {
     vec![
         get("snapshot_list", "/api/v1/snapshots", Permit::SnapshotRead, "Snapshots, the newest first.", list),
         get("snapshot_show", "/api/v1/snapshots/{snapshot}", Permit::SnapshotRead, "One snapshot.", show),
+        put("snapshot_pin", "/api/v1/snapshots/{snapshot}/pin", Permit::SnapshotManage,
+            "Pin a snapshot: it is kept until that is taken back.", pin),
+        delete("snapshot_unpin", "/api/v1/snapshots/{snapshot}/pin", Permit::SnapshotManage,
+            "Take a pin back.", unpin),
+        get("retention_show", "/api/v1/devices/{device}/retention", Permit::SnapshotRead,
+            "What becomes of each snapshot of a device and why, by its policy or by other rules.", retention),
     ]
 }
 
@@ -27,6 +38,47 @@ async fn list(at: AtAdmin, Query(query): Query<SnapshotQuery>) -> Reply<Page<Sna
 
 async fn show(at: AtAdmin, Named(id): Named<SnapshotId>) -> Reply<Snapshot> {
     Ok(Yes(snapshot(snapshots::admin_get(&at.app, &at.actor, id).await?)))
+}
+
+async fn pin(at: AtAdmin, Named(id): Named<SnapshotId>, Body(body): Body<SnapshotPinSet>) -> Reply<Snapshot> {
+    app::retention::pin(&at.app, &at.actor, id, &body.note).await?;
+    Ok(Yes(snapshot(snapshots::admin_get(&at.app, &at.actor, id).await?)))
+}
+
+async fn unpin(at: AtAdmin, Named(id): Named<SnapshotId>) -> Reply<Snapshot> {
+    app::retention::unpin(&at.app, &at.actor, id).await?;
+    Ok(Yes(snapshot(snapshots::admin_get(&at.app, &at.actor, id).await?)))
+}
+
+async fn retention(at: AtAdmin, Named(id): Named<DeviceId>, Query(query): Query<RetentionQuery>) -> Reply<Retention> {
+    let RetentionQuery { days, weeks, months } = query;
+    let preview = preview(&at.app, &at.actor, id, Instead { days, weeks, months }).await?;
+    Ok(Yes(Retention {
+        days: preview.rules.days,
+        weeks: preview.rules.weeks,
+        months: preview.rules.months,
+        now_ms: preview.now.as_ms(),
+        holds: preview.holds,
+        snapshots: preview.snapshots.into_iter().map(previewed).collect(),
+    }))
+}
+
+fn previewed(view: Previewed) -> RetentionSnapshot {
+    let reason = |reason: &Reason| RetentionReason {
+        reason: reason.word().to_owned(),
+        text: reason.to_string(),
+        until_ms: reason.until().map(Timestamp::as_ms),
+    };
+    RetentionSnapshot {
+        snapshot: Text(view.id),
+        committed_at_ms: view.committed_at.as_ms(),
+        partial: view.partial,
+        hurt: view.hurt,
+        reasons: view.reasons.iter().map(reason).collect(),
+        until_ms: view.until.map(Timestamp::as_ms),
+        expired_at_ms: view.expired_at.map(Timestamp::as_ms),
+        removed_after_ms: view.removed_after.map(Timestamp::as_ms),
+    }
 }
 
 fn snapshot(view: SnapshotView) -> Snapshot {
@@ -43,5 +95,8 @@ fn snapshot(view: SnapshotView) -> Snapshot {
         partial: view.partial,
         host_name: view.host_name,
         problems: view.problems.0,
+        expired_at_ms: view.expired_at.map(Timestamp::as_ms),
+        hurt_at_ms: view.hurt_at.map(Timestamp::as_ms),
+        pin: view.pin.map(|pin| SnapshotPin { at_ms: pin.at.as_ms(), by: pin.by, note: pin.note }),
     }
 }

@@ -63,6 +63,9 @@ pub(crate) fn detail(view: &SnapshotView) -> SnapshotDetail {
         partial,
         host_name,
         problems,
+        expired_at: _,
+        hurt_at: _,
+        pin: _,
     } = view;
     SnapshotDetail {
         snapshot: Text(*id),

@@ -9,6 +9,7 @@ use protocol::admin::conflict::{Conflict, ConflictQuery};
 use protocol::admin::credential::Credential;
 use protocol::admin::device::{Device, DeviceQuery};
 use protocol::admin::device_map::MapRow;
+use protocol::admin::hold::Hold;
 use protocol::admin::profile::{Profile, ProfileQuery};
 use protocol::admin::ticket::Ticket;
 use protocol::admin::token::Token;
@@ -251,6 +252,22 @@ impl Entity for Credential {
 }
 
 /// A ticket has no name: the beginning of its code, as lists show it, stands for one.
+impl Entity for Hold {
+    type Id = base::HoldId;
+    const WORD: &'static str = "hold";
+    const COMMAND: &'static str = "hold list";
+    const UNKNOWN: &'static str = "hold_unknown";
+    const LIST: &'static str = "/holds";
+
+    fn id(&self) -> base::HoldId {
+        self.hold.0
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl Entity for Ticket {
     type Id = base::TicketId;
     const WORD: &'static str = "ticket";

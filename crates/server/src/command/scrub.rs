@@ -1,11 +1,10 @@
 //! `scrub`: exit code 1 when anything is not as it must be.
 
-use super::Desk;
-use crate::client::{Pieces, call};
+use super::{Desk, lines};
+use crate::client::call;
 use crate::out::{Answer, Failure, card, retry_own, wrapped};
 use base::Bytes;
 use clap::Args;
-use futures::StreamExt as _;
 use protocol::admin::scrub::{ScrubAsk, ScrubLine, ScrubReport};
 
 /// What `scrub` takes.
@@ -18,15 +17,13 @@ pub struct Scrub {
 
 /// How many orphans are named to a person.
 const ORPHANS_SHOWN: usize = 20;
-/// The longest line of the answer: a report that lists what it may.
-const LINE_BYTES_MAX: usize = 64 << 20;
 
 impl Scrub {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
         let body = serde_json::to_value(ScrubAsk { metadata_only: self.metadata_only }).expect("plain values");
         let pieces = desk.client().await?.send(call("POST", "/scrub", &(), Some(body))).await?;
         let out = desk.surroundings.out;
-        let report = followed(pieces, |step| out.progress(&step)).await;
+        let report = lines::followed(pieces, "scrub", |line| step(line, &|shown| out.progress(&shown))).await;
         out.progress_end();
         let report = report?;
         let json = serde_json::to_value(&report).expect("plain values");
@@ -34,36 +31,19 @@ impl Scrub {
     }
 }
 
-/// Shows every step, and gives the report at the end.
-async fn followed(mut pieces: Pieces, show: impl Fn(String)) -> Result<ScrubReport, Failure> {
-    let broken_off = || Failure::new("answer_damaged", "The scrub's answer broke off before its report.");
-    let mut waiting = Vec::new();
-    while let Some(piece) = pieces.next().await {
-        let piece = piece?;
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            waiting.extend_from_slice(part);
-            if !part.ends_with(b"\n") {
-                continue;
-            }
-            let line = std::mem::take(&mut waiting);
-            match serde_json::from_slice(&line).map_err(|_| broken_off())? {
-                ScrubLine::Report(report) => return Ok(report),
-                ScrubLine::Failed { code, sentence } => {
-                    let retry = retry_own(&code);
-                    return Err(Failure::said(code, sentence, retry));
-                }
-                ScrubLine::Packs { done, total, bytes } => {
-                    show(format!("packs: {done} of {total}, {} read", Bytes(bytes)));
-                }
-                ScrubLine::Snapshots { done } => show(format!("snapshots: {done}")),
-                ScrubLine::Objects { done } => show(format!("objects: {done}")),
-            }
+/// Shows a step; the report ends it.
+fn step(line: ScrubLine, show: &dyn Fn(String)) -> Option<Result<ScrubReport, Failure>> {
+    match line {
+        ScrubLine::Report(report) => return Some(Ok(report)),
+        ScrubLine::Failed { code, sentence } => {
+            let retry = retry_own(&code);
+            return Some(Err(Failure::said(code, sentence, retry)));
         }
-        if waiting.len() > LINE_BYTES_MAX {
-            break;
-        }
+        ScrubLine::Packs { done, total, bytes } => show(format!("packs: {done} of {total}, {} read", Bytes(bytes))),
+        ScrubLine::Snapshots { done } => show(format!("snapshots: {done}")),
+        ScrubLine::Objects { done } => show(format!("objects: {done}")),
     }
-    Err(broken_off())
+    None
 }
 
 fn to_text(report: &ScrubReport) -> String {

@@ -1,13 +1,16 @@
-//! `snapshot list|show`. Refuses roots: an admin sees that a snapshot is there, not what is in it.
+//! `snapshot list|show|retention|pin|unpin`. Refuses roots: an admin sees that a snapshot is there, not what is in it.
 
 use super::{Desk, named, words};
 use crate::client::{Client, Said};
-use crate::out::{Answer, Failure, card, table};
+use crate::out::{Answer, Failure, card, table, wrapped};
 use base::{Bytes, DeviceId, SnapshotId, Timestamp};
 use clap::Subcommand;
 use protocol::Text;
+use protocol::admin::Nothing;
 use protocol::admin::device::{Device, DeviceQuery};
-use protocol::admin::snapshot::{Snapshot as Wire, SnapshotQuery};
+use protocol::admin::snapshot::{
+    Retention, RetentionQuery, RetentionSnapshot, Snapshot as Wire, SnapshotPinSet, SnapshotQuery,
+};
 use std::collections::{BTreeSet, HashMap};
 
 /// What can be asked about snapshots.
@@ -24,6 +27,33 @@ pub enum Snapshot {
         /// Its identifier.
         snapshot: String,
     },
+    /// Show what becomes of each snapshot of a device, and why.
+    Retention {
+        /// Its name, its identifier, or the beginning of that.
+        device: String,
+        /// What would become of them if every one were kept for so many days.
+        #[arg(long, value_name = "DAYS")]
+        days: Option<u16>,
+        /// The same with the last one of each of so many weeks.
+        #[arg(long, value_name = "WEEKS")]
+        weeks: Option<u16>,
+        /// The same with the last one of each of so many months.
+        #[arg(long, value_name = "MONTHS")]
+        months: Option<u16>,
+    },
+    /// Keep a snapshot until that is taken back.
+    Pin {
+        /// Its identifier.
+        snapshot: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        note: String,
+    },
+    /// Take a pin back.
+    Unpin {
+        /// Its identifier.
+        snapshot: String,
+    },
 }
 
 impl Snapshot {
@@ -32,6 +62,19 @@ impl Snapshot {
         match self {
             Snapshot::List { device } => list(&client, device.as_deref()).await,
             Snapshot::Show { snapshot } => show(&client, &snapshot).await,
+            Snapshot::Retention { device, days, weeks, months } => {
+                retention(&client, &device, &RetentionQuery { days, weeks, months }).await
+            }
+            Snapshot::Pin { snapshot, note } => {
+                let path = format!("/snapshots/{}/pin", parse(&snapshot)?);
+                let Said { value, json } = client.change::<Wire>("PUT", &path, &SnapshotPinSet { note }).await?;
+                Ok(Answer::good(format!("{} is kept until `snapshot unpin`\n", value.snapshot.0), json))
+            }
+            Snapshot::Unpin { snapshot } => {
+                let path = format!("/snapshots/{}/pin", parse(&snapshot)?);
+                let Said { value, json } = client.change::<Wire>("DELETE", &path, &Nothing {}).await?;
+                Ok(Answer::good(format!("{} is kept as the policy says\n", value.snapshot.0), json))
+            }
         }
     }
 }
@@ -98,12 +141,46 @@ async fn devices(client: &Client, known: Vec<Device>, ids: &BTreeSet<DeviceId>) 
     Ok(devices)
 }
 
-async fn show(client: &Client, snapshot: &str) -> Result<Answer, Failure> {
+fn parse(snapshot: &str) -> Result<SnapshotId, Failure> {
     let unknown = |_| {
         let sentence = format!("\"{}\" is not the identifier of a snapshot.", snapshot.escape_debug());
         Failure::new("snapshot_unknown", sentence)
     };
-    let id = snapshot.parse::<SnapshotId>().map_err(unknown)?;
+    snapshot.parse::<SnapshotId>().map_err(unknown)
+}
+
+async fn retention(client: &Client, device: &str, query: &RetentionQuery) -> Result<Answer, Failure> {
+    let id = named::id::<Device>(client, device).await?;
+    let Said { value, json } = client.get::<Retention>(&format!("/devices/{id}/retention"), query).await?;
+    let time = |ms: i64| words::time(Timestamp::from_ms(ms));
+    let row = |one: &RetentionSnapshot| {
+        let reasons: Vec<&str> = one.reasons.iter().map(|reason| reason.text.as_str()).collect();
+        let (why, until) = match (one.removed_after_ms, one.until_ms) {
+            (Some(at), _) => ("let go of".to_owned(), format!("removed {}", time(at))),
+            (None, Some(at)) => (format!("kept: {}", reasons.join(" + ")), time(at)),
+            (None, None) => (format!("kept: {}", reasons.join(" + ")), "-".to_owned()),
+        };
+        let mark = if one.partial || one.hurt { MARK } else { "" };
+        vec![time(one.committed_at_ms), one.snapshot.0.to_string(), mark.to_owned(), until, why]
+    };
+    let rows: Vec<Vec<String>> = value.snapshots.iter().map(row).collect();
+    let mut text = format!(
+        "every snapshot for {} days, the last of each of {} weeks and {} months\n\n",
+        value.days, value.weeks, value.months
+    );
+    text.push_str(&table(&["COMMITTED", "SNAPSHOT", MARK, "UNTIL", "WHY"], &rows));
+    if value.snapshots.iter().any(|one| one.partial || one.hurt) {
+        text.push_str("! of some folders alone, or hurt: it stands for no week and no month\n");
+    }
+    if !value.holds.is_empty() {
+        let line = format!("legal holds keep everything: {}", value.holds.join(", "));
+        text.push_str(&wrapped(&line, ""));
+    }
+    Ok(Answer::good(text, json))
+}
+
+async fn show(client: &Client, snapshot: &str) -> Result<Answer, Failure> {
+    let id = parse(snapshot)?;
     let Said { value: snapshot, json } = client.get::<Wire>(&format!("/snapshots/{id}"), &()).await?;
     let time = |ms: i64| words::time(Timestamp::from_ms(ms));
     let mut lines = vec![
@@ -118,8 +195,24 @@ async fn show(client: &Client, snapshot: &str) -> Result<Answer, Failure> {
         ("size", Bytes(snapshot.totals.bytes).to_string()),
         ("host name", snapshot.host_name.clone()),
         ("problems", snapshot.problems.to_string()),
+        ("kept", kept(&snapshot)),
         ("whole", if snapshot.partial { "no: of folders that a person has named" } else { "yes" }.to_owned()),
     ];
     lines.extend(snapshot.folders.into_iter().map(|folder| ("folder", folder)));
     Ok(Answer::good(card(&lines), json))
+}
+
+/// What becomes of a snapshot, in a line.
+fn kept(snapshot: &Wire) -> String {
+    let time = |ms: i64| words::time(Timestamp::from_ms(ms));
+    let mut said = match (&snapshot.pin, snapshot.expired_at_ms) {
+        (Some(pin), _) if pin.note.is_empty() => format!("pinned by {} at {}", pin.by, time(pin.at_ms)),
+        (Some(pin), _) => format!("pinned by {} at {}: {}", pin.by, time(pin.at_ms), pin.note),
+        (None, Some(at)) => format!("let go of at {}: `snapshot retention` says more", time(at)),
+        (None, None) => "as the policy says".to_owned(),
+    };
+    if let Some(at) = snapshot.hurt_at_ms {
+        said.push_str(&format!("; something of it was found lost at {}", time(at)));
+    }
+    said
 }

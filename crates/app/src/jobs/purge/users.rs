@@ -4,7 +4,7 @@
 use super::Budget;
 use crate::audit::{self, Deed};
 use crate::{App, AppError, effects, users};
-use base::{DeviceId, Timestamp, UserId};
+use base::{Count, DeviceId, Timestamp, UserId};
 use control::{Effect, Event, UserEvent, lifecycle, user};
 use db::Tx;
 
@@ -59,6 +59,10 @@ async fn purge(app: &App, id: UserId) -> Result<(), AppError> {
     let before = row.user.state;
     let standing = user::Standing { state: before, was: row.was, purge_after: row.purge_after };
     let Ok(state) = user::step(now, standing, UserEvent::Purge) else { return Ok(()) };
+    // RACE: a legal hold may have come since, too.
+    if db::hold_count_get_by_user(&mut tx, id).await.map_err(during())? > Count(0) {
+        return Ok(());
+    }
     db::user_state_update(&mut tx, id, state, None, None).await.map_err(during())?;
     let devices = db::device_list_kept_by_user(&mut tx, id).await.map_err(during())?;
     for device in &devices {

@@ -1,0 +1,95 @@
+//! What collections found and did, what can be had back now, and when the rest; and the word that starts one.
+//! Refuses estimates where there are facts: a date is given for what is condemned, and a reason for what waits.
+
+use super::{JOB, set_due};
+use crate::audit::{self, Deed};
+use crate::{AdminActor, App, AppError};
+use base::{Bytes as Size, Count, RepositoryId, Timestamp};
+use control::Permit;
+use db::{CollectionPhase, CollectionRow, RunWaitedForRow};
+
+/// Collections of a repository that are shown.
+const SHOWN: u32 = 10;
+
+/// How things stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// When the next collection begins; `None` where only an admin starts one.
+    pub next_at: Option<Timestamp>,
+    /// The collections of every repository, the newest first.
+    pub collections: Vec<Collected>,
+    /// What is condemned and not removed yet, the oldest first.
+    pub waiting: Vec<Waiting>,
+}
+
+/// One collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collected {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// How far it is, and what it found and did.
+    pub row: CollectionRow,
+}
+
+/// What a collection has condemned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// The number of the collection.
+    pub number: i64,
+    /// Packs that are still condemned.
+    pub packs: Count,
+    /// Their bytes.
+    pub bytes: Size,
+    /// When the grace is over.
+    pub after: Timestamp,
+    /// How many runs that began before are open.
+    pub runs: Count,
+    /// The one of them that began first.
+    pub oldest: Option<RunWaitedForRow>,
+}
+
+/// How collections stand.
+///
+/// # Errors
+/// `not_permitted`; the database does not answer.
+pub async fn status(app: &App, actor: &AdminActor) -> Result<Status, AppError> {
+    actor.need(Permit::RepositoryCollect)?;
+    let during = || AppError::db("reading how collections stand");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let state = db::job_state_get(&mut tx, JOB).await.map_err(during())?;
+    let next_at = state.map(|state| state.round).filter(|round| *round != super::FAR);
+    let (mut collections, mut waiting) = (Vec::new(), Vec::new());
+    for keys in app.keys.repositories() {
+        let (repository, seq) = (keys.id, keys.seq);
+        let rows = db::collection_list(&mut tx, seq, SHOWN).await.map_err(during())?;
+        collections.extend(rows.into_iter().map(|row| Collected { repository, row }));
+        for row in db::collection_list_open(&mut tx, seq).await.map_err(during())? {
+            if !matches!(row.phase, CollectionPhase::Wait | CollectionPhase::Remove) {
+                continue;
+            }
+            let number = row.number;
+            let (packs, bytes) = db::pack_condemned_get(&mut tx, seq, number).await.map_err(during())?;
+            let (runs, oldest) = db::run_waited_for_get(&mut tx, seq, number).await.map_err(during())?;
+            let after = row.phase_at + app.config.collect_grace;
+            waiting.push(Waiting { repository, number, packs, bytes, after, runs, oldest });
+        }
+    }
+    Ok(Status { next_at, collections, waiting })
+}
+
+/// Has a collection begin as soon as none is under way.
+///
+/// # Errors
+/// `not_permitted`; the database does not answer.
+pub async fn start(app: &App, actor: &AdminActor) -> Result<(), AppError> {
+    actor.need(Permit::RepositoryCollect)?;
+    let now = app.clock.now();
+    let during = || AppError::db("starting a collection");
+    let mut tx = app.db.write().await.map_err(during())?;
+    set_due(&mut tx, now, now).await?;
+    let deed = Deed { action: "collection_start", subject: "repository".to_owned(), ..Deed::by(actor) };
+    audit::write(&mut tx, now, deed).await?;
+    tx.commit().await.map_err(during())
+}

@@ -1,0 +1,89 @@
+//! The lease on a job, as the job itself sees it: renewed while it works, and looked at in the transactions that must
+//! not be a stale holder's. Refuses to trust the clock alone: who has the lease is read under the write lock.
+
+use crate::{App, AppError};
+use base::{Span, Timestamp};
+use db::Tx;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+/// How long a holder keeps a job without renewing.
+const LEASE: Span = Span::seconds(30);
+/// A lease is renewed when no more than this is left of it.
+pub(super) const RENEW: Span = Span::seconds(10);
+
+/// A job's lease in the hands of this process.
+pub(crate) struct Held<'a> {
+    job: &'static str,
+    /// None: whoever ticks the job answers for it.
+    holder: Option<(&'a [u8; 16], &'a AtomicBool)>,
+    /// Until when, as far as this process knows; 0 while it does not hold it.
+    until: AtomicI64,
+}
+
+impl<'a> Held<'a> {
+    /// The lease of a process that stops when `stopping` says so. Never fails.
+    pub(super) fn new(job: &'static str, holder: &'a [u8; 16], stopping: &'a AtomicBool) -> Self {
+        Self { job, holder: Some((holder, stopping)), until: AtomicI64::new(0) }
+    }
+
+    /// For who ticks jobs by hand. Never fails.
+    pub(crate) fn by_nobody(job: &'static str) -> Self {
+        Self { job, holder: None, until: AtomicI64::new(0) }
+    }
+
+    /// Takes the lease or renews it. Gives whether this process holds it.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub(super) async fn take(&self, app: &App) -> Result<bool, AppError> {
+        let Some((holder, _)) = self.holder else { return Ok(true) };
+        let now = app.clock.now();
+        let known = Timestamp::from_ms(self.until.load(Ordering::SeqCst));
+        if known.since(now) > RENEW && known.since(now) <= LEASE {
+            return Ok(true);
+        }
+        let during = || AppError::db("taking the lease on a job");
+        let mut tx = app.db.write().await.map_err(during())?;
+        let until = now + LEASE;
+        let held = db::job_lease_update(&mut tx, self.job, holder, now, until).await.map_err(during())?.is_some();
+        tx.commit().await.map_err(during())?;
+        self.until.store(if held { until.as_ms() } else { 0 }, Ordering::SeqCst);
+        Ok(held)
+    }
+
+    /// Whether a job that goes on for long goes on: renews the lease, and says no when the process ends.
+    ///
+    /// # Errors
+    /// `job_taken_over` when another process has the lease; the database does not answer.
+    pub(crate) async fn goes_on(&self, app: &App) -> Result<bool, AppError> {
+        if self.holder.is_some_and(|(_, stopping)| stopping.load(Ordering::SeqCst)) {
+            return Ok(false);
+        }
+        if self.take(app).await? { Ok(true) } else { Err(self.taken_over()) }
+    }
+
+    /// Fails in a transaction that writes, unless this process still has the lease.
+    ///
+    /// # Errors
+    /// `job_taken_over`; the database does not answer.
+    pub(crate) async fn need(&self, tx: &mut Tx) -> Result<(), AppError> {
+        let Some((holder, _)) = self.holder else { return Ok(()) };
+        let lease = db::job_lease_get(tx, self.job).await.map_err(AppError::db("reading the lease on a job"))?;
+        // RACE: it may have run out; as long as nobody else has taken it, nobody else writes.
+        if lease.is_some_and(|lease| lease.holder == *holder) { Ok(()) } else { Err(self.taken_over()) }
+    }
+
+    /// Gives the lease back, so that another server need not wait; if that fails, it runs out by itself.
+    pub(super) async fn give_back(&self, app: &App) {
+        let Some((holder, _)) = self.holder.filter(|_| self.until.load(Ordering::SeqCst) > 0) else { return };
+        let now = app.clock.now();
+        let Ok(mut tx) = app.db.write().await else { return };
+        if db::job_lease_end_update(&mut tx, self.job, holder, now).await.is_ok() {
+            let _ = tx.commit().await;
+        }
+    }
+
+    fn taken_over(&self) -> AppError {
+        AppError::conflict("job_taken_over", format!("Another server carries out the job {} now.", self.job))
+    }
+}

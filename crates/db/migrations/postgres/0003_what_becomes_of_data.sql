@@ -1,0 +1,103 @@
+-- What becomes of stored data, as in ../sqlite: the same tables, columns and indexes.
+
+-- ---------------------------------------------------------------------------------------------------- retention
+
+-- When retention has let go of it. It is there, and can be restored, until the undo period is over.
+ALTER TABLE snapshot ADD COLUMN expired_at BIGINT;
+-- A snapshot that an admin has pinned is kept until that is taken back.
+ALTER TABLE snapshot ADD COLUMN pinned_at BIGINT;
+ALTER TABLE snapshot ADD COLUMN pinned_by TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE snapshot ADD COLUMN pin_note TEXT COLLATE "C" NOT NULL DEFAULT '';
+-- When a scrub found that something of it cannot be restored. It stands for no week and no month then.
+ALTER TABLE snapshot ADD COLUMN hurt_at BIGINT;
+
+CREATE INDEX run_restoring ON run (snapshot_id) WHERE status = 'open' AND purpose = 'restore';
+
+-- A legal hold: nothing of its user or device expires or is purged while it is there.
+CREATE TABLE hold (
+    id      BYTEA PRIMARY KEY,
+    level   TEXT COLLATE "C" NOT NULL CHECK (level IN ('user', 'device')),
+    subject BYTEA NOT NULL,
+    -- What an admin knows it by: the number of a case.
+    name    TEXT COLLATE "C" NOT NULL,
+    set_at  BIGINT NOT NULL,
+    set_by  TEXT COLLATE "C" NOT NULL
+);
+CREATE UNIQUE INDEX hold_by_subject ON hold (level, subject, name);
+
+-- How far a job is that goes through all rows of a table, and by which clock it goes.
+CREATE TABLE job_state (
+    name   TEXT COLLATE "C" PRIMARY KEY,
+    -- The last row that it was done with; NULL at the beginning.
+    cursor BYTEA,
+    -- When it began to go through.
+    round  BIGINT NOT NULL,
+    -- The time that it goes by, and the server's clock when that was so: it never runs far ahead of the clock.
+    at     BIGINT NOT NULL,
+    clock  BIGINT NOT NULL
+);
+
+-- ---------------------------------------------------------------------------------------------------- collection
+
+-- Grows when a collection begins, and when it has condemned: runs and closed trees carry the one they came under.
+ALTER TABLE repository ADD COLUMN generation BIGINT NOT NULL DEFAULT 1;
+-- Closed trees of this generation do not count: they came while packs were condemned.
+ALTER TABLE repository ADD COLUMN hidden BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN generation BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX run_open ON run (repository, generation) WHERE status = 'open';
+ALTER TABLE closed ADD COLUMN generation BIGINT NOT NULL DEFAULT 1;
+-- The collection that found nothing alive in the pack. Whoever uses a chunk of it takes that back.
+ALTER TABLE pack ADD COLUMN condemned BIGINT;
+-- 1 from the moment on from which nothing brings it back: its chunks count as missing.
+ALTER TABLE pack ADD COLUMN doomed BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX pack_condemned ON pack (repository, condemned) WHERE condemned IS NOT NULL;
+
+-- One row for each collection of a repository; `number` is the generation that it began.
+CREATE TABLE collection (
+    repository      BIGINT NOT NULL REFERENCES repository (seq),
+    number          BIGINT NOT NULL,
+    -- mark, later, weigh, settle, wait, remove, ended, abandoned.
+    phase           TEXT COLLATE "C" NOT NULL,
+    begun_at        BIGINT NOT NULL,
+    phase_at        BIGINT NOT NULL,
+    -- Snapshots up to this one were there when it began, and are marked device by device; the others after them.
+    snapshot_first  BIGINT NOT NULL,
+    -- The last that was marked: of that device, or, where there is none, of all.
+    device_done     BYTEA,
+    snapshot_done   BIGINT NOT NULL,
+    -- Up to where snapshots are marked in this phase.
+    snapshot_last   BIGINT NOT NULL DEFAULT 0,
+    -- Packs up to this one may be condemned.
+    pack_last       BIGINT NOT NULL,
+    -- The segments of marks that are in the store.
+    segments        BIGINT NOT NULL DEFAULT 0,
+    -- How far removal is through the table of chunks: 0 to 65,536 parts of it.
+    part            BIGINT NOT NULL DEFAULT 0,
+    snapshots       BIGINT NOT NULL DEFAULT 0,
+    -- Trees that could not be read: what is beneath them is not known, and nothing is condemned.
+    flaws           BIGINT NOT NULL DEFAULT 0,
+    chunks          BIGINT NOT NULL DEFAULT 0,
+    chunks_live     BIGINT NOT NULL DEFAULT 0,
+    bytes           BIGINT NOT NULL DEFAULT 0,
+    packs_condemned BIGINT NOT NULL DEFAULT 0,
+    bytes_condemned BIGINT NOT NULL DEFAULT 0,
+    -- Stored bytes of packs that are kept, estimated, of which nothing is alive.
+    bytes_waste     BIGINT NOT NULL DEFAULT 0,
+    packs_repacked  BIGINT NOT NULL DEFAULT 0,
+    packs_removed   BIGINT NOT NULL DEFAULT 0,
+    bytes_removed   BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (repository, number)
+);
+
+-- Objects whose rows are gone, and when they may go themselves.
+CREATE TABLE leaving (
+    name         TEXT COLLATE "C" PRIMARY KEY,
+    remove_after BIGINT NOT NULL
+);
+CREATE INDEX leaving_by_time ON leaving (remove_after);
+
+-- Objects that no row named when they were seen first.
+CREATE TABLE stray (
+    name    TEXT COLLATE "C" PRIMARY KEY,
+    seen_at BIGINT NOT NULL
+);

@@ -1,0 +1,78 @@
+//! A set of names that may outgrow the memory: a table in a file of its own, which goes with the process.
+//! Refuses to be shared, and to be kept: nothing in it is needed twice.
+
+use crate::DbError;
+use crate::error::{Cause, failed};
+use rusqlite::Connection;
+
+const OP: &str = "keep names in a scratch file";
+
+/// A set of names of 16 bytes, of which only some MB are in memory.
+#[derive(Debug)]
+pub struct Scratch {
+    conn: Connection,
+}
+
+impl Scratch {
+    /// An empty set with so much of it in memory, in MiB. SQLite makes the file where `SQLITE_TMPDIR` says, or else in
+    /// `/var/tmp`, once the set has outgrown the memory; it has no name there, and goes with the process.
+    ///
+    /// # Errors
+    /// No file can be made.
+    pub fn new(memory_mib: u32) -> Result<Self, DbError> {
+        let open = || {
+            let conn = Connection::open("")?;
+            conn.execute_batch(&format!(
+                "pragma journal_mode = off; pragma synchronous = off; pragma locking_mode = exclusive; \
+                 pragma page_size = 8192; pragma cache_size = -{}; \
+                 create table name (id blob primary key) without rowid; begin",
+                u64::from(memory_mib) * 1_024
+            ))?;
+            Ok(Self { conn })
+        };
+        open().map_err(|error: rusqlite::Error| failed(OP)(Cause::from(error)))
+    }
+
+    /// Adds names, and gives for each whether it was new. The same name twice is new once. Blocks.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn insert(&mut self, names: &[[u8; 16]]) -> Result<Vec<bool>, DbError> {
+        // In their order they go into the table from left to right, not at random.
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        order.sort_unstable_by_key(|position| (names[*position], *position));
+        let mut new = vec![false; names.len()];
+        let add = || {
+            let mut statement = self.conn.prepare_cached("insert or ignore into name (id) values (?1)")?;
+            for position in order {
+                new[position] = statement.execute([&names[position][..]])? == 1;
+            }
+            Ok(())
+        };
+        add().map_err(|error: rusqlite::Error| failed(OP)(Cause::from(error)))?;
+        Ok(new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_new_once_also_beyond_the_memory() {
+        let mut scratch = Scratch::new(1).expect("a scratch file");
+        let name = |n: u64| {
+            let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            [mixed.to_be_bytes(), n.to_be_bytes()].concat().try_into().expect("16 bytes")
+        };
+        assert_eq!(scratch.insert(&[name(1), name(2), name(1)]).expect("room"), [true, true, false]);
+        for round in 0..2 {
+            for batch in 0..100_u64 {
+                let names: Vec<[u8; 16]> = (0..1_000).map(|n| name(3 + batch * 1_000 + n)).collect();
+                let new = scratch.insert(&names).expect("room");
+                assert!(new.iter().all(|new| *new == (round == 0)), "batch {batch} of round {round}");
+            }
+        }
+        assert_eq!(scratch.insert(&[]).expect("nothing to do"), [false; 0]);
+    }
+}
