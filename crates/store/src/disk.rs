@@ -6,7 +6,7 @@ mod layout;
 mod walk;
 mod write;
 
-use crate::{LIST_MAX, OBJECT_BYTES_MAX, ObjectInfo, ObjectName, Put, Store, StoreError, Verb};
+use crate::{LIST_MAX, OBJECT_BYTES_MAX, ObjectInfo, ObjectName, Place, Put, Store, StoreError, Verb};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -43,7 +43,7 @@ impl Disk {
         let folder = folder.into();
         blocking(move || match write::layout_file(&folder) {
             Ok(Put::Created) => open(folder, reserve),
-            Ok(Put::Existed) => Err(StoreError::StoreExists { folder }),
+            Ok(Put::Existed) => Err(StoreError::StoreExists { place: Place::Folder(folder) }),
             Err(cause) => Err(StoreError::Folder { folder, cause }),
         })
         .await
@@ -122,13 +122,16 @@ fn open(folder: PathBuf, reserve: base::Bytes) -> Result<Disk, StoreError> {
     let failed = |cause| StoreError::Folder { folder: folder.clone(), cause };
     let layout = match File::open(folder.join(layout::LAYOUT_FILE)) {
         Ok(file) => file,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Err(StoreError::NoStore { folder }),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            return Err(StoreError::NoStore { place: Place::Folder(folder) });
+        }
         Err(cause) => return Err(failed(cause)),
     };
     let mut found = String::new();
     (&layout).take(200).read_to_string(&mut found).map_err(failed)?;
     if found != layout::LAYOUT_TEXT {
-        return Err(StoreError::Layout { found: found.lines().next().unwrap_or_default().to_owned(), folder });
+        let found = found.lines().next().unwrap_or_default().to_owned();
+        return Err(StoreError::Layout { place: Place::Folder(folder), found });
     }
     clean(&folder, &layout).map_err(failed)?;
     let inner =
@@ -201,7 +204,7 @@ fn read_failed(verb: Verb, name: &ObjectName, cause: io::Error) -> StoreError {
 }
 
 /// Runs work that waits for a disk on the threads meant for that. A panic there goes on here.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     match tokio::task::spawn_blocking(work).await {

@@ -14,6 +14,11 @@ const FOREIGN: &[(&str, &str)] = &[
     ("host_name", "evidence: what an operating system calls the name of its machine"),
     ("HostName", "the same"),
     ("Blob", "rusqlite: what SQLite calls octets"),
+    ("host_str", "url: the part of an address"),
+    ("set_host", "url and s3s: the same"),
+    ("S3Host", "s3s: which bucket a name in an address stands for"),
+    ("VirtualHost", "the same"),
+    ("parse_host_header", "the same"),
 ];
 
 /// Words of which only the whole and the plural are refused: too many good words begin with these letters.
