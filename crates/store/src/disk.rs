@@ -6,6 +6,7 @@ mod layout;
 mod walk;
 mod write;
 
+use crate::blocking::blocking;
 use crate::{LIST_MAX, OBJECT_BYTES_MAX, ObjectInfo, ObjectName, Place, Put, Store, StoreError, Verb};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -200,19 +201,6 @@ fn read_failed(verb: Verb, name: &ObjectName, cause: io::Error) -> StoreError {
     match cause.kind() {
         io::ErrorKind::NotFound => StoreError::NotFound { name: name.clone() },
         _ => StoreError::Io { verb, name: name.clone(), cause },
-    }
-}
-
-/// Runs work that waits for a disk on the threads meant for that. A panic there goes on here.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(end) => match end.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(StoreError::Closing),
-        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! Opaque objects under names: one small trait, its promises, and what keeps them on disk, in a bucket or in memory.
 //! Refuses to look into an object, to overwrite one, and to know who asks. Suite for every store: `conformance`.
 
+mod blocking;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod disk;
@@ -38,6 +39,7 @@ pub const LIST_MAX: usize = 10_000;
 /// Keeps objects. An object is written once, whole, and never changed: a reader sees all of it or nothing.
 ///
 /// A call whose future is dropped may still take effect: all calls can be repeated, so the caller asks again.
+/// Beside the errors named at each method, every call on a bucket may end with `NoBucket`, `Denied` and `Key`.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Stores `bytes` under `name` unless an object is there, in one step for all who ask at the same time: exactly
@@ -49,13 +51,15 @@ pub trait Store: Send + Sync + 'static {
     /// error. Whoever needs these very bytes there compares them after `Existed`.
     ///
     /// # Errors
-    /// `Full` and `TooLarge`: nothing of the object can be seen. `Io`: the object is whole or not there; ask again.
+    /// `Full`, `Quota` and `TooLarge`: nothing of the object can be seen. `Io`: the object is whole or not there; ask
+    /// again.
     async fn put_new(&self, name: &ObjectName, bytes: Bytes) -> Result<Put, StoreError>;
 
     /// The whole object.
     ///
     /// # Errors
-    /// `NotFound`; `TooLarge` for an object above `OBJECT_BYTES_MAX`; `Io`.
+    /// `NotFound`; `TooLarge` for an object above `OBJECT_BYTES_MAX`; `Altered` when the store itself sees that these
+    /// are not the bytes that were put; `Io`.
     async fn get(&self, name: &ObjectName) -> Result<Bytes, StoreError>;
 
     /// Exactly `len` bytes of the object from `offset` on.

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// The place of a store. Prints as the subject of a sentence: `the folder /srv/store`, `the bucket backups at
-/// https://s3.example.org, prefix holdfast/`.
+/// The place of a store. Prints as the subject of a sentence: `the folder /srv/store`, `the part
+/// holdfast/ of the bucket backups at https://s3.example.org`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A folder of a disk.
@@ -44,8 +44,10 @@ impl fmt::Display for Place {
         match self {
             Self::Folder(folder) => write!(f, "the folder {}", folder.display()),
             Self::Bucket { endpoint, bucket, prefix } => {
-                write!(f, "the bucket {bucket} at {endpoint}")?;
-                if prefix.is_empty() { Ok(()) } else { write!(f, ", prefix {prefix}") }
+                if !prefix.is_empty() {
+                    write!(f, "the part {prefix} of ")?;
+                }
+                write!(f, "the bucket {bucket} at {endpoint}")
             }
         }
     }

@@ -16,6 +16,7 @@ mod walk;
 pub use keyring::{S3Key, S3Keys};
 pub use settings::{Addressing, S3Settings};
 
+use crate::blocking::blocking;
 use crate::{ObjectInfo, ObjectName, Place, Put, Store, StoreError, Verb};
 use async_trait::async_trait;
 use base::{Clock, Entropy};
@@ -25,6 +26,7 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, RetryConfig};
 use patience::{Failure, Patience};
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -122,8 +124,7 @@ impl Inner {
         let keyring = Arc::new(keyring::Keyring::new(keys, Arc::clone(&clock)));
         let patience = Patience::new(settings, Arc::clone(&keyring), clock, Arc::clone(&entropy));
         let (owned, settings) = (settings.clone(), settings);
-        let (wire, checked) =
-            crate::disk::blocking(move || Ok((connect::Wire::new(&owned, &checked)?, checked))).await?;
+        let (wire, checked) = blocking(move || Ok((connect::Wire::new(&owned, &checked)?, checked))).await?;
         // Every repetition is ours: the library would repeat with the same signature and key, and not every failure.
         let retry = RetryConfig { max_retries: 0, retry_timeout: Duration::ZERO, ..RetryConfig::default() };
         let client = AmazonS3Builder::new()
@@ -170,9 +171,14 @@ impl Inner {
             _ => self.common(failure).unwrap_or_else(|failure| StoreError::Io {
                 verb,
                 name: name.clone(),
-                cause: failure.into_io(),
+                cause: self.in_place(&failure.into_io()),
             }),
         }
+    }
+
+    /// Adds where it was, for an error that does not name the place itself.
+    fn in_place(&self, cause: &io::Error) -> io::Error {
+        io::Error::new(cause.kind(), format!("in {}: {cause}", self.place))
     }
 
     /// The error of a call about the store as a whole.
@@ -185,7 +191,7 @@ impl Inner {
     fn common(&self, failure: Failure) -> Result<StoreError, Failure> {
         let place = self.place.clone();
         Ok(match failure.trouble.meaning() {
-            Meaning::NoBucket => StoreError::NoBucket { place },
+            Meaning::NoBucket => StoreError::NoBucket { place: place.at("") },
             Meaning::NoKey => StoreError::Key { place, cause: failure.into_io() },
             Meaning::Key => StoreError::Denied { place, cause: failure.into_io() },
             Meaning::Full => StoreError::Quota { place, cause: failure.into_io() },

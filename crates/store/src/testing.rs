@@ -1,5 +1,6 @@
 //! An S3 server in the process of a test: real HTTP, real signatures, real files, and mishaps on demand.
-//! Refuses to be random, and to be reached from another computer. The server is s3s-fs; what it lacks: testing/shelf.rs.
+//! Refuses to be random, and to be reached from another computer. The server is s3s-fs; what that lacks stands in
+//! testing/shelf.rs.
 
 mod mishap;
 mod shelf;
@@ -81,7 +82,7 @@ impl S3Server {
         *self.key.lock().unwrap_or_else(PoisonError::into_inner) = key(id, secret);
     }
 
-    /// Settings that lead to the bucket, with objects above 8 MiB in parts and little patience. Never fails.
+    /// Settings that lead to the bucket, with objects above 8 MiB in parts. Never fails.
     pub fn settings(&self) -> S3Settings {
         S3Settings {
             endpoint: self.endpoint(),
@@ -107,10 +108,15 @@ impl S3Server {
         self.plan.requests()
     }
 
-    /// Whether conditions on objects put whole, and on the completion of parts, are ignored from now on, without a word.
-    /// Never fails.
+    /// Whether conditions on objects put whole, and on the completion of parts, are ignored from now on, without a
+    /// word. Never fails.
     pub fn conditions_ignore(&self, whole: bool, parts: bool) {
         self.shelf.conditions_ignore(whole, parts);
+    }
+
+    /// The longest page that the server gives from now on, whatever it is asked for; at first 1,000. Never fails.
+    pub fn page_limit(&self, keys: usize) {
+        self.shelf.page_limit(keys);
     }
 
     /// How many uploads in parts were begun, and neither completed nor given up. Never fails.
@@ -124,6 +130,14 @@ impl S3Server {
     /// When the folder cannot be removed.
     pub fn bucket_remove(&self) {
         std::fs::remove_dir_all(self.folder.path().join(BUCKET)).expect("the bucket's folder can be removed");
+    }
+
+    /// Puts an empty object behind the store's back.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn key_add(&self, key: &str) {
+        self.shelf.key_add(BUCKET, key);
     }
 
     /// The keys in the bucket, in order; also those that are no objects of the store.

@@ -1,7 +1,7 @@
 //! The HTTP below the S3 library: TLS by rustls with ring, a server's "no" kept as it was said, and the condition on
 //! completing an upload, which the library has no way to ask for. Refuses redirects and HTTP/2.
 
-use super::settings::{Checked, S3Settings, is_local_name};
+use super::settings::{Checked, S3Settings, is_local_name, is_loopback};
 use super::trouble::Refusal;
 use crate::StoreError;
 use async_trait::async_trait;
@@ -43,10 +43,13 @@ impl Wire {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_SPAN)
-            .read_timeout(settings.request_span.as_duration())
             .tcp_nodelay(true)
             .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")));
         let url = Url::parse(&checked.bucket_url).map_err(|error| refused(error.to_string()))?;
+        if is_loopback(&url) {
+            // No proxy has a way to this computer's own loopback.
+            builder = builder.no_proxy();
+        }
         if let Some(name) = url.domain().filter(|name| is_local_name(name)) {
             // Not every resolver knows the names below `localhost`, and none may send them elsewhere.
             let here = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))];
@@ -89,6 +92,7 @@ impl HttpConnector for Wire {
 impl HttpService for Wire {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let completes = is_completion(&request);
+        let is_head = request.method() == Method::HEAD;
         if completes {
             // The library's completion overwrites. Nothing here ever wants that, and the header needs no signature.
             request.headers_mut().insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
@@ -107,7 +111,7 @@ impl HttpService for Wire {
             bytes.extend_from_slice(&piece?);
         }
         let bytes = bytes.freeze();
-        match answer(status, &bytes) {
+        match answer(status, is_head, &bytes) {
             Some(refusal) => Err(HttpError::new(HttpErrorKind::Unknown, refusal)),
             None => Ok(HttpResponse::from_parts(parts, bytes.into())),
         }
@@ -122,9 +126,9 @@ fn is_completion(request: &HttpRequest) -> bool {
 
 /// The refusal in an answer. The answer to a completion may begin with success, because the status is sent before the
 /// work is done, and be a refusal nevertheless.
-fn answer(status: StatusCode, body: &Bytes) -> Option<Refusal> {
+fn answer(status: StatusCode, is_head: bool, body: &Bytes) -> Option<Refusal> {
     let says_error = || String::from_utf8_lossy(body).contains("<Error>");
-    (!status.is_success() || says_error()).then(|| Refusal::read(status, body))
+    (!status.is_success() || says_error()).then(|| Refusal::read(status, is_head, body))
 }
 
 #[cfg(test)]
@@ -151,8 +155,8 @@ mod tests {
     #[test]
     fn a_completion_that_fails_after_its_status_is_a_refusal() {
         let late = Bytes::from_static(b"<?xml?><Error><Code>InternalError</Code></Error>");
-        assert_eq!(answer(StatusCode::OK, &late).map(|refusal| refusal.code).as_deref(), Some("InternalError"));
-        assert_eq!(answer(StatusCode::OK, &Bytes::from_static(b"<CompleteMultipartUploadResult/>")), None);
-        assert!(answer(StatusCode::NOT_FOUND, &Bytes::new()).is_some());
+        assert_eq!(answer(StatusCode::OK, false, &late).map(|refusal| refusal.code).as_deref(), Some("InternalError"));
+        assert_eq!(answer(StatusCode::OK, false, &Bytes::from_static(b"<CompleteMultipartUploadResult/>")), None);
+        assert!(answer(StatusCode::NOT_FOUND, true, &Bytes::new()).is_some());
     }
 }

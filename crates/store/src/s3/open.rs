@@ -5,7 +5,7 @@ use super::patience::Failure;
 use super::put::{put_whole, upload};
 use super::read::{size_of, whole};
 use super::trouble::Meaning;
-use super::walk::first_key;
+use super::walk::keys_at;
 use super::{Inner, S3};
 use crate::{Put, StoreError};
 use bytes::Bytes;
@@ -40,11 +40,11 @@ pub(super) async fn create(inner: Inner) -> Result<S3, StoreError> {
         }
     }
     let trials = inner.path(TRIAL_KEY);
-    match first_key(&inner, &inner.prefix).await.map_err(|failure| inner.unusable(failure))? {
-        // A trial that was killed has left it.
-        Some(key) if key.starts_with(trials.as_ref()) => {}
-        Some(key) => return Err(StoreError::NotEmpty { place, key }),
-        None => {}
+    let keys = inner.patience.until_done(async || keys_at(&inner, &inner.prefix, 100).await).await;
+    let keys = keys.map_err(|failure| inner.unusable(failure))?;
+    // What a trial that was killed has left does no harm.
+    if let Some(key) = keys.into_iter().find(|key| !key.starts_with(trials.as_ref())) {
+        return Err(StoreError::NotEmpty { place, key });
     }
     let inner = tried(inner).await?;
     let put = put_whole(&inner, &inner.path(LAYOUT_KEY), &Bytes::from_static(LAYOUT_TEXT.as_bytes())).await;
@@ -122,7 +122,8 @@ async fn trial(inner: &Arc<Inner>, key: &Path) -> Result<Result<bool, &'static s
         }
         _ => return Ok(Err("its server does not give back what was stored a moment before")),
     }
-    if first_key(inner, key.as_ref()).await?.as_deref() != Some(key.as_ref()) {
+    let listed = inner.patience.until_done(async || keys_at(inner, key.as_ref(), 2).await).await?;
+    if listed != [key.as_ref()] {
         return Ok(Err("its server does not list what was stored a moment before"));
     }
     match upload(inner, key, &second).await {

@@ -91,7 +91,9 @@ impl Patience {
             };
             let pause = self.pause(tries);
             let span = self.clock.now().since(begun);
-            if !may_pass || span.as_ms().saturating_add(pause.as_ms()) > self.retry_span.as_ms() {
+            // A large body may take longer than the budget: its first failure is repeated nevertheless.
+            let is_late = tries > 1 && span.as_ms().saturating_add(pause.as_ms()) > self.retry_span.as_ms();
+            if !may_pass || is_late {
                 return Err(Failure { trouble, tries, span });
             }
             tracing::info!("asking the S3 server again in {} ms: {trouble}", pause.as_ms());
@@ -108,11 +110,17 @@ impl Patience {
         body: Bytes,
         work: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, Trouble> {
+        self.within(body, async { work.await.map_err(|error| Trouble::of(&error)) }).await
+    }
+
+    /// The same for several exchanges that belong together.
+    pub(super) async fn within<T>(
+        &self,
+        body: Bytes,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
         let span = Span::ms(self.request_span.as_ms().saturating_add(body.0 / BYTES_PER_MS));
-        match tokio::time::timeout(span.as_duration(), work).await {
-            Ok(result) => result.map_err(|error| Trouble::of(&error)),
-            Err(_) => Err(Trouble::Silent),
-        }
+        tokio::time::timeout(span.as_duration(), work).await.unwrap_or(Err(Trouble::Silent))
     }
 
     /// The pause after so many failures: between half and all of the doubled span, so that many who failed at once do
@@ -130,8 +138,8 @@ impl Failure {
     pub(super) fn into_io(self) -> io::Error {
         let kind = match &self.trouble {
             Trouble::Silent => io::ErrorKind::TimedOut,
-            Trouble::Refused(_) | Trouble::Key(_) | Trouble::Broken(_) => io::ErrorKind::Other,
-            Trouble::Certificate(_) | Trouble::Altered => io::ErrorKind::InvalidData,
+            Trouble::Refused(_) | Trouble::Overtaken(_) | Trouble::Key(_) | Trouble::Broken(_) => io::ErrorKind::Other,
+            Trouble::Certificate(_) | Trouble::Stranger(_) | Trouble::Altered => io::ErrorKind::InvalidData,
             Trouble::Length { .. } => io::ErrorKind::UnexpectedEof,
         };
         io::Error::new(kind, self)
@@ -171,7 +179,7 @@ mod tests {
 
     fn refused(status: u16) -> Trouble {
         let status = StatusCode::from_u16(status).expect("a status");
-        Trouble::Refused(Refusal { status, code: String::new(), message: String::new() })
+        Trouble::Refused(Refusal::read(status, false, b""))
     }
 
     async fn tries(patience: &Patience, trouble: impl Fn() -> Trouble) -> (u32, Failure) {
@@ -198,7 +206,8 @@ mod tests {
     #[tokio::test]
     async fn the_count_ends_it_where_time_does_not_and_time_where_the_count_does_not() {
         assert_eq!(tries(&patience(|settings| settings.retries_max = 2), || refused(500)).await.0, 3);
-        assert_eq!(tries(&patience(|settings| settings.retry_span = Span::ZERO), || Trouble::Silent).await.0, 1);
+        assert_eq!(tries(&patience(|settings| settings.retry_span = Span::ZERO), || Trouble::Silent).await.0, 2);
+        assert_eq!(tries(&patience(|settings| settings.retries_max = 0), || Trouble::Silent).await.0, 1);
     }
 
     #[tokio::test]

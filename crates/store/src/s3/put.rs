@@ -3,6 +3,7 @@
 
 use super::Inner;
 use super::patience::Failure;
+use super::read::size_of;
 use super::settings::PART_BYTES;
 use super::trouble::{Meaning, Trouble};
 use crate::{OBJECT_BYTES_MAX, ObjectName, Put, StoreError, Verb};
@@ -47,19 +48,20 @@ pub(super) async fn put_whole(inner: &Inner, key: &Path, bytes: &Bytes) -> Resul
 
 /// Parts, and a completion that makes the object if none is there.
 async fn put_in_parts(inner: &Arc<Inner>, key: &Path, bytes: &Bytes) -> Result<Put, Failure> {
-    for _ in 1..UPLOADS_MAX {
+    let mut uploads = 0;
+    loop {
         // What is there is not sent once more only to be refused at the end.
-        if super::read::size_of(inner, key).await?.is_some() {
+        if size_of(inner, key).await?.is_some() {
             return Ok(Put::Existed);
         }
+        uploads += 1;
         match upload(inner, key, bytes).await {
             // RACE: another writer was completing too, or the answer to a completion was lost. The object may be there
             // now, and is looked for.
-            Err(failure) if matches!(failure.trouble.meaning(), Meaning::NoUpload | Meaning::Conflict) => {}
+            Err(failure) if failure.trouble.meaning() == Meaning::NoUpload && uploads < UPLOADS_MAX => {}
             put => return put,
         }
     }
-    upload(inner, key, bytes).await
 }
 
 /// One upload. What it leaves unfinished is given up, also when nobody waits for it any more.
@@ -74,11 +76,21 @@ pub(super) async fn upload(inner: &Arc<Inner>, key: &Path, bytes: &Bytes) -> Res
     let parts = parts(inner, key, &id, bytes).await?;
     let complete = async || {
         let complete = inner.client.complete_multipart(key, &id, parts.clone());
-        inner.patience.timed(base::Bytes(0), complete).await
+        match inner.patience.timed(base::Bytes(0), complete).await {
+            // Amazon wants all parts anew after this, where it wants one request again for an object put whole.
+            Err(Trouble::Refused(refusal)) if refusal.meaning() == Meaning::Conflict => {
+                Err(Trouble::Overtaken(refusal))
+            }
+            done => done,
+        }
     };
     let put = told(inner.patience.until_done(complete).await.map(|_| ()));
-    if let Ok(Put::Created) = put {
+    if put.is_ok() {
         unfinished.id = None;
+    }
+    if let Ok(Put::Existed) = put {
+        // Not beside this call: the program may end after it, as the one that makes a store does.
+        give_up(inner, key, &id).await;
     }
     put
 }
@@ -139,13 +151,16 @@ impl Drop for Unfinished {
         let (inner, key) = (Arc::clone(&self.inner), self.key.clone());
         // Nobody joins it: its work is bounded by the budget of one request, and what it leaves is tidied up by the
         // bucket's own rule (docs/adr/0012-s3-by-object-store.md).
-        runtime.spawn(async move {
-            let work = async || inner.patience.timed(base::Bytes(0), inner.client.abort_multipart(&key, &id)).await;
-            if let Err(failure) = inner.patience.until_done(work).await
-                && failure.trouble.meaning() != Meaning::NoUpload
-            {
-                tracing::warn!("the parts of an upload that was given up stay in {}: {failure}", inner.place);
-            }
-        });
+        runtime.spawn(async move { give_up(&inner, &key, &id).await });
+    }
+}
+
+async fn give_up(inner: &Inner, key: &Path, id: &String) {
+    let work = async || inner.patience.timed(base::Bytes(0), inner.client.abort_multipart(key, id)).await;
+    match inner.patience.until_done(work).await {
+        Err(failure) if failure.trouble.meaning() != Meaning::NoUpload => {
+            tracing::warn!("the parts of an upload that was given up stay in {}: {failure}", inner.place);
+        }
+        _ => {}
     }
 }

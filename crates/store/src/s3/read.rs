@@ -1,10 +1,10 @@
 //! Reading objects: whole, in part, or only their size. Refuses to return bytes that are too few, too many, or not
 //! those whose SHA-256 was stored with the object.
 
-use super::Inner;
 use super::patience::Failure;
 use super::put::compare;
 use super::trouble::{Meaning, Trouble};
+use super::{Inner, walk};
 use crate::{OBJECT_BYTES_MAX, ObjectName, StoreError, Verb};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
@@ -82,17 +82,19 @@ pub(super) async fn head(inner: &Inner, name: &ObjectName) -> Result<Option<base
 pub(super) async fn size_of(inner: &Inner, key: &Path) -> Result<Option<base::Bytes>, Failure> {
     let work = async || {
         let options = GetOptions { head: true, ..GetOptions::default() };
-        Ok(base::Bytes(asked(inner, key, options).await?.meta.size))
-    };
-    match inner.patience.until_done(work).await {
-        Ok(size) => Ok(Some(size)),
-        Err(failure) if failure.trouble.meaning() == Meaning::NoObject => {
-            // The answer to HEAD has no body that would tell an absent bucket from an absent object. A listing has.
-            super::walk::first_key(inner, key.as_ref()).await?;
-            Ok(None)
+        match asked(inner, key, options).await {
+            Ok(found) => return Ok(Some(base::Bytes(found.meta.size))),
+            Err(trouble) if trouble.meaning() == Meaning::NoObject => {}
+            Err(trouble) => return Err(trouble),
         }
-        Err(failure) => Err(failure),
-    }
+        // The answer to HEAD has no body that would tell an absent bucket, or a proxy's word, from an absent object.
+        // A listing has.
+        match walk::keys_at(inner, key.as_ref(), 1).await?.first() {
+            Some(listed) if listed == key.as_ref() => Err(Trouble::Broken("it is listed and not found".to_owned())),
+            _ => Ok(None),
+        }
+    };
+    inner.patience.until_done(work).await
 }
 
 /// The head of the answer; its body is still to come.
@@ -106,15 +108,16 @@ async fn body(inner: &Inner, found: GetResult, wanted: u64) -> Result<(Bytes, At
     let mut stream = found.into_stream();
     let collect = async {
         let mut bytes = BytesMut::with_capacity(usize::try_from(wanted).unwrap_or(0));
-        while let Some(piece) = stream.next().await {
-            bytes.extend_from_slice(&piece?);
+        // Every piece must come in time, and all of them together.
+        while let Some(piece) = inner.patience.timed(base::Bytes(0), async { stream.next().await.transpose() }).await? {
+            bytes.extend_from_slice(&piece);
             if bytes.len() as u64 > wanted {
                 break;
             }
         }
         Ok(bytes.freeze())
     };
-    let bytes = inner.patience.timed(base::Bytes(wanted), collect).await?;
+    let bytes = inner.patience.within(base::Bytes(wanted), collect).await?;
     match bytes.len() as u64 {
         got if got == wanted => Ok((bytes, stored)),
         got => Err(Trouble::Length { wanted, got }),

@@ -33,7 +33,7 @@ pub struct S3Settings {
     /// How long a request may be without an answer, or a body without a byte; default 30 s. A large body has 4 s a MiB
     /// beyond that.
     pub request_span: Span,
-    /// How long after its beginning a request that failed is repeated; default 60 s.
+    /// How long after its beginning a request that failed is repeated, beyond the once that it always is; default 60 s.
     pub retry_span: Span,
     /// How often a request is repeated at most; default 12.
     pub retries_max: u32,
@@ -87,8 +87,11 @@ impl S3Settings {
         if !(3..=63).contains(&self.bucket.len()) || !plain(&self.bucket, "-.") {
             return refused("bucket", "a bucket has a name of 3 to 63 of the letters a-z 0-9 - .");
         }
-        if self.requests_max == 0 || self.request_span == Span::ZERO {
+        if self.requests_max == 0 {
             return refused("requests_max", "no request could ever be sent");
+        }
+        if self.request_span == Span::ZERO {
+            return refused("request_span", "no answer could ever come in time");
         }
         let prefix = checked_prefix(&self.prefix)?;
         let url = self.server_url()?;
@@ -167,7 +170,7 @@ fn checked_prefix(text: &str) -> Result<String, StoreError> {
 }
 
 /// Whether the address leads to this very computer.
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let address: Option<std::net::IpAddr> = name.parse().ok();
     address.is_some_and(|address| address.is_loopback()) || is_local_name(name)
@@ -205,7 +208,7 @@ mod tests {
         });
         let named = named.expect("plain settings");
         assert_eq!((named.bucket_url.as_str(), named.is_plain), ("https://backups.s3.example.org:9000", false));
-        assert_eq!(named.place.to_string(), "the bucket backups at https://s3.example.org:9000, prefix a/B_1/");
+        assert_eq!(named.place.to_string(), "the part a/B_1/ of the bucket backups at https://s3.example.org:9000");
     }
 
     #[test]

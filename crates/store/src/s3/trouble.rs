@@ -11,7 +11,9 @@ use std::io;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub status: StatusCode,
-    /// `NoSuchKey` and the like; empty when there was no body, as in every answer to HEAD.
+    /// It answers a HEAD: there can be no code and no message.
+    pub is_head: bool,
+    /// `NoSuchKey` and the like; empty when there was none.
     pub code: String,
     /// The server's own words, for the admin.
     pub message: String,
@@ -26,6 +28,8 @@ pub(super) struct KeyFailure(#[source] pub io::Error);
 #[derive(Debug)]
 pub(super) enum Trouble {
     Refused(Refusal),
+    /// A completion met another writer: its parts must be sent anew.
+    Overtaken(Refusal),
     Key(io::Error),
     /// No answer, or no more of a body, in the time that a request has.
     Silent,
@@ -33,6 +37,8 @@ pub(super) enum Trouble {
     Certificate(String),
     /// The connection, or an answer that cannot be read.
     Broken(String),
+    /// The bucket has a key that the library cannot read.
+    Stranger(String),
     /// A body of another length than was announced.
     Length {
         wanted: u64,
@@ -59,7 +65,7 @@ pub(super) enum Meaning {
     Exists,
     NoObject,
     NoBucket,
-    /// The parts of an upload are gone: it was completed, or given up.
+    /// The parts of an upload are gone or of no use: it was completed, given up, or overtaken.
     NoUpload,
     /// The range begins after the object's end.
     Beyond,
@@ -71,6 +77,9 @@ pub(super) enum Meaning {
 impl Trouble {
     /// What the library's error was made of. Never fails.
     pub(super) fn of(error: &object_store::Error) -> Self {
+        if let object_store::Error::InvalidPath { source } = error {
+            return Self::Stranger(base::printable(&source.to_string()));
+        }
         let mut link: Option<&(dyn Error + 'static)> = Some(error);
         let mut last = None;
         while let Some(cause) = link {
@@ -94,8 +103,9 @@ impl Trouble {
     pub(super) fn meaning(&self) -> Meaning {
         match self {
             Self::Refused(refusal) => refusal.meaning(),
+            Self::Overtaken(_) => Meaning::NoUpload,
             Self::Key(_) => Meaning::NoKey,
-            Self::Certificate(_) => Meaning::Never,
+            Self::Certificate(_) | Self::Stranger(_) => Meaning::Never,
             Self::Silent | Self::Broken(_) | Self::Length { .. } => Meaning::Again,
             Self::Altered => Meaning::Doubtful,
         }
@@ -112,7 +122,7 @@ fn certificate<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error
 
 impl Refusal {
     /// From the body of an answer: `<Error><Code>…</Code><Message>…</Message></Error>`. Never fails.
-    pub(super) fn read(status: StatusCode, body: &[u8]) -> Self {
+    pub(super) fn read(status: StatusCode, is_head: bool, body: &[u8]) -> Self {
         const MESSAGE_LETTERS_MAX: usize = 300;
         let text = String::from_utf8_lossy(body);
         let part = |name: &str| {
@@ -120,11 +130,12 @@ impl Refusal {
             let (part, _) = rest.split_once(&format!("</{name}>"))?;
             Some(base::printable(part).chars().take(MESSAGE_LETTERS_MAX).collect::<String>())
         };
-        Self { status, code: part("Code").unwrap_or_default(), message: part("Message").unwrap_or_default() }
+        let (code, message) = (part("Code").unwrap_or_default(), part("Message").unwrap_or_default());
+        Self { status, is_head, code, message }
     }
 
     /// The code decides where there is one: servers give some of them various statuses, Amazon among them.
-    fn meaning(&self) -> Meaning {
+    pub(super) fn meaning(&self) -> Meaning {
         match self.code.as_str() {
             "PreconditionFailed" => Meaning::Exists,
             "NoSuchBucket" => Meaning::NoBucket,
@@ -150,11 +161,14 @@ impl Refusal {
     fn status_meaning(&self) -> Meaning {
         match self.status.as_u16() {
             412 | 304 => Meaning::Exists,
-            404 => Meaning::NoObject,
+            // Every S3 server says what is not there. A proxy does not, and must not make anybody believe that an
+            // object is lost.
+            404 if self.is_head => Meaning::NoObject,
+            404 if self.code.is_empty() => Meaning::Again,
             416 => Meaning::Beyond,
             401 | 403 => Meaning::Key,
             // An answer to HEAD has no code, and Amazon answers an expired session so.
-            400 if self.code.is_empty() => Meaning::Key,
+            400 if self.is_head => Meaning::Key,
             408 | 425 | 429 => Meaning::Again,
             409 => Meaning::Conflict,
             507 => Meaning::Full,
@@ -181,11 +195,12 @@ impl Error for Refusal {}
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(refusal) => write!(f, "the server answered {refusal}"),
+            Self::Refused(refusal) | Self::Overtaken(refusal) => write!(f, "the server answered {refusal}"),
             Self::Key(cause) => write!(f, "{cause}"),
             Self::Silent => f.write_str("the server did not answer in time"),
             Self::Certificate(cause) => write!(f, "the server's certificate is not trusted: {cause}"),
             Self::Broken(cause) => write!(f, "the connection or the answer was broken: {cause}"),
+            Self::Stranger(cause) => write!(f, "there is a key that is none of the store's ({cause}): remove it"),
             Self::Length { wanted, got } => write!(f, "{got} bytes came where {wanted} were announced"),
             Self::Altered => f.write_str("the bytes do not have the SHA-256 that was stored with them"),
         }
@@ -199,21 +214,25 @@ mod tests {
     use super::*;
 
     fn refusal(status: u16, body: &str) -> Refusal {
-        Refusal::read(StatusCode::from_u16(status).expect("a status"), body.as_bytes())
+        Refusal::read(StatusCode::from_u16(status).expect("a status"), false, body.as_bytes())
     }
 
     #[test]
     fn every_answer_has_one_meaning() {
         let code = |status, code: &str| refusal(status, &format!("<Error><Code>{code}</Code></Error>")).meaning();
+        let head = |status| Refusal { is_head: true, ..refusal(status, "") }.meaning();
         let rows = [
             (refusal(412, "").meaning(), Meaning::Exists),
             (code(409, "ConditionalRequestConflict"), Meaning::Conflict),
             (code(404, "NoSuchKey"), Meaning::NoObject),
             (code(404, "NoSuchBucket"), Meaning::NoBucket),
             (code(404, "NoSuchUpload"), Meaning::NoUpload),
-            (refusal(404, "").meaning(), Meaning::NoObject),
+            (head(404), Meaning::NoObject),
+            (refusal(404, "<html>").meaning(), Meaning::Again),
+            (code(404, "NoSuchWebsiteConfiguration"), Meaning::Never),
             (code(400, "ExpiredToken"), Meaning::Key),
-            (refusal(400, "").meaning(), Meaning::Key),
+            (head(400), Meaning::Key),
+            (refusal(400, "").meaning(), Meaning::Never),
             (code(403, "AccessDenied"), Meaning::Key),
             (code(403, "QuotaExceeded"), Meaning::Full),
             (refusal(507, "").meaning(), Meaning::Full),

@@ -2,7 +2,6 @@
 //! not come to an end: whoever deletes by a listing must be able to lean on it.
 
 use super::Inner;
-use super::patience::Failure;
 use super::trouble::{Meaning, Trouble};
 use crate::{LIST_MAX, ObjectInfo, ObjectName, StoreError};
 use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore as _};
@@ -19,7 +18,7 @@ pub(super) async fn list(
     limit: usize,
 ) -> Result<Vec<ObjectInfo>, StoreError> {
     let limit = limit.min(LIST_MAX);
-    let failed = |cause| StoreError::List { prefix: prefix.to_owned(), cause };
+    let failed = |cause: io::Error| StoreError::List { prefix: prefix.to_owned(), cause: inner.in_place(&cause) };
     // No name has other letters, and a server might read them in its own way.
     if limit == 0 || !prefix.bytes().all(|byte| byte == b'/' || ObjectName::has_letter(byte)) {
         return Ok(Vec::new());
@@ -34,7 +33,7 @@ pub(super) async fn list(
             page_token: walk.token.clone(),
             ..PaginatedListOptions::default()
         };
-        let page = page(inner, &asked, options).await;
+        let page = inner.patience.until_done(async || page(inner, &asked, options.clone()).await).await;
         let page = page.map_err(|failure| match failure.trouble.meaning() {
             Meaning::NoObject => failed(failure.into_io()),
             _ => inner.common(failure).unwrap_or_else(|failure| failed(failure.into_io())),
@@ -47,19 +46,15 @@ pub(super) async fn list(
     }
 }
 
-/// The first key that begins with the text.
-pub(super) async fn first_key(inner: &Inner, text: &str) -> Result<Option<String>, Failure> {
-    let options = PaginatedListOptions { max_keys: Some(1), ..PaginatedListOptions::default() };
+/// The first few keys that begin with the text, by one request.
+pub(super) async fn keys_at(inner: &Inner, text: &str, max: usize) -> Result<Vec<String>, Trouble> {
+    let options = PaginatedListOptions { max_keys: Some(max.min(PAGE_MAX)), ..PaginatedListOptions::default() };
     let page = page(inner, text, options).await?;
-    Ok(page.result.objects.into_iter().next().map(|object| object.location.to_string()))
+    Ok(page.result.objects.into_iter().map(|object| object.location.to_string()).collect())
 }
 
-async fn page(inner: &Inner, prefix: &str, options: PaginatedListOptions) -> Result<PaginatedListResult, Failure> {
-    let work = async || -> Result<_, Trouble> {
-        let list = inner.client.list_paginated(Some(prefix), options.clone());
-        inner.patience.timed(base::Bytes(0), list).await
-    };
-    inner.patience.until_done(work).await
+async fn page(inner: &Inner, prefix: &str, options: PaginatedListOptions) -> Result<PaginatedListResult, Trouble> {
+    inner.patience.timed(base::Bytes(0), inner.client.list_paginated(Some(prefix), options)).await
 }
 
 /// How far a listing has come.
@@ -79,19 +74,24 @@ impl Walk {
         let wrong = |sentence: String| Err(io::Error::new(io::ErrorKind::InvalidData, sentence));
         for object in page.result.objects {
             let key = object.location.as_ref();
-            if !key.starts_with(asked) {
-                return wrong(format!("the server listed {key:?}, which does not begin with {asked:?}"));
-            }
-            if !self.last.is_empty() && *key <= *self.last {
+            // A console makes folders of empty objects whose keys end with a slash, which the library takes away.
+            let folder = format!("{key}/");
+            let fits = |key: &str| key.starts_with(asked) && (self.last.is_empty() || *key > *self.last);
+            if fits(key) {
+                key.clone_into(&mut self.last);
+                // What is no name of an object is the store's own, or a stranger's.
+                if let Ok(name) = ObjectName::new(&key[store.len()..]) {
+                    self.found.push(ObjectInfo { name, size: base::Bytes(object.size) });
+                }
+            } else if object.size == 0 && fits(&folder) {
+                self.last = folder;
+            } else if key.starts_with(asked) {
                 return wrong(format!(
                     "the server listed {key:?} after {:?}: its listings are out of order",
                     self.last
                 ));
-            }
-            key.clone_into(&mut self.last);
-            // What is no name of an object is the store's own, or a stranger's.
-            if let Ok(name) = ObjectName::new(&key[store.len()..]) {
-                self.found.push(ObjectInfo { name, size: base::Bytes(object.size) });
+            } else {
+                return wrong(format!("the server listed {key:?}, which does not begin with {asked:?}"));
             }
         }
         if page.page_token.is_some() && page.page_token == self.token {
@@ -130,6 +130,17 @@ mod tests {
         Ok(walk.found.iter().map(|info| info.name.to_string()).collect())
     }
 
+    /// One page with these keys and sizes.
+    fn listed(asked: &str, keys: &[(&str, u64)]) -> io::Result<Vec<String>> {
+        let mut page = page(&keys.iter().map(|(key, _)| *key).collect::<Vec<_>>(), None);
+        for (object, (_, size)) in page.result.objects.iter_mut().zip(keys) {
+            object.size = *size;
+        }
+        let mut walk = Walk { last: String::new(), token: None, found: Vec::new() };
+        walk.take(page, asked, "s/")?;
+        Ok(walk.found.iter().map(|info| info.name.to_string()).collect())
+    }
+
     #[test]
     fn pages_are_joined_and_strangers_left_out() {
         let pages = [(&["s/a", "s/aA", "s/ab"][..], Some("1")), (&[][..], Some("2")), (&["s/ac"][..], None)];
@@ -147,6 +158,9 @@ mod tests {
         refused("", &[(&["s/ab"], Some("1")), (&["s/aa"], None)], "out of order");
         refused("s/ab", &[(&["s/ab"], None)], "out of order");
         refused("", &[(&["s/b"], None)], "does not begin with");
+        assert_eq!(listed("s/a/", &[("s/a", 0), ("s/a/b", 1)]).expect("a console's folder"), ["a/b"]);
+        assert_eq!(listed("s/a", &[("s/a-b", 1), ("s/a", 0), ("s/a/b", 1)]).expect("another"), ["a-b", "a/b"]);
+        assert!(listed("s/a/", &[("s/a", 7)]).is_err(), "no folder has bytes");
         let error = check("", &[(&["s/a"], Some("1")), (&["s/ab"], Some("1"))]).expect_err("it would never end");
         assert!(error.contains("do not end"), "{error}");
     }

@@ -12,7 +12,7 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::RwLock;
 
@@ -31,6 +31,7 @@ struct Inner {
     changing: RwLock<()>,
     ignore_whole: AtomicBool,
     ignore_parts: AtomicBool,
+    page_keys_max: AtomicUsize,
     uploads: Mutex<HashSet<String>>,
 }
 
@@ -42,6 +43,7 @@ impl Shelf {
             changing: RwLock::new(()),
             ignore_whole: AtomicBool::new(false),
             ignore_parts: AtomicBool::new(false),
+            page_keys_max: AtomicUsize::new(1_000),
             uploads: Mutex::default(),
         }))
     }
@@ -49,6 +51,10 @@ impl Shelf {
     pub(super) fn conditions_ignore(&self, whole: bool, parts: bool) {
         self.0.ignore_whole.store(whole, Ordering::Relaxed);
         self.0.ignore_parts.store(parts, Ordering::Relaxed);
+    }
+
+    pub(super) fn page_limit(&self, keys: usize) {
+        self.0.page_keys_max.store(keys, Ordering::Relaxed);
     }
 
     pub(super) fn uploads_unfinished(&self) -> usize {
@@ -61,6 +67,10 @@ impl Shelf {
         let mut keys: Vec<String> = names.collect();
         keys.sort();
         keys
+    }
+
+    pub(super) fn key_add(&self, bucket: &str, key: &str) {
+        std::fs::write(self.0.folder.join(bucket).join(flat(key)), "").expect("the bucket's folder can be written");
     }
 
     fn uploads(&self) -> MutexGuard<'_, HashSet<String>> {
@@ -119,7 +129,8 @@ impl S3 for Shelf {
         mut request: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
         let _reading = self.0.changing.read().await;
-        let limit = request.input.max_keys.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1_000).min(1_000);
+        let limit = request.input.max_keys.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1_000);
+        let limit = limit.min(self.0.page_keys_max.load(Ordering::Relaxed));
         let token = request.input.continuation_token.take();
         let after = request.input.start_after.take().max(token).unwrap_or_default();
         request.input.prefix = request.input.prefix.as_deref().map(flat);

@@ -29,6 +29,9 @@ async fn a_large_object_is_put_once_and_comes_back() {
     assert_eq!(server.requests() - before, 7, "what is there is not sent");
     assert!(store.get(&name("x")).await.expect("reading") == large(1));
     assert_eq!(store.get_range(&name("x"), LEN as u64 - 2, 2).await.expect("reading"), &[1, 1][..]);
+    server.plan(&Method::GET, 3, S3Mishap::Flip(LEN - 1));
+    let error = store.get(&name("x")).await.expect_err("parts have one digest together");
+    assert!(matches!(error, StoreError::Altered { .. }), "{error:?}");
     assert_eq!(server.uploads_unfinished(), 0);
 }
 
@@ -46,6 +49,29 @@ async fn a_lost_answer_to_the_completion_is_found_as_the_object() {
     assert_eq!(store.put_new(&name("y"), large(2)).await.expect("storing"), Put::Created);
     assert_eq!(server.planned(), 0);
     all_finished(&server).await;
+}
+
+#[tokio::test]
+async fn a_completion_that_met_another_writer_is_begun_anew_with_all_parts() {
+    let (server, store) = new_store().await;
+    let conflict = S3Mishap::Refuse(409, "ConditionalRequestConflict");
+    server.plan(&Method::POST, 1, S3Mishap::SlowBody(Span::ZERO));
+    server.plan(&Method::POST, 1, conflict);
+    let before = server.requests();
+    assert_eq!(store.put_new(&name("x"), large(1)).await.expect("storing"), Put::Created);
+    assert!(store.get(&name("x")).await.expect("reading") == large(1));
+    all_finished(&server).await;
+    assert_eq!(server.requests() - before, 6 + 6 + 1 + 1, "twice all of it, given up once, and read");
+
+    for _ in 0..3 {
+        server.plan(&Method::POST, 1, S3Mishap::SlowBody(Span::ZERO));
+        server.plan(&Method::POST, 1, conflict);
+    }
+    let error = store.put_new(&name("y"), large(1)).await.expect_err("it always meets one");
+    assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
+    assert!(said(&error).contains("409 ConditionalRequestConflict"), "{}", said(&error));
+    all_finished(&server).await;
+    assert_eq!(store.head(&name("y")).await.expect("looking"), None);
 }
 
 #[tokio::test]

@@ -62,7 +62,9 @@ async fn a_body_that_is_cut_or_too_long_is_read_again() {
         ] {
             assert!(matches!(error, StoreError::Io { .. }), "{mishap:?}: {error:?}");
             assert_eq!(error.kind(), Kind::Unavailable);
-            assert!(said(&error).starts_with("reading the object x failed: the connection or the answer was broken"));
+            let place = format!("in the bucket holdfast-test at {}: ", server.endpoint());
+            let sentence = format!("reading the object x failed: {place}the connection or the answer was broken: ");
+            assert!(said(&error).starts_with(&sentence), "{}", said(&error));
         }
     }
 }
@@ -84,7 +86,7 @@ async fn a_turned_byte_is_read_again_and_told_as_damage_when_it_stays() {
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up_and_read_again() {
     let server = server().await;
-    let settings = S3Settings { request_span: Span::ms(300), retries_max: 1, ..server.settings() };
+    let settings = S3Settings { request_span: Span::ms(1_500), retries_max: 1, ..server.settings() };
     let store = create(&server, &settings).await.expect("a new store");
     store.put_new(&name("x"), Bytes::from_static(BYTES)).await.expect("storing");
     server.plan(&Method::GET, 1, S3Mishap::SlowBody(Span::seconds(20)));
@@ -103,10 +105,9 @@ async fn a_server_that_never_recovers_is_told_with_its_own_words() {
     server.plan(&Method::PUT, 99, S3Mishap::Refuse(503, "SlowDown"));
     let error = store.put_new(&name("y"), Bytes::from_static(BYTES)).await.expect_err("it never takes it");
     let sentence = said(&error);
-    assert!(
-        sentence.starts_with("storing the object y failed: the server answered 503 SlowDown: as the test wished (13 "),
-        "{sentence}"
-    );
+    let place = format!("in the bucket holdfast-test at {}: ", server.endpoint());
+    let said = format!("storing the object y failed: {place}the server answered 503 SlowDown: as the test wished (13 ");
+    assert!(sentence.starts_with(&said), "{sentence}");
     assert_eq!(error.kind(), Kind::Unavailable);
     assert_eq!(store.head(&name("y")).await.expect("looking"), None, "nothing of it is there");
 }
@@ -131,5 +132,43 @@ async fn an_answer_that_no_request_will_change_is_told_at_once() {
     server.plan(&Method::GET, 1, S3Mishap::Refuse(301, "PermanentRedirect"));
     let error = store.get(&name("x")).await.expect_err("the bucket is in another region");
     assert!(said(&error).contains("301 PermanentRedirect"), "{}", said(&error));
+    assert_eq!(server.requests() - before, 1);
+}
+
+#[tokio::test]
+async fn pages_that_are_shorter_than_asked_for_are_no_end() {
+    let (server, store) = new_store().await;
+    for number in 0..10 {
+        store.put_new(&name(&format!("n/{number}")), Bytes::new()).await.expect("storing");
+    }
+    server.page_limit(3);
+    assert_eq!(store.list("", None, 100).await.expect("listing").len(), 10);
+    assert_eq!(store.list("n/", Some(&name("n/1")), 7).await.expect("listing").len(), 7);
+}
+
+#[tokio::test]
+async fn a_proxys_word_that_nothing_is_there_is_not_believed() {
+    let (server, store) = with_object().await;
+    server.plan(&Method::GET, 1, S3Mishap::Refuse(404, ""));
+    server.plan(&Method::HEAD, 1, S3Mishap::Refuse(404, ""));
+    server.plan(&Method::DELETE, 1, S3Mishap::Refuse(404, ""));
+    assert_eq!(store.get(&name("x")).await.expect("reading"), BYTES);
+    assert!(store.head(&name("x")).await.expect("looking").is_some());
+    store.remove(&name("x")).await.expect("removing");
+    assert_eq!((store.head(&name("x")).await.expect("looking"), server.planned()), (None, 0));
+}
+
+#[tokio::test]
+async fn keys_of_others_are_left_out_of_a_listing_or_named() {
+    let (server, store) = with_object().await;
+    server.key_add("Photos/1.jpg");
+    server.key_add("x/y z");
+    let listed = store.list("", None, 9).await.expect("listing");
+    assert_eq!(listed.iter().map(|info| info.name.as_str()).collect::<Vec<_>>(), ["x"]);
+    server.key_add("x//y");
+    let before = server.requests();
+    let error = store.list("x", None, 9).await.expect_err("the library cannot read it");
+    assert!(said(&error).contains("there is a key that is none of the store's"), "{}", said(&error));
+    assert!(said(&error).contains("x//y"), "{}", said(&error));
     assert_eq!(server.requests() - before, 1);
 }

@@ -7,7 +7,7 @@ async fn only_a_bucket_with_a_store_of_this_layout_opens() {
     let server = server().await;
     let settings = S3Settings { prefix: "p".to_owned(), ..server.settings() };
     let error = open(&server, &settings).await.expect_err("there is none");
-    let place = format!("the bucket holdfast-test at {}, prefix p/", server.endpoint());
+    let place = format!("the part p/ of the bucket holdfast-test at {}", server.endpoint());
     assert_eq!(
         error.to_string(),
         format!("there is no store in {place}: are the bucket and the prefix the right ones?")
@@ -35,7 +35,7 @@ async fn only_a_bucket_with_a_store_of_this_layout_opens() {
 async fn a_bucket_of_others_is_left_alone() {
     let (server, store) = new_store().await;
     store.0.client.delete(&store.0.path("HOLDFAST/LAYOUT")).await.expect("removing");
-    store.0.client.put(&store.0.path("Photos/1.jpg"), Bytes::new().into()).await.expect("writing");
+    server.key_add("Photos/1.jpg");
     let error = create(&server, &server.settings()).await.expect_err("it is not empty");
     assert!(error.to_string().contains("is not empty (Photos/1.jpg is there)"), "{error}");
     assert_eq!((error.kind(), server.keys()), (Kind::Conflict, vec!["Photos/1.jpg".to_owned()]));
@@ -99,6 +99,11 @@ async fn a_refused_key_is_asked_for_once_more_and_then_told() {
     );
     assert!(sentence.contains("InvalidAccessKeyId") && !sentence.contains("another/secret"), "{sentence}");
     assert_eq!(error.kind(), Kind::Unavailable);
+
+    let wrong = S3Key { secret: zeroize::Zeroizing::new("wrong".to_owned()), ..server.key() };
+    let error = S3::open(&server.settings(), Arc::new(wrong), hurried(), seeded()).await.expect_err("a wrong secret");
+    assert!(matches!(error, StoreError::Denied { .. }), "{error:?}");
+    assert!(said(&error).contains("SignatureDoesNotMatch"), "{}", said(&error));
 
     let before = server.requests();
     server.plan(&Method::GET, 9, S3Mishap::Refuse(400, "ExpiredToken"));
