@@ -215,6 +215,7 @@ async fn answer(request: Request<Incoming>, service: S3Service, plan: Arc<Plan>)
     if let Some(answer) = mishap.as_ref().and_then(S3Mishap::instead) {
         return answer;
     }
+    let body = mishap.map_or(body.clone(), |mishap| mishap.before(body));
     let response = service.call(Request::from_parts(parts, s3s::Body::from(body))).await;
     let (parts, body) = response.map_err(|error| io::Error::other(format!("{error:?}")))?.into_parts();
     let body: Bytes = body.collect().await.map_err(io::Error::other)?.to_bytes();

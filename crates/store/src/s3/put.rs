@@ -85,12 +85,12 @@ pub(super) async fn upload(inner: &Arc<Inner>, key: &Path, bytes: &Bytes) -> Res
         }
     };
     let put = told(inner.patience.until_done(complete).await.map(|_| ()));
-    if put.is_ok() {
-        unfinished.id = None;
-    }
     if let Ok(Put::Existed) = put {
         // Not beside this call: the program may end after it, as the one that makes a store does.
         give_up(inner, key, &id).await;
+    }
+    if put.is_ok() {
+        unfinished.id = None;
     }
     put
 }

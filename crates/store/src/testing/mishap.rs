@@ -23,6 +23,8 @@ pub enum S3Mishap {
     Drop,
     /// It takes effect, and the connection ends without an answer.
     LoseAnswer,
+    /// The lowest bit of the byte at this offset of the request's body is turned on its way.
+    FlipSent(usize),
     /// It takes effect, and there is no byte of the answer's body for this long.
     SlowBody(Span),
     /// The answer's body ends after so many bytes, though more were announced.
@@ -81,6 +83,14 @@ impl S3Mishap {
         }
     }
 
+    /// What becomes of the request's body on its way.
+    pub(super) fn before(self, body: Bytes) -> Bytes {
+        match self {
+            Self::FlipSent(offset) => turned(&body, offset),
+            _ => body,
+        }
+    }
+
     /// What becomes of the answer.
     pub(super) fn afterwards(self, mut parts: Parts, body: Bytes) -> io::Result<Response<Answer>> {
         let body = match self {
@@ -94,16 +104,18 @@ impl S3Mishap {
                 parts.headers.remove(CONTENT_LENGTH);
                 streamed(vec![body, Bytes::from_static(b"+")])
             }
-            Self::Flip(offset) => {
-                let mut turned = BytesMut::from(&body[..]);
-                assert!(offset < turned.len(), "the byte to turn lies within the {} of the body", turned.len());
-                turned[offset] ^= 1;
-                whole(turned.freeze())
-            }
-            Self::Refuse(..) | Self::Drop => whole(body),
+            Self::Flip(offset) => whole(turned(&body, offset)),
+            Self::Refuse(..) | Self::Drop | Self::FlipSent(_) => whole(body),
         };
         Ok(Response::from_parts(parts, body))
     }
+}
+
+fn turned(body: &Bytes, offset: usize) -> Bytes {
+    let mut turned = BytesMut::from(&body[..]);
+    assert!(offset < turned.len(), "the byte to turn lies within the {} of the body", turned.len());
+    turned[offset] ^= 1;
+    turned.freeze()
 }
 
 /// A body that is what it should be.
