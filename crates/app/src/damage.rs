@@ -9,7 +9,10 @@ use store::StoreError;
 /// Whether the error says that the object is absent or not what was stored; anything else may pass.
 pub(crate) fn is_damage(error: &StoreError) -> bool {
     match error {
-        StoreError::NotFound { .. } | StoreError::Short { .. } | StoreError::TooLarge { .. } => true,
+        StoreError::NotFound { .. }
+        | StoreError::Short { .. }
+        | StoreError::TooLarge { .. }
+        | StoreError::Altered { .. } => true,
         StoreError::Name { .. }
         | StoreError::Full { .. }
         | StoreError::Io { .. }
@@ -18,6 +21,14 @@ pub(crate) fn is_damage(error: &StoreError) -> bool {
         | StoreError::NoStore { .. }
         | StoreError::StoreExists { .. }
         | StoreError::Layout { .. }
+        | StoreError::Setting { .. }
+        | StoreError::Bucket { .. }
+        | StoreError::NoBucket { .. }
+        | StoreError::NotEmpty { .. }
+        | StoreError::Unfit { .. }
+        | StoreError::Denied { .. }
+        | StoreError::Key { .. }
+        | StoreError::Quota { .. }
         | StoreError::Closing => false,
     }
 }

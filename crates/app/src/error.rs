@@ -6,6 +6,7 @@ use control::Refusal;
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
+use store::StoreError;
 
 const STORE_FULL: Refusal = Refusal::StoreFull;
 
@@ -43,7 +44,7 @@ pub enum AppError {
         during: &'static str,
         /// Why it failed.
         #[source]
-        cause: store::StoreError,
+        cause: StoreError,
     },
     /// Bytes are not what they must be.
     #[error("{during}")]
@@ -115,7 +116,7 @@ impl AppError {
     }
 
     /// Adds to a store error what was being done; for `map_err`. Never fails.
-    pub fn store(during: &'static str) -> impl FnOnce(store::StoreError) -> Self {
+    pub fn store(during: &'static str) -> impl FnOnce(StoreError) -> Self {
         move |cause| Self::Store { during, cause }
     }
 
@@ -145,7 +146,7 @@ impl AppError {
         match self {
             AppError::Refused(refusal) => refusal.code(),
             AppError::Said { code, .. } => code,
-            AppError::Store { cause: store::StoreError::Full { .. }, .. } => STORE_FULL.code(),
+            AppError::Store { cause: StoreError::Full { .. } | StoreError::Quota { .. }, .. } => STORE_FULL.code(),
             AppError::Db { cause: db::DbError::Disk { .. }, .. } => "database_disk_full",
             AppError::Db { .. } => "database_failed",
             AppError::Store { .. } => "store_failed",
@@ -159,7 +160,7 @@ impl AppError {
         match self {
             AppError::Refused(refusal) => refusal.retry(),
             AppError::Said { retry, .. } => *retry,
-            AppError::Store { cause: store::StoreError::Full { .. }, .. } => STORE_FULL.retry(),
+            AppError::Store { cause: StoreError::Full { .. } | StoreError::Quota { .. }, .. } => STORE_FULL.retry(),
             AppError::Db { .. } | AppError::Store { .. } | AppError::Format { .. } | AppError::File { .. } => {
                 retry_said(self.kind(), self.code())
             }

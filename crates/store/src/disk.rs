@@ -6,7 +6,8 @@ mod layout;
 mod walk;
 mod write;
 
-use crate::{LIST_MAX, OBJECT_BYTES_MAX, ObjectInfo, ObjectName, Put, Store, StoreError, Verb};
+use crate::blocking::blocking;
+use crate::{LIST_MAX, OBJECT_BYTES_MAX, ObjectInfo, ObjectName, Place, Put, Store, StoreError, Verb};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -43,7 +44,7 @@ impl Disk {
         let folder = folder.into();
         blocking(move || match write::layout_file(&folder) {
             Ok(Put::Created) => open(folder, reserve),
-            Ok(Put::Existed) => Err(StoreError::StoreExists { folder }),
+            Ok(Put::Existed) => Err(StoreError::StoreExists { place: Place::Folder(folder) }),
             Err(cause) => Err(StoreError::Folder { folder, cause }),
         })
         .await
@@ -122,13 +123,16 @@ fn open(folder: PathBuf, reserve: base::Bytes) -> Result<Disk, StoreError> {
     let failed = |cause| StoreError::Folder { folder: folder.clone(), cause };
     let layout = match File::open(folder.join(layout::LAYOUT_FILE)) {
         Ok(file) => file,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Err(StoreError::NoStore { folder }),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            return Err(StoreError::NoStore { place: Place::Folder(folder) });
+        }
         Err(cause) => return Err(failed(cause)),
     };
     let mut found = String::new();
     (&layout).take(200).read_to_string(&mut found).map_err(failed)?;
     if found != layout::LAYOUT_TEXT {
-        return Err(StoreError::Layout { found: found.lines().next().unwrap_or_default().to_owned(), folder });
+        let found = found.lines().next().unwrap_or_default().to_owned();
+        return Err(StoreError::Layout { place: Place::Folder(folder), found });
     }
     clean(&folder, &layout).map_err(failed)?;
     let inner =
@@ -197,19 +201,6 @@ fn read_failed(verb: Verb, name: &ObjectName, cause: io::Error) -> StoreError {
     match cause.kind() {
         io::ErrorKind::NotFound => StoreError::NotFound { name: name.clone() },
         _ => StoreError::Io { verb, name: name.clone(), cause },
-    }
-}
-
-/// Runs work that waits for a disk on the threads meant for that. A panic there goes on here.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(end) => match end.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(StoreError::Closing),
-        },
     }
 }
 

@@ -1,6 +1,7 @@
-//! Opaque objects under names: one small trait, its promises, and what keeps them on disk or in memory.
+//! Opaque objects under names: one small trait, its promises, and what keeps them on disk, in a bucket or in memory.
 //! Refuses to look into an object, to overwrite one, and to know who asks. Suite for every store: `conformance`.
 
+mod blocking;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod disk;
@@ -8,14 +9,20 @@ mod error;
 mod fault;
 mod memory;
 mod name;
+mod place;
 mod record;
+mod s3;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use disk::Disk;
 pub use error::StoreError;
 pub use fault::{Fault, Mishap};
 pub use memory::Memory;
 pub use name::{NAME_BYTES_MAX, ObjectName};
+pub use place::Place;
 pub use record::Record;
+pub use s3::{Addressing, S3, S3Key, S3Keys, S3Settings};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,19 +39,27 @@ pub const LIST_MAX: usize = 10_000;
 /// Keeps objects. An object is written once, whole, and never changed: a reader sees all of it or nothing.
 ///
 /// A call whose future is dropped may still take effect: all calls can be repeated, so the caller asks again.
+/// Beside the errors named at each method, every call on a bucket may end with `NoBucket`, `Denied` and `Key`.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Stores `bytes` under `name` unless an object is there, in one step for all who ask at the same time: exactly
-    /// one of them is told `Created`. Durable when it returns, with either answer. Bytes there are not compared.
+    /// one of them makes the object, and nobody else is told `Created`. Durable when it returns, with either answer.
+    /// Bytes there are not compared.
+    ///
+    /// `Existed` does not say that somebody else made the object. A store behind a network repeats a request whose
+    /// answer was lost, and the repeated one finds the object of the first; so does a caller who asks again after an
+    /// error. Whoever needs these very bytes there compares them after `Existed`.
     ///
     /// # Errors
-    /// `Full` and `TooLarge`: nothing of the object can be seen. `Io`: the object is whole or not there; ask again.
+    /// `Full`, `Quota` and `TooLarge`: nothing of the object can be seen. `Io`: the object is whole or not there; ask
+    /// again.
     async fn put_new(&self, name: &ObjectName, bytes: Bytes) -> Result<Put, StoreError>;
 
     /// The whole object.
     ///
     /// # Errors
-    /// `NotFound`; `TooLarge` for an object above `OBJECT_BYTES_MAX`; `Io`.
+    /// `NotFound`; `TooLarge` for an object above `OBJECT_BYTES_MAX`; `Altered` when the store itself sees that these
+    /// are not the bytes that were put; `Io`.
     async fn get(&self, name: &ObjectName) -> Result<Bytes, StoreError>;
 
     /// Exactly `len` bytes of the object from `offset` on.

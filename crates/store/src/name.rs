@@ -31,6 +31,11 @@ impl ObjectName {
         &self.0
     }
 
+    /// Whether a component of a name may have this letter.
+    pub(crate) fn has_letter(byte: u8) -> bool {
+        matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-')
+    }
+
     /// The components before the last, with their final `/` (empty when there is only one), and the last.
     pub(crate) fn split_last(&self) -> (&str, &str) {
         self.0.split_at(self.0.rfind('/').map_or(0, |slash| slash + 1))
@@ -38,7 +43,7 @@ impl ObjectName {
 }
 
 fn broken_rule(text: &str) -> Option<&'static str> {
-    let known = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'/');
+    let known = |byte: u8| byte == b'/' || ObjectName::has_letter(byte);
     if text.is_empty() {
         Some("it is empty")
     } else if text.len() > NAME_BYTES_MAX {

@@ -115,7 +115,7 @@ async fn put(app: &App, pack: PackId, bytes: &Bytes) -> Result<(), AppError> {
     // The object is compared, because nobody has vouched for it since; nothing names it, so it may be replaced.
     match app.store.get(&name).await {
         Ok(found) if found == *bytes => Ok(()),
-        Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Short { .. }) => {
+        Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Short { .. } | StoreError::Altered { .. }) => {
             app.store.remove(&name).await.map_err(put_error)?;
             app.store.put_new(&name, bytes.clone()).await.map(|_| ()).map_err(put_error)
         }
@@ -164,7 +164,7 @@ async fn index(
 
 /// The store's "full" is said to the device in words that help there, and to the admin in the log.
 pub(super) fn put_error(error: StoreError) -> AppError {
-    if let StoreError::Full { .. } = &error {
+    if let StoreError::Full { .. } | StoreError::Quota { .. } = &error {
         tracing::error!("{error}");
         return Refusal::StoreFull.into();
     }
