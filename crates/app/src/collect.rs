@@ -150,7 +150,7 @@ async fn weigh_all(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Resul
         return Ok(true);
     }
     let Some(weighed) = weigh::weigh(app, held, row, true).await? else { return Ok(false) };
-    if !repack::repack(app, held, row, &weighed.sparse).await? || !weigh::forget_closed(app, held, row).await? {
+    if !repack::repack(app, held, row, &weighed.sparse).await? || !weigh::closed_clear(app, held, row).await? {
         return Ok(false);
     }
     condemned(app, held, row).await?;
@@ -291,8 +291,8 @@ impl<'a> Pace<'a> {
     /// So much was read: waits as long as that may take.
     async fn read(&self, bytes: Size) {
         let rate = self.app.config.collect_rate.0;
-        if rate > 0 {
-            self.app.clock.sleep(Span::ms(bytes.0.saturating_mul(1_000) / rate)).await;
+        if let Some(ms) = bytes.0.saturating_mul(1_000).checked_div(rate) {
+            self.app.clock.sleep(Span::ms(ms)).await;
         }
     }
 }

@@ -72,6 +72,14 @@ pub struct Config {
     pub upload_memory: Bytes,
     pub frame_cache: Bytes,
     pub store_reserve: Bytes,
+    pub s3_bucket: String,
+    pub s3_prefix: String,
+    pub s3_endpoint: String,
+    pub s3_region: String,
+    pub s3_bucket_in_name: bool,
+    pub s3_key_file: String,
+    pub s3_ca_file: String,
+    pub s3_plain_remote: bool,
     pub snapshot_undo: Span,
     pub collect_every: Span,
     pub collect_grace: Span,
@@ -126,6 +134,14 @@ impl Default for Config {
             upload_memory: Bytes::mib(128),
             frame_cache: Bytes::mib(32),
             store_reserve: Bytes::mib(256),
+            s3_bucket: String::new(),
+            s3_prefix: String::new(),
+            s3_endpoint: String::new(),
+            s3_region: "us-east-1".to_owned(),
+            s3_bucket_in_name: false,
+            s3_key_file: String::new(),
+            s3_ca_file: String::new(),
+            s3_plain_remote: false,
             snapshot_undo: Span::days(7),
             collect_every: Span::hours(24),
             collect_grace: Span::hours(24),
@@ -183,6 +199,9 @@ impl Config {
         let mut config = Self::default();
         set_all(&mut config, "", &table)?;
         config.mail_inspect()?;
+        if !config.s3_bucket.is_empty() && config.s3_key_file.is_empty() {
+            return Err(wrong("`s3.key_file` must be set when `s3.bucket` is"));
+        }
         Ok(config)
     }
 
@@ -377,6 +396,7 @@ mod tests {
             ("mail.from = \"a@example.org\\nBcc: b@example.org\"", "`mail.from` must be an e-mail"),
             ("mail.security = \"ssl\"", "`mail.security` must be \"starttls\""),
             ("mail.password_file = \"password\"", "`mail.password_file` must be a path"),
+            ("s3.bucket = \"backups\"", "`s3.key_file` must be set"),
             (
                 "mail.server = \"m.example.org\"\nmail.from = \"a@example.org\"\nmail.security = \"none\"",
                 "only `mail.plain_remote` allows",

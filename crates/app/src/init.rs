@@ -1,4 +1,5 @@
-//! Makes a data directory: keys, own certificate authority, certificate, database, store, repository, first admin.
+//! Makes a data directory: keys, own certificate authority, certificate, database, store, repository, first admin. The
+//! database and the store may be elsewhere, as the configuration says.
 //! Refuses a directory that holds any of it, and to leave half of it: all is made in `.init` and then moved.
 
 use crate::config::CONFIG_FILE;
@@ -6,7 +7,7 @@ use crate::keys::{
     CA_KEY_FILE, KEYS_DIR, KeyPurpose, MasterKey, SERVER_KEY_FILE, key_file_read, key_file_write, keys_dir_create,
 };
 use crate::password::{Password, Passwords, hash_now};
-use crate::{AdminActor, AppError, Config, audit, certificate, users};
+use crate::{AdminActor, AppError, Config, audit, certificate, stores, users};
 use argon2::Params;
 use base::{AdminId, Bytes, Clock, Entropy, RepositoryId, Secret, Timestamp};
 use control::password::PasswordPolicy;
@@ -14,6 +15,7 @@ use db::{AdminRow, Db, RepositoryKeyRow};
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use store::Disk;
 use zeroize::Zeroizing;
 
@@ -51,7 +53,7 @@ pub struct Init<'a> {
 /// # Errors
 /// `already_initialised`; `email_invalid`, `password_too_short`, `password_too_long`, `name_invalid`; a directory that
 /// cannot be written.
-pub async fn init(init: &Init<'_>, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<String, AppError> {
+pub async fn init(init: &Init<'_>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<String, AppError> {
     let email = users::email_parse(init.admin_email)?;
     PasswordPolicy::default().accepts(init.admin_password.expose())?;
     vacant_or_refuse(init.data_dir)?;
@@ -66,7 +68,7 @@ pub async fn init(init: &Init<'_>, clock: &dyn Clock, entropy: &dyn Entropy) -> 
     DirBuilder::new().recursive(true).mode(0o700).create(&work).map_err(file_error("making the directory", &work))?;
     let now = clock.now();
     keys_dir_create(&work)?;
-    let master = MasterKey::mint(entropy);
+    let master = MasterKey::mint(entropy.as_ref());
     master.store(&work)?;
     let certificates = certificate::issue(now, init.names)?;
     key_file_write(&work, CA_KEY_FILE, &certificates.ca_key)?;
@@ -76,13 +78,13 @@ pub async fn init(init: &Init<'_>, clock: &dyn Clock, entropy: &dyn Entropy) -> 
     if !is_configured {
         file_write(&work.join(CONFIG_FILE), CONFIG_TEXT)?;
     }
-    Disk::create(work.join(STORE_DIR), base::Bytes(0)).await.map_err(AppError::store("making the store"))?;
+    stores::create(&work, init.data_dir, &config, clock, entropy).await?;
     let db = match config.database_url.is_empty() {
         true => database_file(&work.join(DATABASE_FILE)).await?,
         false => database_open(init.data_dir, &config).await?,
     };
-    let price = Passwords::new(&config, entropy).params();
-    database(db, now, &master, &email, (init.admin_password, price), entropy).await?;
+    let price = Passwords::new(&config, entropy.as_ref()).params();
+    database(db, now, &master, &email, (init.admin_password, price), entropy.as_ref()).await?;
     move_out(&work, init.data_dir)?;
     Ok(certificates.ca_fingerprint)
 }
@@ -109,12 +111,16 @@ pub fn tls_files(data_dir: &Path) -> Result<TlsFiles, AppError> {
     Ok(TlsFiles { chain: format!("{server}{ca}"), key, ca_fingerprint })
 }
 
-/// How much less is free on the disk under the store than is kept in reserve; `None` while there is room. While it is
+/// How much less is free on the disk under the store than is kept in reserve; `None` while there is room, and for a
+/// bucket. While it is
 /// so, every backup is refused.
 ///
 /// # Errors
 /// The disk cannot be asked.
 pub async fn room_missing(data_dir: &Path, config: &Config) -> Result<Option<Bytes>, AppError> {
+    if !config.s3_bucket.is_empty() {
+        return Ok(None);
+    }
     let free = Disk::free(data_dir.join(STORE_DIR)).await.map_err(AppError::store("asking the disk for room"))?;
     let missing = config.store_reserve.0.saturating_sub(free.0);
     Ok((missing > 0).then_some(Bytes(missing)))
@@ -126,9 +132,17 @@ pub async fn room_missing(data_dir: &Path, config: &Config) -> Result<Option<Byt
 /// `not_initialised`, with the command that makes one.
 pub fn initialised_or_refuse(data_dir: &Path) -> Result<(), AppError> {
     // ORDER: what is looked for here is what `move_out` moves last.
-    let last = |name: &str| data_dir.join(CONFIG_FILE).exists() && data_dir.join(name).exists();
-    if last(DATABASE_FILE) || last(STORE_DIR) && !Config::load(data_dir)?.database_url.is_empty() {
-        return Ok(());
+    let there = |name: &str| data_dir.join(name).exists();
+    if there(CONFIG_FILE) {
+        let config = Config::load(data_dir)?;
+        let last = match (config.database_url.is_empty(), config.s3_bucket.is_empty()) {
+            (true, _) => DATABASE_FILE,
+            (false, true) => STORE_DIR,
+            (false, false) => SERVER_FILE,
+        };
+        if there(last) {
+            return Ok(());
+        }
     }
     Err(AppError::not_found(
         "not_initialised",

@@ -313,7 +313,11 @@ pub fn key_file_read(data_dir: &Path, name: &'static str) -> Result<String, AppE
     Ok(text)
 }
 
-fn private_or_refuse(path: &Path, mode: u32) -> Result<(), AppError> {
+/// Fails when others than its owner have rights to the file or directory beyond `mode`.
+///
+/// # Errors
+/// `keys_exposed`; it cannot be looked at.
+pub(crate) fn private_or_refuse(path: &Path, mode: u32) -> Result<(), AppError> {
     let found = std::fs::metadata(path).map_err(file_error("reading", path))?.permissions().mode() & 0o777;
     if found & !mode & 0o077 == 0 {
         return Ok(());

@@ -49,6 +49,7 @@ mod secret_text;
 pub mod session;
 pub mod snapshots;
 pub mod states;
+mod stores;
 pub mod support_bundles;
 pub mod tickets;
 pub mod tokens;
@@ -65,7 +66,7 @@ use base::{Clock, Entropy};
 use db::Db;
 use std::path::Path;
 use std::sync::Arc;
-use store::{Disk, Store};
+use store::Store;
 
 /// What is constructed once and lent to every use case.
 pub struct App {
@@ -108,8 +109,7 @@ impl App {
         init::initialised_or_refuse(data_dir)?;
         let config = Config::load(data_dir)?;
         let master = keys::MasterKey::load(data_dir)?;
-        let store = Disk::open(data_dir.join(init::STORE_DIR), config.store_reserve).await;
-        let store = Arc::new(store.map_err(AppError::store("opening the store"))?);
+        let store = stores::open(data_dir, &config, &clock, &entropy).await?;
         let db = init::database_open(data_dir, &config).await?;
         // Without it people are told less. What cannot go on without the certificates says so when it reads them.
         let ca_fingerprint = init::tls_files(data_dir).map(|files| files.ca_fingerprint).unwrap_or_default();

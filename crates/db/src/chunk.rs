@@ -142,8 +142,8 @@ pub async fn chunk_claim_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) 
         postgres: "select string_agg(i || ' ' || pack, ' ' order by i) as found from (select i, coalesce((select case \
          when pack.damaged_at is not null or pack.doomed = 1 then 0 when pack.condemned is not null then pack.seq \
          else -1 end from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
-         and chunk.id = substr($2, (i * 32 + 1)::int, 32)), 0) as pack from generate_series(0, $3 - 1) as n (i)) as fate \
-         where pack >= 0",
+         and chunk.id = substr($2, (i * 32 + 1)::int, 32)), 0) as pack \
+         from generate_series(0, $3 - 1) as n (i)) as fate where pack >= 0",
     })
     .bind(repository)
     .bind(concat(chunks.iter().map(ChunkId::as_bytes)))

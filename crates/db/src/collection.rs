@@ -131,7 +131,7 @@ pub struct SnapshotRootRow {
 
 /// A run that a removal waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunWaitedForRow {
+pub struct RunAwaitedRow {
     /// Which.
     pub run: RunId,
     /// Whose.
@@ -240,7 +240,8 @@ pub async fn collection_list_open(tx: &mut Tx, repository: i64) -> Result<Vec<Co
 /// As the database says.
 pub async fn collection_bounds_get(tx: &mut Tx) -> Result<(i64, i64), DbError> {
     let row = query(
-        "select (select coalesce(max(seq), 0) from snapshot) as snapshot, (select coalesce(max(seq), 0) from pack) as pack",
+        "select (select coalesce(max(seq), 0) from snapshot) as snapshot, \
+         (select coalesce(max(seq), 0) from pack) as pack",
     );
     let row = row.fetch_one(tx.conn()).await.map_err(failed("read the newest numbers"))?;
     Ok((row.int("snapshot")?, row.int("pack")?))
@@ -308,11 +309,11 @@ pub async fn run_expired_update(tx: &mut Tx, now: Timestamp) -> Result<Count, Db
 ///
 /// # Errors
 /// As the database says.
-pub async fn run_waited_for_get(
+pub async fn run_awaited_get(
     tx: &mut Tx,
     repository: i64,
     generation: i64,
-) -> Result<(Count, Option<RunWaitedForRow>), DbError> {
+) -> Result<(Count, Option<RunAwaitedRow>), DbError> {
     let op = "list runs that a removal waits for";
     let row = query("select count(*) as runs from run where repository = $1 and generation <= $2 and status = 'open'")
         .bind(repository)
@@ -326,7 +327,7 @@ pub async fn run_waited_for_get(
     .bind(generation);
     let row = row.fetch_optional(tx.conn()).await.map_err(failed(op))?;
     let read = |row: Row| {
-        Ok(RunWaitedForRow {
+        Ok(RunAwaitedRow {
             run: RunId::from_bytes(row.bytes("id")?),
             device: DeviceId::from_bytes(row.bytes("device_id")?),
             began_at: row.time("began_at")?,

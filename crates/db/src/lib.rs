@@ -92,9 +92,9 @@ pub use chunk::{
     chunk_insert, chunk_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
 };
 pub use collection::{
-    CollectionFigures, CollectionPhase, CollectionRow, RunWaitedForRow, SnapshotRootRow, collection_bounds_get,
-    collection_get, collection_insert, collection_list, collection_list_open, collection_update, run_expired_update,
-    run_waited_for_get, snapshot_root_list, snapshot_root_list_by_seq,
+    CollectionFigures, CollectionPhase, CollectionRow, RunAwaitedRow, SnapshotRootRow, collection_bounds_get,
+    collection_get, collection_insert, collection_list, collection_list_open, collection_update, run_awaited_get,
+    run_expired_update, snapshot_root_list, snapshot_root_list_by_seq,
 };
 pub use conflict::{
     ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_kept_get,

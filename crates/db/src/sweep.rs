@@ -69,7 +69,8 @@ pub async fn pack_weight_list(
     limit: u32,
 ) -> Result<Vec<PackWeightRow>, DbError> {
     let rows = query(
-        "select seq, bytes, condemned from pack where seq > $2 and repository = $1 and doomed = 0 order by seq limit $3",
+        "select seq, bytes, condemned from pack where seq > $2 and repository = $1 and doomed = 0 \
+         order by seq limit $3",
     )
     .bind(repository)
     .bind(after)
@@ -103,7 +104,8 @@ pub async fn pack_condemned_update(
          and repository = $1 and seq <= $3 and condemned is null and doomed = 0 and not exists \
          (select 1 from run where run.id = pack.run_id and run.status = 'open') returning bytes",
         postgres: "update pack set condemned = $2 where seq in \
-         (select convert_from(substr($4, (i * 12 + 1)::int, 12), 'utf8')::bigint from generate_series(0, $5 - 1) as n (i)) \
+         (select convert_from(substr($4, (i * 12 + 1)::int, 12), 'utf8')::bigint \
+         from generate_series(0, $5 - 1) as n (i)) \
          and repository = $1 and seq <= $3 and condemned is null and doomed = 0 and not exists \
          (select 1 from run where run.id = pack.run_id and run.status = 'open') returning bytes",
     })

@@ -54,7 +54,7 @@ async fn doom(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<boo
     // RACE: a run that has outlived its lease ends here for good: whatever another server's clock says, it commits no
     // more. A run that goes on began after the settling, and has taken back what it relies on.
     db::run_expired_update(&mut tx, now).await.map_err(during())?;
-    let (runs, _) = db::run_waited_for_get(&mut tx, row.repository, row.number).await.map_err(during())?;
+    let (runs, _) = db::run_awaited_get(&mut tx, row.repository, row.number).await.map_err(during())?;
     let is_free = runs == Count(0);
     if is_free {
         db::pack_doomed_update(&mut tx, row.repository, row.number).await.map_err(during())?;

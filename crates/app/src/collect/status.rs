@@ -6,7 +6,7 @@ use crate::audit::{self, Deed};
 use crate::{AdminActor, App, AppError};
 use base::{Bytes as Size, Count, RepositoryId, Timestamp};
 use control::Permit;
-use db::{CollectionPhase, CollectionRow, RunWaitedForRow};
+use db::{CollectionPhase, CollectionRow, RunAwaitedRow};
 
 /// Collections of a repository that are shown.
 const SHOWN: u32 = 10;
@@ -47,7 +47,7 @@ pub struct Waiting {
     /// How many runs that began before are open.
     pub runs: Count,
     /// The one of them that began first.
-    pub oldest: Option<RunWaitedForRow>,
+    pub oldest: Option<RunAwaitedRow>,
 }
 
 /// How collections stand.
@@ -71,7 +71,7 @@ pub async fn status(app: &App, actor: &AdminActor) -> Result<Status, AppError> {
             }
             let number = row.number;
             let (packs, bytes) = db::pack_condemned_get(&mut tx, seq, number).await.map_err(during())?;
-            let (runs, oldest) = db::run_waited_for_get(&mut tx, seq, number).await.map_err(during())?;
+            let (runs, oldest) = db::run_awaited_get(&mut tx, seq, number).await.map_err(during())?;
             let after = row.phase_at + app.config.collect_grace;
             waiting.push(Waiting { repository, number, packs, bytes, after, runs, oldest });
         }

@@ -109,7 +109,7 @@ async fn let_go(app: &App, held: &Held<'_>) -> Result<(), AppError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// It is none any more.
-    Forget,
+    Known,
     /// It may go.
     Go,
     /// It stays.
@@ -117,15 +117,15 @@ enum Fate {
 }
 
 async fn fate(app: &App, name: &str, seen_at: Timestamp) -> Result<Fate, AppError> {
-    let Ok(object) = ObjectName::new(name) else { return Ok(Fate::Forget) };
+    let Ok(object) = ObjectName::new(name) else { return Ok(Fate::Known) };
     let during = || AppError::db("looking an object up");
     let mut tx = app.db.read().await.map_err(during())?;
     if is_known(&mut tx, name).await? {
-        return Ok(Fate::Forget);
+        return Ok(Fate::Known);
     }
     drop(tx);
     let Some(size) = app.store.head(&object).await.map_err(AppError::store("looking at a stray object"))? else {
-        return Ok(Fate::Forget);
+        return Ok(Fate::Known);
     };
     // Nobody takes longer from the object to its row than a run lives.
     if app.clock.now() < seen_at + app.config.collect_grace + app.config.run_lease {

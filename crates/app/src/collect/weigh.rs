@@ -266,7 +266,7 @@ async fn judge(
 ///
 /// # Errors
 /// As `weigh`.
-pub(super) async fn forget_closed(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<bool, AppError> {
+pub(super) async fn closed_clear(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<bool, AppError> {
     let during = || AppError::db("forgetting closed trees");
     let mut marks = Merged::open(app, names(row, &[Kind::Trees]), app.config.collect_memory.0 / 4).await?;
     let mut next = marks.next().await?;

@@ -162,6 +162,47 @@ pub const KEYS: &[Key] = &[
         field: Field::Mib(|c| &mut c.store_reserve, 0, 1 << 30),
     },
     Key {
+        name: "s3.bucket",
+        meaning: "The bucket of an S3 server that objects are kept in; empty: the folder of the data directory.",
+        field: Field::Text(|c| &mut c.s3_bucket, is_word, "the name of a bucket"),
+    },
+    Key {
+        name: "s3.prefix",
+        meaning: "What the keys of all objects in the bucket begin with; empty: the bucket is this server's alone.",
+        field: Field::Text(|c| &mut c.s3_prefix, is_word, "a text without spaces"),
+    },
+    Key {
+        name: "s3.endpoint",
+        meaning: "The address of the S3 server, such as https://s3.example.org; empty: Amazon's in the region.",
+        field: Field::Text(|c| &mut c.s3_endpoint, is_endpoint, "an address without a user in it"),
+    },
+    Key {
+        name: "s3.region",
+        meaning: "The region of the bucket; servers without regions expect us-east-1.",
+        field: Field::Text(|c| &mut c.s3_region, is_word, "a word"),
+    },
+    Key {
+        name: "s3.bucket_in_name",
+        meaning: "Whether the bucket stands before the server's name in addresses, and not in their path.",
+        field: Field::Switch(|c| &mut c.s3_bucket_in_name),
+    },
+    Key {
+        name: "s3.key_file",
+        meaning: "The file with the id of an access key, its secret and maybe a session token, a line each; read again \
+                  every few minutes.",
+        field: Field::File(|c| &mut c.s3_key_file),
+    },
+    Key {
+        name: "s3.ca_file",
+        meaning: "File with the certificates of authorities, as PEM, to trust instead of the system's.",
+        field: Field::File(|c| &mut c.s3_ca_file),
+    },
+    Key {
+        name: "s3.plain_remote",
+        meaning: "Whether HTTP without TLS may go to another machine.",
+        field: Field::Switch(|c| &mut c.s3_plain_remote),
+    },
+    Key {
         name: "snapshot.undo_days",
         meaning: "How long a snapshot that retention has let go of can still be restored, and be kept after all.",
         field: Field::Span(|c| &mut c.snapshot_undo, DAY, 0, 365),
@@ -319,6 +360,11 @@ fn is_public_url(text: &str) -> bool {
     };
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse().is_ok_and(|n: u16| n > 0);
     is_named && port.is_none_or(is_port)
+}
+
+/// Whether an address keeps credentials to itself.
+fn is_endpoint(text: &str) -> bool {
+    is_word(text) && !text.contains('@')
 }
 
 fn is_line(text: &str) -> bool {

@@ -40,10 +40,22 @@ pub(super) async fn scrub(
             if is_hurt {
                 report.snapshots_hurt.push(row.new.id);
             }
+            if is_hurt != row.fate.hurt_at.is_some() {
+                note(app, &row, is_hurt).await?;
+            }
             report.snapshots += Count(1);
             progress(Progress::Snapshots { done: report.snapshots });
         }
     }
+}
+
+/// Notes that a snapshot is hurt, so that it stands for no week and no month, or that it is whole again.
+async fn note(app: &App, row: &SnapshotRow, is_hurt: bool) -> Result<(), AppError> {
+    let during = || AppError::db("noting that a snapshot is hurt");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let hurt_at = is_hurt.then(|| app.clock.now());
+    db::snapshot_hurt_update(&mut tx, row.new.id, hurt_at).await.map_err(during())?;
+    tx.commit().await.map_err(during())
 }
 
 /// What is wrong with the manifest of a snapshot. Nothing is lost with it: the database has what a restore needs.

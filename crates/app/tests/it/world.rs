@@ -185,7 +185,9 @@ impl World {
             std::fs::write(data_dir.join(app::config::CONFIG_FILE), text).expect("the directory is ours");
         }
         let init = Init { data_dir: &data_dir, admin_email: "a@example.org", admin_password: &password, names: &[] };
-        app::init::init(&init, clock.as_ref(), entropy.as_ref()).await.expect("an empty directory");
+        app::init::init(&init, &(clock.clone() as Arc<dyn Clock>), &(entropy.clone() as Arc<dyn Entropy>))
+            .await
+            .expect("an empty directory");
         let app = App::open(&data_dir, clock.clone(), entropy.clone()).await.expect("it was just made");
         let repository = app.keys.repositories().next().expect("init makes one").seq;
         let (store, place) = (Arc::new(TestStore::new()), Place::Disk { dir, _temp: temp });

@@ -38,7 +38,7 @@ async fn collections(at: &AtAdmin) -> Reply<Collections> {
     let status = collect::status(&at.app, &at.actor).await?;
     Ok(Yes(Collections {
         next_at_ms: status.next_at.map(Timestamp::as_ms),
-        waiting: status.waiting.into_iter().map(waiting).collect(),
+        waiting: status.waiting.iter().map(waiting).collect(),
         collections: status.collections.into_iter().map(collection).collect(),
     }))
 }
@@ -74,7 +74,7 @@ fn found(found: Found) -> CollectionFound {
     }
 }
 
-fn waiting(waiting: Waiting) -> CollectionWaiting {
+fn waiting(waiting: &Waiting) -> CollectionWaiting {
     let oldest = waiting.oldest;
     CollectionWaiting {
         repository: Text(waiting.repository),

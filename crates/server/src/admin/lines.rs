@@ -1,5 +1,5 @@
-//! Answers that go on: what takes as long as reading everything takes is answered by a line for each step, and ends with
-//! what came of it. Refuses to go on for nobody: who closes the connection ends the work.
+//! Answers that go on: what takes as long as reading everything takes is answered by a line for each step, and ends
+//! with what came of it. Refuses to go on for nobody: who closes the connection ends the work.
 
 use crate::admin::describe::{Content, Made, Media, json};
 use crate::admin::extract::AtAdmin;

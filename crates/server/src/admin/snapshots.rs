@@ -1,4 +1,5 @@
-//! `/api/v1/snapshots`, and what becomes of those of a device. Refuses roots: an admin sees that a snapshot is there, not what is in it.
+//! `/api/v1/snapshots`, and what becomes of those of a device. Refuses roots: an admin sees that a snapshot is there,
+//! not what is in it.
 
 use crate::admin::extract::{AtAdmin, Body, Named, Query, ask};
 use crate::admin::{Entry, delete, get, put};
@@ -59,11 +60,11 @@ async fn retention(at: AtAdmin, Named(id): Named<DeviceId>, Query(query): Query<
         months: preview.rules.months,
         now_ms: preview.now.as_ms(),
         holds: preview.holds,
-        snapshots: preview.snapshots.into_iter().map(previewed).collect(),
+        snapshots: preview.snapshots.iter().map(previewed).collect(),
     }))
 }
 
-fn previewed(view: Previewed) -> RetentionSnapshot {
+fn previewed(view: &Previewed) -> RetentionSnapshot {
     let reason = |reason: &Reason| RetentionReason {
         reason: reason.word().to_owned(),
         text: reason.to_string(),

@@ -27,7 +27,7 @@ impl Init {
         let password = secret::password(self.admin_password_file.as_deref(), "Password of the first admin")?;
         let init =
             app::init::Init { data_dir, admin_email: &self.admin_email, admin_password: &password, names: &self.names };
-        let (clock, entropy) = (desk.surroundings.clock.as_ref(), desk.surroundings.entropy.as_ref());
+        let (clock, entropy) = (&desk.surroundings.clock, &desk.surroundings.entropy);
         let fingerprint = app::init::init(&init, clock, entropy).await?;
         let ca = data_dir.join(CA_FILE);
         let text = format!(

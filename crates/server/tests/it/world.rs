@@ -101,7 +101,8 @@ impl World {
             std::fs::create_dir(&data).expect("the directory is ours");
             std::fs::write(data.join("holdfast.toml"), database).expect("own file");
         }
-        init(&asked, clock.as_ref(), &OsEntropy).await.expect("an empty directory");
+        let (time, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (clock.clone(), Arc::new(OsEntropy));
+        init(&asked, &time, &entropy).await.expect("an empty directory");
         let cheap = format!("{database}\n[password]\nmemory_mib = 1\npasses = 1\n{config}\n");
         std::fs::write(data.join("holdfast.toml"), cheap).expect("own file");
         let app = Arc::new(App::open(&data, clock.clone(), Arc::new(OsEntropy)).await.expect("what init has made"));

@@ -3,7 +3,7 @@
 use app::init::{Init, init, tls_files};
 use app::password::Password;
 use app::{AdminActor, App, devices, users};
-use base::{DeviceId, OsEntropy, Span, SystemClock};
+use base::{Clock, DeviceId, Entropy, OsEntropy, Span, SystemClock};
 use control::Event;
 use sim::fleet::{self, Device, Figures, Plan, Step};
 use std::net::SocketAddr;
@@ -30,7 +30,8 @@ impl World {
         let data = dir.path().join("data");
         let password = Password::new("the admin's password".to_owned());
         let asked = Init { data_dir: &data, admin_email: "admin@example.test", admin_password: &password, names: &[] };
-        init(&asked, &SystemClock, &OsEntropy).await.expect("an empty directory");
+        let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+        init(&asked, &clock, &entropy).await.expect("an empty directory");
         let cheap = format!("[password]\nmemory_mib = 1\npasses = 1\n{config}\n");
         std::fs::write(data.join("holdfast.toml"), cheap).expect("own file");
         let app = App::open(&data, Arc::new(SystemClock), Arc::new(OsEntropy)).await.expect("what init has made");
