@@ -2,6 +2,7 @@
 //! Refuses a single number: medians, ratios, CPU seconds and peak memory together say what a time means.
 
 mod activations;
+mod collect;
 mod connections;
 mod contenders;
 mod links;
@@ -23,6 +24,8 @@ pub enum Bench {
     FirstLight(FirstLight),
     /// Activations in a second, with the devices on the same machine, each with its own connection and shared ones
     Activations(activations::Options),
+    /// A large repository: how fast it is collected, and how fast the index answers
+    Collect(collect::Options),
     /// The server's memory while ten thousand devices are connected
     Connections(connections::Options),
     /// Backup and restore over lines with a delay and a rate, beside what the lines themselves carry
@@ -86,6 +89,7 @@ pub fn run(root: &Path, bench: &Bench) -> Result<()> {
         }
         Bench::Peers(options) => peers::run(root, options),
         Bench::Activations(options) => activations::run(root, options),
+        Bench::Collect(options) => collect::run(root, options),
         Bench::Connections(options) => connections::run(root, options),
         Bench::Links(options) => links::run(root, options),
         Bench::Together(options) => together::run(root, options),

@@ -24,7 +24,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("agent", &["base", "format", "control", "pin", "engine", "protocol"]),
     ("desktop", &["base", "protocol"]),
     ("server", &["base", "format", "control", "pin", "protocol", "app"]),
-    ("sim", &["base", "format", "control", "store", "pin", "engine", "protocol", "db", "agent", "server"]),
+    ("sim", &["base", "format", "control", "store", "pin", "engine", "protocol", "db", "app", "agent", "server"]),
 ];
 
 /// Outside the order: may lean on any crate, and none on it.

@@ -18,14 +18,13 @@ pub use dry_run::{Found, Progress, dry_run};
 pub use status::{Collected, Status, Waiting, start, status};
 
 use crate::jobs::Held;
-use crate::{App, AppError};
-use base::{Bytes as Size, Kind, Span, Timestamp};
-use db::{CollectionFigures, CollectionPhase, CollectionRow, JobStateRow, Tx};
+use crate::{App, AppError, chain};
+use base::{Bytes as Size, Kind, RunId, Span, Timestamp};
+use db::{CollectionPhase, CollectionRow, JobStateRow, SegmentRow, Tx};
 use marking::Marking;
 use segment::Kind as Marks;
-use store::ObjectName;
 
-/// The name of the job, and of the row that says when it is due.
+/// The name of the job.
 pub(crate) const JOB: &str = "collect";
 
 /// One tick: goes on with what is under way, begins what is due, removes what may go. Goes on until nothing is left to
@@ -35,21 +34,32 @@ pub(crate) const JOB: &str = "collect";
 /// `job_taken_over`; a database or a store that does not answer.
 pub(crate) async fn tick(app: &App, held: &Held<'_>) -> Result<(), AppError> {
     remove::leave(app, held).await?;
-    let is_due = take_due(app, held).await?;
     let repositories: Vec<i64> = app.keys.repositories().map(|keys| keys.seq).collect();
+    let mut failed = None;
     for repository in repositories {
-        let mut tx = app.db.read().await.map_err(AppError::db("listing collections"))?;
-        let open = db::collection_list_open(&mut tx, repository).await;
-        drop(tx);
-        let mut is_marking = false;
-        for mut row in open.map_err(AppError::db("listing collections"))? {
-            advance(app, held, &mut row).await?;
-            is_marking |= is_on_its_way(row.phase);
+        // One that fails holds no other up.
+        if let Err(error) = attend(app, held, repository).await {
+            tracing::warn!(code = error.code(), "collecting repository {repository} is tried again: {}", chain(&error));
+            failed.get_or_insert(error);
         }
-        if is_due && !is_marking && held.goes_on(app).await? {
-            let mut row = begin(app, held, repository).await?;
-            advance(app, held, &mut row).await?;
-        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Goes on with the collections of a repository, and begins the one that is due.
+async fn attend(app: &App, held: &Held<'_>, repository: i64) -> Result<(), AppError> {
+    let during = || AppError::db("listing collections");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let open = db::collection_list_open(&mut tx, repository).await.map_err(during())?;
+    drop(tx);
+    let mut is_marking = false;
+    for mut row in open {
+        advance(app, held, &mut row).await?;
+        is_marking |= is_on_its_way(row.phase);
+    }
+    if !is_marking && held.goes_on(app).await? && is_due(app, held, repository).await? {
+        let mut row = begin(app, held, repository).await?;
+        advance(app, held, &mut row).await?;
     }
     Ok(())
 }
@@ -109,22 +119,10 @@ async fn begin(app: &App, held: &Held<'_>, repository: i64) -> Result<Collection
     let mut tx = app.db.write().await.map_err(during())?;
     held.need(&mut tx).await?;
     let number = db::repository_generation_update(&mut tx, repository).await.map_err(during())?;
-    let (snapshot_first, pack_last) = db::collection_bounds_get(&mut tx).await.map_err(during())?;
-    let row = CollectionRow {
-        repository,
-        number,
-        phase: CollectionPhase::Mark,
-        begun_at: now,
-        phase_at: now,
-        snapshot_first,
-        device_done: None,
-        snapshot_done: 0,
-        snapshot_last: 0,
-        pack_last,
-        segments: 0,
-        part: 0,
-        figures: CollectionFigures::default(),
-    };
+    let bounds = db::collection_bounds_get(&mut tx).await.map_err(during())?;
+    let row = CollectionRow::new(repository, number, RunId::mint(app.entropy.as_ref()), now, bounds);
+    // ORDER: what was asked for counts as done with the row that does it.
+    set_due(&mut tx, repository, now, next_due(app, now)).await?;
     db::collection_insert(&mut tx, &row).await.map_err(during())?;
     tx.commit().await.map_err(during())?;
     tracing::info!(collection = number, "collection {number} of repository {repository} begins");
@@ -218,9 +216,10 @@ async fn end_marks(
     let now = app.clock.now();
     let mut tx = app.db.write().await.map_err(during())?;
     held.need(&mut tx).await?;
-    for name in names(row, &[Marks::Trees, Marks::Contents]) {
-        db::leaving_insert(&mut tx, name.as_str(), now).await.map_err(during())?;
+    for segment in db::segment_list(&mut tx, row.repository, row.number).await.map_err(during())? {
+        db::leaving_insert(&mut tx, &segment.name, now).await.map_err(during())?;
     }
+    db::segment_remove(&mut tx, row.repository, row.number).await.map_err(during())?;
     (row.phase, row.phase_at) = (phase, now);
     db::collection_update(&mut tx, row).await.map_err(during())?;
     tx.commit().await.map_err(during())
@@ -240,42 +239,50 @@ async fn keep(app: &App, held: &Held<'_>, row: &CollectionRow) -> Result<(), App
     tx.commit().await.map_err(during())
 }
 
-/// The segments of a collection.
-fn names(row: &CollectionRow, kinds: &[Marks]) -> Vec<ObjectName> {
-    let of = |number| kinds.iter().map(move |kind| segment::name(row.repository, row.number, number, *kind));
-    (0..row.segments).flat_map(of).collect()
+/// The segments of a collection that count, of these kinds.
+async fn segments(app: &App, row: &CollectionRow, kinds: &[Marks]) -> Result<Vec<SegmentRow>, AppError> {
+    let during = || AppError::db("listing segments");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let mut segments = db::segment_list(&mut tx, row.repository, row.number).await.map_err(during())?;
+    segments.retain(|segment| kinds.iter().any(|kind| kind.word() == segment.kind));
+    Ok(segments)
 }
 
-/// Whether a collection is due. If so, the next one is not before the configured span.
-async fn take_due(app: &App, held: &Held<'_>) -> Result<bool, AppError> {
+/// Whether a collection is due. The first one comes when a server has run for as long as there is between two.
+async fn is_due(app: &App, held: &Held<'_>, repository: i64) -> Result<bool, AppError> {
     let during = || AppError::db("reading when a collection is due");
     let now = app.clock.now();
     let mut tx = app.db.read().await.map_err(during())?;
-    let state = db::job_state_get(&mut tx, JOB).await.map_err(during())?;
+    let state = db::job_state_get(&mut tx, &job(repository)).await.map_err(during())?;
     drop(tx);
-    let every = app.config.collect_every;
-    let due = match &state {
-        Some(state) if state.round <= now => true,
-        // A clock that was set back does not put it off for longer than it ever waits.
-        Some(state) => every > Span::ZERO && state.round.since(now) > every,
-        None => false,
-    };
-    if !due && state.is_some() {
+    let Some(state) = state else {
+        let mut tx = app.db.write().await.map_err(during())?;
+        held.need(&mut tx).await?;
+        set_due(&mut tx, repository, now, next_due(app, now)).await?;
+        tx.commit().await.map_err(during())?;
         return Ok(false);
-    }
-    let mut tx = app.db.write().await.map_err(during())?;
-    held.need(&mut tx).await?;
-    set_due(&mut tx, now, if every == Span::ZERO { FAR } else { now + every }).await?;
-    tx.commit().await.map_err(during())?;
-    Ok(due)
+    };
+    let every = app.config.collect_every;
+    // A clock that was set back does not put it off for longer than it ever waits.
+    Ok(state.due <= now || every > Span::ZERO && state.due.since(now) > every)
 }
 
 /// A time that does not come.
 const FAR: Timestamp = Timestamp::from_ms(i64::MAX);
 
-async fn set_due(tx: &mut Tx, now: Timestamp, due: Timestamp) -> Result<(), AppError> {
-    let state = JobStateRow { cursor: None, round: due, at: now, clock: now };
-    db::job_state_update(tx, JOB, &state).await.map_err(AppError::db("saying when a collection is due"))
+fn next_due(app: &App, now: Timestamp) -> Timestamp {
+    if app.config.collect_every == Span::ZERO { FAR } else { now + app.config.collect_every }
+}
+
+/// The row that says when a repository's collection is due.
+fn job(repository: i64) -> String {
+    format!("{JOB} {repository}")
+}
+
+async fn set_due(tx: &mut Tx, repository: i64, now: Timestamp, due: Timestamp) -> Result<(), AppError> {
+    let state = JobStateRow { cursor: None, due, at: now, clock: now };
+    let kept = db::job_state_update(tx, &job(repository), &state).await;
+    kept.map_err(AppError::db("saying when a collection is due"))
 }
 
 /// Keeps a collection to the rate that it may read at.

@@ -53,7 +53,8 @@ pub async fn set(app: &App, actor: &AdminActor, subject: HoldSubject, name: &str
     let mut tx = app.db.write().await.map_err(during())?;
     subject_known(&mut tx, subject.into()).await?;
     let id = HoldId::mint(app.entropy.as_ref());
-    let hold = HoldRow { id, subject, name: name.to_owned(), set_at: now, set_by: actor.to_string() };
+    let (name_own, subject_name, set_by) = (name.to_owned(), String::new(), actor.to_string());
+    let hold = HoldRow { id, subject, subject_name, name: name_own, set_at: now, set_by };
     db::hold_insert(&mut tx, &hold).await.map_err(|error| match error.is_constraint() {
         true => AppError::conflict("hold_exists", format!("There is a hold \"{name}\" on this already.")),
         false => during()(error),

@@ -27,6 +27,8 @@ pub struct DataPlane {
     pub(crate) verifiers: Semaphore,
     /// Groups of frames that are read for devices.
     pub(crate) restore_groups: Semaphore,
+    /// Dry runs of collections: one at a time.
+    pub(crate) dry_runs: Semaphore,
     /// Opened frames.
     pub(crate) frames: FrameCache,
     received: Mutex<HashMap<RunId, Bytes>>,
@@ -53,6 +55,7 @@ impl DataPlane {
             upload_reserve: Arc::new(Semaphore::new(1)),
             verifiers: Semaphore::new(processors),
             restore_groups: Semaphore::new(RESTORE_GROUPS_MAX),
+            dry_runs: Semaphore::new(1),
             frames: FrameCache::new(config.frame_cache),
             received: Mutex::default(),
             commits: Mutex::default(),

@@ -15,6 +15,10 @@ pub const REFS_MAX: Count = Count(8_192);
 /// A lease is written when it can be extended by this much: not at every request.
 const LEASE_STEP: Span = Span::minutes(1);
 
+/// How long a run lives at most, whatever it asks: collections wait for what a run relies on. The next one of its
+/// device finds all that it has sent.
+const RUN_SPAN_MAX: Span = Span::days(30);
+
 /// What a run is begun for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -138,7 +142,7 @@ pub(crate) async fn admit(
         return Err(Refusal::RunWrongKind.into());
     }
     open(&row, actor, now)?;
-    let until = now + app.config.run_lease;
+    let until = (now + app.config.run_lease).min(row.new.began_at + RUN_SPAN_MAX);
     if until.since(row.new.lease_until) >= LEASE_STEP {
         let during = || AppError::db("extending a lease");
         let mut tx = app.db.write().await.map_err(during())?;

@@ -133,25 +133,27 @@ pub struct Claims {
 /// # Errors
 /// As the database says.
 pub async fn chunk_claim_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Result<Claims, DbError> {
+    let order = Order::of(chunks.len(), |position| chunks[position]);
     let row = query_of(Pair {
         sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3), \
-         fate (i, pack) as (select i, coalesce((select case when pack.damaged_at is not null or pack.doomed = 1 then 0 \
-         when pack.condemned is not null then pack.seq else -1 end from chunk cross join pack on pack.seq = chunk.pack \
-         where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32)), 0) from n) \
-         select group_concat(i || ' ' || pack, ' ') as found from fate where pack >= 0",
-        postgres: "select string_agg(i || ' ' || pack, ' ' order by i) as found from (select i, coalesce((select case \
-         when pack.damaged_at is not null or pack.doomed = 1 then 0 when pack.condemned is not null then pack.seq \
-         else -1 end from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
-         and chunk.id = substr($2, (i * 32 + 1)::int, 32)), 0) as pack \
-         from generate_series(0, $3 - 1) as n (i)) as fate where pack >= 0",
+         found (i, pack) as (select i, (select pack from chunk \
+         where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32)) from n) \
+         select group_concat(i || ' ' || coalesce((select case when damaged_at is not null or doomed = 1 then 0 \
+         else seq end from pack where seq = found.pack), 0), ' ') as found from found where pack is null or pack in \
+         (select seq from pack where damaged_at is not null or condemned is not null)",
+        postgres: "select string_agg(i || ' ' || coalesce((select case when damaged_at is not null or doomed = 1 \
+         then 0 else seq end from pack where seq = found.pack), 0), ' ' order by i) as found from (select i, \
+         (select pack from chunk where chunk.repository = $1 and chunk.id = substr($2, (i * 32 + 1)::int, 32)) as pack \
+         from generate_series(0, $3 - 1) as n (i)) as found where pack is null or pack in \
+         (select seq from pack where damaged_at is not null or condemned is not null)",
     })
     .bind(repository)
-    .bind(concat(chunks.iter().map(ChunkId::as_bytes)))
+    .bind(concat(order.0.iter().map(|position| chunks[*position].as_bytes())))
     .bind(chunks.len() as i64)
     .fetch_one(tx.conn())
     .await
     .map_err(failed("list chunks that are missing"))?;
-    claims(&row)
+    claims(&row, &order)
 }
 
 /// What there is of `chunks` as content of these lengths.
@@ -163,29 +165,31 @@ pub async fn chunk_content_claim_list(
     repository: i64,
     chunks: &[(ChunkId, u32)],
 ) -> Result<Claims, DbError> {
+    let order = Order::of(chunks.len(), |position| chunks[position].0);
     let row = query_of(Pair {
         sqlite: "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5), \
-         fate (i, pack) as (select i, coalesce((select case when pack.damaged_at is not null or pack.doomed = 1 then 0 \
-         when pack.condemned is not null then pack.seq else -1 end from chunk cross join pack on pack.seq = chunk.pack \
+         found (i, pack) as (select i, (select pack from chunk \
          where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and chunk.kind = $4 \
-         and chunk.len = cast(substr($3, i * 12 + 1, 12) as integer)), 0) from n) \
-         select group_concat(i || ' ' || pack, ' ') as found from fate where pack >= 0",
-        postgres: "select string_agg(i || ' ' || pack, ' ' order by i) as found from (select i, coalesce((select case \
-         when pack.damaged_at is not null or pack.doomed = 1 then 0 when pack.condemned is not null then pack.seq \
-         else -1 end from chunk join pack on pack.seq = chunk.pack where chunk.repository = $1 \
-         and chunk.id = substr($2, (i * 32 + 1)::int, 32) and chunk.kind = $4 \
-         and chunk.len = convert_from(substr($3, (i * 12 + 1)::int, 12), 'utf8')::bigint), 0) as pack \
-         from generate_series(0, $5 - 1) as n (i)) as fate where pack >= 0",
+         and chunk.len = cast(substr($3, i * 12 + 1, 12) as integer)) from n) \
+         select group_concat(i || ' ' || coalesce((select case when damaged_at is not null or doomed = 1 then 0 \
+         else seq end from pack where seq = found.pack), 0), ' ') as found from found where pack is null or pack in \
+         (select seq from pack where damaged_at is not null or condemned is not null)",
+        postgres: "select string_agg(i || ' ' || coalesce((select case when damaged_at is not null or doomed = 1 \
+         then 0 else seq end from pack where seq = found.pack), 0), ' ' order by i) as found from (select i, \
+         (select pack from chunk where chunk.repository = $1 and chunk.id = substr($2, (i * 32 + 1)::int, 32) and chunk.kind = $4 \
+         and chunk.len = convert_from(substr($3, (i * 12 + 1)::int, 12), 'utf8')::bigint) as pack \
+         from generate_series(0, $5 - 1) as n (i)) as found where pack is null or pack in \
+         (select seq from pack where damaged_at is not null or condemned is not null)",
     })
     .bind(repository)
-    .bind(concat(chunks.iter().map(|(id, _)| id.as_bytes())))
-    .bind(digits(chunks.iter().map(|(_, len)| u64::from(*len))))
+    .bind(concat(order.0.iter().map(|position| chunks[*position].0.as_bytes())))
+    .bind(digits(order.0.iter().map(|position| u64::from(chunks[*position].1))))
     .bind(i64::from(ChunkKind::Content as u8))
     .bind(chunks.len() as i64)
     .fetch_one(tx.conn())
     .await
     .map_err(failed("list content that is missing"))?;
-    claims(&row)
+    claims(&row, &order)
 }
 
 /// Where `chunks` lie, for those that are there, damaged packs included; in ascending order of their places in the
@@ -337,16 +341,31 @@ async fn closed_insert_shape(tx: &mut Tx, repository: i64, shape: Shape, rows: &
     Ok(())
 }
 
-/// The pairs of a place in the question and a pack: 0 for a chunk that is missing.
-fn claims(row: &Row) -> Result<Claims, DbError> {
+/// The places of a question in the order of the names: so the index is gone through from left to right.
+struct Order(Vec<usize>);
+
+impl Order {
+    fn of(len: usize, id: impl Fn(usize) -> ChunkId) -> Self {
+        let mut order: Vec<usize> = (0..len).collect();
+        order.sort_unstable_by_key(|position| id(*position));
+        Self(order)
+    }
+}
+
+/// The pairs of a place in the sorted question and a pack: 0 for a chunk that is missing.
+fn claims(row: &Row, order: &Order) -> Result<Claims, DbError> {
     let mut claims = Claims::default();
-    for [position, pack] in numbers(row)? {
-        let position = narrow(position)?;
+    for [place, pack] in numbers(row)? {
+        let position = usize::try_from(place).ok().and_then(|place| order.0.get(place).copied());
+        let position = position.and_then(|position| u32::try_from(position).ok());
+        let position = position.ok_or(DbError::Column { column: "found", what: "the places of the question" })?;
         match pack {
             0 => claims.missing.push(position),
             pack => claims.condemned.push((position, pack)),
         }
     }
+    claims.missing.sort_unstable();
+    claims.condemned.sort_unstable();
     Ok(claims)
 }
 

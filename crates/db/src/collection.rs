@@ -16,6 +16,8 @@ pub struct CollectionRow {
     pub repository: i64,
     /// Its number: the generation that it began.
     pub number: i64,
+    /// The run under whose keys it packs: no device begins it.
+    pub run: RunId,
     /// What it does now.
     pub phase: CollectionPhase,
     /// When it began.
@@ -32,8 +34,6 @@ pub struct CollectionRow {
     pub snapshot_last: i64,
     /// Packs up to this one may be condemned.
     pub pack_last: i64,
-    /// How many segments of marks are in the store.
-    pub segments: u64,
     /// How many parts of the table of chunks removal is through.
     pub part: u32,
     /// What it found and did.
@@ -116,6 +116,38 @@ impl CollectionPhase {
     }
 }
 
+impl CollectionRow {
+    /// A collection that begins, where these are the newest snapshot and the newest pack. Never fails.
+    pub fn new(repository: i64, number: i64, run: RunId, now: Timestamp, (snapshot, pack): (i64, i64)) -> Self {
+        Self {
+            repository,
+            number,
+            run,
+            phase: CollectionPhase::Mark,
+            begun_at: now,
+            phase_at: now,
+            snapshot_first: snapshot,
+            device_done: None,
+            snapshot_done: 0,
+            snapshot_last: 0,
+            pack_last: pack,
+            part: 0,
+            figures: CollectionFigures::default(),
+        }
+    }
+}
+
+/// A segment of marks that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentRow {
+    /// What it is of: `trees` or `contents`.
+    pub kind: String,
+    /// The name of its object.
+    pub name: String,
+    /// How many marks it has.
+    pub marks: Count,
+}
+
 /// A snapshot that is to be marked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotRootRow {
@@ -148,11 +180,12 @@ pub struct RunAwaitedRow {
 /// Constraint when the repository has one of that number.
 pub async fn collection_insert(tx: &mut Tx, row: &CollectionRow) -> Result<(), DbError> {
     query(
-        "insert into collection (repository, number, phase, begun_at, phase_at, snapshot_first, snapshot_done, \
-         pack_last) values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into collection (repository, number, run_id, phase, begun_at, phase_at, snapshot_first, snapshot_done, \
+         pack_last) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(row.repository)
     .bind(row.number)
+    .bind(&row.run.as_bytes()[..])
     .bind(row.phase.word())
     .bind(row.begun_at.as_ms())
     .bind(row.phase_at.as_ms())
@@ -173,7 +206,7 @@ pub async fn collection_update(tx: &mut Tx, row: &CollectionRow) -> Result<(), D
     let figures = &row.figures;
     query(
         "update collection set phase = $3, phase_at = $4, device_done = $5, snapshot_done = $6, snapshot_last = $7, \
-         segments = $8, part = $9, snapshots = $10, chunks = $11, chunks_live = $12, bytes = $13, \
+         part = $8, run_id = $9, snapshots = $10, chunks = $11, chunks_live = $12, bytes = $13, \
          packs_condemned = $14, bytes_condemned = $15, bytes_waste = $16, packs_repacked = $17, packs_removed = $18, \
          bytes_removed = $19, flaws = $20 where repository = $1 and number = $2",
     )
@@ -184,8 +217,8 @@ pub async fn collection_update(tx: &mut Tx, row: &CollectionRow) -> Result<(), D
     .bind(row.device_done.as_ref().map(|device| &device.as_bytes()[..]))
     .bind(row.snapshot_done)
     .bind(row.snapshot_last)
-    .bind(int(row.segments))
     .bind(row.part)
+    .bind(&row.run.as_bytes()[..])
     .bind(int(figures.snapshots.0))
     .bind(int(figures.chunks.0))
     .bind(int(figures.chunks_live.0))
@@ -210,6 +243,67 @@ pub async fn collection_update(tx: &mut Tx, row: &CollectionRow) -> Result<(), D
 pub async fn collection_get(tx: &mut Tx, repository: i64, number: i64) -> Result<Option<CollectionRow>, DbError> {
     let row = query("select * from collection where repository = $1 and number = $2").bind(repository).bind(number);
     row.fetch_optional(tx.conn()).await.map_err(failed("get a collection"))?.as_ref().map(read).transpose()
+}
+
+/// The collection that packs under the keys of this run.
+///
+/// # Errors
+/// As the database says.
+pub async fn collection_get_by_run(tx: &mut Tx, run: RunId) -> Result<Option<CollectionRow>, DbError> {
+    let row = query("select * from collection where run_id = $1").bind(&run.as_bytes()[..]);
+    row.fetch_optional(tx.conn()).await.map_err(failed("get a collection by its run"))?.as_ref().map(read).transpose()
+}
+
+/// Adds segments to those of a collection.
+///
+/// # Errors
+/// As the database says.
+pub async fn segment_insert(
+    tx: &mut Tx,
+    repository: i64,
+    collection: i64,
+    segments: &[SegmentRow],
+) -> Result<(), DbError> {
+    for segment in segments {
+        query(
+            "insert into segment (repository, collection, number, kind, name, marks) values ($1, $2, \
+             (select coalesce(max(number), 0) + 1 from segment where repository = $1 and collection = $2), $3, $4, $5)",
+        )
+        .bind(repository)
+        .bind(collection)
+        .bind(&segment.kind)
+        .bind(&segment.name)
+        .bind(int(segment.marks.0))
+        .execute(tx.conn())
+        .await
+        .map_err(failed("insert a segment of marks"))?;
+    }
+    Ok(())
+}
+
+/// The segments of a collection, in the order in which they were written.
+///
+/// # Errors
+/// As the database says.
+pub async fn segment_list(tx: &mut Tx, repository: i64, collection: i64) -> Result<Vec<SegmentRow>, DbError> {
+    let rows = query("select * from segment where repository = $1 and collection = $2 order by number")
+        .bind(repository)
+        .bind(collection);
+    let rows = rows.fetch_all(tx.conn()).await.map_err(failed("list the segments of a collection"))?;
+    let read = |row: &Row| {
+        Ok(SegmentRow { kind: row.text("kind")?, name: row.text("name")?, marks: Count(row.number("marks")?) })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Removes the segments of a collection: its marks are not needed any more.
+///
+/// # Errors
+/// As the database says.
+pub async fn segment_remove(tx: &mut Tx, repository: i64, collection: i64) -> Result<(), DbError> {
+    let done = query("delete from segment where repository = $1 and collection = $2").bind(repository).bind(collection);
+    done.execute(tx.conn()).await.map_err(failed("remove the segments of a collection"))?;
+    Ok(())
 }
 
 /// The collections of a repository, the newest first, at most `limit`.
@@ -293,19 +387,24 @@ pub async fn snapshot_root_list_by_seq(
     rows.fetch_all(tx.conn()).await.map_err(failed("list later snapshots"))?.iter().map(read_root).collect()
 }
 
-/// Ends every run whose lease has passed, and gives how many.
+/// Ends every run whose lease has passed, and those that began after `last`, which a clock that was ahead has said.
+/// Gives how many.
 ///
 /// # Errors
 /// As the database says.
-pub async fn run_expired_update(tx: &mut Tx, now: Timestamp) -> Result<Count, DbError> {
-    let done = query("update run set status = 'aborted', ended_at = $1 where status = 'open' and lease_until <= $1")
-        .bind(now.as_ms())
-        .long()
-        .execute(tx.conn());
+pub async fn run_expired_update(tx: &mut Tx, now: Timestamp, last: Timestamp) -> Result<Count, DbError> {
+    let done = query(
+        "update run set status = 'aborted', ended_at = $1 \
+         where status = 'open' and (lease_until <= $1 or began_at > $2)",
+    )
+    .bind(now.as_ms())
+    .bind(last.as_ms())
+    .long()
+    .execute(tx.conn());
     Ok(Count(done.await.map_err(failed("end runs whose lease has passed"))?.rows_affected()))
 }
 
-/// How many open runs of a repository began up to that generation, and the oldest of them.
+/// How many open runs of a repository began up to that generation and have a lease at `now`, and the oldest of them.
 ///
 /// # Errors
 /// As the database says.
@@ -313,18 +412,24 @@ pub async fn run_awaited_get(
     tx: &mut Tx,
     repository: i64,
     generation: i64,
+    now: Timestamp,
 ) -> Result<(Count, Option<RunAwaitedRow>), DbError> {
     let op = "list runs that a removal waits for";
-    let row = query("select count(*) as runs from run where repository = $1 and generation <= $2 and status = 'open'")
-        .bind(repository)
-        .bind(generation);
+    let row = query(
+        "select count(*) as runs from run where repository = $1 and generation <= $2 and status = 'open' \
+         and lease_until > $3",
+    )
+    .bind(repository)
+    .bind(generation)
+    .bind(now.as_ms());
     let count = Count(row.fetch_one(tx.conn()).await.map_err(failed(op))?.number("runs")?);
     let row = query(
         "select id, device_id, began_at, lease_until from run where repository = $1 and generation <= $2 \
-         and status = 'open' order by began_at limit 1",
+         and status = 'open' and lease_until > $3 order by began_at limit 1",
     )
     .bind(repository)
-    .bind(generation);
+    .bind(generation)
+    .bind(now.as_ms());
     let row = row.fetch_optional(tx.conn()).await.map_err(failed(op))?;
     let read = |row: Row| {
         Ok(RunAwaitedRow {
@@ -356,6 +461,7 @@ fn read(row: &Row) -> Result<CollectionRow, DbError> {
     Ok(CollectionRow {
         repository: row.int("repository")?,
         number: row.int("number")?,
+        run: RunId::from_bytes(row.bytes("run_id")?),
         phase: phase.ok_or(DbError::Column { column: "phase", what: "the phases of a collection" })?,
         begun_at: row.time("begun_at")?,
         phase_at: row.time("phase_at")?,
@@ -364,7 +470,6 @@ fn read(row: &Row) -> Result<CollectionRow, DbError> {
         snapshot_done: row.int("snapshot_done")?,
         snapshot_last: row.int("snapshot_last")?,
         pack_last: row.int("pack_last")?,
-        segments: row.number("segments")?,
         part: row.number("part")?,
         figures,
     })
@@ -388,21 +493,8 @@ mod tests {
     async fn a_collection_reads_back_as_it_was_kept() {
         for temp in testing::fixtures().await {
             let mut tx = temp.db.write().await.expect("nobody else writes");
-            let row = |number| CollectionRow {
-                repository: testing::REPOSITORY,
-                number,
-                phase: CollectionPhase::Mark,
-                begun_at: Timestamp::from_ms(1),
-                phase_at: Timestamp::from_ms(2),
-                snapshot_first: 3,
-                device_done: None,
-                snapshot_done: 0,
-                snapshot_last: 0,
-                pack_last: 4,
-                segments: 0,
-                part: 0,
-                figures: CollectionFigures::default(),
-            };
+            let (run, now) = (RunId::from_bytes([7; 16]), Timestamp::from_ms(1));
+            let row = |number| CollectionRow::new(testing::REPOSITORY, number, run, now, (3, 4));
             let (first, second) = (row(2), row(4));
             collection_insert(&mut tx, &first).await.expect("new");
             collection_insert(&mut tx, &second).await.expect("new");
@@ -426,7 +518,6 @@ mod tests {
                     device_done,
                     snapshot_done,
                     snapshot_last,
-                    segments: 7,
                     part: 8,
                     figures,
                     ..first.clone()
@@ -441,6 +532,19 @@ mod tests {
                 assert_eq!(all, [second.clone(), row]);
             }
             assert_eq!(collection_bounds_get(&mut tx).await.expect("readable"), (0, 0));
+            let by_run = collection_get_by_run(&mut tx, RunId::from_bytes([8; 16])).await.expect("readable");
+            assert_eq!(by_run, None);
+            let segment =
+                |n: u64| SegmentRow { kind: "trees".to_owned(), name: format!("collect/{n}"), marks: Count(n) };
+            let segments: Vec<SegmentRow> = [3, 1, 2].map(segment).into();
+            for segment in &segments {
+                let one = std::slice::from_ref(segment);
+                segment_insert(&mut tx, testing::REPOSITORY, 2, one).await.expect("writable");
+            }
+            assert_eq!(segment_list(&mut tx, testing::REPOSITORY, 2).await.expect("readable"), segments);
+            assert_eq!(segment_list(&mut tx, testing::REPOSITORY, 4).await.expect("readable"), []);
+            segment_remove(&mut tx, testing::REPOSITORY, 2).await.expect("writable");
+            assert_eq!(segment_list(&mut tx, testing::REPOSITORY, 2).await.expect("readable"), []);
         }
     }
 }

@@ -170,7 +170,7 @@ pub async fn device_list_watched(
 pub async fn device_list_over(tx: &mut Tx, now: Timestamp) -> Result<Vec<DeviceId>, DbError> {
     let rows = query(
         "select id from device where state = 'deleted' and purge_after <= $1 and not exists (select 1 from hold \
-         where (hold.level = 'device' and hold.subject = device.id) \
+         where (hold.level = 'device' and hold.subject in (device.id, device.merged_into)) \
          or (hold.level = 'user' and hold.subject = device.user_id)) order by purge_after, id",
     )
     .bind(now.as_ms())

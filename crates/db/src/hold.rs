@@ -14,6 +14,8 @@ pub struct HoldRow {
     pub id: HoldId,
     /// Whose data stays: a user's, with all devices, or one device's.
     pub subject: HoldSubject,
+    /// The user's address or the device's name, where it was asked for.
+    pub subject_name: String,
     /// What an admin knows it by.
     pub name: String,
     /// The server's clock.
@@ -74,12 +76,12 @@ pub async fn hold_insert(tx: &mut Tx, hold: &HoldRow) -> Result<(), DbError> {
     Ok(())
 }
 
-/// The hold with this id.
+/// The hold with this id, without its subject's name.
 ///
 /// # Errors
 /// As the database says.
 pub async fn hold_get(tx: &mut Tx, hold: HoldId) -> Result<Option<HoldRow>, DbError> {
-    let row = query("select * from hold where id = $1").bind(&hold.as_bytes()[..]);
+    let row = query("select hold.*, '' as subject_name from hold where id = $1").bind(&hold.as_bytes()[..]);
     row.fetch_optional(tx.conn()).await.map_err(failed("get a hold"))?.as_ref().map(read).transpose()
 }
 
@@ -88,19 +90,25 @@ pub async fn hold_get(tx: &mut Tx, hold: HoldId) -> Result<Option<HoldRow>, DbEr
 /// # Errors
 /// As the database says.
 pub async fn hold_page_list(tx: &mut Tx, after: Option<HoldId>, limit: u32) -> Result<Vec<HoldRow>, DbError> {
-    let rows = query("select * from hold where id > $1 order by id limit $2")
-        .bind(after.map_or_else(Vec::new, |after| after.as_bytes().to_vec()))
-        .bind(limit);
+    let rows = query(
+        "select hold.*, coalesce((select email from \"user\" where id = subject), \
+         (select name from device where id = subject), '') as subject_name from hold where id > $1 \
+         order by id limit $2",
+    )
+    .bind(after.map_or_else(Vec::new, |after| after.as_bytes().to_vec()))
+    .bind(limit);
     rows.fetch_all(tx.conn()).await.map_err(failed("list holds"))?.iter().map(read).collect()
 }
 
-/// The holds that keep the data of this device: its own and its user's, the oldest first.
+/// The holds that keep the data of this record: its own, those of the record that it was merged into, and its user's,
+/// the oldest first; without the subjects' names.
 ///
 /// # Errors
 /// As the database says.
 pub async fn hold_list_by_device(tx: &mut Tx, device: DeviceId) -> Result<Vec<HoldRow>, DbError> {
     let rows = query(
-        "select * from hold where (level = 'device' and subject = $1) \
+        "select hold.*, '' as subject_name from hold where (level = 'device' and subject in \
+         ($1, (select merged_into from device where id = $1))) \
          or (level = 'user' and subject = (select user_id from device where id = $1)) order by set_at, id",
     )
     .bind(&device.as_bytes()[..]);
@@ -139,6 +147,7 @@ fn read(row: &Row) -> Result<HoldRow, DbError> {
     Ok(HoldRow {
         id: HoldId::from_bytes(row.bytes("id")?),
         subject,
+        subject_name: row.text("subject_name")?,
         name: row.text("name")?,
         set_at: row.time("set_at")?,
         set_by: row.text("set_by")?,
@@ -159,6 +168,7 @@ mod tests {
             let hold = |n: u8, subject| HoldRow {
                 id: HoldId::from_bytes([n; 16]),
                 subject,
+                subject_name: String::new(),
                 name: format!("case {n}"),
                 set_at: Timestamp::from_ms(n.into()),
                 set_by: "command".to_owned(),
@@ -171,9 +181,12 @@ mod tests {
             hold_insert(&mut tx, &on_user).await.expect("new");
             let on_other = hold_list_by_device(&mut tx, other).await.expect("readable");
             assert_eq!(on_other, [on_device.clone(), on_user.clone()]);
-            assert_eq!(hold_list_by_device(&mut tx, testing::DEVICE).await.expect("readable"), [on_user.clone()]);
+            assert_eq!(
+                hold_list_by_device(&mut tx, testing::DEVICE).await.expect("readable"),
+                std::slice::from_ref(&on_user)
+            );
             let page = hold_page_list(&mut tx, Some(on_device.id), 10).await.expect("readable");
-            assert_eq!(page, [on_user.clone()]);
+            assert_eq!(page, [HoldRow { subject_name: "u@x".to_owned(), ..on_user.clone() }]);
             assert!(hold_remove(&mut tx, on_user.id).await.expect("writable"));
             assert!(!hold_remove(&mut tx, on_user.id).await.expect("writable"));
             assert_eq!(hold_get(&mut tx, on_user.id).await.expect("readable"), None);

@@ -1,4 +1,4 @@
-//! How far a job is that goes through all rows of a table, over and over. Refuses to know what it does with them.
+//! When a job is due that is not done in one tick, and how far it is. Refuses to know what it does.
 
 use crate::error::failed;
 use crate::row::Columns as _;
@@ -11,8 +11,8 @@ use base::Timestamp;
 pub struct JobStateRow {
     /// The last row that it was done with; `None` at the beginning.
     pub cursor: Option<Vec<u8>>,
-    /// When it began to go through.
-    pub round: Timestamp,
+    /// When it begins anew.
+    pub due: Timestamp,
     /// The time that it goes by.
     pub at: Timestamp,
     /// What the server's clock said then.
@@ -30,7 +30,7 @@ pub async fn job_state_get(tx: &mut Tx, name: &str) -> Result<Option<JobStateRow
     let cursor: Option<&[u8]> = row.try_get("cursor").map_err(failed("read how far a job is"))?;
     Ok(Some(JobStateRow {
         cursor: cursor.map(<[u8]>::to_vec),
-        round: row.time("round")?,
+        due: row.time("due")?,
         at: row.time("at")?,
         clock: row.time("clock")?,
     }))
@@ -42,12 +42,12 @@ pub async fn job_state_get(tx: &mut Tx, name: &str) -> Result<Option<JobStateRow
 /// As the database says.
 pub async fn job_state_update(tx: &mut Tx, name: &str, state: &JobStateRow) -> Result<(), DbError> {
     query(
-        "insert into job_state (name, cursor, round, at, clock) values ($1, $2, $3, $4, $5) \
-         on conflict (name) do update set cursor = $2, round = $3, at = $4, clock = $5",
+        "insert into job_state (name, cursor, due, at, clock) values ($1, $2, $3, $4, $5) \
+         on conflict (name) do update set cursor = $2, due = $3, at = $4, clock = $5",
     )
     .bind(name)
     .bind(state.cursor.as_deref())
-    .bind(state.round.as_ms())
+    .bind(state.due.as_ms())
     .bind(state.at.as_ms())
     .bind(state.clock.as_ms())
     .execute(tx.conn())
@@ -68,7 +68,7 @@ mod tests {
             assert_eq!(job_state_get(&mut tx, "retention").await.expect("readable"), None);
             let at = Timestamp::from_ms;
             for cursor in [Some(vec![7; 16]), None] {
-                let state = JobStateRow { cursor, round: at(1), at: at(2), clock: at(3) };
+                let state = JobStateRow { cursor, due: at(1), at: at(2), clock: at(3) };
                 job_state_update(&mut tx, "retention", &state).await.expect("writable");
                 assert_eq!(job_state_get(&mut tx, "retention").await.expect("readable"), Some(state));
             }

@@ -25,6 +25,16 @@ pub async fn leaving_insert(tx: &mut Tx, name: &str, remove_after: Timestamp) ->
     Ok(())
 }
 
+/// Brings times that lie after `last`, which a clock that was ahead has set, back to it.
+///
+/// # Errors
+/// As the database says.
+pub async fn leaving_last_update(tx: &mut Tx, last: Timestamp) -> Result<(), DbError> {
+    let done = query("update leaving set remove_after = $1 where remove_after > $1").bind(last.as_ms());
+    done.execute(tx.conn()).await.map_err(failed("bring times back that a clock ahead has set"))?;
+    Ok(())
+}
+
 /// Objects that may go at `now`, those first that may longest, at most `limit`.
 ///
 /// # Errors
@@ -57,14 +67,16 @@ pub async fn leaving_remove(tx: &mut Tx, name: &str) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Notes that no row names the object, unless that is noted already. Gives when it was noted first.
+/// Notes that no row names the object, unless that is noted already. Gives when it was noted first; a time to come,
+/// which a clock that was ahead has set, is brought back to `now`.
 ///
 /// # Errors
 /// As the database says.
 pub async fn stray_insert(tx: &mut Tx, name: &str, now: Timestamp) -> Result<Timestamp, DbError> {
     let row = query(
         "insert into stray (name, seen_at) values ($1, $2) \
-         on conflict (name) do update set name = excluded.name returning seen_at",
+         on conflict (name) do update set seen_at = case when stray.seen_at > excluded.seen_at then excluded.seen_at \
+         else stray.seen_at end returning seen_at",
     )
     .bind(name)
     .bind(now.as_ms())
@@ -114,9 +126,11 @@ mod tests {
             assert_eq!(leaving_get(&mut tx, "packs/a").await.expect("readable"), Some(at(7)));
             assert_eq!(leaving_get(&mut tx, "packs/b").await.expect("readable"), None);
 
-            for now in [3, 8] {
-                assert_eq!(stray_insert(&mut tx, "packs/d", at(now)).await.expect("writable"), at(3));
+            for (now, seen_at) in [(5, 5), (3, 3), (8, 3)] {
+                assert_eq!(stray_insert(&mut tx, "packs/d", at(now)).await.expect("writable"), at(seen_at));
             }
+            leaving_last_update(&mut tx, at(8)).await.expect("writable");
+            assert_eq!(leaving_get(&mut tx, "packs/c").await.expect("readable"), Some(at(8)));
             assert_eq!(stray_list(&mut tx, "", 9).await.expect("readable"), [("packs/d".to_owned(), at(3))]);
             stray_remove(&mut tx, "packs/d").await.expect("writable");
             assert_eq!(stray_list(&mut tx, "", 9).await.expect("readable"), []);

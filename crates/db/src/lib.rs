@@ -13,6 +13,7 @@ mod campaign_slice;
 mod challenge;
 mod chunk;
 mod collection;
+mod condemned;
 mod conflict;
 mod credential;
 mod device;
@@ -46,7 +47,6 @@ mod snapshot;
 mod sql;
 mod sqlite;
 mod support_bundle;
-mod sweep;
 mod tally;
 mod template;
 #[cfg(any(test, feature = "testing"))]
@@ -92,9 +92,15 @@ pub use chunk::{
     chunk_insert, chunk_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
 };
 pub use collection::{
-    CollectionFigures, CollectionPhase, CollectionRow, RunAwaitedRow, SnapshotRootRow, collection_bounds_get,
-    collection_get, collection_insert, collection_list, collection_list_open, collection_update, run_awaited_get,
-    run_expired_update, snapshot_root_list, snapshot_root_list_by_seq,
+    CollectionFigures, CollectionPhase, CollectionRow, RunAwaitedRow, SegmentRow, SnapshotRootRow,
+    collection_bounds_get, collection_get, collection_get_by_run, collection_insert, collection_list,
+    collection_list_open, collection_update, run_awaited_get, run_expired_update, segment_insert, segment_list,
+    segment_remove, snapshot_root_list, snapshot_root_list_by_seq,
+};
+pub use condemned::{
+    ChunkWeightRow, PackWeightRow, chunk_doomed_remove, chunk_moved_update, chunk_weight_list, closed_list_remove,
+    closed_page_list, pack_condemned_get, pack_condemned_update, pack_doomed_list, pack_doomed_update, pack_remove,
+    pack_rescued_update, pack_spared_update, pack_weight_list,
 };
 pub use conflict::{
     ConflictKind, ConflictRow, ConflictStatus, conflict_get, conflict_get_open, conflict_insert, conflict_kept_get,
@@ -134,7 +140,10 @@ pub use idempotency::{
 };
 pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_update};
 pub use job_state::{JobStateRow, job_state_get, job_state_update};
-pub use leaving::{leaving_get, leaving_insert, leaving_list, leaving_remove, stray_insert, stray_list, stray_remove};
+pub use leaving::{
+    leaving_get, leaving_insert, leaving_last_update, leaving_list, leaving_remove, stray_insert, stray_list,
+    stray_remove,
+};
 pub use mail::{
     MailRow, mail_claim_update, mail_count_list, mail_dropped_update, mail_expired_update, mail_get, mail_insert,
     mail_list, mail_list_due, mail_over_remove, mail_overdue_get, mail_queued_update, mail_stale_update,
@@ -192,11 +201,6 @@ pub use snapshot::{
 pub use support_bundle::{
     SupportBundleRow, support_bundle_asked_get, support_bundle_get, support_bundle_remove, support_bundle_remove_old,
     support_bundle_sent_update, support_bundle_update,
-};
-pub use sweep::{
-    ChunkWeightRow, PackWeightRow, chunk_doomed_remove, chunk_moved_update, chunk_weight_list, closed_list_remove,
-    closed_page_list, pack_condemned_get, pack_condemned_update, pack_doomed_list, pack_doomed_update, pack_remove,
-    pack_rescued_update, pack_spared_update, pack_weight_list,
 };
 pub use tally::{tally_get, tally_remove_old, tally_update};
 pub use template::{TemplateRow, template_get, template_list, template_remove, template_update};

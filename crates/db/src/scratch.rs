@@ -1,4 +1,5 @@
-//! A set of names that may outgrow the memory: a table in a file of its own, which goes with the process.
+//! A set of names, and a pile of them, that may outgrow the memory: tables in a file of their own, which goes with the
+//! process.
 //! Refuses to be shared, and to be kept: nothing in it is needed twice.
 
 use crate::DbError;
@@ -25,7 +26,8 @@ impl Scratch {
             conn.execute_batch(&format!(
                 "pragma journal_mode = off; pragma synchronous = off; pragma locking_mode = exclusive; \
                  pragma page_size = 8192; pragma cache_size = -{}; \
-                 create table name (id blob primary key) without rowid; begin",
+                 create table name (id blob primary key) without rowid; \
+                 create table pending (seq integer primary key, id blob not null); begin",
                 u64::from(memory_mib) * 1_024
             ))?;
             Ok(Self { conn })
@@ -54,6 +56,37 @@ impl Scratch {
     }
 }
 
+impl Scratch {
+    /// Puts names aside that are looked at later. Blocks.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn put_aside(&mut self, names: &[[u8; 32]]) -> Result<(), DbError> {
+        let put = || {
+            let mut statement = self.conn.prepare_cached("insert into pending (id) values (?1)")?;
+            names.iter().try_for_each(|name| statement.execute([&name[..]]).map(|_| ()))
+        };
+        put().map_err(|error: rusqlite::Error| failed(OP)(Cause::from(error)))
+    }
+
+    /// Takes up to so many names back, of those that were put aside last. Blocks.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn take_back(&mut self, limit: u32) -> Result<Vec<[u8; 32]>, DbError> {
+        let take = || {
+            let mut statement = self.conn.prepare_cached("select seq, id from pending order by seq desc limit ?1")?;
+            let rows = statement.query_map([limit], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)))?;
+            let rows = rows.collect::<Result<Vec<(i64, [u8; 32])>, rusqlite::Error>>()?;
+            if let Some((first, _)) = rows.last() {
+                self.conn.prepare_cached("delete from pending where seq >= ?1")?.execute([first])?;
+            }
+            Ok(rows.into_iter().map(|(_, name)| name).collect())
+        };
+        take().map_err(|error: rusqlite::Error| failed(OP)(Cause::from(error)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +107,17 @@ mod tests {
             }
         }
         assert_eq!(scratch.insert(&[]).expect("nothing to do"), [false; 0]);
+    }
+
+    #[test]
+    fn what_was_put_aside_last_is_taken_back_first_and_once() {
+        let mut scratch = Scratch::new(1).expect("a scratch file");
+        let name = |n: u8| [n; 32];
+        scratch.put_aside(&[name(1), name(2), name(3)]).expect("room");
+        scratch.put_aside(&[name(4)]).expect("room");
+        assert_eq!(scratch.take_back(2).expect("readable"), [name(4), name(3)]);
+        scratch.put_aside(&[name(5)]).expect("room");
+        assert_eq!(scratch.take_back(9).expect("readable"), [name(5), name(2), name(1)]);
+        assert_eq!(scratch.take_back(9).expect("readable"), [[0; 32]; 0]);
     }
 }

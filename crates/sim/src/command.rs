@@ -1,6 +1,8 @@
 //! The command line: what a fleet is to do, and what came of it. Refuses secrets as arguments: tokens and passwords
 //! come from files.
 
+mod repository;
+
 use crate::fleet::{self, Device, Figures, Plan, SimError, Step};
 use crate::process::{self, Used};
 use base::{Clock, Span};
@@ -29,6 +31,9 @@ pub struct Arguments {
 pub enum Command {
     /// Let a fleet of devices activate, open sessions, back up and come back, over TLS.
     Fleet(Fleet),
+    /// Make a large repository, and see what collecting it and asking it costs.
+    #[command(subcommand)]
+    Repository(repository::Repository),
 }
 
 /// What `fleet` takes.
@@ -110,13 +115,31 @@ enum Word {
 
 /// Does what the arguments say and prints the answer. Never fails: the exit code tells.
 pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
-    let Command::Fleet(asked) = arguments.command;
+    let asked = match arguments.command {
+        Command::Fleet(asked) => asked,
+        Command::Repository(asked) => return said(asked.answer(&clock)),
+    };
     match asked.answer(clock) {
         Ok(outcome) => {
             let text = if arguments.json { format!("{}\n", outcome.json()) } else { outcome.text() };
             let mut stdout = io::stdout().lock();
             let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
             ExitCode::from(u8::from(outcome.figures.stopped_count() > 0))
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr().lock(), "error: {}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what was measured: JSON, for a person too.
+fn said(answer: Result<Value, CommandError>) -> ExitCode {
+    match answer {
+        Ok(value) => {
+            let mut stdout = io::stdout().lock();
+            let _ = writeln!(stdout, "{value}").and_then(|()| stdout.flush());
+            ExitCode::SUCCESS
         }
         Err(error) => {
             let _ = writeln!(io::stderr().lock(), "error: {}", chain(&error));
@@ -138,6 +161,11 @@ enum CommandError {
     Runtime {
         #[source]
         cause: io::Error,
+    },
+    #[error("the repository did not do its part")]
+    Repository {
+        #[source]
+        cause: app::AppError,
     },
     #[error("the fleet did not begin")]
     Fleet {

@@ -1,14 +1,15 @@
 //! A collection that only says what it would find. Refuses to change anything: its marks are in the store while it
-//! lasts, and nothing else of it.
+//! lasts, and nothing else of it; and to go on beside another one, for each has the memory of a collection.
 
 use super::marking::Marking;
 use super::segment::Kind;
-use super::{names, weigh};
+use super::weigh;
 use crate::jobs::Held;
 use crate::{AdminActor, App, AppError};
-use base::{Bytes as Size, Count};
+use base::{Bytes as Size, Count, RunId};
 use control::Permit;
-use db::{CollectionFigures, CollectionPhase, CollectionRow};
+use db::{CollectionRow, SegmentRow};
+use store::ObjectName;
 
 /// What a collection would find.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,13 +58,10 @@ pub async fn dry_run(
     actor.need(Permit::RepositoryCollect)?;
     let repositories: Vec<i64> = app.keys.repositories().map(|keys| keys.seq).collect();
     let mut found = Found::default();
+    let _turn = app.plane.dry_runs.acquire().await.expect("the semaphore is never closed");
     for repository in repositories {
         let mut row = row(app, repository).await?;
-        let looked = look(app, &mut row, progress).await;
-        for name in names(&row, &[Kind::Trees, Kind::Contents]) {
-            app.store.remove(&name).await.map_err(AppError::store("removing marks"))?;
-        }
-        let sparse = looked?;
+        let sparse = look(app, &mut row, progress).await?;
         let figures = row.figures;
         found.snapshots += figures.snapshots;
         found.flaws += figures.flaws;
@@ -85,10 +83,28 @@ async fn look(
 ) -> Result<Count, AppError> {
     let held = Held::by_nobody(super::JOB);
     progress(Progress::Marks);
-    Marking::open(app, &held, row).await?.phase(row).await?;
-    progress(Progress::Weighs { snapshots: row.figures.snapshots });
-    let weighed = weigh::weigh(app, &held, row, false).await?;
-    Ok(Count::of(weighed.map_or(0, |weighed| weighed.sparse.len())))
+    let mut marking = Marking::open(app, &held, row).await?;
+    let looked = async {
+        marking.phase(row).await?;
+        progress(Progress::Weighs { snapshots: row.figures.snapshots });
+        weigh::weigh(app, &held, row, false).await
+    };
+    let looked = looked.await;
+    clear(app, row, marking.uncounted()).await?;
+    Ok(Count::of(looked?.map_or(0, |weighed| weighed.sparse.len())))
+}
+
+/// Removes the marks of a dry run. Those of one that was cut short are strays, which the next collection lets go.
+async fn clear(app: &App, row: &CollectionRow, uncounted: &[SegmentRow]) -> Result<(), AppError> {
+    let counted = super::segments(app, row, &[Kind::Trees, Kind::Contents]).await?;
+    for segment in counted.iter().chain(uncounted) {
+        let name = ObjectName::new(segment.name.as_str()).map_err(AppError::store("removing marks"))?;
+        app.store.remove(&name).await.map_err(AppError::store("removing marks"))?;
+    }
+    let during = || AppError::db("removing the segments of a dry run");
+    let mut tx = app.db.write().await.map_err(during())?;
+    db::segment_remove(&mut tx, row.repository, row.number).await.map_err(during())?;
+    tx.commit().await.map_err(during())
 }
 
 /// A collection that has no row, under a number that no other has.
@@ -97,22 +113,8 @@ async fn row(app: &App, repository: i64) -> Result<CollectionRow, AppError> {
     app.entropy.fill(&mut drawn);
     let during = || AppError::db("reading the newest numbers");
     let mut tx = app.db.read().await.map_err(during())?;
-    let (snapshot_first, pack_last) = db::collection_bounds_get(&mut tx).await.map_err(during())?;
-    let now = app.clock.now();
-    Ok(CollectionRow {
-        repository,
-        // No collection comes that far.
-        number: i64::MAX - i64::from(u32::from_le_bytes(drawn)),
-        phase: CollectionPhase::Mark,
-        begun_at: now,
-        phase_at: now,
-        snapshot_first,
-        device_done: None,
-        snapshot_done: 0,
-        snapshot_last: 0,
-        pack_last,
-        segments: 0,
-        part: 0,
-        figures: CollectionFigures::default(),
-    })
+    let bounds = db::collection_bounds_get(&mut tx).await.map_err(during())?;
+    // No collection comes that far.
+    let number = i64::MAX - i64::from(u32::from_le_bytes(drawn));
+    Ok(CollectionRow::new(repository, number, RunId::from_bytes([0; 16]), app.clock.now(), bounds))
 }

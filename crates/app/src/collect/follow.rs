@@ -5,10 +5,12 @@ use super::segment::{Mark, mark};
 use crate::{App, AppError, frames};
 use base::{Bytes as Size, Count};
 use bytes::Bytes;
-use db::{Place, Scratch};
+use db::{DbError, Place, Scratch};
 use format::{BodyView, ChunkId, ChunkKind, ContentView, Error, List, Piece, Tree, TreeView};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Trees and lists that are in memory before they are looked at.
+const PENDING_MAX: u32 = 1 << 17;
 /// Trees and lists that are looked at together.
 const BATCH: usize = 1_024;
 /// Bytes of trees and lists that are decoded together.
@@ -31,9 +33,10 @@ pub(super) struct Found {
 pub(super) struct Follow<'a> {
     app: &'a App,
     repository: i64,
-    /// What was followed; shared with the threads that may block.
+    /// What was met, and what was put aside; shared with the threads that may block.
     seen: Arc<Mutex<Scratch>>,
-    stack: Vec<ChunkId>,
+    /// Met and not looked at yet; the rest of them is put aside.
+    stack: Vec<[u8; 32]>,
     /// New ones that were found and not read yet.
     located: Vec<Place>,
 }
@@ -58,8 +61,11 @@ impl<'a> Follow<'a> {
     }
 
     /// Begins at the root of a snapshot.
-    pub(super) fn begin(&mut self, root: ChunkId) {
-        self.stack.push(root);
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub(super) async fn begin(&mut self, root: ChunkId) -> Result<(), AppError> {
+        self.push(vec![root]).await
     }
 
     /// Looks at the next trees; `None` when all were looked at.
@@ -70,11 +76,13 @@ impl<'a> Follow<'a> {
         let mut found = Found::default();
         if self.located.is_empty() {
             if self.stack.is_empty() {
+                self.stack = self.scratch(|scratch| scratch.take_back(PENDING_MAX / 2)).await?;
+            }
+            if self.stack.is_empty() {
                 return Ok(None);
             }
             let batch = self.stack.split_off(self.stack.len().saturating_sub(BATCH));
-            let new = self.unseen(batch.iter().map(mark).collect()).await?;
-            found.trees = batch.into_iter().zip(new).filter(|(_, new)| *new).map(|(id, _)| id).collect();
+            found.trees = batch.into_iter().map(ChunkId::from_bytes).collect();
             self.locate(&mut found).await?;
         }
         let mut part = Vec::new();
@@ -86,6 +94,18 @@ impl<'a> Follow<'a> {
         }
         self.read(part, &mut found).await?;
         Ok(Some(found))
+    }
+
+    /// Notes that these are to be looked at, those of them that were not met before. What is too much is put aside.
+    async fn push(&mut self, ids: Vec<ChunkId>) -> Result<(), AppError> {
+        let new = self.unseen(ids.iter().map(mark).collect()).await?;
+        let new = ids.into_iter().zip(new).filter(|(_, new)| *new);
+        self.stack.extend(new.map(|(id, _)| *id.as_bytes()));
+        if self.stack.len() > PENDING_MAX as usize {
+            let aside: Vec<[u8; 32]> = self.stack.drain(..PENDING_MAX as usize / 2).collect();
+            self.scratch(move |scratch| scratch.put_aside(&aside)).await?;
+        }
+        Ok(())
     }
 
     /// Finds out where the trees and lists lie. One that is not there is a flaw.
@@ -106,26 +126,34 @@ impl<'a> Follow<'a> {
             let named = |(plain, place): (Option<Bytes>, Place)| named(&plain?, place.kind).ok();
             plain.into_iter().zip(places).map(named).collect::<Vec<Option<Named>>>()
         });
+        let mut below = Vec::new();
         for named in decoded.await.expect("decoding does not panic, and the runtime is running") {
             let Some(named) = named else {
                 found.flaws += Count(1);
                 continue;
             };
-            self.stack.extend(named.below);
+            below.extend(named.below);
             found.contents.extend(named.contents);
         }
-        Ok(())
+        self.push(below).await
     }
 
-    /// Which of these were not seen before; they are from now on.
+    /// Which of these were not met before; they are from now on.
     async fn unseen(&self, marks: Vec<Mark>) -> Result<Vec<bool>, AppError> {
-        let seen = Arc::clone(&self.seen);
-        let inserted = tokio::task::spawn_blocking(move || {
-            let names: Vec<[u8; 16]> = marks.into_iter().map(Mark::to_be_bytes).collect();
-            seen.lock().unwrap_or_else(PoisonError::into_inner).insert(&names)
-        });
-        let inserted = inserted.await.expect("keeping names does not panic, and the runtime is running");
-        inserted.map_err(AppError::db("keeping what was followed"))
+        let names: Vec<[u8; 16]> = marks.into_iter().map(Mark::to_be_bytes).collect();
+        self.scratch(move |scratch| scratch.insert(&names)).await
+    }
+
+    /// Does something with the scratch file, on a thread that may block.
+    async fn scratch<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Scratch) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, AppError> {
+        let scratch = Arc::clone(&self.seen);
+        let done =
+            tokio::task::spawn_blocking(move || work(&mut scratch.lock().unwrap_or_else(PoisonError::into_inner)));
+        let done = done.await.expect("keeping names does not panic, and the runtime is running");
+        done.map_err(AppError::db("keeping what was followed"))
     }
 }
 

@@ -1,13 +1,13 @@
 //! Marks what snapshots need: follows their trees, and keeps the names of all that it meets in segments.
 //! Refuses to count a snapshot as marked before its marks are in the store.
 
+use super::Pace;
 use super::follow::{Follow, Found};
 use super::segment::{self, Kind, Mark, Merged, mark};
-use super::{Pace, keep};
 use crate::jobs::Held;
 use crate::{App, AppError};
 use base::{Bytes as Size, Count, Span, Timestamp};
-use db::{CollectionPhase, CollectionRow, SnapshotRootRow};
+use db::{CollectionPhase, CollectionRow, SegmentRow, SnapshotRootRow};
 use format::ChunkId;
 use std::collections::BTreeSet;
 
@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 const PAGE: u32 = 256;
 /// How long marks stay in memory alone, unless they are many: so much work a crash can cost.
 const FLUSH_SPAN: Span = Span::minutes(1);
+/// Marks of one segment, however much memory there is: an object has its limit.
+const MARKS_MAX: usize = 4 << 20;
 /// Chunks that are looked up by one statement.
 const CHUNKS_MAX: usize = 8_192;
 
@@ -29,6 +31,11 @@ pub(super) struct Marking<'a> {
     marks_max: usize,
     flushed_at: Timestamp,
     pace: Pace<'a>,
+    /// What the names of this writer's segments have, and how many there are.
+    writer: String,
+    written: u64,
+    /// Segments that the database does not count yet.
+    uncounted: Vec<SegmentRow>,
 }
 
 impl<'a> Marking<'a> {
@@ -40,10 +47,23 @@ impl<'a> Marking<'a> {
         let memory = app.config.collect_memory.0;
         let follow = Follow::new(app, row.repository, Size(memory / 4))?;
         // A quarter for both kinds of marks, which are there twice while they are written.
-        let marks_max = usize::try_from(memory / 4 / 2 / 2 / 16).unwrap_or(usize::MAX);
-        let (trees, contents, flushed_at) = (Vec::new(), Vec::new(), app.clock.now());
-        let marking = Self { app, held, follow, trees, contents, marks_max, flushed_at, pace: Pace::new(app) };
-        let mut before = Merged::open(app, super::names(row, &[Kind::Trees]), memory / 4).await?;
+        let marks_max = usize::try_from(memory / 4 / 2 / 2 / 16).unwrap_or(usize::MAX).clamp(1, MARKS_MAX);
+        let mut drawn = [0; 8];
+        app.entropy.fill(&mut drawn);
+        let marking = Self {
+            app,
+            held,
+            follow,
+            trees: Vec::new(),
+            contents: Vec::new(),
+            marks_max,
+            flushed_at: app.clock.now(),
+            pace: Pace::new(app),
+            writer: format!("{:016x}", u64::from_le_bytes(drawn)),
+            written: 0,
+            uncounted: Vec::new(),
+        };
+        let mut before = Merged::open(app, &super::segments(app, row, &[Kind::Trees]).await?, memory / 4).await?;
         let mut batch = Vec::new();
         while let Some(mark) = before.next().await? {
             batch.push(mark);
@@ -90,10 +110,9 @@ impl<'a> Marking<'a> {
     /// Marks one snapshot, and gives whether it came to the end.
     ///
     /// INVARIANT: a tree that is in a segment which the row counts was followed to its ends. Marks of a snapshot may be
-    /// written before it is done; the row counts them only afterwards, and whoever goes on after a crash does not find
-    /// them.
+    /// written before it is done; they count only afterwards, and whoever goes on after a crash does not know of them.
     async fn snapshot(&mut self, row: &mut CollectionRow, root: &SnapshotRootRow) -> Result<bool, AppError> {
-        self.follow.begin(root.root);
+        self.follow.begin(root.root).await?;
         while let Some(found) = self.follow.step().await? {
             row.figures.flaws += found.flaws;
             if row.phase == CollectionPhase::Settle {
@@ -136,24 +155,32 @@ impl<'a> Marking<'a> {
     }
 
     /// Puts the marks into the store and says how far they go.
-    async fn flush(&mut self, row: &mut CollectionRow) -> Result<(), AppError> {
+    async fn flush(&mut self, row: &CollectionRow) -> Result<(), AppError> {
         self.write(row).await?;
-        // ORDER: the marks are durable before the row says that these snapshots are marked.
-        keep(self.app, self.held, row).await?;
+        let during = || AppError::db("keeping how far a collection is");
+        let mut tx = self.app.db.write().await.map_err(during())?;
+        self.held.need(&mut tx).await?;
+        // ORDER: the marks are durable before a row counts them, and they count in the transaction that says that these
+        // snapshots are marked.
+        db::segment_insert(&mut tx, row.repository, row.number, &self.uncounted).await.map_err(during())?;
+        db::collection_update(&mut tx, row).await.map_err(during())?;
+        tx.commit().await.map_err(during())?;
+        self.uncounted.clear();
         self.flushed_at = self.app.clock.now();
         Ok(())
     }
 
-    async fn write(&mut self, row: &mut CollectionRow) -> Result<(), AppError> {
-        if self.trees.is_empty() && self.contents.is_empty() {
-            return Ok(());
-        }
-        let number = row.segments;
+    async fn write(&mut self, row: &CollectionRow) -> Result<(), AppError> {
         for (kind, marks) in [(Kind::Trees, &mut self.trees), (Kind::Contents, &mut self.contents)] {
-            let name = segment::name(row.repository, row.number, number, kind);
-            segment::write(self.app, &name, marks).await?;
+            let name = (self.writer.as_str(), self.written);
+            self.uncounted.extend(segment::write(self.app, row, name, kind, marks).await?);
         }
-        row.segments += 1;
+        self.written += 1;
         Ok(())
+    }
+
+    /// The objects of all segments that this writer has made and that no row counts. Never fails.
+    pub(super) fn uncounted(&self) -> &[SegmentRow] {
+        &self.uncounted
     }
 }

@@ -7,7 +7,7 @@ use crate::jobs::prune::READING_SPAN;
 use crate::scrub::is_named;
 use crate::snapshots::store_name;
 use crate::{App, AppError};
-use base::{Count, Timestamp};
+use base::{Count, Span, Timestamp};
 use db::{CollectionPhase, CollectionRow};
 use format::ObjectName as Named;
 use store::ObjectName;
@@ -16,6 +16,8 @@ use store::ObjectName;
 const PARTS: u32 = 1 << 16;
 /// About how many chunks are looked at in one transaction.
 const CHUNKS: u64 = 20_000;
+/// A run that began so long after now began by a clock that was ahead, and its lease would last as long.
+const AHEAD_MAX: Span = Span::days(1);
 /// Packs that are removed in one transaction, and objects in a row.
 const PACKS: u32 = 200;
 
@@ -45,6 +47,11 @@ pub(super) async fn remove(app: &App, held: &Held<'_>, row: &mut CollectionRow) 
 /// Dooms what is still condemned, once nothing relies on it any more. Gives whether that was done.
 async fn doom(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<bool, AppError> {
     let now = app.clock.now();
+    if row.phase_at > now {
+        // The clock was ahead when this phase began: the grace begins now.
+        row.phase_at = now;
+        keep(app, held, row).await?;
+    }
     if now < row.phase_at + app.config.collect_grace {
         return Ok(false);
     }
@@ -53,8 +60,8 @@ async fn doom(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<boo
     held.need(&mut tx).await?;
     // RACE: a run that has outlived its lease ends here for good: whatever another server's clock says, it commits no
     // more. A run that goes on began after the settling, and has taken back what it relies on.
-    db::run_expired_update(&mut tx, now).await.map_err(during())?;
-    let (runs, _) = db::run_awaited_get(&mut tx, row.repository, row.number).await.map_err(during())?;
+    db::run_expired_update(&mut tx, now, now + AHEAD_MAX).await.map_err(during())?;
+    let (runs, _) = db::run_awaited_get(&mut tx, row.repository, row.number, now).await.map_err(during())?;
     let is_free = runs == Count(0);
     if is_free {
         db::pack_doomed_update(&mut tx, row.repository, row.number).await.map_err(during())?;
@@ -117,6 +124,9 @@ async fn packs(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<bo
 /// `job_taken_over`; a database or a store that does not answer.
 pub(super) async fn leave(app: &App, held: &Held<'_>) -> Result<(), AppError> {
     let during = || AppError::db("listing objects that may go");
+    let mut tx = app.db.write().await.map_err(during())?;
+    db::leaving_last_update(&mut tx, app.clock.now() + READING_SPAN).await.map_err(during())?;
+    tx.commit().await.map_err(during())?;
     while held.goes_on(app).await? {
         let mut tx = app.db.read().await.map_err(during())?;
         let names = db::leaving_list(&mut tx, app.clock.now(), PACKS).await.map_err(during())?;

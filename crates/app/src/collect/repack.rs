@@ -17,6 +17,7 @@ use format::{
 };
 use std::collections::HashSet;
 use std::sync::Arc;
+use store::StoreError;
 
 /// Packs of one collection that are repacked.
 const PACKS_MAX: usize = 512;
@@ -45,8 +46,19 @@ pub(super) async fn repack(
     if packs.is_empty() {
         return Ok(true);
     }
+    match repack_some(app, held, row, packs).await {
+        // A full store is what a collection is there for: what goes without repacking goes.
+        Err(AppError::Store { cause: cause @ (StoreError::Full { .. } | StoreError::Quota { .. }), .. }) => {
+            tracing::warn!("nothing is repacked: {cause}");
+            Ok(true)
+        }
+        done => done,
+    }
+}
+
+async fn repack_some(app: &App, held: &Held<'_>, row: &mut CollectionRow, packs: Vec<i64>) -> Result<bool, AppError> {
     let Some(live) = weigh::live_of(app, held, row, &packs, CHUNKS_MAX).await? else { return Ok(false) };
-    let mut fresh = Fresh::new(app, row.repository)?;
+    let mut fresh = Fresh::new(app, row)?;
     let pace = Pace::new(app);
     for seq in packs {
         if !held.goes_on(app).await? {
@@ -59,11 +71,13 @@ pub(super) async fn repack(
         drop(tx);
         let Some(pack) = pack.filter(|pack| pack.damaged_at.is_none() && !pack.doomed) else { continue };
         let Some(index) = table(app, &pack).await? else { continue };
+        let mut is_whole = true;
         for (places, chunks) in pieces(&pack, &index, wanted) {
             let bytes: u64 = places.iter().map(|place| u64::from(place.len)).sum();
             let plain = frames::chunks(app, &places).await?;
             if !fresh.take(app, &pack, chunks, plain).await? {
                 // What was read of it so far is copied in vain.
+                is_whole = false;
                 break;
             }
             pace.read(Size(bytes)).await;
@@ -71,7 +85,7 @@ pub(super) async fn repack(
                 publish(app, held, row.repository, &fresh, sealed).await?;
             }
         }
-        row.figures.packs_repacked += Count(1);
+        row.figures.packs_repacked += Count(u64::from(is_whole));
     }
     if let Some(sealed) = fresh.finish()? {
         publish(app, held, row.repository, &fresh, sealed).await?;
@@ -127,10 +141,9 @@ struct Fresh {
 }
 
 impl Fresh {
-    fn new(app: &App, repository: i64) -> Result<Self, AppError> {
-        let keys = Arc::clone(app.keys.repository(repository)?);
-        // The run of a device gives a pack its key; what the server packs has one that no device begins.
-        let run = RunId::mint(app.entropy.as_ref());
+    fn new(app: &App, row: &CollectionRow) -> Result<Self, AppError> {
+        let keys = Arc::clone(app.keys.repository(row.repository)?);
+        let run = row.run;
         let entropy = Arc::clone(&app.entropy);
         let (header, sealer, builder) = begun(&keys, run, entropy.as_ref());
         let (plain, chunks, held) = (Vec::new(), Vec::new(), HashSet::new());

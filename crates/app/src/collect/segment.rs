@@ -4,10 +4,14 @@
 //!
 //! A segment is a row of blocks of up to `BLOCK_NAMES` names, ascending through all of them. A block is its names, 16
 //! bytes each (the first of the chunk's id, which sort as the ids do), and 16 bytes of BLAKE3 over the segment's name,
-//! the block's number, and the names. Two ids that share their first 16 bytes are kept together: that is the safe side.
+//! the block's number, and the names. Which segments count, and how many marks each has, is in
+//! the database. Two ids that share their first 16 bytes are kept or let go together.
 
+use crate::damage::is_damage;
 use crate::{App, AppError};
+use base::Count;
 use bytes::Bytes;
+use db::{CollectionRow, SegmentRow};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use store::ObjectName;
@@ -34,33 +38,42 @@ pub(crate) enum Kind {
     Contents,
 }
 
-/// The object of a segment. Never fails.
-pub(crate) fn name(repository: i64, collection: i64, number: u64, kind: Kind) -> ObjectName {
-    let letter = match kind {
-        Kind::Trees => 't',
-        Kind::Contents => 'c',
-    };
-    let text = format!("{PREFIX}{repository}/{collection}/{letter}{number:06}");
-    ObjectName::new(text).expect("digits and letters make a name")
+impl Kind {
+    /// The word in the table. Never fails.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Kind::Trees => "trees",
+            Kind::Contents => "contents",
+        }
+    }
 }
 
-/// Writes marks as a segment, sorted and each once; they are gone from `marks` then. Without marks nothing is written.
+/// Writes marks as a segment, sorted and each once; they are gone from `marks` then. None without marks. The name is
+/// nobody else's: `writer` was drawn for this process and this part of the collection, so one that has lost its lease
+/// and does not know it yet writes beside the others.
 ///
 /// # Errors
 /// `store_full`; a store that does not answer.
-pub(crate) async fn write(app: &App, name: &ObjectName, marks: &mut Vec<Mark>) -> Result<(), AppError> {
+pub(crate) async fn write(
+    app: &App,
+    collection: &CollectionRow,
+    (writer, number): (&str, u64),
+    kind: Kind,
+    marks: &mut Vec<Mark>,
+) -> Result<Option<SegmentRow>, AppError> {
     marks.sort_unstable();
     marks.dedup();
     if marks.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let bytes = Bytes::from(encode(name, marks));
+    let (repository, collection, word) = (collection.repository, collection.number, kind.word());
+    let name = format!("{PREFIX}{repository}/{collection}/{word}-{writer}-{number:06}");
+    let name = ObjectName::new(name).expect("digits and letters make a name");
+    let row = SegmentRow { kind: word.to_owned(), name: name.to_string(), marks: Count::of(marks.len()) };
+    let bytes = Bytes::from(encode(&name, marks));
     marks.clear();
-    // Whoever was here before a crash may have written other marks under this name: they are not counted as written.
-    let during = || AppError::store("keeping marks");
-    app.store.remove(name).await.map_err(during())?;
-    app.store.put_new(name, bytes).await.map_err(during())?;
-    Ok(())
+    app.store.put_new(&name, bytes).await.map_err(AppError::store("keeping marks"))?;
+    Ok(Some(row))
 }
 
 fn encode(name: &ObjectName, marks: &[Mark]) -> Vec<u8> {
@@ -102,20 +115,26 @@ struct Reader {
 }
 
 impl<'a> Merged<'a> {
-    /// The marks of these segments; those that were never written have none. So many bytes are held of all together.
+    /// The marks of these segments. So many bytes are held of all together.
     ///
     /// # Errors
-    /// `marks_damaged`; a store that does not answer.
-    pub(crate) async fn open(app: &'a App, names: Vec<ObjectName>, memory: u64) -> Result<Self, AppError> {
+    /// `marks_damaged` where a segment is gone or has another length; a store that does not answer.
+    pub(crate) async fn open(app: &'a App, segments: &[SegmentRow], memory: u64) -> Result<Self, AppError> {
         // The marks of a block take as much again as its bytes.
-        let share = memory / 2 / (names.len().max(1) as u64);
+        let share = memory / 2 / (segments.len().max(1) as u64);
         let blocks = (share / BLOCK_LEN as u64).max(1);
         let mut merged = Self { app, readers: Vec::new(), heads: BinaryHeap::new(), last: None };
-        for name in names {
+        for segment in segments {
+            let name = ObjectName::new(segment.name.as_str()).map_err(AppError::store("reading marks"))?;
             let size = app.store.head(&name).await.map_err(AppError::store("looking for marks"))?;
-            let Some(size) = size else { continue };
+            // INVARIANT: every mark that was counted is read, or the collection ends.
+            let len =
+                segment.marks.0 * NAME_LEN as u64 + segment.marks.0.div_ceil(BLOCK_NAMES as u64) * DIGEST_LEN as u64;
+            if size != Some(base::Bytes(len)) {
+                return Err(damaged(&name));
+            }
             let marks = Vec::new().into_iter();
-            merged.readers.push(Reader { name, len: size.0, at: 0, blocks, block_next: 0, marks });
+            merged.readers.push(Reader { name, len, at: 0, blocks, block_next: 0, marks });
         }
         for reader in 0..merged.readers.len() {
             merged.advance(reader).await?;
@@ -154,8 +173,11 @@ impl Reader {
         if len == 0 {
             return Ok(None);
         }
-        let bytes = app.store.get_range(&self.name, self.at, len).await;
-        let bytes = bytes.map_err(AppError::store("reading marks"))?;
+        let bytes = match app.store.get_range(&self.name, self.at, len).await {
+            Ok(bytes) => bytes,
+            Err(error) if is_damage(&error) => return Err(damaged(&self.name)),
+            Err(error) => return Err(AppError::store("reading marks")(error)),
+        };
         self.at += len;
         let mut marks = Vec::with_capacity(bytes.len() / NAME_LEN);
         for block in bytes.chunks(BLOCK_LEN) {
@@ -169,16 +191,17 @@ impl Reader {
         let names = block.split_last_chunk::<DIGEST_LEN>().filter(|(names, found)| {
             names.len().is_multiple_of(NAME_LEN) && digest(&self.name, self.block_next, names) == **found
         });
-        let Some((names, _)) = names else {
-            let sentence =
-                format!("The marks in {} are not those that were written: the collection begins anew.", self.name);
-            return Err(AppError::damaged("marks_damaged", sentence));
-        };
+        let Some((names, _)) = names else { return Err(damaged(&self.name)) };
         self.block_next += 1;
         let (names, _) = names.as_chunks::<NAME_LEN>();
         marks.extend(names.iter().map(|name| Mark::from_be_bytes(*name)));
         Ok(())
     }
+}
+
+fn damaged(name: &ObjectName) -> AppError {
+    let sentence = format!("The marks in {name} are not those that were written: the collection begins anew.");
+    AppError::damaged("marks_damaged", sentence)
 }
 
 /// The mark of an id. Never fails.

@@ -1,10 +1,10 @@
 //! What collections found and did, what can be had back now, and when the rest; and the word that starts one.
 //! Refuses estimates where there are facts: a date is given for what is condemned, and a reason for what waits.
 
-use super::{JOB, set_due};
+use super::{job, set_due};
 use crate::audit::{self, Deed};
 use crate::{AdminActor, App, AppError};
-use base::{Bytes as Size, Count, RepositoryId, Timestamp};
+use base::{Bytes as Size, Count, RepositoryId, Span, Timestamp};
 use control::Permit;
 use db::{CollectionPhase, CollectionRow, RunAwaitedRow};
 
@@ -58,11 +58,13 @@ pub async fn status(app: &App, actor: &AdminActor) -> Result<Status, AppError> {
     actor.need(Permit::RepositoryCollect)?;
     let during = || AppError::db("reading how collections stand");
     let mut tx = app.db.read().await.map_err(during())?;
-    let state = db::job_state_get(&mut tx, JOB).await.map_err(during())?;
-    let next_at = state.map(|state| state.round).filter(|round| *round != super::FAR);
-    let (mut collections, mut waiting) = (Vec::new(), Vec::new());
+    let now = app.clock.now();
+    let (mut next_at, mut collections, mut waiting) = (None, Vec::new(), Vec::new());
     for keys in app.keys.repositories() {
         let (repository, seq) = (keys.id, keys.seq);
+        let state = db::job_state_get(&mut tx, &job(seq)).await.map_err(during())?;
+        let due = state.map(|state| state.due).filter(|due| *due != super::FAR);
+        next_at = next_at.into_iter().chain(due).min();
         let rows = db::collection_list(&mut tx, seq, SHOWN).await.map_err(during())?;
         collections.extend(rows.into_iter().map(|row| Collected { repository, row }));
         for row in db::collection_list_open(&mut tx, seq).await.map_err(during())? {
@@ -71,8 +73,9 @@ pub async fn status(app: &App, actor: &AdminActor) -> Result<Status, AppError> {
             }
             let number = row.number;
             let (packs, bytes) = db::pack_condemned_get(&mut tx, seq, number).await.map_err(during())?;
-            let (runs, oldest) = db::run_awaited_get(&mut tx, seq, number).await.map_err(during())?;
-            let after = row.phase_at + app.config.collect_grace;
+            let (runs, oldest) = db::run_awaited_get(&mut tx, seq, number, now).await.map_err(during())?;
+            let grace = if row.phase == CollectionPhase::Wait { app.config.collect_grace } else { Span::ZERO };
+            let after = row.phase_at + grace;
             waiting.push(Waiting { repository, number, packs, bytes, after, runs, oldest });
         }
     }
@@ -88,7 +91,9 @@ pub async fn start(app: &App, actor: &AdminActor) -> Result<(), AppError> {
     let now = app.clock.now();
     let during = || AppError::db("starting a collection");
     let mut tx = app.db.write().await.map_err(during())?;
-    set_due(&mut tx, now, now).await?;
+    for keys in app.keys.repositories() {
+        set_due(&mut tx, keys.seq, now, now).await?;
+    }
     let deed = Deed { action: "collection_start", subject: "repository".to_owned(), ..Deed::by(actor) };
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())

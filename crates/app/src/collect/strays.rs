@@ -1,16 +1,14 @@
 //! Objects that no row names: left by uploads and commits that ended between object and row, and by collections that
 //! did not. Notes each when it is seen first, and lets it go once it cannot be named any more.
-//! Refuses to let anything go that might be somebody's: an object of a run that is open, that was committed or that
-//! nobody knows, and all packs of a run that left a manifest. Such objects tell of a database that is older than its
-//! store, and `repair` takes them in again.
+//! Refuses to let anything go that might be somebody's: a manifest, a pack of a run that is open, that was committed or
+//! that nobody knows. Such objects tell of a database that is older than its store; while there is one, no pack goes.
 
-use super::segment;
+use super::{is_on_its_way, segment};
 use crate::jobs::Held;
 use crate::scrub::is_named;
 use crate::{App, AppError};
 use base::{RunId, Timestamp};
-use db::{CollectionPhase, RunStatus, Tx};
-use format::object::MANIFESTS_PREFIX;
+use db::{RunStatus, Tx};
 use format::{ObjectHeader, ObjectName as Named};
 use store::ObjectName;
 
@@ -64,8 +62,7 @@ async fn is_known(tx: &mut Tx, name: &str) -> Result<bool, AppError> {
     match segment_of(name) {
         Some((repository, number)) => {
             let row = db::collection_get(tx, repository, number).await.map_err(during())?;
-            let marks = |phase| !matches!(phase, CollectionPhase::Ended | CollectionPhase::Abandoned);
-            Ok(row.is_some_and(|row| marks(row.phase)))
+            Ok(row.is_some_and(|row| is_on_its_way(row.phase)))
         }
         None => is_named(tx, name).await,
     }
@@ -77,33 +74,48 @@ fn segment_of(name: &str) -> Option<(i64, i64)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Notes of old strays that they may go, and forgets those that are none any more.
+/// Notes of old strays that they may go, and removes the notes of those that are none any more.
 async fn let_go(app: &App, held: &Held<'_>) -> Result<(), AppError> {
     let during = || AppError::db("listing stray objects");
-    let mut after = String::new();
-    while held.goes_on(app).await? {
+    let (mut after, mut go, mut known, mut is_doubtful) = (String::new(), Vec::new(), Vec::new(), false);
+    loop {
+        if !held.goes_on(app).await? {
+            return Ok(());
+        }
         let mut tx = app.db.read().await.map_err(during())?;
         let strays = db::stray_list(&mut tx, &after, PAGE as u32).await.map_err(during())?;
         drop(tx);
         let Some((last, _)) = strays.last() else { break };
         after.clone_from(last);
-        for (name, seen_at) in &strays {
-            let fate = fate(app, name, *seen_at).await?;
-            if fate == Fate::Stay {
-                continue;
+        for (name, seen_at) in strays {
+            match fate(app, &name, seen_at).await? {
+                Fate::Known => known.push(name),
+                Fate::Go if go.len() < GO_MAX => go.push(name),
+                Fate::Go | Fate::Stay => {}
+                Fate::Doubtful => is_doubtful = true,
             }
-            let mut tx = app.db.write().await.map_err(during())?;
-            held.need(&mut tx).await?;
-            if fate == Fate::Go {
-                db::leaving_insert(&mut tx, name, app.clock.now()).await.map_err(during())?;
-                tracing::info!("the object {name}, which nothing names, may go");
-            }
-            db::stray_remove(&mut tx, name).await.map_err(during())?;
-            tx.commit().await.map_err(during())?;
         }
+    }
+    // INVARIANT: as long as one object tells of a database that is older than its store, no pack goes: what another run
+    // has committed, and the database does not know, may rely on it.
+    if is_doubtful {
+        go.retain(|name| segment_of(name).is_some());
+    }
+    for (name, goes) in go.iter().map(|name| (name, true)).chain(known.iter().map(|name| (name, false))) {
+        let mut tx = app.db.write().await.map_err(during())?;
+        held.need(&mut tx).await?;
+        if goes {
+            db::leaving_insert(&mut tx, name, app.clock.now()).await.map_err(during())?;
+            tracing::info!("the object {name}, which nothing names, may go");
+        }
+        db::stray_remove(&mut tx, name).await.map_err(during())?;
+        tx.commit().await.map_err(during())?;
     }
     Ok(())
 }
+
+/// Strays that one look lets go.
+const GO_MAX: usize = 10_000;
 
 /// What becomes of a stray.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +126,8 @@ enum Fate {
     Go,
     /// It stays.
     Stay,
+    /// It stays, and says that the database may be older than the store.
+    Doubtful,
 }
 
 async fn fate(app: &App, name: &str, seen_at: Timestamp) -> Result<Fate, AppError> {
@@ -128,53 +142,37 @@ async fn fate(app: &App, name: &str, seen_at: Timestamp) -> Result<Fate, AppErro
         return Ok(Fate::Known);
     };
     // Nobody takes longer from the object to its row than a run lives.
-    if app.clock.now() < seen_at + app.config.collect_grace + app.config.run_lease {
-        return Ok(Fate::Stay);
-    }
-    if segment_of(name).is_some() {
-        return Ok(Fate::Go);
-    }
-    let Ok(named) = name.parse::<Named>() else { return Ok(Fate::Stay) };
-    let len = (ObjectHeader::LEN as u64).min(size.0);
-    let header = app.store.get_range(&object, 0, len).await.map_err(AppError::store("looking at a stray object"))?;
-    let Named::Pack(_) = named else {
-        // A manifest is small, and may be all that tells of a snapshot.
-        return Ok(Fate::Stay);
+    let is_old = app.clock.now() >= seen_at + app.config.collect_grace + app.config.run_lease;
+    let run = match name.parse() {
+        // It may be all that tells of a snapshot.
+        Ok(Named::Manifest(..)) => return Ok(if is_old { Fate::Doubtful } else { Fate::Stay }),
+        Ok(Named::Pack(_)) => {
+            let len = (ObjectHeader::LEN as u64).min(size.0);
+            let read = app.store.get_range(&object, 0, len).await;
+            ObjectHeader::of_pack(&read.map_err(AppError::store("looking at a stray object"))?).ok()
+        }
+        Err(_) if segment_of(name).is_some() && is_old => return Ok(Fate::Go),
+        Err(_) => return Ok(Fate::Stay),
     };
-    let Ok(header) = ObjectHeader::of_pack(&header) else { return Ok(Fate::Stay) };
-    if is_over(app, header.run).await? { Ok(Fate::Go) } else { Ok(Fate::Stay) }
+    match (run, is_old) {
+        (Some(header), true) => of_run(app, header.run).await,
+        // What is no pack at all was never taken in; it is left for a person to look at.
+        (None, _) | (Some(_), false) => Ok(Fate::Stay),
+    }
 }
 
-/// Whether a run has ended without a snapshot, for good, and left no manifest.
-async fn is_over(app: &App, run: RunId) -> Result<bool, AppError> {
+/// What becomes of an old stray pack of this run.
+async fn of_run(app: &App, run: RunId) -> Result<Fate, AppError> {
     let during = || AppError::db("reading the run of a stray object");
     let mut tx = app.db.read().await.map_err(during())?;
-    let Some(row) = db::run_get(&mut tx, run).await.map_err(during())? else { return Ok(false) };
-    drop(tx);
-    // INVARIANT: a run that has ended never opens again, so no request of it will name the object.
-    if !matches!(row.status, RunStatus::Aborted | RunStatus::Superseded) {
-        return Ok(false);
+    if let Some(row) = db::collection_get_by_run(&mut tx, run).await.map_err(during())? {
+        return Ok(if is_on_its_way(row.phase) { Fate::Stay } else { Fate::Go });
     }
-    let prefix = format!("{MANIFESTS_PREFIX}{}/", row.new.device);
-    let mut after = None;
-    loop {
-        let during = || AppError::store("listing manifests");
-        let page = app.store.list(&prefix, after.as_ref(), PAGE).await.map_err(during())?;
-        for object in &page {
-            let mut tx = app.db.read().await.map_err(AppError::db("looking a manifest up"))?;
-            let named = is_named(&mut tx, object.name.as_str()).await?;
-            drop(tx);
-            if !named {
-                let len = (ObjectHeader::LEN as u64).min(object.size.0);
-                let header = app.store.get_range(&object.name, 0, len).await.map_err(during())?;
-                if ObjectHeader::of_manifest(&header).is_ok_and(|header| header.run == run) {
-                    return Ok(false);
-                }
-            }
-        }
-        if page.len() < PAGE {
-            return Ok(true);
-        }
-        after = page.into_iter().last().map(|object| object.name);
-    }
+    let row = db::run_get(&mut tx, run).await.map_err(during())?;
+    Ok(match row.map(|row| row.status) {
+        // INVARIANT: a run that has ended never opens again, so no request of it will name the object.
+        Some(RunStatus::Aborted | RunStatus::Superseded) => Fate::Go,
+        Some(RunStatus::Open) => Fate::Stay,
+        Some(RunStatus::Committed) | None => Fate::Doubtful,
+    })
 }

@@ -3,7 +3,7 @@
 //! Refuses to hold more packs in memory than it may: it goes through the chunks once for each part of them.
 
 use super::segment::{Kind, Mark, Merged, mark};
-use super::{keep, names};
+use super::{keep, segments};
 use crate::jobs::Held;
 use crate::{App, AppError};
 use base::{Bytes as Size, Count};
@@ -170,8 +170,8 @@ struct Beside<'a> {
 
 impl<'a> Beside<'a> {
     async fn open(app: &'a App, row: &CollectionRow) -> Result<Self, AppError> {
-        let names = names(row, &[Kind::Trees, Kind::Contents]);
-        let mut marks = Merged::open(app, names, app.config.collect_memory.0 / 4).await?;
+        let segments = segments(app, row, &[Kind::Trees, Kind::Contents]).await?;
+        let mut marks = Merged::open(app, &segments, app.config.collect_memory.0 / 4).await?;
         let next = marks.next().await?;
         Ok(Self { app, repository: row.repository, marks, next, after: None, is_done: false })
     }
@@ -268,7 +268,8 @@ async fn judge(
 /// As `weigh`.
 pub(super) async fn closed_clear(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<bool, AppError> {
     let during = || AppError::db("forgetting closed trees");
-    let mut marks = Merged::open(app, names(row, &[Kind::Trees]), app.config.collect_memory.0 / 4).await?;
+    let segments = segments(app, row, &[Kind::Trees]).await?;
+    let mut marks = Merged::open(app, &segments, app.config.collect_memory.0 / 4).await?;
     let mut next = marks.next().await?;
     let (mut after, mut unmarked) = (None, Vec::new());
     loop {

@@ -30,10 +30,10 @@ pub(super) async fn tick(app: &App) -> Result<(), AppError> {
     let clock = app.clock.now();
     let mut tx = app.db.read().await.map_err(during())?;
     let state = db::job_state_get(&mut tx, JOB).await.map_err(during())?;
-    let mut state = state.unwrap_or(JobStateRow { cursor: None, round: clock, at: clock, clock });
+    let mut state = state.unwrap_or(JobStateRow { cursor: None, due: clock, at: clock, clock });
     state.at = time(state.at, state.clock, clock);
     state.clock = clock;
-    let is_between = state.cursor.is_none() && state.round > clock && state.round.since(clock) <= ROUND;
+    let is_between = state.cursor.is_none() && state.due > clock && state.due.since(clock) <= ROUND;
     if !is_between {
         let after = state.cursor.take().and_then(|cursor| cursor.try_into().ok()).map(DeviceId::from_bytes);
         let devices = db::snapshot_device_list(&mut tx, after, DEVICES).await.map_err(during())?;
@@ -46,7 +46,7 @@ pub(super) async fn tick(app: &App) -> Result<(), AppError> {
         }
         match devices.last() {
             Some((device, _)) if devices.len() == DEVICES as usize => state.cursor = Some(device.as_bytes().to_vec()),
-            Some(_) | None => state.round = clock + ROUND,
+            Some(_) | None => state.due = clock + ROUND,
         }
     }
     let during = || AppError::db("keeping how far pruning is");

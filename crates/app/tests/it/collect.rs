@@ -228,7 +228,7 @@ async fn a_tree_that_was_found_whole_before_does_not_vouch_for_what_is_gone() {
     draft.contents.clear();
     run.upload(&run.pack(&draft)).await.expect("trees alone");
     // The walk finds it whole; the database does not take the snapshot.
-    let broken = run.manifest(root, Totals { bytes: totals.bytes + base::Bytes(1), ..totals });
+    let broken = run.manifest(root, Totals { bytes: base::Bytes(totals.bytes.0 + 1), ..totals });
     assert_eq!(code(run.commit(&broken).await), "manifest_mismatch");
     app::runs::abort(&world.app, &device.actor, run.id()).await.expect("its own");
     collect(&world).await;
@@ -350,25 +350,23 @@ async fn a_collection_that_is_cut_short_at_any_call_of_the_store_goes_on() {
     }
 }
 
+/// Puts an object into the store that no row names.
+async fn stray(world: &World, name: String, bytes: &[u8]) {
+    let name = ObjectName::new(name).expect("a name");
+    world.store.put_new(&name, bytes.to_vec().into()).await.expect("memory does not fail");
+}
+
 #[tokio::test]
-async fn what_an_ended_upload_left_goes_and_what_may_be_somebodys_stays() {
+async fn what_an_ended_upload_left_goes_unless_the_database_may_be_older_than_the_store() {
     let world = world().await;
     let device = world.device(1).await;
     backup(&world.begin(&device).await, 1).await;
     let run = world.begin(&device).await;
     let (draft, ..) = sample_of(&run.naming, 2);
-    let left = run.pack(&draft);
-    let put = async |name: String, bytes: &[u8]| {
-        let name = ObjectName::new(name).expect("a name");
-        world.store.put_new(&name, bytes.to_vec().into()).await.expect("memory does not fail");
-    };
-    // The object of an upload that ended before its row; one of a run that nobody knows; what is none of ours.
-    put(format!("packs/{}", left.id), &left.bytes).await;
-    let mut foreign = left.bytes.clone();
-    foreign[20] ^= 1;
-    let foreign_name = format!("packs/{}", format::PackId::of(&foreign));
-    put(foreign_name.clone(), &foreign).await;
-    put("lost-found".to_owned(), b"?").await;
+    let (left, another) = (run.pack(&draft), run.pack(&draft));
+    stray(&world, format!("packs/{}", left.id), &left.bytes).await;
+    stray(&world, "lost-found".to_owned(), b"?").await;
+    stray(&world, "collect/1/1/trees-0-000000".to_owned(), b"marks of nobody").await;
     collect(&world).await;
     world.clock.advance(Span::minutes(59));
     collect(&world).await;
@@ -377,9 +375,116 @@ async fn what_an_ended_upload_left_goes_and_what_may_be_somebodys_stays() {
     collect(&world).await;
     later(&world).await;
     assert!(!has(&world, &left).await);
-    let report = look(&world).await;
-    assert!(report.is_clean());
-    assert_eq!(report.orphans, ["lost-found".to_owned(), foreign_name]);
+    assert_eq!(look(&world).await.orphans, ["lost-found"], "what is none of ours stays");
+
+    // A pack of a run that the database does not know: a copy of it was brought back that is older than the store.
+    let mut foreign = another.bytes.clone();
+    foreign[20] ^= 1;
+    let foreign_name = format!("packs/{}", format::PackId::of(&foreign));
+    stray(&world, foreign_name.clone(), &foreign).await;
+    stray(&world, format!("packs/{}", another.id), &another.bytes).await;
+    for _ in 0..3 {
+        collect(&world).await;
+        later(&world).await;
+    }
+    assert!(has(&world, &another).await, "what is lost there may rely on it");
+    world.object_remove(&foreign_name).await;
+    collect(&world).await;
+    later(&world).await;
+    assert!(!has(&world, &another).await);
+}
+
+/// Has this done to a segment once it is written, and gives how the collection ends.
+async fn after_marks(
+    world: &World,
+    change: impl FnOnce(Vec<u8>) -> Option<Vec<u8>> + Send + 'static,
+) -> CollectionPhase {
+    let store = world.store.clone();
+    world.store.after_put(move || {
+        Box::pin(async move {
+            let marks = store.inner().list("collect/", None, 9).await.expect("memory does not fail");
+            let name = marks[0].name.clone();
+            let bytes = store.inner().get(&name).await.expect("there").to_vec();
+            store.inner().remove(&name).await.expect("memory does not fail");
+            if let Some(bytes) = change(bytes) {
+                store.inner().put_new(&name, bytes.into()).await.expect("memory does not fail");
+            }
+        })
+    });
+    collect(world).await;
+    phase(world).await
+}
+
+#[tokio::test]
+async fn marks_that_are_gone_or_shorter_end_the_collection_too() {
+    let world = world().await;
+    let (_, first, second) = two(&world).await;
+    assert_eq!(after_marks(&world, |_| None).await, CollectionPhase::Abandoned);
+    let shorter = |bytes: Vec<u8>| Some(bytes[..bytes.len() - 16].to_vec());
+    assert_eq!(after_marks(&world, shorter).await, CollectionPhase::Abandoned);
+    assert_eq!(after_marks(&world, |_| Some(Vec::new())).await, CollectionPhase::Abandoned);
+    later(&world).await;
+    assert!(has(&world, &first).await && has(&world, &second).await);
+    clean(&look(&world).await);
+}
+
+#[tokio::test]
+async fn with_next_to_no_memory_it_finds_the_same_and_goes_on_after_every_crash() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_ms(1_750_000_000_000)));
+    let mut config = Config::parse("collect.grace_hours = 0").expect("good text");
+    // Room for two marks of a kind, and one pack at a time.
+    config.collect_memory = base::Bytes(512);
+    let world = World::with(clock.clone(), clock, config).await;
+    let (_, first, second) = two(&world).await;
+    collect::start(&world.app, &ADMIN).await.expect("permitted");
+    let mut failures = 0;
+    for nth in 1..200 {
+        world.store.plan(Verb::PutNew, nth, Mishap::Fail(StoreError::Closing));
+        let failed = tick(&world).await.is_err();
+        failures += u32::from(failed);
+        if !failed {
+            break;
+        }
+    }
+    assert!(failures > 3, "{failures}");
+    assert_eq!(phase(&world).await, CollectionPhase::Ended);
+    later(&world).await;
+    assert!(!has(&world, &first).await && has(&world, &second).await);
+}
+
+#[tokio::test]
+async fn a_server_that_has_lost_the_lease_writes_nothing_more() {
+    let world = world().await;
+    let (_, first, _) = two(&world).await;
+    let other = world.beside().await;
+    collect::start(&world.app, &ADMIN).await.expect("permitted");
+    // The other server takes the job over while this one's first marks are on their way.
+    let clock = world.clock.clone();
+    world.store.after_put(move || {
+        Box::pin(async move {
+            clock.advance(Span::minutes(5));
+            let mut tx = other.db.write().await.expect("nobody else writes");
+            let now = other.clock.now();
+            let until = now + Span::days(100_000);
+            let fence = db::job_lease_update(&mut tx, "collect", &[7; 16], now, until).await.expect("writable");
+            assert!(fence.is_some(), "the lease has run out");
+            tx.commit().await.expect("nothing stands against it");
+        })
+    });
+    let stop = world.clock.clone();
+    let ran = jobs::run(world.app.clone(), async move {
+        // Until the job has met the other one's lease.
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+            tokio::time::timeout(std::time::Duration::from_millis(5), std::future::pending::<()>()).await.ok();
+        }
+        drop(stop);
+    });
+    ran.await;
+    let row = status(&world).await.collections[0].row.clone();
+    assert_eq!((row.phase, row.snapshot_done), (CollectionPhase::Mark, 0), "none of its marks count");
+    assert!(has(&world, &first).await);
+    clean(&look(&world).await);
 }
 
 #[tokio::test]

@@ -25,13 +25,13 @@ CREATE TABLE hold (
 );
 CREATE UNIQUE INDEX hold_by_subject ON hold (level, subject, name);
 
--- How far a job is that goes through all rows of a table, and by which clock it goes.
+-- When a job is due that is not done in one tick, and how far it is.
 CREATE TABLE job_state (
     name   TEXT COLLATE "C" PRIMARY KEY,
     -- The last row that it was done with; NULL at the beginning.
     cursor BYTEA,
-    -- When it began to go through.
-    round  BIGINT NOT NULL,
+    -- When it begins anew.
+    due    BIGINT NOT NULL,
     -- The time that it goes by, and the server's clock when that was so: it never runs far ahead of the clock.
     at     BIGINT NOT NULL,
     clock  BIGINT NOT NULL
@@ -50,12 +50,16 @@ ALTER TABLE closed ADD COLUMN generation BIGINT NOT NULL DEFAULT 1;
 ALTER TABLE pack ADD COLUMN condemned BIGINT;
 -- 1 from the moment on from which nothing brings it back: its chunks count as missing.
 ALTER TABLE pack ADD COLUMN doomed BIGINT NOT NULL DEFAULT 0;
+-- Few packs are unfit: a question about a thousand chunks looks at these first, and at no other pack.
+CREATE INDEX pack_unfit ON pack (seq) WHERE damaged_at IS NOT NULL OR condemned IS NOT NULL;
 CREATE INDEX pack_condemned ON pack (repository, condemned) WHERE condemned IS NOT NULL;
 
 -- One row for each collection of a repository; `number` is the generation that it began.
 CREATE TABLE collection (
     repository      BIGINT NOT NULL REFERENCES repository (seq),
     number          BIGINT NOT NULL,
+    -- The run under whose keys it packs: no device begins it.
+    run_id          BYTEA NOT NULL,
     -- mark, later, weigh, settle, wait, remove, ended, abandoned.
     phase           TEXT COLLATE "C" NOT NULL,
     begun_at        BIGINT NOT NULL,
@@ -69,8 +73,6 @@ CREATE TABLE collection (
     snapshot_last   BIGINT NOT NULL DEFAULT 0,
     -- Packs up to this one may be condemned.
     pack_last       BIGINT NOT NULL,
-    -- The segments of marks that are in the store.
-    segments        BIGINT NOT NULL DEFAULT 0,
     -- How far removal is through the table of chunks: 0 to 65,536 parts of it.
     part            BIGINT NOT NULL DEFAULT 0,
     snapshots       BIGINT NOT NULL DEFAULT 0,
@@ -87,6 +89,19 @@ CREATE TABLE collection (
     packs_removed   BIGINT NOT NULL DEFAULT 0,
     bytes_removed   BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (repository, number)
+);
+
+-- The segments of marks that count, in the order in which they were written. An object of no row counts for nothing.
+CREATE TABLE segment (
+    repository BIGINT NOT NULL,
+    collection BIGINT NOT NULL,
+    number     BIGINT NOT NULL,
+    -- trees or contents.
+    kind       TEXT COLLATE "C" NOT NULL,
+    name       TEXT COLLATE "C" NOT NULL,
+    -- How many marks it has.
+    marks      BIGINT NOT NULL,
+    PRIMARY KEY (repository, collection, number)
 );
 
 -- Objects whose rows are gone, and when they may go themselves.

@@ -30,6 +30,8 @@ pub struct Hold {
     pub user: Option<Text<UserId>>,
     /// The device of which everything stays.
     pub device: Option<Text<DeviceId>>,
+    /// The user's address or the device's name, in a list; empty elsewhere.
+    pub on: String,
     /// When it was set.
     pub set_at_ms: i64,
     /// By whom, as the audit log writes it.

@@ -44,5 +44,6 @@ fn hold(row: HoldRow) -> Hold {
         HoldSubject::User(user) => (Some(Text(user)), None),
         HoldSubject::Device(device) => (None, Some(Text(device))),
     };
-    Hold { hold: Text(row.id), name: row.name, user, device, set_at_ms: row.set_at.as_ms(), set_by: row.set_by }
+    let (on, set_at_ms) = (row.subject_name, row.set_at.as_ms());
+    Hold { hold: Text(row.id), name: row.name, user, device, on, set_at_ms, set_by: row.set_by }
 }

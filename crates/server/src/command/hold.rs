@@ -54,10 +54,10 @@ impl Hold {
                 let Said { value, json } = client.list::<Wire>("/holds", &PageQuery::default()).await?;
                 let row = |hold: &Wire| {
                     let set_at = words::time(Timestamp::from_ms(hold.set_at_ms));
-                    vec![hold.hold.0.to_string(), hold.name.clone(), on(hold), set_at, hold.set_by.clone()]
+                    vec![hold.name.clone(), hold.on.clone(), set_at, hold.set_by.clone(), hold.hold.0.to_string()]
                 };
                 let rows: Vec<Vec<String>> = value.iter().map(row).collect();
-                Ok(Answer::good(table(&["HOLD", "NAME", "ON", "SET", "BY"], &rows), json))
+                Ok(Answer::good(table(&["NAME", "ON", "SET", "BY", "HOLD"], &rows), json))
             }
             Hold::Lift { hold } => {
                 let id = named::id::<Wire>(&client, &hold).await?;

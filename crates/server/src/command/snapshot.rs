@@ -153,22 +153,15 @@ async fn retention(client: &Client, device: &str, query: &RetentionQuery) -> Res
     let id = named::id::<Device>(client, device).await?;
     let Said { value, json } = client.get::<Retention>(&format!("/devices/{id}/retention"), query).await?;
     let time = |ms: i64| words::time(Timestamp::from_ms(ms));
-    let row = |one: &RetentionSnapshot| {
-        let reasons: Vec<&str> = one.reasons.iter().map(|reason| reason.text.as_str()).collect();
-        let (why, until) = match (one.removed_after_ms, one.until_ms) {
-            (Some(at), _) => ("let go of".to_owned(), format!("removed {}", time(at))),
-            (None, Some(at)) => (format!("kept: {}", reasons.join(" + ")), time(at)),
-            (None, None) => (format!("kept: {}", reasons.join(" + ")), "-".to_owned()),
-        };
-        let mark = if one.partial || one.hurt { MARK } else { "" };
-        vec![time(one.committed_at_ms), one.snapshot.0.to_string(), mark.to_owned(), until, why]
-    };
-    let rows: Vec<Vec<String>> = value.snapshots.iter().map(row).collect();
     let mut text = format!(
-        "every snapshot for {} days, the last of each of {} weeks and {} months\n\n",
+        "every snapshot for {} days, the last of each of {} weeks and {} months\n",
         value.days, value.weeks, value.months
     );
-    text.push_str(&table(&["COMMITTED", "SNAPSHOT", MARK, "UNTIL", "WHY"], &rows));
+    for one in &value.snapshots {
+        let mark = if one.partial || one.hurt { MARK } else { "" };
+        text.push_str(&format!("\n{}  {} {mark}\n", one.snapshot.0, time(one.committed_at_ms)));
+        text.push_str(&wrapped(&becomes(one), "  "));
+    }
     if value.snapshots.iter().any(|one| one.partial || one.hurt) {
         text.push_str("! of some folders alone, or hurt: it stands for no week and no month\n");
     }
@@ -200,6 +193,17 @@ async fn show(client: &Client, snapshot: &str) -> Result<Answer, Failure> {
     ];
     lines.extend(snapshot.folders.into_iter().map(|folder| ("folder", folder)));
     Ok(Answer::good(card(&lines), json))
+}
+
+/// What becomes of a snapshot and why: `kept until 2026-11-30 00:00Z: weekly, week 43 of 2026`.
+fn becomes(one: &RetentionSnapshot) -> String {
+    let time = |ms: i64| words::time(Timestamp::from_ms(ms));
+    let reasons: Vec<&str> = one.reasons.iter().map(|reason| reason.text.as_str()).collect();
+    match (one.removed_after_ms, one.until_ms) {
+        (Some(at), _) => format!("let go of, and removed after {}", time(at)),
+        (None, Some(at)) => format!("kept until {}: {}", time(at), reasons.join("; ")),
+        (None, None) => format!("kept: {}", reasons.join("; ")),
+    }
 }
 
 /// What becomes of a snapshot, in a line.
