@@ -176,7 +176,8 @@ pub async fn chunk_content_claim_list(
          (select seq from pack where damaged_at is not null or condemned is not null)",
         postgres: "select string_agg(i || ' ' || coalesce((select case when damaged_at is not null or doomed = 1 \
          then 0 else seq end from pack where seq = found.pack), 0), ' ' order by i) as found from (select i, \
-         (select pack from chunk where chunk.repository = $1 and chunk.id = substr($2, (i * 32 + 1)::int, 32) and chunk.kind = $4 \
+         (select pack \
+         from chunk where chunk.repository = $1 and chunk.id = substr($2, (i * 32 + 1)::int, 32) and chunk.kind = $4 \
          and chunk.len = convert_from(substr($3, (i * 12 + 1)::int, 12), 'utf8')::bigint) as pack \
          from generate_series(0, $5 - 1) as n (i)) as found where pack is null or pack in \
          (select seq from pack where damaged_at is not null or condemned is not null)",

@@ -5,6 +5,7 @@
 mod audit;
 mod backup;
 mod between;
+mod bucket;
 mod campaign_end;
 mod collect;
 mod copies;

@@ -5,6 +5,8 @@
 mod audit;
 #[path = "backup.rs"]
 mod backup;
+#[path = "bucket.rs"]
+mod bucket;
 #[path = "campaign_end.rs"]
 mod campaign_end;
 #[path = "collect.rs"]

@@ -26,7 +26,7 @@ use futures::stream;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
-use store::{Fault, Memory, ObjectInfo, ObjectName, Put, Record, Store, StoreError};
+use store::{Fault, Memory, ObjectInfo, ObjectName, Put, Record, S3Key, Store, StoreError};
 use tempfile::TempDir;
 
 pub const USER: UserId = UserId::from_bytes([0xa1; 16]);
@@ -174,26 +174,50 @@ impl World {
 
     /// A world in a data directory, as `init` makes it, on a store of files. Its `store` is not used.
     pub async fn on_disk() -> Self {
+        Self::on_disk_with("", None).await.expect("an empty directory")
+    }
+
+    /// The same with these lines in its configuration, and a key file beside it.
+    pub async fn on_disk_with(lines: &str, key: Option<&S3Key>) -> Result<Self, AppError> {
         let dir = tempfile::tempdir().expect("a temporary directory can be made");
         let (clock, entropy) = (Arc::new(ManualClock::at(Timestamp::from_ms(1))), Arc::new(SeededEntropy::new(7)));
-        let password = Password::new("a long enough password".to_owned());
         let data_dir = dir.path().join("data");
+        std::fs::create_dir(&data_dir).expect("the directory is ours");
         let temp = if POSTGRES { Some(db::testing::postgres().await) } else { None };
-        if let Some(url) = temp.as_ref().and_then(TempDb::url) {
-            std::fs::create_dir(&data_dir).expect("the directory is ours");
-            let text = format!("database.url = \"{url}\"\n");
+        let url = temp.as_ref().and_then(TempDb::url);
+        let database = url.map(|url| format!("database.url = \"{url}\"\n")).unwrap_or_default();
+        if !database.is_empty() || !lines.is_empty() {
+            let text = format!("{database}{lines}");
             std::fs::write(data_dir.join(app::config::CONFIG_FILE), text).expect("the directory is ours");
         }
+        if let Some(key) = key {
+            key_file(&data_dir, key);
+        }
+        let made = Self::initialised(dir, temp, clock, entropy).await?;
+        made.user().await;
+        Ok(made)
+    }
+
+    async fn initialised(
+        dir: TempDir,
+        temp: Option<TempDb>,
+        clock: Arc<ManualClock>,
+        entropy: Arc<SeededEntropy>,
+    ) -> Result<Self, AppError> {
+        let (data_dir, password) = (dir.path().join("data"), Password::new("a long enough password".to_owned()));
         let init = Init { data_dir: &data_dir, admin_email: "a@example.org", admin_password: &password, names: &[] };
-        app::init::init(&init, &(clock.clone() as Arc<dyn Clock>), &(entropy.clone() as Arc<dyn Entropy>))
-            .await
-            .expect("an empty directory");
-        let app = App::open(&data_dir, clock.clone(), entropy.clone()).await.expect("it was just made");
+        let (time, drawn): (Arc<dyn Clock>, Arc<dyn Entropy>) = (clock.clone(), entropy.clone());
+        app::init::init(&init, &time, &drawn).await?;
+        let app = App::open(&data_dir, time, drawn).await.expect("it was just made");
         let repository = app.keys.repositories().next().expect("init makes one").seq;
         let (store, place) = (Arc::new(TestStore::new()), Place::Disk { dir, _temp: temp });
-        let world = Self { app: Arc::new(app), store, clock, entropy, repository, place };
-        world.user().await;
-        world
+        Ok(Self { app: Arc::new(app), store, clock, entropy, repository, place })
+    }
+
+    /// The data directory of a world on disk.
+    pub fn data_dir(&self) -> std::path::PathBuf {
+        let Place::Disk { dir, .. } = &self.place else { panic!("only a world on disk has one") };
+        dir.path().join("data")
     }
 
     /// The same data directory in a new process.
@@ -522,6 +546,14 @@ pub fn totals(entries: u64, files: u64, bytes: u64) -> Totals {
 
 /// More than the state cache's memory of a device.
 pub const CACHE_SPAN: Span = Span::ms(600);
+
+/// Writes the file with an access key, for its owner alone.
+pub fn key_file(data_dir: &std::path::Path, key: &S3Key) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = data_dir.join("s3.key");
+    std::fs::write(&path, format!("{}\n{}\n", key.id, key.secret.as_str())).expect("the directory is ours");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("own file");
+}
 
 async fn repository(db: &Db, master: &MasterKey, entropy: &dyn Entropy) -> i64 {
     let id = RepositoryId::mint(entropy);
