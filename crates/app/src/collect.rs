@@ -19,7 +19,7 @@ pub use status::{Collected, Status, Waiting, start, status};
 
 use crate::jobs::Held;
 use crate::{App, AppError, chain};
-use base::{Bytes as Size, Kind, RunId, Span, Timestamp};
+use base::{Bytes as Size, Count, Kind, RunId, Span, Timestamp};
 use db::{CollectionPhase, CollectionRow, JobStateRow, SegmentRow, Tx};
 use marking::Marking;
 use segment::Kind as Marks;
@@ -182,8 +182,10 @@ async fn settled(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<
     if row.figures.flaws.0 > 0 {
         return abandon(app, held, row, "a tree that was committed meanwhile cannot be read").await;
     }
-    end_marks(app, held, row, CollectionPhase::Wait).await?;
     let (packs, bytes) = condemned;
+    // Where nothing was found there is nothing to wait for.
+    let next = if packs == Count(0) { CollectionPhase::Ended } else { CollectionPhase::Wait };
+    end_marks(app, held, row, next).await?;
     tracing::info!(
         collection = row.number,
         pack.count = packs.0,

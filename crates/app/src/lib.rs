@@ -16,6 +16,7 @@ mod counters;
 pub mod credentials;
 pub mod csv;
 mod damage;
+pub mod database;
 pub mod desk;
 pub mod device_map;
 pub mod devices;

@@ -92,6 +92,9 @@ pub enum Cause {
     /// A column is absent, or holds a value of another type.
     #[error("column {0} is absent or of another type")]
     NoValue(&'static str),
+    /// A file beside the database.
+    #[error(transparent)]
+    File(#[from] std::io::Error),
     /// What another caller was told who waited for the same.
     #[error("{0}")]
     Again(String),
@@ -163,6 +166,7 @@ fn class(cause: &Cause) -> Class {
             None => Class::Unavailable,
         },
         Cause::NoValue(_) => Class::Damaged,
+        Cause::File(_) => Class::Disk,
         Cause::Late | Cause::Closed | Cause::NoRow | Cause::Again(_) => Class::Unavailable,
     }
 }

@@ -1,6 +1,7 @@
 //! The database file: one connection that writes, a few that read.
 //! Refuses a second writer of its own: writers take turns, and those that queue up share a commit (`group`).
 
+mod copy;
 mod group;
 mod link;
 mod readers;
@@ -15,7 +16,7 @@ pub(crate) use link::{Link, Row};
 pub(crate) use readers::Reader;
 use readers::Readers;
 use rusqlite::{Connection, OpenFlags};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How long a statement waits for a write lock that another process holds (an admin command beside the server).
 const BUSY_SPAN: Span = Span::seconds(10);
@@ -39,6 +40,7 @@ const SETTINGS: &str = "
 /// An open database file.
 #[derive(Clone, Debug)]
 pub(crate) struct Sqlite {
+    path: PathBuf,
     writer: Writer,
     readers: Readers,
 }
@@ -47,7 +49,8 @@ impl Sqlite {
     /// Opens the file, makes it when there is none, and brings its tables to this release's form.
     pub(crate) async fn open(path: &Path) -> Result<Self, DbError> {
         let writer = opened(path, Way::Write).await?;
-        Ok(Self { writer: Writer::start(writer, path.to_owned()), readers: Readers::new(path.to_owned()) })
+        let path = path.to_owned();
+        Ok(Self { writer: Writer::start(writer, path.clone()), readers: Readers::new(path.clone()), path })
     }
 
     /// A turn to write.
@@ -59,6 +62,13 @@ impl Sqlite {
     /// there is at each statement, all of them short.
     pub(crate) async fn read(&self, begun: bool) -> Result<Reader, DbError> {
         self.readers.reader(begun).await
+    }
+
+    /// Copies the database to a new file, whole and consistent, and gives the copy's bytes.
+    pub(crate) async fn copy(&self, to: &Path) -> Result<u64, DbError> {
+        let (from, to) = (self.path.clone(), to.to_owned());
+        let copied = tokio::task::spawn_blocking(move || copy::copy(&from, &to)).await;
+        copied.map_err(|_| failed("copy its file")(crate::error::Cause::Closed))?
     }
 
     /// Ends every connection.

@@ -98,6 +98,20 @@ impl Db {
         Ok(Tx { inner })
     }
 
+    /// Copies the database to the new file `to`, for its owner alone, whole and consistent while others write; the copy
+    /// is looked through before it gets its name. Gives its bytes.
+    ///
+    /// # Errors
+    /// Unfit for PostgreSQL, which has tools of its own; Disk when the file is there or cannot be written.
+    pub async fn copy(&self, to: &Path) -> Result<u64, DbError> {
+        match &self.inner {
+            Either::Sqlite(db) => db.copy(to).await,
+            Either::Postgres(_) => Err(DbError::Unfit {
+                what: "a PostgreSQL database is copied by PostgreSQL's own tools, such as pg_dump",
+            }),
+        }
+    }
+
     /// Ends every connection, after the transactions that are under way. Never fails.
     pub async fn close(&self) {
         match &self.inner {

@@ -3,6 +3,7 @@
 
 mod admin;
 mod audit;
+mod backup_db;
 mod campaign;
 mod collect;
 mod config;
@@ -85,6 +86,8 @@ pub enum Command {
     Init(init::Init),
     /// Run the server until SIGTERM or SIGINT.
     Run(run::Run),
+    /// Copy the database to a new file, while the server may run.
+    BackupDb(backup_db::BackupDb),
     /// Print the SHA-256 of the certificate that devices pin.
     Fingerprint,
     /// Print every configuration key with its default and its meaning.
@@ -193,6 +196,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
     let answer = match arguments.command {
         Command::Init(init) => init.answer(&desk).await,
         Command::Run(run) => run.answer(&desk).await,
+        Command::BackupDb(backup) => backup.answer(&desk).await,
         Command::User(user) => user.answer(&desk).await,
         Command::Device(device) => device.answer(&desk).await,
         Command::Profile(profile) => profile.answer(&desk).await,

@@ -17,7 +17,7 @@ const PARTS: u32 = 1 << 16;
 /// About how many chunks are looked at in one transaction.
 const CHUNKS: u64 = 20_000;
 /// A run that began so long after now began by a clock that was ahead, and its lease would last as long.
-const AHEAD_MAX: Span = Span::days(1);
+pub(super) const RUN_AHEAD_MAX: Span = Span::days(1);
 /// Packs that are removed in one transaction, and objects in a row.
 const PACKS: u32 = 200;
 
@@ -60,7 +60,7 @@ async fn doom(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<boo
     held.need(&mut tx).await?;
     // RACE: a run that has outlived its lease ends here for good: whatever another server's clock says, it commits no
     // more. A run that goes on began after the settling, and has taken back what it relies on.
-    db::run_expired_update(&mut tx, now, now + AHEAD_MAX).await.map_err(during())?;
+    db::run_expired_update(&mut tx, now, now + RUN_AHEAD_MAX).await.map_err(during())?;
     let (runs, _) = db::run_awaited_get(&mut tx, row.repository, row.number, now).await.map_err(during())?;
     let is_free = runs == Count(0);
     if is_free {

@@ -73,6 +73,10 @@ pub async fn status(app: &App, actor: &AdminActor) -> Result<Status, AppError> {
             }
             let number = row.number;
             let (packs, bytes) = db::pack_condemned_get(&mut tx, seq, number).await.map_err(during())?;
+            if packs == Count(0) {
+                // Whoever used it has taken all of it back.
+                continue;
+            }
             let (runs, oldest) = db::run_awaited_get(&mut tx, seq, number, now).await.map_err(during())?;
             let grace = if row.phase == CollectionPhase::Wait { app.config.collect_grace } else { Span::ZERO };
             let after = row.phase_at + grace;

@@ -3,6 +3,7 @@
 //! Refuses to let anything go that might be somebody's: a manifest, a pack of a run that is open, that was committed or
 //! that nobody knows. Such objects tell of a database that is older than its store; while there is one, no pack goes.
 
+use super::remove::RUN_AHEAD_MAX;
 use super::{is_on_its_way, segment};
 use crate::jobs::Held;
 use crate::scrub::is_named;
@@ -20,6 +21,13 @@ const PAGE: usize = 1_000;
 /// # Errors
 /// `job_taken_over`; a database or a store that does not answer.
 pub(super) async fn look(app: &App, held: &Held<'_>) -> Result<(), AppError> {
+    // A run that has outlived its lease ends for good: only then is it certain that it brings nothing more.
+    let during = || AppError::db("ending runs");
+    let mut tx = app.db.write().await.map_err(during())?;
+    held.need(&mut tx).await?;
+    let now = app.clock.now();
+    db::run_expired_update(&mut tx, now, now + RUN_AHEAD_MAX).await.map_err(during())?;
+    tx.commit().await.map_err(during())?;
     let mut after = None;
     loop {
         if !held.goes_on(app).await? {

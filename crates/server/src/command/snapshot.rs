@@ -158,8 +158,8 @@ async fn retention(client: &Client, device: &str, query: &RetentionQuery) -> Res
         value.days, value.weeks, value.months
     );
     for one in &value.snapshots {
-        let mark = if one.partial || one.hurt { MARK } else { "" };
-        text.push_str(&format!("\n{}  {} {mark}\n", one.snapshot.0, time(one.committed_at_ms)));
+        let mark = if one.partial || one.hurt { " !" } else { "" };
+        text.push_str(&format!("\n{}  {}{mark}\n", one.snapshot.0, time(one.committed_at_ms)));
         text.push_str(&wrapped(&becomes(one), "  "));
     }
     if value.snapshots.iter().any(|one| one.partial || one.hurt) {
