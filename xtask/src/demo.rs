@@ -30,8 +30,12 @@ pub struct Options {
 /// # Errors
 /// A step that did not go as the story says, or a verdict that does not hold.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
+    play(options, || programs::Programs::build(root))
+}
+
+fn play(options: &Options, programs: impl FnOnce() -> Result<programs::Programs>) -> Result<()> {
     let place = Place::new(options.keep.as_deref())?;
-    let programs = programs::Programs::build(root)?;
+    let programs = programs()?;
     let corpus = corpus::Corpus::copy(options.folder.as_deref(), place.path())?;
     let ledger = story::play(&programs, &corpus, place.path())?;
     if options.json {
@@ -46,7 +50,8 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The demo on a small tree that is made here, as a test.
+/// The demo on a small tree that is made here, as a test, with the programs as the tests have them: a release build of
+/// everything once more would be most of its time.
 ///
 /// # Errors
 /// As `run`.
@@ -54,7 +59,8 @@ pub fn run_small(root: &Path) -> Result<()> {
     let place = tempfile::tempdir().context("making a temporary folder")?;
     let folder = place.path().join("small tree");
     corpus::make_small(&folder)?;
-    run(root, &Options { folder: Some(folder), keep: None, json: false })
+    let options = Options { folder: Some(folder), keep: None, json: false };
+    play(&options, || programs::Programs::build_for_tests(root))
 }
 
 /// Where server, endpoint and copies live while the story plays.

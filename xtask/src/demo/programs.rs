@@ -1,4 +1,5 @@
-//! The real programs: built in release mode, started as processes of their own, asked in JSON.
+//! The real programs: built in release mode (in a test, as tests have them), started as processes of their own, asked
+//! in JSON.
 //! Refuses shortcuts: everything goes through the command line that a person would use.
 
 use anyhow::{Context, Result, bail};
@@ -46,6 +47,22 @@ impl Programs {
             bail!("the programs do not build");
         }
         Ok(Self::in_folder(&root.join("target").join("release")))
+    }
+
+    /// All programs as `cargo test` builds them.
+    pub fn build_for_tests(root: &Path) -> Result<Self> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        // All of them: a part of the workspace would be built with other features, and every dependency anew.
+        let built = Command::new(cargo)
+            .args(["build", "--locked", "--quiet", "--workspace", "--bins"])
+            .current_dir(root)
+            .stdout(Stdio::null())
+            .status()
+            .context("running cargo")?;
+        if !built.success() {
+            bail!("the programs do not build");
+        }
+        Ok(Self::in_folder(&root.join("target").join("debug")))
     }
 
     /// A command of the simulated fleet, answered in JSON.
