@@ -16,8 +16,8 @@ fn main() {
     divan::main();
 }
 
-const FRAME: usize = 256 << 10;
-const LEVEL: i32 = 3;
+const FRAME: usize = format::FRAME_BYTES.0 as usize;
+const LEVEL: i32 = format::PACK_LEVEL;
 
 /// What is compressed and cut.
 #[derive(Clone, Copy, Debug)]

@@ -43,7 +43,10 @@ pub use key::{RepositoryKey, RunKey};
 pub use list::List;
 pub use manifest::{ListedProblem, Manifest, Problems, SignedManifest};
 pub use object::ObjectName;
-pub use pack::{FrameOpener, FrameSealer, OpenPack, PackBuilder, SealedFrame, SealedPack, index_tail_len, open_pack};
+pub use pack::{
+    FRAME_BYTES, FrameOpener, FrameSealer, OpenPack, PACK_BYTES, PACK_LEVEL, PACK_PLAIN, PackBuilder, PackWriter,
+    SealedFrame, SealedPack, index_tail_len, open_pack,
+};
 pub use path::{StoredPath, is_entry_name};
 pub use piece::{Piece, Pieces};
 pub use tree::{

@@ -3,9 +3,11 @@
 
 mod build;
 mod open;
+mod writer;
 
 pub use build::{FrameSealer, PackBuilder, SealedFrame, SealedPack};
 pub use open::{FrameOpener, OpenPack, index_tail_len, open_pack};
+pub use writer::{FRAME_BYTES, PACK_BYTES, PACK_LEVEL, PACK_PLAIN, PackWriter};
 
 const PART: &str = "pack";
 const TRAILER_LEN: usize = 8;

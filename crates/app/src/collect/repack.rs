@@ -4,17 +4,15 @@
 
 use super::weigh::{self, Sparse};
 use super::{Pace, keep};
-use crate::backup::frame_rows;
 use crate::damage::{self, is_damage};
 use crate::jobs::Held;
+use crate::keys::RepositoryKeys;
 use crate::snapshots::store_name;
 use crate::{App, AppError, frames, scrub};
 use base::{Bytes as Size, Count, RunId};
 use bytes::Bytes;
-use db::{CollectionRow, PackNew, PackRow, Place};
-use format::{
-    ChunkId, ChunkKind, FrameSealer, IndexedChunk, ObjectHeader, ObjectName, PackBuilder, PackIndex, SealedPack,
-};
+use db::{ChunkRow, CollectionRow, FrameRow, PackNew, PackRow, Place};
+use format::{ChunkId, ChunkKind, IndexedChunk, ObjectName, PackIndex, PackWriter, SealedPack};
 use std::collections::HashSet;
 use std::sync::Arc;
 use store::StoreError;
@@ -23,12 +21,6 @@ use store::StoreError;
 const PACKS_MAX: usize = 512;
 /// Chunks of them all together: their names are in memory.
 const CHUNKS_MAX: usize = 200_000;
-/// Plain bytes of one frame, as endpoints make them (docs/performance.md, "Frame and level").
-const FRAME_PLAIN: usize = 256 << 10;
-/// How hard to compress, as endpoints do.
-const LEVEL: i32 = 3;
-/// Bytes of a pack at which the next is begun (docs/adr/0010-packs-of-8-mib.md).
-const PACK_BYTES: usize = 8 << 20;
 /// Plain bytes that are read at once.
 const READ_BYTES: u64 = 4 << 20;
 
@@ -58,7 +50,7 @@ pub(super) async fn repack(
 
 async fn repack_some(app: &App, held: &Held<'_>, row: &mut CollectionRow, packs: Vec<i64>) -> Result<bool, AppError> {
     let Some(live) = weigh::live_of(app, held, row, &packs, CHUNKS_MAX).await? else { return Ok(false) };
-    let mut fresh = Fresh::new(app, row)?;
+    let mut fresh = Fresh::new(app, held, row)?;
     let pace = Pace::new(app);
     for seq in packs {
         if !held.goes_on(app).await? {
@@ -75,21 +67,16 @@ async fn repack_some(app: &App, held: &Held<'_>, row: &mut CollectionRow, packs:
         for (places, chunks) in pieces(&pack, &index, wanted) {
             let bytes: u64 = places.iter().map(|place| u64::from(place.len)).sum();
             let plain = frames::chunks(app, &places).await?;
-            if !fresh.take(app, &pack, chunks, plain).await? {
+            if !fresh.take(&pack, chunks, plain).await? {
                 // What was read of it so far is copied in vain.
                 is_whole = false;
                 break;
             }
             pace.read(Size(bytes)).await;
-            while let Some(sealed) = fresh.finish_full()? {
-                publish(app, held, row.repository, &fresh, sealed).await?;
-            }
         }
         row.figures.packs_repacked += Count(u64::from(is_whole));
     }
-    if let Some(sealed) = fresh.finish()? {
-        publish(app, held, row.repository, &fresh, sealed).await?;
-    }
+    fresh.finish().await?;
     keep(app, held, row).await?;
     Ok(true)
 }
@@ -125,128 +112,74 @@ fn pieces(pack: &PackRow, index: &PackIndex, wanted: &HashSet<ChunkId>) -> Vec<(
     pieces
 }
 
-/// A pack on its way.
-struct Fresh {
-    keys: Arc<crate::keys::RepositoryKeys>,
+/// New packs on their way. Trees and lists go into packs of their own, as endpoints have them.
+struct Fresh<'a> {
+    app: &'a App,
+    held: &'a Held<'a>,
+    keys: Arc<RepositoryKeys>,
     run: RunId,
-    header: ObjectHeader,
-    sealer: FrameSealer,
-    builder: PackBuilder,
-    /// The next frame.
-    plain: Vec<u8>,
-    chunks: Vec<IndexedChunk>,
-    /// What stands in this pack already: a pack has a chunk once.
-    held: HashSet<ChunkId>,
-    entropy: Arc<dyn base::Entropy>,
+    trees: PackWriter,
+    contents: PackWriter,
 }
 
-impl Fresh {
-    fn new(app: &App, row: &CollectionRow) -> Result<Self, AppError> {
-        let keys = Arc::clone(app.keys.repository(row.repository)?);
-        let run = row.run;
-        let entropy = Arc::clone(&app.entropy);
-        let (header, sealer, builder) = begun(&keys, run, entropy.as_ref());
-        let (plain, chunks, held) = (Vec::new(), Vec::new(), HashSet::new());
-        Ok(Self { keys, run, header, sealer, builder, plain, chunks, held, entropy })
+impl<'a> Fresh<'a> {
+    fn new(app: &'a App, held: &'a Held<'a>, row: &CollectionRow) -> Result<Self, AppError> {
+        let (keys, run) = (Arc::clone(app.keys.repository(row.repository)?), row.run);
+        let newest = keys.newest();
+        let writer = || PackWriter::new(newest.run_key(run), newest.id(), run, Arc::clone(&app.entropy));
+        let (trees, contents) = (writer(), writer());
+        Ok(Self { app, held, keys, run, trees, contents })
     }
 
     /// Takes chunks in. False when one of them is not what its name says, which marks its pack as damaged.
     async fn take(
         &mut self,
-        app: &App,
         pack: &PackRow,
         chunks: Vec<IndexedChunk>,
         plain: Vec<Option<Bytes>>,
     ) -> Result<bool, AppError> {
         for (chunk, plain) in chunks.into_iter().zip(plain) {
             let Some(plain) = plain.filter(|plain| self.keys.naming.name(chunk.kind, plain) == chunk.chunk) else {
-                damage::mark(app, pack, &"a chunk in it is not what its name says").await?;
+                damage::mark(self.app, pack, &"a chunk in it is not what its name says").await?;
                 return Ok(false);
             };
-            let is_tree = |kind: ChunkKind| kind != ChunkKind::Content;
-            let other = self.chunks.last().is_some_and(|last| is_tree(last.kind) != is_tree(chunk.kind));
-            if other || self.plain.len() + plain.len() > FRAME_PLAIN {
-                self.seal()?;
-            }
-            if self.held.insert(chunk.chunk.id()) {
-                self.plain.extend_from_slice(&plain);
-                self.chunks.push(chunk);
+            let writer = if chunk.kind == ChunkKind::Content { &mut self.contents } else { &mut self.trees };
+            if let Some(sealed) = writer.add(chunk, &plain).map_err(AppError::format("repacking"))? {
+                self.publish(sealed).await?;
             }
         }
         Ok(true)
     }
 
-    /// Seals the frame that is on its way.
-    fn seal(&mut self) -> Result<(), AppError> {
-        if self.chunks.is_empty() {
-            return Ok(());
+    /// Closes the packs that are not full.
+    async fn finish(&mut self) -> Result<(), AppError> {
+        let last = [self.trees.finish(), self.contents.finish()];
+        for sealed in last {
+            if let Some(sealed) = sealed.map_err(AppError::format("repacking"))? {
+                self.publish(sealed).await?;
+            }
         }
-        let during = || AppError::format("repacking");
-        let frame = self.sealer.seal(self.builder.next_number(), &self.plain, LEVEL).map_err(during())?;
-        self.builder.push(&frame, std::mem::take(&mut self.chunks)).map_err(during())?;
-        self.plain.clear();
         Ok(())
     }
 
-    /// The pack, if it is full.
-    fn finish_full(&mut self) -> Result<Option<SealedPack>, AppError> {
-        if self.builder.bytes_len() + self.plain.len() < PACK_BYTES { Ok(None) } else { self.finish() }
+    /// Makes a new pack durable, and then says that its chunks lie in it.
+    async fn publish(&self, sealed: SealedPack) -> Result<(), AppError> {
+        let (app, repository) = (self.app, self.keys.seq);
+        let (bytes, index) = (Bytes::from(sealed.bytes), sealed.index);
+        // ORDER: the object is durable before a row names it.
+        let name = store_name(&ObjectName::Pack(sealed.id));
+        app.store.put_new(&name, bytes.clone()).await.map_err(AppError::store("storing a new pack"))?;
+        let during = || AppError::db("moving chunks to a new pack");
+        let (id, run, created_at) = (sealed.id, self.run, app.clock.now());
+        let header = *bytes.first_chunk().expect("a pack begins with its header");
+        let new = PackNew { id, repository, run, bytes: Size::of(bytes.len()), header, created_at };
+        let mut tx = app.db.write().await.map_err(during())?;
+        self.held.need(&mut tx).await?;
+        let seq = db::pack_insert(&mut tx, &new).await.map_err(during())?;
+        db::frame_insert(&mut tx, seq, &FrameRow::all(&index)).await.map_err(during())?;
+        // RACE: a chunk that moved elsewhere since has two copies now; both are whole, and the row points to this one.
+        let moved = db::chunk_moved_update(&mut tx, repository, seq, &ChunkRow::all(&index)).await.map_err(during())?;
+        db::pack_chunks_new_update(&mut tx, seq, moved).await.map_err(during())?;
+        tx.commit().await.map_err(during())
     }
-
-    /// The pack, if anything is in it.
-    fn finish(&mut self) -> Result<Option<SealedPack>, AppError> {
-        self.seal()?;
-        if self.builder.plain_len() == 0 {
-            return Ok(None);
-        }
-        let (header, sealer, builder) = begun(&self.keys, self.run, self.entropy.as_ref());
-        self.header = header;
-        self.held.clear();
-        let sealer = std::mem::replace(&mut self.sealer, sealer);
-        let builder = std::mem::replace(&mut self.builder, builder);
-        builder.finish(&sealer).map(Some).map_err(AppError::format("repacking"))
-    }
-}
-
-fn begun(
-    keys: &crate::keys::RepositoryKeys,
-    run: RunId,
-    entropy: &dyn base::Entropy,
-) -> (ObjectHeader, FrameSealer, PackBuilder) {
-    let newest = keys.newest();
-    let header = ObjectHeader::mint(newest.id(), run, entropy);
-    let sealer = FrameSealer::new(&newest.run_key(run), &header);
-    let builder = PackBuilder::new(&header);
-    (header, sealer, builder)
-}
-
-/// Makes a new pack durable, and then says that its chunks lie in it.
-async fn publish(
-    app: &App,
-    held: &Held<'_>,
-    repository: i64,
-    fresh: &Fresh,
-    sealed: SealedPack,
-) -> Result<(), AppError> {
-    let (bytes, index) = (Bytes::from(sealed.bytes), sealed.index);
-    // ORDER: the object is durable before a row names it.
-    let name = store_name(&ObjectName::Pack(sealed.id));
-    app.store.put_new(&name, bytes.clone()).await.map_err(AppError::store("storing a new pack"))?;
-    let during = || AppError::db("moving chunks to a new pack");
-    let now = app.clock.now();
-    let header = *bytes.first_chunk().expect("a pack begins with its header");
-    let new =
-        PackNew { id: sealed.id, repository, run: fresh.run, bytes: Size::of(bytes.len()), header, created_at: now };
-    let mut tx = app.db.write().await.map_err(during())?;
-    held.need(&mut tx).await?;
-    let seq = db::pack_insert(&mut tx, &new).await.map_err(during())?;
-    db::frame_insert(&mut tx, seq, &frame_rows(&index)).await.map_err(during())?;
-    let place = |(frame, range, chunk): (u32, std::ops::Range<usize>, &IndexedChunk)| {
-        (chunk.chunk.id(), frame, u32::try_from(range.start).expect("a frame has at most 16 MiB"))
-    };
-    let places: Vec<(ChunkId, u32, u32)> = index.chunks().map(place).collect();
-    // RACE: a chunk that moved elsewhere since has two copies now; both are whole, and the row points to this one.
-    let moved = db::chunk_moved_update(&mut tx, repository, seq, &places).await.map_err(during())?;
-    db::pack_chunks_new_update(&mut tx, seq, moved).await.map_err(during())?;
-    tx.commit().await.map_err(during())
 }

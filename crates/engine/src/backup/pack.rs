@@ -5,20 +5,15 @@ use super::{NewChunk, Plan};
 use crate::ctx::Ctx;
 use crate::error::EngineError;
 use base::Bytes;
-use format::{ChunkKind, FrameSealer, IndexedChunk, ObjectHeader, PackBuilder, SealedFrame, SealedPack};
+use format::{
+    ChunkKind, FRAME_BYTES, FrameSealer, IndexedChunk, ObjectHeader, PACK_BYTES, PACK_LEVEL, PACK_PLAIN, PackBuilder,
+    SealedFrame, SealedPack,
+};
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc::{Receiver, Sender};
 
-/// Chunks are put into one frame until it is this long.
-const FRAME_BYTES: usize = 256 << 10;
-/// A pack is closed when it is this long.
-const PACK_BYTES: Bytes = Bytes::mib(8);
-/// … or when it holds this much in the open: what compresses to nothing must still be opened by who verifies it.
-const PACK_PLAIN: Bytes = Bytes::mib(256);
-/// How hard zstd tries (docs/performance.md, "Frame and level").
-const LEVEL: i32 = 3;
 /// Frames that are sealed side by side.
 const FRAMES_MAX: usize = 4;
 
@@ -83,12 +78,12 @@ impl<'a> Lane<'a> {
     }
 
     fn add(&mut self, chunk: NewChunk) {
-        if self.group_bytes + chunk.plain.len() > FRAME_BYTES {
+        if self.group_bytes + chunk.plain.len() > FRAME_BYTES.0 as usize {
             self.seal_group();
         }
         self.group_bytes += chunk.plain.len();
         self.group.push(chunk);
-        if self.group_bytes >= FRAME_BYTES {
+        if self.group_bytes >= FRAME_BYTES.0 as usize {
             self.seal_group();
         }
     }
@@ -153,10 +148,10 @@ fn seal(sealer: &FrameSealer, number: u32, group: &[NewChunk]) -> Sealed {
         .map(|chunk| IndexedChunk { kind: chunk.kind, chunk: chunk.chunk, len: chunk.plain.len() as u32 })
         .collect();
     let sealed = match group {
-        [single] => sealer.seal(number, &single.plain, LEVEL),
+        [single] => sealer.seal(number, &single.plain, PACK_LEVEL),
         several => {
             let plains: Vec<&[u8]> = several.iter().map(|chunk| &chunk.plain[..]).collect();
-            sealer.seal(number, &plains.concat(), LEVEL)
+            sealer.seal(number, &plains.concat(), PACK_LEVEL)
         }
     };
     Ok((sealed.map_err(damaged_pack)?, chunks))
@@ -249,8 +244,8 @@ mod tests {
             assert_eq!(kinds.len(), 1, "trees and content are kept apart");
             assert!(pack.index.chunks().all(|(_, _, chunk)| seen.insert(chunk.chunk)));
             let (last, full) = pack.index.frames().split_last().expect("a pack has a frame");
-            assert!(full.iter().all(|frame| frame.chunks.len() == FRAME_BYTES / 3_000));
-            assert!(last.plain_len as usize <= FRAME_BYTES);
+            assert!(full.iter().all(|frame| frame.chunks.len() as u64 == FRAME_BYTES.0 / 3_000));
+            assert!(u64::from(last.plain_len) <= FRAME_BYTES.0);
         }
         assert_eq!(seen.len(), 5_000);
     }

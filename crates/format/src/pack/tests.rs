@@ -1,13 +1,18 @@
 //! Tests of `pack`: layout, order, and what a builder and a sealer refuse. Damage is in tests/it/damage.rs.
 
-use super::{FrameOpener, FrameSealer, PackBuilder, index_tail_len, open_pack};
+use super::{
+    FRAME_BYTES, FrameOpener, FrameSealer, PACK_BYTES, PACK_PLAIN, PackBuilder, PackWriter, SealedPack, index_tail_len,
+    open_pack,
+};
 use crate::compress::Codec;
 use crate::digest::{ChunkKind, ChunkRef, PackId};
 use crate::error::{Error, Flaw};
 use crate::header::ObjectHeader;
 use crate::index::{IndexedChunk, PackIndex};
 use crate::key::RunKey;
-use base::{Kind, RunId, Secret};
+use crate::limits::FRAME_CHUNKS_MAX;
+use base::{Kind, RunId, Secret, SeededEntropy};
+use std::sync::Arc;
 
 fn run_key() -> RunKey {
     RunKey::new(Secret::new([1; 32]))
@@ -158,4 +163,65 @@ fn one_index_is_never_sealed_twice_and_never_by_the_sealer_of_another_pack() {
 fn nothing_that_seals_or_opens_prints_a_key() {
     let shown = format!("{:?} {:?}", FrameSealer::new(&run_key(), &header()), FrameOpener::new(&run_key(), &header()));
     assert_eq!(shown, "FrameSealer FrameOpener");
+}
+
+/// The packs that these chunks become, and what is in each, in order.
+fn written(chunks: impl Iterator<Item = (u32, Vec<u8>)>) -> Vec<SealedPack> {
+    let mut writer = PackWriter::new(run_key(), 9, header().run, Arc::new(SeededEntropy::new(1)));
+    let mut packs = Vec::new();
+    for (number, plain) in chunks {
+        let mut name = [0; 32];
+        name[..4].copy_from_slice(&number.to_le_bytes());
+        let chunk = ChunkRef::from_bytes(name);
+        let indexed = IndexedChunk { kind: ChunkKind::Content, chunk, len: plain.len() as u32 };
+        packs.extend(writer.add(indexed, &plain).expect("every chunk fits"));
+    }
+    packs.extend(writer.finish().expect("every pack is one that opens"));
+    assert_eq!(writer.finish(), Ok(None), "nothing is left");
+    for pack in &packs {
+        let open = open_pack(&pack.bytes, |_| Some(run_key())).expect("it is whole");
+        assert_eq!(open.index(), &pack.index);
+    }
+    packs
+}
+
+#[test]
+fn a_writer_fills_frames_and_packs_and_gives_every_chunk_once() {
+    let mut noise = vec![0; 20 << 20];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    let chunks = (0..).zip(noise.chunks(100_000).map(<[u8]>::to_vec));
+    let packs = written(chunks.clone());
+    assert_eq!(packs.len(), 3);
+    let found = packs.iter().flat_map(|pack| pack.index.chunks());
+    let number = |name: &[u8; 32]| u32::from_le_bytes(*name.first_chunk().expect("32 bytes"));
+    let numbers: Vec<u32> = found.map(|(_, _, chunk)| number(chunk.chunk.as_bytes())).collect();
+    assert_eq!(numbers, (0..chunks.count() as u32).collect::<Vec<u32>>());
+    for pack in &packs[..2] {
+        let len = pack.bytes.len() as u64;
+        assert!(len.abs_diff(PACK_BYTES.0) <= FRAME_BYTES.0, "{len}");
+        assert!(pack.index.frames().iter().all(|frame| u64::from(frame.plain_len) <= FRAME_BYTES.0));
+    }
+}
+
+#[test]
+fn a_writer_leaves_out_what_stands_in_its_pack_already() {
+    let packs = written([(1, b"one".to_vec()), (2, b"two".to_vec()), (1, b"one".to_vec())].into_iter());
+    assert_eq!((packs.len(), packs[0].index.plain_len()), (1, 6));
+    assert!(written(std::iter::empty()).is_empty());
+}
+
+#[test]
+fn what_compresses_to_nothing_does_not_make_a_pack_that_nobody_may_open() {
+    let packs = written((0..300).map(|number| (number, vec![0; 4 << 20])));
+    let plain: Vec<u64> = packs.iter().map(|pack| pack.index.plain_len()).collect();
+    assert_eq!(plain.iter().sum::<u64>(), 300 << 22);
+    assert!(plain.iter().all(|plain| *plain <= PACK_PLAIN.0 + FRAME_BYTES.0.max(4 << 20)), "{plain:?}");
+}
+
+#[test]
+fn the_tiniest_chunks_do_not_make_a_frame_that_nobody_may_open() {
+    let packs = written((0..150_000).map(|number: u32| (number, vec![0])));
+    let frames = packs.iter().flat_map(|pack| pack.index.frames());
+    assert!(frames.clone().all(|frame| frame.chunks.len() as u64 <= FRAME_CHUNKS_MAX.0));
+    assert_eq!(frames.map(|frame| frame.chunks.len()).sum::<usize>(), 150_000);
 }

@@ -1,5 +1,5 @@
-//! Fills a data directory with snapshots of many devices, some of them gone again. Refuses what is not empty of
-//! snapshots: what it makes must be all that there is.
+//! Fills a data directory with snapshots of one device, some of them gone again. Refuses one that it has filled before:
+//! what it makes must be all that there is.
 
 use app::keys::RepositoryKeys;
 use app::{App, AppError};
@@ -8,8 +8,8 @@ use bytes::Bytes;
 use control::{Rights, State, UserState};
 use db::{ChunkRow, DeviceAbout, DeviceRow, FrameRow, PackNew, SnapshotNew, Tx, UserRow};
 use format::{
-    ChunkId, ChunkKind, ChunkRef, Content, Entry, EntryBody, FrameSealer, IndexedChunk, Meta, ObjectHeader, ObjectName,
-    PackBuilder, PackId, Piece, Totals, Tree,
+    ChunkId, ChunkKind, ChunkRef, Content, Entry, EntryBody, IndexedChunk, Meta, ObjectName, PackId, PackWriter, Piece,
+    SealedPack, Totals, Tree,
 };
 use std::sync::Arc;
 
@@ -39,6 +39,8 @@ pub struct Made {
 
 /// What the names of content are drawn by.
 pub(super) const NAMES_SEED: u64 = 1;
+/// The run that has written all packs.
+const RUN: RunId = RunId::from_bytes([1; 16]);
 /// The length of a content chunk.
 const CHUNK_LEN: u32 = 80_000;
 /// Content chunks of a pack, and its frames.
@@ -46,10 +48,6 @@ const PACK_CHUNKS: usize = 100;
 const PACK_FRAMES: u32 = 33;
 /// Packs that are made known in one transaction.
 const PACKS_MAX: usize = 64;
-/// Plain bytes of a frame of trees.
-const FRAME_PLAIN: usize = 256 << 10;
-/// Bytes of a pack of trees.
-const PACK_BYTES: usize = 8 << 20;
 
 /// Makes the repository.
 ///
@@ -58,7 +56,9 @@ const PACK_BYTES: usize = 8 << 20;
 pub async fn make(app: &App, plan: Plan) -> Result<Made, AppError> {
     let keys = Arc::clone(app.keys.repositories().next().expect("a data directory has a repository"));
     let (names, drawn) = (SeededEntropy::new(NAMES_SEED), SeededEntropy::new(0));
-    let mut maker = Maker { app, keys, names, drawn, made: Made::default(), waiting: Vec::new() };
+    let newest = keys.newest();
+    let trees = PackWriter::new(newest.run_key(RUN), newest.id(), RUN, Arc::clone(&app.entropy));
+    let mut maker = Maker { app, keys, names, drawn, trees, made: Made::default(), waiting: Vec::new() };
     let device = maker.device().await?;
     let count = plan.chunks.div_ceil(plan.directories * plan.files);
     for number in 1..=count {
@@ -77,6 +77,7 @@ struct Maker<'a> {
     /// Draws the names of content, and nothing else.
     names: SeededEntropy,
     drawn: SeededEntropy,
+    trees: PackWriter,
     made: Made,
     /// Content packs that are not in the database yet.
     waiting: Vec<Vec<ChunkRow>>,
@@ -105,8 +106,6 @@ impl Maker<'_> {
 
     /// A tree of directories with files; its trees are stored, its content is known.
     async fn snapshot(&mut self, plan: Plan) -> Result<(ChunkRef, Totals), AppError> {
-        let keys = Arc::clone(&self.keys);
-        let mut trees = Trees::new(&keys, self.app);
         let (mut entries, mut below, mut contents) = (Vec::new(), Totals::default(), Vec::new());
         for directory in 0..plan.directories {
             let mut files = Vec::with_capacity(plan.files as usize);
@@ -119,16 +118,14 @@ impl Maker<'_> {
                 let body = EntryBody::File { size: CHUNK_LEN.into(), content };
                 files.push(Entry { name: format!("file{file:06}").into_bytes(), meta: Meta::default(), body });
             }
-            let (tree, totals) = trees.add(&Tree::leaf(files, Totals::default()));
+            let (tree, totals) = self.tree(&Tree::leaf(files, Totals::default())).await?;
             below += totals;
             let name = format!("directory{directory:06}").into_bytes();
             entries.push(Entry { name, meta: Meta::default(), body: EntryBody::Directory { tree } });
-            for pack in trees.full() {
-                self.tree_pack(pack).await?;
-            }
         }
-        let root = trees.add(&Tree::leaf(entries, below));
-        for pack in trees.rest() {
+        let root = self.tree(&Tree::leaf(entries, below)).await?;
+        // The trees of a snapshot that is gone again share no pack with those of one that is not.
+        if let Some(pack) = self.trees.finish().expect("small trees") {
             self.tree_pack(pack).await?;
         }
         for chunks in contents.chunks(PACK_CHUNKS) {
@@ -147,30 +144,26 @@ impl Maker<'_> {
         Ok(root)
     }
 
+    /// Puts a tree into the pack of trees that is on its way.
+    async fn tree(&mut self, tree: &Tree) -> Result<(ChunkRef, Totals), AppError> {
+        let plain = tree.encode().expect("a small tree");
+        let chunk = self.keys.naming.name(ChunkKind::Tree, &plain);
+        let indexed = IndexedChunk { kind: ChunkKind::Tree, chunk, len: plain.len() as u32 };
+        if let Some(pack) = self.trees.add(indexed, &plain).expect("a small tree") {
+            self.tree_pack(pack).await?;
+        }
+        Ok((chunk, tree.totals))
+    }
+
     /// A pack of trees, with its object.
-    async fn tree_pack(&mut self, pack: format::SealedPack) -> Result<(), AppError> {
+    async fn tree_pack(&mut self, pack: SealedPack) -> Result<(), AppError> {
         let name = store::ObjectName::new(ObjectName::Pack(pack.id).to_string()).expect("our names are names");
         let bytes = Bytes::from(pack.bytes);
         self.app.store.put_new(&name, bytes.clone()).await.map_err(AppError::store("storing trees"))?;
-        let frames = (0..).zip(pack.index.frames()).map(|(number, frame)| FrameRow {
-            number,
-            codec: frame.codec as u8,
-            at: frame.offset,
-            sealed_len: frame.sealed_len,
-            plain_len: frame.plain_len,
-        });
-        let chunk = |(frame, range, chunk): (u32, std::ops::Range<usize>, &IndexedChunk)| ChunkRow {
-            id: chunk.chunk.id(),
-            kind: chunk.kind,
-            frame,
-            at: range.start as u32,
-            len: chunk.len,
-        };
-        let chunks: Vec<ChunkRow> = pack.index.chunks().map(chunk).collect();
+        let (frames, chunks) = (FrameRow::all(&pack.index), ChunkRow::all(&pack.index));
         let header = *bytes.first_chunk().expect("a pack has a header");
         let during = || AppError::db("making trees known");
         let mut tx = self.app.db.write().await.map_err(during())?;
-        let frames: Vec<FrameRow> = frames.collect();
         self.known(&mut tx, pack.id, Size::of(bytes.len()), header, &frames, &chunks).await?;
         tx.commit().await.map_err(during())
     }
@@ -205,7 +198,7 @@ impl Maker<'_> {
         frames: &[FrameRow],
         chunks: &[ChunkRow],
     ) -> Result<(), AppError> {
-        let (repository, run, created_at) = (self.keys.seq, RunId::from_bytes([1; 16]), Timestamp::from_ms(0));
+        let (repository, run, created_at) = (self.keys.seq, RUN, Timestamp::from_ms(0));
         let during = || AppError::db("making a pack known");
         let new = PackNew { id, repository, run, bytes, header, created_at };
         let seq = db::pack_insert(tx, &new).await.map_err(during())?;
@@ -243,69 +236,4 @@ impl Maker<'_> {
         self.made.snapshots += Count(1);
         tx.commit().await.map_err(during())
     }
-}
-
-/// Trees on their way into packs.
-struct Trees<'a> {
-    keys: &'a RepositoryKeys,
-    app: &'a App,
-    sealer: FrameSealer,
-    builder: PackBuilder,
-    plain: Vec<u8>,
-    chunks: Vec<IndexedChunk>,
-    full: Vec<format::SealedPack>,
-}
-
-impl<'a> Trees<'a> {
-    fn new(keys: &'a RepositoryKeys, app: &'a App) -> Self {
-        let (sealer, builder) = begun(keys, app);
-        Self { keys, app, sealer, builder, plain: Vec::new(), chunks: Vec::new(), full: Vec::new() }
-    }
-
-    fn add(&mut self, tree: &Tree) -> (ChunkRef, Totals) {
-        let plain = tree.encode().expect("a small tree");
-        let chunk = self.keys.naming.name(ChunkKind::Tree, &plain);
-        if self.plain.len() + plain.len() > FRAME_PLAIN {
-            self.seal();
-        }
-        self.chunks.push(IndexedChunk { kind: ChunkKind::Tree, chunk, len: plain.len() as u32 });
-        self.plain.extend_from_slice(&plain);
-        if self.builder.bytes_len() > PACK_BYTES {
-            self.close();
-        }
-        (chunk, tree.totals)
-    }
-
-    fn seal(&mut self) {
-        if !self.chunks.is_empty() {
-            let frame = self.sealer.seal(self.builder.next_number(), &self.plain, 3).expect("a small frame");
-            self.builder.push(&frame, std::mem::take(&mut self.chunks)).expect("lengths add up");
-            self.plain.clear();
-        }
-    }
-
-    fn close(&mut self) {
-        self.seal();
-        let (sealer, builder) = begun(self.keys, self.app);
-        let (sealer, builder) =
-            (std::mem::replace(&mut self.sealer, sealer), std::mem::replace(&mut self.builder, builder));
-        if builder.plain_len() > 0 {
-            self.full.push(builder.finish(&sealer).expect("no tree stands twice"));
-        }
-    }
-
-    fn full(&mut self) -> Vec<format::SealedPack> {
-        std::mem::take(&mut self.full)
-    }
-
-    fn rest(mut self) -> Vec<format::SealedPack> {
-        self.close();
-        self.full
-    }
-}
-
-fn begun(keys: &RepositoryKeys, app: &App) -> (FrameSealer, PackBuilder) {
-    let (newest, run) = (keys.newest(), RunId::from_bytes([1; 16]));
-    let header = ObjectHeader::mint(newest.id(), run, app.entropy.as_ref());
-    (FrameSealer::new(&newest.run_key(run), &header), PackBuilder::new(&header))
 }
