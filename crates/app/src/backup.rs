@@ -12,7 +12,7 @@ mod verify;
 
 pub(crate) use closure::{Closure, Index};
 pub use commit::{Committed, Reported, commit};
-pub(crate) use contents::{chunk_rows, frame_rows, verify_frame};
+pub(crate) use contents::verify_frame;
 pub use dedupe::dedupe;
 pub use upload::{Uploaded, upload};
 pub use verify::verify;

@@ -147,8 +147,8 @@ async fn weigh_all(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Resul
         abandon(app, held, row, &why).await?;
         return Ok(true);
     }
-    let Some(weighed) = weigh::weigh(app, held, row, true).await? else { return Ok(false) };
-    if !repack::repack(app, held, row, &weighed.sparse).await? || !weigh::closed_clear(app, held, row).await? {
+    let Some(sparse) = weigh::weigh(app, held, row, true).await? else { return Ok(false) };
+    if !repack::repack(app, held, row, &sparse).await? || !weigh::closed_clear(app, held, row).await? {
         return Ok(false);
     }
     condemned(app, held, row).await?;
@@ -198,16 +198,11 @@ async fn settled(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<
 
 /// Gives a collection up, and everything that it has condemned free.
 async fn abandon(app: &App, held: &Held<'_>, row: &mut CollectionRow, why: &str) -> Result<(), AppError> {
-    let during = || AppError::db("abandoning a collection");
-    let mut tx = app.db.write().await.map_err(during())?;
-    held.need(&mut tx).await?;
-    db::pack_spared_update(&mut tx, row.repository, row.number).await.map_err(during())?;
-    tx.commit().await.map_err(during())?;
     tracing::error!(collection = row.number, "collection {} removes nothing: {why}", row.number);
     end_marks(app, held, row, CollectionPhase::Abandoned).await
 }
 
-/// Goes to a phase in which the marks are not needed: their objects may go.
+/// Goes to a phase in which the marks are not needed: their objects may go. One that is given up condemns nothing.
 async fn end_marks(
     app: &App,
     held: &Held<'_>,
@@ -222,6 +217,9 @@ async fn end_marks(
         db::leaving_insert(&mut tx, &segment.name, now).await.map_err(during())?;
     }
     db::segment_remove(&mut tx, row.repository, row.number).await.map_err(during())?;
+    if phase == CollectionPhase::Abandoned {
+        db::pack_spared_update(&mut tx, row.repository, row.number).await.map_err(during())?;
+    }
     (row.phase, row.phase_at) = (phase, now);
     db::collection_update(&mut tx, row).await.map_err(during())?;
     tx.commit().await.map_err(during())

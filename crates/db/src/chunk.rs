@@ -7,7 +7,8 @@ use crate::row::{Columns as _, int};
 use crate::sql::{Pair, Row, query, query_of};
 use crate::{DbError, Tx};
 use base::{Bytes, Count};
-use format::{ChunkId, ChunkKind, Totals};
+use format::{ChunkId, ChunkKind, IndexedChunk, PackIndex, Totals};
+use std::ops::Range;
 
 /// A chunk of a pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,20 @@ pub struct ChunkRow {
     pub at: u32,
     /// How long it is.
     pub len: u32,
+}
+
+impl ChunkRow {
+    /// The chunks of a pack. Never fails.
+    pub fn all(index: &PackIndex) -> Vec<ChunkRow> {
+        let row = |(frame, range, chunk): (u32, Range<usize>, &IndexedChunk)| ChunkRow {
+            id: chunk.chunk.id(),
+            kind: chunk.kind,
+            frame,
+            at: u32::try_from(range.start).expect("a frame has at most 16 MiB"),
+            len: chunk.len,
+        };
+        index.chunks().map(row).collect()
+    }
 }
 
 /// Where one of the chunks that were asked for lies.

@@ -5,7 +5,7 @@ use crate::batch::{concat, digits};
 use crate::error::failed;
 use crate::row::Columns as _;
 use crate::sql::{Pair, query, query_of};
-use crate::{DbError, Tx};
+use crate::{ChunkRow, DbError, Tx};
 use base::{Bytes, Count};
 use format::{ChunkId, PackId};
 
@@ -233,7 +233,7 @@ pub async fn chunk_moved_update(
     tx: &mut Tx,
     repository: i64,
     pack: i64,
-    chunks: &[(ChunkId, u32, u32)],
+    chunks: &[ChunkRow],
 ) -> Result<Count, DbError> {
     let done = query_of(Pair {
         sqlite: "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5), \
@@ -249,8 +249,8 @@ pub async fn chunk_moved_update(
     })
     .bind(repository)
     .bind(pack)
-    .bind(concat(chunks.iter().map(|(id, ..)| id.as_bytes())))
-    .bind(digits(chunks.iter().flat_map(|(_, frame, at)| [u64::from(*frame), u64::from(*at)])))
+    .bind(concat(chunks.iter().map(|chunk| chunk.id.as_bytes())))
+    .bind(digits(chunks.iter().flat_map(|chunk| [u64::from(chunk.frame), u64::from(chunk.at)])))
     .bind(chunks.len() as i64)
     .long()
     .execute(tx.conn());

@@ -7,7 +7,7 @@ use crate::row::{Columns as _, int};
 use crate::sql::{Pair, Row, query, query_of};
 use crate::{DbError, Tx};
 use base::{Bytes, Count, RunId, Timestamp};
-use format::PackId;
+use format::{FrameEntry, PackId, PackIndex};
 
 /// A pack that is durable and about to be known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,20 @@ pub struct FrameRow {
     pub sealed_len: u32,
     /// How many bytes it gives once opened.
     pub plain_len: u32,
+}
+
+impl FrameRow {
+    /// The frames of a pack. Never fails.
+    pub fn all(index: &PackIndex) -> Vec<FrameRow> {
+        let row = |(number, entry): (u32, &FrameEntry)| FrameRow {
+            number,
+            codec: entry.codec as u8,
+            at: entry.offset,
+            sealed_len: entry.sealed_len,
+            plain_len: entry.plain_len,
+        };
+        (0..).zip(index.frames()).map(row).collect()
+    }
 }
 
 /// Adds a pack and gives its number.

@@ -22,6 +22,12 @@ impl Programs {
         Self::build_with(root, "agent")
     }
 
+    /// All programs as `cargo test` builds them.
+    pub fn build_for_tests(root: &Path) -> Result<Self> {
+        // All of them: a part of the workspace would be built with other features, and every dependency anew.
+        Self::build_as(root, &["--workspace", "--bins"], "debug")
+    }
+
     /// The server and the simulated fleet: as they lie in a folder, or else built in release mode.
     pub fn sim_in(folder: Option<&Path>, root: &Path) -> Result<Self> {
         folder.map_or_else(|| Self::build_with(root, "sim"), |folder| Ok(Self::in_folder(folder)))
@@ -36,25 +42,14 @@ impl Programs {
     /// Builds the server and another of our programs.
     fn build_with(root: &Path, other: &str) -> Result<Self> {
         eprintln!("Building the server and the {other} in release mode …");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo)
-            .args(["build", "--locked", "--quiet", "--release", "--package", "server", "--package", other])
-            .current_dir(root)
-            .stdout(Stdio::null())
-            .status()
-            .context("running cargo")?;
-        if !built.success() {
-            bail!("the programs do not build");
-        }
-        Ok(Self::in_folder(&root.join("target").join("release")))
+        Self::build_as(root, &["--release", "--package", "server", "--package", other], "release")
     }
 
-    /// All programs as `cargo test` builds them.
-    pub fn build_for_tests(root: &Path) -> Result<Self> {
+    fn build_as(root: &Path, what: &[&str], folder: &str) -> Result<Self> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        // All of them: a part of the workspace would be built with other features, and every dependency anew.
         let built = Command::new(cargo)
-            .args(["build", "--locked", "--quiet", "--workspace", "--bins"])
+            .args(["build", "--locked", "--quiet"])
+            .args(what)
             .current_dir(root)
             .stdout(Stdio::null())
             .status()
@@ -62,7 +57,7 @@ impl Programs {
         if !built.success() {
             bail!("the programs do not build");
         }
-        Ok(Self::in_folder(&root.join("target").join("debug")))
+        Ok(Self::in_folder(&root.join("target").join(folder)))
     }
 
     /// A command of the simulated fleet, answered in JSON.

@@ -7,7 +7,7 @@ use crate::keys::RepositoryKeys;
 use base::RunId;
 use control::Refusal;
 use db::{ChunkRow, FrameRow, RunRow};
-use format::{ChunkKind, Error, FrameEntry, List, NamingKey, ObjectHeader, OpenPack, PackIndex, Tree, open_pack};
+use format::{ChunkKind, Error, FrameEntry, List, NamingKey, ObjectHeader, OpenPack, Tree, open_pack};
 
 /// What the index of the server learns from a pack.
 #[derive(Debug)]
@@ -33,31 +33,7 @@ pub(super) fn verify(keys: &RepositoryKeys, run: &RunRow, bytes: &[u8]) -> Resul
     }
     let index = pack.into_index();
     let header = *bytes.first_chunk().expect("a pack that opens has a header");
-    Ok(Contents { header, frames: frame_rows(&index), chunks: chunk_rows(&index) })
-}
-
-/// The frames of a pack as rows.
-pub(crate) fn frame_rows(index: &PackIndex) -> Vec<FrameRow> {
-    let row = |(number, entry): (u32, &FrameEntry)| FrameRow {
-        number,
-        codec: entry.codec as u8,
-        at: entry.offset,
-        sealed_len: entry.sealed_len,
-        plain_len: entry.plain_len,
-    };
-    (0..).zip(index.frames()).map(row).collect()
-}
-
-/// The chunks of a pack as rows.
-pub(crate) fn chunk_rows(index: &PackIndex) -> Vec<ChunkRow> {
-    let row = |(frame, range, chunk): (u32, std::ops::Range<usize>, &format::IndexedChunk)| ChunkRow {
-        id: chunk.chunk.id(),
-        kind: chunk.kind,
-        frame,
-        at: u32::try_from(range.start).expect("a frame has at most 16 MiB"),
-        len: chunk.len,
-    };
-    index.chunks().map(row).collect()
+    Ok(Contents { header, frames: FrameRow::all(&index), chunks: ChunkRow::all(&index) })
 }
 
 /// Opens one frame, names its chunks again and reads its trees and lists.

@@ -18,7 +18,7 @@ pub struct Found {
     pub snapshots: Count,
     /// Trees that could not be read: with one of them, nothing would be removed.
     pub flaws: Count,
-    /// Chunks, and those of them that a snapshot needs.
+    /// Chunks that are known.
     pub chunks: Count,
     /// Those of them that a snapshot needs.
     pub chunks_live: Count,
@@ -91,7 +91,7 @@ async fn look(
     };
     let looked = looked.await;
     clear(app, row, marking.uncounted()).await?;
-    Ok(Count::of(looked?.map_or(0, |weighed| weighed.sparse.len())))
+    Ok(Count::of(looked?.map_or(0, |sparse| sparse.len())))
 }
 
 /// Removes the marks of a dry run. Those of one that was cut short are strays, which the next collection lets go.

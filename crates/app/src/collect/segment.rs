@@ -4,8 +4,8 @@
 //!
 //! A segment is a row of blocks of up to `BLOCK_NAMES` names, ascending through all of them. A block is its names, 16
 //! bytes each (the first of the chunk's id, which sort as the ids do), and 16 bytes of BLAKE3 over the segment's name,
-//! the block's number, and the names. Which segments count, and how many marks each has, is in
-//! the database. Two ids that share their first 16 bytes are kept or let go together.
+//! the block's number, and the names. Which segments count, and how many marks each has, is in the database. Two ids
+//! that share their first 16 bytes are kept or let go together.
 
 use crate::damage::is_damage;
 use crate::{App, AppError};
@@ -154,6 +154,21 @@ impl<'a> Merged<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether this is one of them. Asked in ascending order: what lies before is left behind.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub(crate) async fn has(&mut self, mark: Mark) -> Result<bool, AppError> {
+        while let Some(Reverse((head, reader))) = self.heads.peek().copied() {
+            if head >= mark {
+                return Ok(head == mark);
+            }
+            self.heads.pop();
+            self.advance(reader).await?;
+        }
+        Ok(false)
     }
 
     async fn advance(&mut self, reader: usize) -> Result<(), AppError> {

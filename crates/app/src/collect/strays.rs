@@ -109,14 +109,18 @@ async fn let_go(app: &App, held: &Held<'_>) -> Result<(), AppError> {
     if is_doubtful {
         go.retain(|name| segment_of(name).is_some());
     }
-    for (name, goes) in go.iter().map(|name| (name, true)).chain(known.iter().map(|name| (name, false))) {
+    let all: Vec<(String, bool)> =
+        go.into_iter().map(|name| (name, true)).chain(known.into_iter().map(|name| (name, false))).collect();
+    for part in all.chunks(PAGE) {
         let mut tx = app.db.write().await.map_err(during())?;
         held.need(&mut tx).await?;
-        if goes {
-            db::leaving_insert(&mut tx, name, app.clock.now()).await.map_err(during())?;
-            tracing::info!("the object {name}, which nothing names, may go");
+        for (name, goes) in part {
+            if *goes {
+                db::leaving_insert(&mut tx, name, app.clock.now()).await.map_err(during())?;
+                tracing::info!("the object {name}, which nothing names, may go");
+            }
+            db::stray_remove(&mut tx, name).await.map_err(during())?;
         }
-        db::stray_remove(&mut tx, name).await.map_err(during())?;
         tx.commit().await.map_err(during())?;
     }
     Ok(())
@@ -146,26 +150,27 @@ async fn fate(app: &App, name: &str, seen_at: Timestamp) -> Result<Fate, AppErro
         return Ok(Fate::Known);
     }
     drop(tx);
+    // Nobody takes longer from the object to its row than a run lives.
+    if app.clock.now() < seen_at + app.config.collect_grace + app.config.run_lease {
+        return Ok(Fate::Stay);
+    }
     let Some(size) = app.store.head(&object).await.map_err(AppError::store("looking at a stray object"))? else {
         return Ok(Fate::Known);
     };
-    // Nobody takes longer from the object to its row than a run lives.
-    let is_old = app.clock.now() >= seen_at + app.config.collect_grace + app.config.run_lease;
-    let run = match name.parse() {
+    match name.parse() {
         // It may be all that tells of a snapshot.
-        Ok(Named::Manifest(..)) => return Ok(if is_old { Fate::Doubtful } else { Fate::Stay }),
+        Ok(Named::Manifest(..)) => Ok(Fate::Doubtful),
         Ok(Named::Pack(_)) => {
             let len = (ObjectHeader::LEN as u64).min(size.0);
             let read = app.store.get_range(&object, 0, len).await;
-            ObjectHeader::of_pack(&read.map_err(AppError::store("looking at a stray object"))?).ok()
+            match ObjectHeader::of_pack(&read.map_err(AppError::store("looking at a stray object"))?) {
+                Ok(header) => of_run(app, header.run).await,
+                // What is no pack at all was never taken in; it is left for a person to look at.
+                Err(_) => Ok(Fate::Stay),
+            }
         }
-        Err(_) if segment_of(name).is_some() && is_old => return Ok(Fate::Go),
-        Err(_) => return Ok(Fate::Stay),
-    };
-    match (run, is_old) {
-        (Some(header), true) => of_run(app, header.run).await,
-        // What is no pack at all was never taken in; it is left for a person to look at.
-        (None, _) | (Some(_), false) => Ok(Fate::Stay),
+        Err(_) if segment_of(name).is_some() => Ok(Fate::Go),
+        Err(_) => Ok(Fate::Stay),
     }
 }
 

@@ -2,8 +2,8 @@
 //! marks, and condemns the packs of which nothing is needed.
 //! Refuses to hold more packs in memory than it may: it goes through the chunks once for each part of them.
 
-use super::segment::{Kind, Mark, Merged, mark};
-use super::{keep, segments};
+use super::segment::{Kind, Merged, mark};
+use super::segments;
 use crate::jobs::Held;
 use crate::{App, AppError};
 use base::{Bytes as Size, Count};
@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 const PAGE: u32 = 20_000;
 /// Packs that are condemned in one transaction, and rows of them that are read at once.
 const PACKS: u32 = 1_000;
-/// Closed trees that are forgotten in one transaction.
+/// Rows of closed trees that are removed in one transaction.
 const CLOSED_MAX: usize = 2_000;
 /// Bytes that a pack takes here.
 const WEIGHT_LEN: u64 = size_of::<Weight>() as u64;
@@ -40,18 +40,11 @@ pub(super) struct Sparse {
     pub(super) live_permille: u64,
 }
 
-/// What weighing found, to be carried out or only said.
-#[derive(Debug, Default)]
-pub(super) struct Weighed {
-    /// Packs of which little is needed, the emptiest first.
-    pub(super) sparse: Vec<Sparse>,
-}
-
 /// How many sparse packs are remembered.
 const SPARSE_MAX: usize = 4_096;
 
-/// Weighs all packs. With `condemn`, those of which nothing is needed are condemned; without, they are only counted.
-/// None when the process ends.
+/// Weighs all packs, and gives those of which little is needed, the emptiest first. With `condemn`, those of which
+/// nothing is needed are condemned; without, they are only counted. None when the process ends.
 ///
 /// # Errors
 /// `job_taken_over`, `marks_damaged`; a database or a store that does not answer.
@@ -60,11 +53,11 @@ pub(super) async fn weigh(
     held: &Held<'_>,
     row: &mut CollectionRow,
     condemn: bool,
-) -> Result<Option<Weighed>, AppError> {
+) -> Result<Option<Vec<Sparse>>, AppError> {
     let figures = &mut row.figures;
     (figures.chunks, figures.chunks_live, figures.bytes) = (Count(0), Count(0), Size(0));
     (figures.packs_condemned, figures.bytes_condemned, figures.bytes_waste) = (Count(0), Size(0), Size(0));
-    let mut weighed = Weighed::default();
+    let mut sparse = Vec::new();
     let packs_max = usize::try_from(app.config.collect_memory.0 / 2 / WEIGHT_LEN).unwrap_or(usize::MAX).max(1);
     let mut after = 0;
     loop {
@@ -75,10 +68,10 @@ pub(super) async fn weigh(
         if !chunks(app, held, row, &mut weights, is_first).await? {
             return Ok(None);
         }
-        judge(app, held, row, &weights, condemn, &mut weighed).await?;
+        judge(app, held, row, &weights, condemn, &mut sparse).await?;
     }
-    weighed.sparse.sort_unstable_by_key(|sparse| sparse.live_permille);
-    Ok(Some(weighed))
+    sparse.sort_unstable_by_key(|sparse| sparse.live_permille);
+    Ok(Some(sparse))
 }
 
 /// The next packs, in the order of their numbers.
@@ -162,7 +155,6 @@ struct Beside<'a> {
     app: &'a App,
     repository: i64,
     marks: Merged<'a>,
-    next: Option<Mark>,
     after: Option<ChunkId>,
     /// Whether all were given; not so when the process ends.
     is_done: bool,
@@ -171,9 +163,8 @@ struct Beside<'a> {
 impl<'a> Beside<'a> {
     async fn open(app: &'a App, row: &CollectionRow) -> Result<Self, AppError> {
         let segments = segments(app, row, &[Kind::Trees, Kind::Contents]).await?;
-        let mut marks = Merged::open(app, &segments, app.config.collect_memory.0 / 4).await?;
-        let next = marks.next().await?;
-        Ok(Self { app, repository: row.repository, marks, next, after: None, is_done: false })
+        let marks = Merged::open(app, &segments, app.config.collect_memory.0 / 4).await?;
+        Ok(Self { app, repository: row.repository, marks, after: None, is_done: false })
     }
 
     /// The next chunks; None after the last, and when the process ends.
@@ -192,11 +183,7 @@ impl<'a> Beside<'a> {
         self.after = Some(last.id);
         let mut page = Vec::with_capacity(rows.len());
         for row in rows {
-            let name = mark(&row.id);
-            while self.next.is_some_and(|next| next < name) {
-                self.next = self.marks.next().await?;
-            }
-            page.push((row, self.next == Some(name)));
+            page.push((row, self.marks.has(mark(&row.id)).await?));
         }
         Ok(Some(page))
     }
@@ -209,7 +196,7 @@ async fn judge(
     row: &mut CollectionRow,
     weights: &[Weight],
     condemn: bool,
-    weighed: &mut Weighed,
+    sparse: &mut Vec<Sparse>,
 ) -> Result<(), AppError> {
     let (mut dead, mut rescued) = (Vec::new(), Vec::new());
     for weight in weights.iter().filter(|weight| weight.seq <= row.pack_last) {
@@ -228,12 +215,12 @@ async fn judge(
         figures.bytes_waste +=
             Size(weight.bytes - (u128::from(weight.bytes) * u128::from(live_permille) / 1_000) as u64);
         if live_permille < app.config.collect_repack_below * 10 {
-            weighed.sparse.push(Sparse { seq: weight.seq, live_permille });
+            sparse.push(Sparse { seq: weight.seq, live_permille });
         }
     }
-    if weighed.sparse.len() > 2 * SPARSE_MAX {
-        weighed.sparse.sort_unstable_by_key(|sparse| sparse.live_permille);
-        weighed.sparse.truncate(SPARSE_MAX);
+    if sparse.len() > 2 * SPARSE_MAX {
+        sparse.sort_unstable_by_key(|sparse| sparse.live_permille);
+        sparse.truncate(SPARSE_MAX);
     }
     if !condemn {
         row.figures.packs_condemned += Count::of(dead.len());
@@ -261,16 +248,15 @@ async fn judge(
     Ok(())
 }
 
-/// Forgets the closed trees that no snapshot needs: beneath one of them something may be condemned. Gives whether it
-/// came to the end.
+/// Removes the rows of closed trees that no snapshot needs: beneath one of them something may be condemned. Gives
+/// whether it came to the end.
 ///
 /// # Errors
 /// As `weigh`.
-pub(super) async fn closed_clear(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<bool, AppError> {
-    let during = || AppError::db("forgetting closed trees");
+pub(super) async fn closed_clear(app: &App, held: &Held<'_>, row: &CollectionRow) -> Result<bool, AppError> {
+    let during = || AppError::db("removing the rows of closed trees");
     let segments = segments(app, row, &[Kind::Trees]).await?;
     let mut marks = Merged::open(app, &segments, app.config.collect_memory.0 / 4).await?;
-    let mut next = marks.next().await?;
     let (mut after, mut unmarked) = (None, Vec::new());
     loop {
         if !held.goes_on(app).await? {
@@ -281,11 +267,7 @@ pub(super) async fn closed_clear(app: &App, held: &Held<'_>, row: &mut Collectio
         drop(tx);
         after = page.last().copied();
         for id in &page {
-            let name = mark(id);
-            while next.is_some_and(|next| next < name) {
-                next = marks.next().await?;
-            }
-            if next != Some(name) {
+            if !marks.has(mark(id)).await? {
                 unmarked.push(*id);
             }
         }
@@ -299,7 +281,6 @@ pub(super) async fn closed_clear(app: &App, held: &Held<'_>, row: &mut Collectio
             unmarked = rest;
         }
         if is_last {
-            keep(app, held, row).await?;
             return Ok(true);
         }
     }

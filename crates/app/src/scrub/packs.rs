@@ -2,7 +2,7 @@
 //! Refuses to stop at the first flaw: every frame of a damaged pack is tried, to tell what is lost from what is not.
 
 use super::{BadFrames, Options, Problem, ProblemCode, Progress, Report};
-use crate::backup::{chunk_rows, frame_rows, verify_frame};
+use crate::backup::verify_frame;
 use crate::damage::{self, is_damage};
 use crate::frames;
 use crate::keys::RepositoryKeys;
@@ -238,10 +238,10 @@ async fn differs(
     index: &PackIndex,
     counts: &HashMap<i64, Count>,
 ) -> Result<Option<String>, AppError> {
-    if frame_rows(index) != frames {
+    if FrameRow::all(index) != frames {
         return Ok(Some("The index has other frames for it than it has.".to_owned()));
     }
-    let chunks = chunk_rows(index);
+    let chunks = ChunkRow::all(index);
     let (here, wrong) = compare(app, row, &chunks).await?;
     if wrong > Count(0) {
         return Ok(Some(format!("The index lacks {wrong} of its chunks, or says something else of them.")));
