@@ -203,13 +203,13 @@ impl Attempt<'_> {
             parent.changes = changes.ok();
         }
         let run = reply.run.0;
-        let plan = plan(self.around, self.state, self.key.clone(), &reply, (self.folders.to_vec(), goes_on_from))?;
+        let what = (self.folders.to_vec(), goes_on_from);
+        let plan = plan(self.around, self.state, self.key.clone(), &reply, what, self.partial)?;
         let parent = plan.parent.as_ref().map(|parent| parent.snapshot);
 
         let cache_file = self.dir.cache_file();
         let cache = Arc::new(FileCache::for_run(&cache_file, self.state.device, plan.snapshot, CACHE_BYTES_MAX));
-        let remote = RunRemote::new(Arc::clone(self.connection), run, plan.limits.refs).partial(self.partial);
-        let remote = Arc::new(remote);
+        let remote = Arc::new(RunRemote::new(Arc::clone(self.connection), run, plan.limits.refs));
         let ctx = context(self.around);
         match engine::backup::run(&ctx, &plan, Arc::clone(&source) as _, remote, Arc::clone(&cache) as _).await {
             Ok(outcome) => {
@@ -275,6 +275,7 @@ fn plan(
     key: DeviceKey,
     reply: &BeginReply,
     (folders, parent): (Vec<StoredPath>, Option<Parent>),
+    partial: bool,
 ) -> Result<Plan, AgentError> {
     let Some(run_key) = &reply.run_key else {
         return Err(AgentError::answer_damaged("the answer to begin has no key for the run"));
@@ -293,6 +294,7 @@ fn plan(
             device_name: evidence::host_name(),
             os: evidence::os_text(),
             agent: format!("holdfast {}", evidence::RELEASE),
+            partial,
         },
         limits: Limits {
             pack_bytes: Bytes(reply.limits.pack_bytes),

@@ -14,6 +14,7 @@ pub(crate) use closure::{Closure, Index};
 pub use commit::{Committed, Reported, commit};
 pub(crate) use contents::verify_frame;
 pub use dedupe::dedupe;
+pub(crate) use upload::put_error;
 pub use upload::{Uploaded, upload};
 pub use verify::verify;
 

@@ -1,5 +1,5 @@
 //! The server's own certificate authority and certificate. Refuses to sign anything later: the authority's key is
-//! used by `init` alone. Keys come from the operating system's generator, inside the TLS library.
+//! used by `init` and by a rebuild alone. Keys come from the operating system's generator, inside the TLS library.
 
 use crate::AppError;
 use base::Timestamp;
@@ -27,14 +27,18 @@ pub(crate) struct Certificates {
     pub(crate) ca_key: String,
     pub(crate) server: String,
     pub(crate) server_key: String,
-    pub(crate) ca_fingerprint: String,
 }
 
-/// Makes an authority and a certificate for this machine and `names`.
+/// Makes a certificate for this machine and `names`, under this authority (its certificate and its key, as PEM) or a
+/// new one.
 ///
 /// # Errors
-/// `name_invalid`: a name that is neither a host's nor an address.
-pub(crate) fn issue(now: Timestamp, names: &[String]) -> Result<Certificates, AppError> {
+/// `name_invalid`: a name that is neither a host's nor an address; `certificate_damaged`: not an authority and its key.
+pub(crate) fn issue(
+    now: Timestamp,
+    authority: Option<(&str, &str)>,
+    names: &[String],
+) -> Result<Certificates, AppError> {
     if let Some(name) = names.iter().find(|name| !fits(name)) {
         return Err(name_invalid(name));
     }
@@ -55,18 +59,26 @@ pub(crate) fn issue(now: Timestamp, names: &[String]) -> Result<Certificates, Ap
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     server.use_authority_key_identifier_extension = true;
 
-    let ca_key = KeyPair::generate().map_err(not_made)?;
-    let ca_certificate = ca.self_signed(&ca_key).map_err(not_made)?;
-    let (ca_pem, ca_key_pem) = (ca_certificate.pem(), ca_key.serialize_pem());
-    let ca_fingerprint = hex_digest(ca_certificate.der());
     let server_key = KeyPair::generate().map_err(not_made)?;
-    let server = server.signed_by(&server_key, &Issuer::new(ca, ca_key)).map_err(not_made)?;
+    let (ca_pem, ca_key, server) = match authority {
+        Some((ca_pem, key)) => {
+            let ca_key = KeyPair::from_pem(key).map_err(|_| damaged())?;
+            // Of the certificate, only what a signature under it says is needed again: its name.
+            let server = server.signed_by(&server_key, &Issuer::from_params(&ca, &ca_key)).map_err(not_made)?;
+            (ca_pem.to_owned(), ca_key, server)
+        }
+        None => {
+            let ca_key = KeyPair::generate().map_err(not_made)?;
+            let ca_pem = ca.self_signed(&ca_key).map_err(not_made)?.pem();
+            let server = server.signed_by(&server_key, &Issuer::from_params(&ca, &ca_key)).map_err(not_made)?;
+            (ca_pem, ca_key, server)
+        }
+    };
     Ok(Certificates {
-        ca: ca_pem,
-        ca_key: ca_key_pem,
+        ca_key: ca_key.serialize_pem(),
         server: server.pem(),
         server_key: server_key.serialize_pem(),
-        ca_fingerprint,
+        ca: ca_pem,
     })
 }
 
@@ -97,8 +109,11 @@ pub(crate) fn fingerprint(pem: &str) -> Result<String, AppError> {
         .and_then(|(_, rest)| rest.split_once("-----END CERTIFICATE-----"))
         .map(|(body, _)| body.split_whitespace().collect::<String>());
     let der = body.and_then(|body| data_encoding::BASE64.decode(body.as_bytes()).ok());
-    let damaged = || AppError::damaged("certificate_damaged", "ca.pem does not hold a certificate.");
     der.map(|der| hex_digest(&der)).ok_or_else(damaged)
+}
+
+fn damaged() -> AppError {
+    AppError::damaged("certificate_damaged", "ca.pem does not hold a certificate.")
 }
 
 fn hex_digest(der: &[u8]) -> String {
@@ -154,7 +169,8 @@ mod tests {
         ] {
             assert!(!fits(name), "{name:?}");
         }
-        let error = issue(Timestamp::from_ms(0), &["good".to_owned(), "bad host!".to_owned()]).err().expect("refused");
+        let error =
+            issue(Timestamp::from_ms(0), None, &["good".to_owned(), "bad host!".to_owned()]).err().expect("refused");
         assert!(error.to_string().contains("\"bad host!\" is no name"), "{error}");
     }
 }

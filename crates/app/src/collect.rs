@@ -34,7 +34,7 @@ pub(crate) const JOB: &str = "collect";
 /// `job_taken_over`; a database or a store that does not answer.
 pub(crate) async fn tick(app: &App, held: &Held<'_>) -> Result<(), AppError> {
     remove::leave(app, held).await?;
-    let repositories: Vec<i64> = app.keys.repositories().map(|keys| keys.seq).collect();
+    let repositories: Vec<i64> = app.keys.repositories().iter().map(|keys| keys.seq).collect();
     let mut failed = None;
     for repository in repositories {
         // One that fails holds no other up.
@@ -120,7 +120,7 @@ async fn begin(app: &App, held: &Held<'_>, repository: i64) -> Result<Collection
     held.need(&mut tx).await?;
     let number = db::repository_generation_update(&mut tx, repository).await.map_err(during())?;
     let bounds = db::collection_bounds_get(&mut tx).await.map_err(during())?;
-    let row = CollectionRow::new(repository, number, RunId::mint(app.entropy.as_ref()), now, bounds);
+    let row = CollectionRow::new(repository, number, RunId::begun(now, app.entropy.as_ref()), now, bounds);
     // ORDER: what was asked for counts as done with the row that does it.
     set_due(&mut tx, repository, now, next_due(app, now)).await?;
     db::collection_insert(&mut tx, &row).await.map_err(during())?;

@@ -181,10 +181,11 @@ pub fn there_is_no(what: impl fmt::Display, command: &str) -> String {
 pub const BROKEN_RETRY: Span = Span::minutes(1);
 
 /// Those of which asking again is another matter than it usually is for their kind.
-const RETRIED: [(&str, Retry); 12] = [
+const RETRIED: [(&str, Retry); 13] = [
     // Wrong is what stands in a file: with another one the same command goes on.
     ("config_invalid", Retry::WhenChanged),
     ("keys_exposed", Retry::WhenChanged),
+    ("master_key_command_failed", Retry::WhenChanged),
     ("not_initialised", Retry::WhenChanged),
     // What has ended stays so.
     ("already_initialised", Retry::Never),

@@ -1,38 +1,40 @@
-//! The server's keys: the master key from its file, and what hangs on it. Refuses a key file that others can read.
-//! Nothing else in the data directory opens a stored object or a session without the master key.
+//! The keys of an installation. One master key, which is outside database and store, opens its secret; the secret opens
+//! the repositories' keys, and every other key of the servers is made of it. Refuses a key file that others can read.
 
-use crate::{AppError, backup};
-use base::{Entropy, RepositoryId, Secret, SnapshotId};
+mod files;
+pub(crate) mod keyring;
+mod make;
+mod master;
+mod rotate;
+mod sealed;
+
+pub(crate) use files::private_or_refuse;
+pub use files::{CA_KEY_FILE, KEYS_DIR, SERVER_KEY_FILE, key_file_read, key_file_write, keys_dir_create};
+pub use make::make;
+pub(crate) use make::restore;
+pub use master::{MASTER_KEY_FILE, MASTER_KEY_VARIABLE, MasterKey};
+pub(crate) use rotate::rotation_finish;
+pub use rotate::{Rotated, rotate_data, rotate_master};
+pub(crate) use sealed::{open, seal};
+
+use crate::{App, AppError, backup};
+use base::{Entropy, InstallationId, RepositoryId, Secret, SnapshotId, Span, Timestamp};
 use control::Refusal;
-use data_encoding::HEXLOWER;
-use db::Db;
-use format::{ChunkRef, NamingKey, RepositoryKey};
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use db::{Db, Tx};
+use format::{ChunkRef, KeyPurpose, NamingKey, RepositoryKey};
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-/// The directory of key files, for the server's account alone.
-pub const KEYS_DIR: &str = "keys";
-/// 32 random bytes, hexadecimal.
-pub const MASTER_KEY_FILE: &str = "keys/master.key";
-/// The private key of the own certificate authority.
-pub const CA_KEY_FILE: &str = "keys/ca.key";
-/// The private key of the server's certificate.
-pub const SERVER_KEY_FILE: &str = "keys/server.key";
-
-const DIR_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
-/// Largest key file that is read; a PEM key is a few hundred bytes.
-const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
+/// How old a repository key is before anything is sealed with it: by then every server knows it.
+pub const SETTLE_SPAN: Span = Span::minutes(1);
+/// How often a server looks for new keys. INVARIANT: well below `SETTLE_SPAN`.
+const FOLLOW_SPAN: Span = Span::seconds(10);
 
 /// Every key that the running server holds. Not printable.
 pub struct Keys {
-    /// Seals the keys of repositories.
-    pub master: MasterKey,
+    /// Whose they are.
+    pub installation: InstallationId,
+    secret: InstallationSecret,
     /// Authenticates session tokens.
     pub token: Secret<32>,
     /// Authenticates challenges.
@@ -49,11 +51,13 @@ pub struct Keys {
     pub request: Secret<32>,
     /// Seals the answers of the admin API that are kept for repeated requests.
     pub answer: Secret<32>,
-    repositories: BTreeMap<i64, Arc<RepositoryKeys>>,
+    repositories: RwLock<BTreeMap<i64, Arc<RepositoryKeys>>>,
 }
 
-/// The key in `keys/master.key`.
-pub struct MasterKey(Secret<32>);
+/// What every key of the servers hangs on that is no repository's, and what seals those in the database. It stays when
+/// the master key is rotated: nothing that was handed out ends by that.
+#[derive(Clone)]
+pub(crate) struct InstallationSecret(Secret<32>);
 
 /// The keys of one repository, open.
 pub struct RepositoryKeys {
@@ -65,94 +69,144 @@ pub struct RepositoryKeys {
     pub naming: NamingKey,
     /// The same key as bytes, for the answer that gives it to a device.
     pub naming_secret: Secret<32>,
+    naming_id: u32,
     seals: BTreeMap<u32, SealKeys>,
 }
 
 struct SealKeys {
     repository: RepositoryKey,
+    secret: Secret<32>,
     root: Secret<32>,
+    created_at: Timestamp,
 }
 
-/// What a repository key is for: the word in the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyPurpose {
-    /// Names chunks.
-    Name,
-    /// Seals packs, manifests and roots.
-    Seal,
+/// A key of a repository as it comes from the database, sealed.
+#[derive(Clone)]
+struct SealedKey {
+    purpose: KeyPurpose,
+    id: u32,
+    sealed: Vec<u8>,
+    created_at: Timestamp,
 }
 
 impl Keys {
-    /// The keys that hang on this master key, and the open repositories. Never fails.
-    pub fn new(master: MasterKey, repositories: Vec<RepositoryKeys>) -> Self {
-        let token = master.derive("holdfast 2026 v1 session token key");
-        let challenge = master.derive("holdfast 2026 v1 session challenge key");
-        let counter = master.derive("holdfast 2026 v1 session counter key");
-        let activation = master.derive("holdfast 2026 v1 activation digest key");
-        let address = master.derive("holdfast 2026 v1 address key");
-        let ticket = master.derive("holdfast 2026 v1 ticket key");
-        let request = master.derive("holdfast 2026 v1 admin request digest key");
-        let answer = master.derive("holdfast 2026 v1 admin answer sealing");
-        let repositories = repositories.into_iter().map(|keys| (keys.seq, Arc::new(keys))).collect();
-        Self { master, token, challenge, counter, activation, address, ticket, request, answer, repositories }
+    /// Opens the keys of the installation in this database.
+    ///
+    /// # Errors
+    /// `installation_missing`; `keys_foreign`: they do not open with this master key; `repository_keys_damaged`; the
+    /// database does not answer.
+    pub(crate) async fn open(db: &Db, master: &MasterKey) -> Result<Self, AppError> {
+        let during = || AppError::db("reading the keys");
+        let mut tx = db.read().await.map_err(during())?;
+        let row = db::installation_get(&mut tx).await.map_err(during())?.ok_or_else(missing)?;
+        let secret = InstallationSecret(master.open(row.id, &row.secret).ok_or_else(foreign)?);
+        let repositories = repositories(&mut tx, &secret).await?;
+        if repositories.is_empty() {
+            return Err(keys_damaged());
+        }
+        Ok(Self {
+            installation: row.id,
+            token: secret.derive("holdfast 2026 v1 session token key"),
+            challenge: secret.derive("holdfast 2026 v1 session challenge key"),
+            counter: secret.derive("holdfast 2026 v1 session counter key"),
+            activation: secret.derive("holdfast 2026 v1 activation digest key"),
+            address: secret.derive("holdfast 2026 v1 address key"),
+            ticket: secret.derive("holdfast 2026 v1 ticket key"),
+            request: secret.derive("holdfast 2026 v1 admin request digest key"),
+            answer: secret.derive("holdfast 2026 v1 admin answer sealing"),
+            secret,
+            repositories: RwLock::new(repositories),
+        })
     }
 
     /// The keys of the repository with this row number.
     ///
     /// # Errors
     /// `Damaged`: the database names a repository that has no keys.
-    pub fn repository(&self, seq: i64) -> Result<&Arc<RepositoryKeys>, AppError> {
+    pub fn repository(&self, seq: i64) -> Result<Arc<RepositoryKeys>, AppError> {
         let missing = || AppError::damaged("repository_keys_damaged", "The repository of this device has no keys.");
-        self.repositories.get(&seq).ok_or_else(missing)
+        let repositories = self.repositories.read().unwrap_or_else(PoisonError::into_inner);
+        repositories.get(&seq).cloned().ok_or_else(missing)
     }
 
     /// Every open repository, by row number. Never fails.
-    pub fn repositories(&self) -> impl Iterator<Item = &Arc<RepositoryKeys>> {
-        self.repositories.values()
+    pub fn repositories(&self) -> Vec<Arc<RepositoryKeys>> {
+        self.repositories.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Reads the repositories' keys again: another server, or a command, may have added one.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub(crate) async fn refresh(&self, db: &Db) -> Result<(), AppError> {
+        let mut tx = db.read().await.map_err(AppError::db("reading the keys"))?;
+        let found = repositories(&mut tx, &self.secret).await?;
+        *self.repositories.write().unwrap_or_else(PoisonError::into_inner) = found;
+        Ok(())
+    }
+}
+
+impl InstallationSecret {
+    fn derive(&self, context: &str) -> Secret<32> {
+        derive(context, &self.0)
+    }
+
+    fn sealing(&self) -> Secret<32> {
+        self.derive("holdfast 2026 v1 repository key sealing")
+    }
+
+    /// Seals a repository's key for the database: nonce, ciphertext, tag. Never fails.
+    fn seal(
+        &self,
+        repository: RepositoryId,
+        (purpose, id): (KeyPurpose, u32),
+        secret: &Secret<32>,
+        entropy: &dyn Entropy,
+    ) -> Vec<u8> {
+        seal(&self.sealing(), &repository_key_aad(repository, purpose, id), secret.expose(), entropy)
+    }
+
+    fn open(&self, repository: RepositoryId, key: &SealedKey) -> Result<Secret<32>, AppError> {
+        let plain = open(&self.sealing(), &repository_key_aad(repository, key.purpose, key.id), &key.sealed);
+        plain.and_then(|plain| plain.try_into().ok()).map(Secret::new).ok_or_else(keys_damaged)
     }
 }
 
 impl RepositoryKeys {
-    /// Opens keys that came from the database. `sealed` rows are (purpose, key id, sealed bytes).
-    ///
-    /// # Errors
-    /// `Damaged`: a key does not open with this master key, or one of the two purposes is missing.
-    pub fn open(
-        master: &MasterKey,
-        seq: i64,
-        id: RepositoryId,
-        sealed: &[(KeyPurpose, u32, Vec<u8>)],
-    ) -> Result<Self, AppError> {
-        let mut naming_secret = None;
+    /// Opens keys that came from the database.
+    fn open(secret: &InstallationSecret, seq: i64, id: RepositoryId, rows: &[SealedKey]) -> Result<Self, AppError> {
+        let mut naming = None;
         let mut seals = BTreeMap::new();
-        for (purpose, key_id, bytes) in sealed {
-            let secret = master.open_repository_key(id, *purpose, *key_id, bytes)?;
-            match purpose {
-                KeyPurpose::Name => naming_secret = Some(secret),
+        for row in rows {
+            let opened = secret.open(id, row)?;
+            match row.purpose {
+                KeyPurpose::Name => naming = Some((row.id, opened)),
                 KeyPurpose::Seal => {
-                    let root = derive("holdfast 2026 v1 root key", &secret);
-                    seals.insert(*key_id, SealKeys { repository: RepositoryKey::new(*key_id, secret), root });
+                    let root = derive("holdfast 2026 v1 root key", &opened);
+                    let repository = RepositoryKey::new(row.id, opened.clone());
+                    let keys = SealKeys { repository, secret: opened, root, created_at: row.created_at };
+                    seals.insert(row.id, keys);
                 }
             }
         }
-        let naming_secret = naming_secret.filter(|_| !seals.is_empty()).ok_or_else(keys_damaged)?;
-        Ok(Self { seq, id, naming: NamingKey::new(&naming_secret), naming_secret, seals })
+        let (naming_id, naming_secret) = naming.filter(|_| !seals.is_empty()).ok_or_else(keys_damaged)?;
+        Ok(Self { seq, id, naming: NamingKey::new(&naming_secret), naming_secret, naming_id, seals })
     }
 
     /// The key that seals what is written now. Never fails.
-    pub fn newest(&self) -> &RepositoryKey {
-        &self.newest_seal().1.repository
+    pub fn newest(&self, now: Timestamp) -> &RepositoryKey {
+        &self.newest_seal(now).1.repository
     }
 
-    /// The key with this id; `None` when the repository never had one. Never fails.
+    /// The key with this id; `None` when the repository never had one, or has it since a moment ago. Never fails.
     pub fn seal_key(&self, key_id: u32) -> Option<&RepositoryKey> {
         self.seals.get(&key_id).map(|keys| &keys.repository)
     }
 
     /// Seals the root ref of a snapshot for the database: key id (4 bytes, little-endian), nonce, ciphertext, tag.
     /// Never fails.
-    pub fn seal_root(&self, snapshot: SnapshotId, root: &ChunkRef, entropy: &dyn Entropy) -> Vec<u8> {
-        let (key_id, keys) = self.newest_seal();
+    pub fn seal_root(&self, snapshot: SnapshotId, root: &ChunkRef, now: Timestamp, entropy: &dyn Entropy) -> Vec<u8> {
+        let (key_id, keys) = self.newest_seal(now);
         let mut sealed = key_id.to_le_bytes().to_vec();
         sealed.extend(seal(&keys.root, &self.root_aad(snapshot), root.as_bytes(), entropy));
         sealed
@@ -174,8 +228,11 @@ impl RepositoryKeys {
         })
     }
 
-    fn newest_seal(&self) -> (u32, &SealKeys) {
-        let (key_id, keys) = self.seals.last_key_value().expect("`open` refuses a repository without a seal key");
+    /// The newest key that every server knows. Where all are younger, the first: that one is from `init`.
+    fn newest_seal(&self, now: Timestamp) -> (u32, &SealKeys) {
+        let settled = self.seals.iter().rev().find(|(_, keys)| now.since(keys.created_at) >= SETTLE_SPAN);
+        let first = || self.seals.first_key_value();
+        let (key_id, keys) = settled.or_else(first).expect("`open` refuses a repository without a seal key");
         (*key_id, keys)
     }
 
@@ -184,165 +241,59 @@ impl RepositoryKeys {
     }
 }
 
-impl MasterKey {
-    /// A fresh master key. Never fails.
-    pub fn mint(entropy: &dyn Entropy) -> Self {
-        Self(Secret::mint(entropy))
-    }
-
-    /// Reads the key file of a data directory.
-    ///
-    /// # Errors
-    /// `keys_exposed` when the directory or the file is open to others; a file that cannot be read or is not 64
-    /// hexadecimal digits.
-    pub fn load(data_dir: &Path) -> Result<Self, AppError> {
-        let text = key_file_read(data_dir, MASTER_KEY_FILE)?;
-        let bytes = HEXLOWER.decode(text.trim_end().as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-        let wrong = || AppError::damaged("master_key_damaged", format!("{MASTER_KEY_FILE} is not a master key."));
-        bytes.map(|bytes| Self(Secret::new(bytes))).ok_or_else(wrong)
-    }
-
-    /// Writes the key file of a new data directory.
-    ///
-    /// # Errors
-    /// As `key_file_write`.
-    pub fn store(&self, data_dir: &Path) -> Result<(), AppError> {
-        key_file_write(data_dir, MASTER_KEY_FILE, &format!("{}\n", HEXLOWER.encode(self.0.expose())))
-    }
-
-    /// Seals a repository's key for the database: nonce, ciphertext, tag. Never fails.
-    pub fn seal_repository_key(
-        &self,
-        repository: RepositoryId,
-        purpose: KeyPurpose,
-        key_id: u32,
-        secret: &Secret<32>,
-        entropy: &dyn Entropy,
-    ) -> Vec<u8> {
-        seal(&self.sealing(), &repository_key_aad(repository, purpose, key_id), secret.expose(), entropy)
-    }
-
-    fn open_repository_key(
-        &self,
-        repository: RepositoryId,
-        purpose: KeyPurpose,
-        key_id: u32,
-        sealed: &[u8],
-    ) -> Result<Secret<32>, AppError> {
-        let plain = open(&self.sealing(), &repository_key_aad(repository, purpose, key_id), sealed);
-        plain.and_then(|plain| plain.try_into().ok()).map(Secret::new).ok_or_else(keys_damaged)
-    }
-
-    fn sealing(&self) -> Secret<32> {
-        self.derive("holdfast 2026 v1 repository key sealing")
-    }
-
-    fn derive(&self, context: &str) -> Secret<32> {
-        derive(context, &self.0)
-    }
-}
-
-impl KeyPurpose {
-    /// The word in the database. Never fails.
-    pub const fn word(self) -> &'static str {
-        match self {
-            KeyPurpose::Name => "name",
-            KeyPurpose::Seal => "seal",
+/// Follows what other servers and commands do to the keys, for as long as it is polled. A database that does not answer
+/// is asked again.
+pub async fn follow(app: &App) {
+    let mut known = None;
+    loop {
+        let found = async {
+            let mut tx = app.db.read().await?;
+            Ok::<_, db::DbError>(db::installation_get(&mut tx).await?.map(|row| row.keyring))
+        };
+        if let Ok(found) = found.await
+            && known != found
+            && app.keys.refresh(&app.db).await.is_ok()
+        {
+            known = found;
         }
-    }
-
-    fn from_word(word: &str) -> Option<Self> {
-        [KeyPurpose::Name, KeyPurpose::Seal].into_iter().find(|purpose| purpose.word() == word)
+        app.clock.sleep(FOLLOW_SPAN).await;
     }
 }
 
-/// Opens the keys of every repository in the database.
-///
-/// # Errors
-/// `Damaged`: there is no repository, or its keys do not open with this master key; the database does not answer.
-pub(crate) async fn repositories_open(db: &Db, master: &MasterKey) -> Result<Vec<RepositoryKeys>, AppError> {
+/// The repositories of the database and their keys, open.
+async fn repositories(
+    tx: &mut Tx,
+    secret: &InstallationSecret,
+) -> Result<BTreeMap<i64, Arc<RepositoryKeys>>, AppError> {
     let during = || AppError::db("reading the repositories' keys");
-    let mut tx = db.read().await.map_err(during())?;
-    let mut repositories = Vec::new();
-    for repository in db::repository_list(&mut tx).await.map_err(during())? {
-        let rows = db::repository_key_list(&mut tx, repository.seq).await.map_err(during())?;
-        let mut sealed = Vec::with_capacity(rows.len());
-        for row in rows {
+    let mut repositories = BTreeMap::new();
+    for repository in db::repository_list(tx).await.map_err(during())? {
+        let rows = db::repository_key_list(tx, repository.seq).await.map_err(during())?;
+        let sealed = |row: db::RepositoryKeyRow| {
             let purpose = KeyPurpose::from_word(&row.purpose).ok_or_else(keys_damaged)?;
-            sealed.push((purpose, row.key_id, row.sealed));
-        }
-        repositories.push(RepositoryKeys::open(master, repository.seq, repository.id, &sealed)?);
+            Ok(SealedKey { purpose, id: row.key_id, sealed: row.sealed, created_at: row.created_at })
+        };
+        let rows: Vec<_> = rows.into_iter().map(sealed).collect::<Result<_, AppError>>()?;
+        let keys = RepositoryKeys::open(secret, repository.seq, repository.id, &rows)?;
+        repositories.insert(repository.seq, Arc::new(keys));
     }
-    if repositories.is_empty() { Err(keys_damaged()) } else { Ok(repositories) }
+    Ok(repositories)
 }
 
-/// Makes `keys/`, for the server's account alone.
-///
-/// # Errors
-/// The directory cannot be made, or is there.
-pub fn keys_dir_create(data_dir: &Path) -> Result<(), AppError> {
-    let path = data_dir.join(KEYS_DIR);
-    DirBuilder::new().mode(DIR_MODE).create(&path).map_err(file_error("making the directory", &path))
+pub(crate) fn missing() -> AppError {
+    AppError::damaged("installation_missing", "The database belongs to no installation: `init` has not made it.")
 }
 
-/// Writes a new file of `keys/`, durably, for the server's account alone.
-///
-/// # Errors
-/// The file cannot be written, or is there.
-pub fn key_file_write(data_dir: &Path, name: &'static str, text: &str) -> Result<(), AppError> {
-    let path = data_dir.join(name);
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(file_error("writing", &path))
-}
-
-/// Reads a file of `keys/`.
-///
-/// # Errors
-/// `keys_exposed` when the directory or the file is open to others than its owner; a file that cannot be read.
-pub fn key_file_read(data_dir: &Path, name: &'static str) -> Result<String, AppError> {
-    private_or_refuse(&data_dir.join(KEYS_DIR), DIR_MODE)?;
-    let path = data_dir.join(name);
-    private_or_refuse(&path, FILE_MODE)?;
-    let mut text = String::new();
-    let file = File::open(&path).map_err(file_error("reading", &path))?;
-    file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).map_err(file_error("reading", &path))?;
-    Ok(text)
-}
-
-/// Fails when others than its owner have rights to the file or directory beyond `mode`.
-///
-/// # Errors
-/// `keys_exposed`; it cannot be looked at.
-pub(crate) fn private_or_refuse(path: &Path, mode: u32) -> Result<(), AppError> {
-    let found = std::fs::metadata(path).map_err(file_error("reading", path))?.permissions().mode() & 0o777;
-    if found & !mode & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(AppError::invalid(
-        "keys_exposed",
-        format!(
-            "{} can be opened by others (mode {found:04o}): run `chmod {mode:04o} {}`, and set up a new server if \
-             anybody may have read it.",
-            path.display(),
-            path.display()
-        ),
-    ))
-}
-
-fn file_error(during: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> AppError {
-    let path = PathBuf::from(path);
-    move |cause| AppError::File { during, path, cause }
+fn foreign() -> AppError {
+    AppError::conflict(
+        "keys_foreign",
+        "The database does not open with this master key: it is another installation's, or the master key was rotated \
+         on another server. Copy keys/master.key from there.",
+    )
 }
 
 fn keys_damaged() -> AppError {
-    AppError::damaged(
-        "repository_keys_damaged",
-        "The repository's keys do not open with keys/master.key: it is another server's, or the database is damaged.",
-    )
+    AppError::damaged("repository_keys_damaged", "The repository's keys do not open: the database is damaged.")
 }
 
 fn repository_key_aad(repository: RepositoryId, purpose: KeyPurpose, key_id: u32) -> Vec<u8> {
@@ -351,29 +302,6 @@ fn repository_key_aad(repository: RepositoryId, purpose: KeyPurpose, key_id: u32
 
 fn derive(context: &str, secret: &Secret<32>) -> Secret<32> {
     Secret::new(blake3::derive_key(context, secret.expose()))
-}
-
-/// Nonce, ciphertext, tag. Random nonces: a key seals far fewer than 2^32 values in its life.
-pub(crate) fn seal(key: &Secret<32>, aad: &[u8], plain: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
-    let mut nonce = [0; NONCE_LEN];
-    entropy.fill(&mut nonce);
-    let mut sealed = plain.to_vec();
-    aead(key)
-        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut sealed)
-        .expect("keys and answers are far below the limit of the cipher");
-    [&nonce[..], &sealed].concat()
-}
-
-/// What `seal` has sealed with the same key and data; `None` for anything else. Never fails.
-pub(crate) fn open(key: &Secret<32>, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
-    let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
-    let mut bytes = sealed.to_vec();
-    let plain = aead(key).open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), &mut bytes).ok()?;
-    Some(plain.to_vec())
-}
-
-fn aead(key: &Secret<32>) -> LessSafeKey {
-    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.expose()).expect("the key has the cipher's 32 bytes"))
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@
 pub mod activation;
 mod actor;
 pub mod admins;
+pub mod age;
 pub mod audit;
 pub mod backup;
 pub mod campaigns;
+mod cards;
 mod certificate;
 pub mod collect;
 pub mod config;
@@ -42,6 +44,8 @@ pub mod profiles;
 pub mod quota;
 pub mod rates;
 mod recent;
+pub mod recovery;
+pub mod repair;
 pub mod restore;
 pub mod retention;
 pub mod runs;
@@ -81,6 +85,8 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     /// The keys, open.
     pub keys: keys::Keys,
+    /// What opens them.
+    pub(crate) master: keys::MasterKey,
     /// What the operator chose.
     pub config: Config,
     /// What is known of devices' states for a moment.
@@ -101,24 +107,50 @@ pub struct App {
     pub ca_fingerprint: String,
 }
 
+/// How a data directory is opened.
+#[derive(Debug, Default)]
+pub struct Opening {
+    /// The master key, where it is in no file: 64 hexadecimal digits.
+    pub master_key: Option<SecretText>,
+    /// Whether database and store may be apart: for what looks at that, or mends it.
+    pub is_unmatched: bool,
+}
+
 impl App {
-    /// Opens a data directory that `init` has made.
+    /// Opens a data directory that `init` has made, of which database and store belong together.
     ///
     /// # Errors
-    /// `not_initialised`; `keys_exposed`; a configuration, key, database or store that cannot be read.
+    /// `not_initialised`; `keys_exposed`, `keys_foreign`; as `age::compare`; a configuration, key, database or store
+    /// that cannot be read.
     pub async fn open(data_dir: &Path, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<App, AppError> {
+        Self::open_as(data_dir, Opening::default(), clock, entropy).await
+    }
+
+    /// The same, with the master key from elsewhere, or whether or not database and store belong together.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub async fn open_as(
+        data_dir: &Path,
+        opening: Opening,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<App, AppError> {
         init::initialised_or_refuse(data_dir)?;
         let config = Config::load(data_dir)?;
-        let master = keys::MasterKey::load(data_dir)?;
         let store = stores::open(data_dir, &config, &clock, &entropy).await?;
         let db = init::database_open(data_dir, &config).await?;
+        let master = keys::rotation_finish(data_dir, &config, opening.master_key.as_ref(), &db).await?;
+        if !opening.is_unmatched {
+            age::compare(&db, store.as_ref()).await?;
+        }
         // Without it people are told less. What cannot go on without the certificates says so when it reads them.
         let ca_fingerprint = init::tls_files(data_dir).map(|files| files.ca_fingerprint).unwrap_or_default();
         let app = App::with(db, store, clock, entropy, master, config).await?;
         Ok(App { ca_fingerprint, ..app })
     }
 
-    /// The same from parts, for tests and the simulator: the database has a repository, sealed by `master`.
+    /// The same from parts, for tests and the simulator: the database has an installation, sealed by `master`.
     ///
     /// # Errors
     /// A repository whose keys do not open.
@@ -130,10 +162,9 @@ impl App {
         master: keys::MasterKey,
         config: Config,
     ) -> Result<App, AppError> {
-        let repositories = keys::repositories_open(&db, &master).await?;
+        let keys = keys::Keys::open(&db, &master).await?;
         profiles::default_make(&db, entropy.as_ref(), clock.now()).await?;
         let passwords = password::Passwords::new(&config, entropy.as_ref());
-        let keys = keys::Keys::new(master, repositories);
         let states = states::DeviceStates::default();
         let credentials = credentials::Credentials::default();
         let plane = plane::DataPlane::new(&config);
@@ -146,6 +177,7 @@ impl App {
             clock,
             entropy,
             keys,
+            master,
             config,
             states,
             credentials,

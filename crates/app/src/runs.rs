@@ -141,6 +141,10 @@ pub(crate) async fn admit(
     if purpose.is_some_and(|purpose| purpose != row.new.purpose) {
         return Err(Refusal::RunWrongKind.into());
     }
+    // Another server may have begun the run with a key that this one has not heard of.
+    if app.keys.repository(row.new.repository)?.seal_key(row.new.key_id).is_none() {
+        app.keys.refresh(&app.db).await?;
+    }
     open(&row, actor, now)?;
     let until = (now + app.config.run_lease).min(row.new.began_at + RUN_SPAN_MAX);
     if until.since(row.new.lease_until) >= LEASE_STEP {
@@ -212,13 +216,13 @@ fn fresh(
         Purpose::Restore { snapshot } => (RunPurpose::Restore, Some(snapshot)),
     };
     Ok(RunNew {
-        id: RunId::mint(app.entropy.as_ref()),
+        id: RunId::begun(now, app.entropy.as_ref()),
         device: actor.device,
         repository: actor.repository,
         epoch: actor.epoch,
         request,
         purpose,
-        key_id: app.keys.repository(actor.repository)?.newest().id(),
+        key_id: app.keys.repository(actor.repository)?.newest(now).id(),
         snapshot,
         began_at: now,
         lease_until: now + app.config.run_lease,

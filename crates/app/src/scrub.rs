@@ -7,7 +7,7 @@ mod packs;
 mod trees;
 
 pub(crate) use objects::is_named;
-pub(crate) use packs::table;
+pub(crate) use packs::{is_going, rows_differ, run_key, table, table_of};
 
 use crate::{AdminActor, App, AppError};
 use base::{Bytes, Count, SnapshotId};

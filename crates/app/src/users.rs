@@ -181,7 +181,7 @@ pub async fn password_set(
 
 /// A new user of the only repository there is. Never fails.
 pub(crate) fn new(app: &App, now: Timestamp, email: String, password_hash: String) -> UserRow {
-    let repository = app.keys.repositories().next().expect("`App::open` refuses a database without one").seq;
+    let repository = app.keys.repositories().first().expect("`App::open` refuses a database without one").seq;
     let id = UserId::mint(app.entropy.as_ref());
     UserRow { id, email, state: UserState::Active, repository, password_hash, created_at: now }
 }

@@ -1,7 +1,7 @@
 //! Identifiers as types: 16 random bytes each, shown as a word for what they name and 26 letters and digits.
 //! Refuses to be made from anything but randomness or its own text or bytes.
 
-use crate::Entropy;
+use crate::{Entropy, Timestamp};
 use data_encoding::{Encoding, Specification};
 use std::fmt;
 use std::str::FromStr;
@@ -121,6 +121,7 @@ id!(CredentialId, "crd", "a credential of the admin API");
 id!(DeviceId, "dev", "a device record");
 id!(FolderId, "fld", "a folder of a policy");
 id!(HoldId, "hld", "a legal hold");
+id!(InstallationId, "ins", "an installation: a database, a store and the servers on them");
 id!(MailId, "eml", "a message in the outbox");
 id!(MapRowId, "map", "a row of the device map");
 id!(ProfileId, "prf", "a profile");
@@ -130,6 +131,27 @@ id!(SnapshotId, "snp", "a snapshot");
 id!(TicketId, "tkt", "a ticket");
 id!(TokenId, "tok", "a deployment token");
 id!(UserId, "usr", "a user");
+
+/// The bytes of a run's identifier that say when it began.
+const BEGUN_LEN: usize = 6;
+
+impl RunId {
+    /// A new identifier of a run that begins now: six bytes of the time in milliseconds, and ten random ones. Packs and
+    /// manifests carry it, so a server that has lost its database knows when each was made. Never fails.
+    pub fn begun(now: Timestamp, entropy: &dyn Entropy) -> Self {
+        let mut id = Self::mint(entropy);
+        id.0[..BEGUN_LEN].copy_from_slice(&now.as_ms().to_be_bytes()[8 - BEGUN_LEN..]);
+        id
+    }
+
+    /// When the run began, by the clock of the server. Never fails; of an identifier that `begun` has not made, any
+    /// time of the next 8,900 years.
+    pub fn begun_at(&self) -> Timestamp {
+        let mut bytes = [0; 8];
+        bytes[8 - BEGUN_LEN..].copy_from_slice(&self.0[..BEGUN_LEN]);
+        Timestamp::from_ms(i64::from_be_bytes(bytes))
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -142,6 +164,17 @@ mod tests {
         let text = id.to_string();
         assert!(text.starts_with("dev_") && text.len() == 30, "{text}");
         assert_eq!(text.parse(), Ok(id));
+    }
+
+    #[test]
+    fn the_identifier_of_a_run_says_when_it_began() {
+        let entropy = SeededEntropy::new(1);
+        for ms in [0, 1_780_000_000_123, (1 << 48) - 1] {
+            let now = Timestamp::from_ms(ms);
+            let (one, other) = (RunId::begun(now, &entropy), RunId::begun(now, &entropy));
+            assert_eq!((one.begun_at(), other.begun_at()), (now, now));
+            assert_ne!(one, other);
+        }
     }
 
     #[test]

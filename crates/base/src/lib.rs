@@ -14,12 +14,12 @@ mod time;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use id::{
-    AdminId, CampaignId, ConflictId, CredentialId, DeviceId, FolderId, HoldId, IdError, MailId, MapRowId, ProfileId,
-    RepositoryId, RunId, SnapshotId, TicketId, TokenId, UserId,
+    AdminId, CampaignId, ConflictId, CredentialId, DeviceId, FolderId, HoldId, IdError, InstallationId, MailId,
+    MapRowId, ProfileId, RepositoryId, RunId, SnapshotId, TicketId, TokenId, UserId,
 };
 pub use kind::Kind;
 pub use printable::printable;
 pub use retry::Retry;
-pub use secret::Secret;
+pub use secret::{Secret, SecretBytes};
 pub use size::{Bytes, Count};
 pub use time::{Span, Timestamp};

@@ -28,6 +28,28 @@ impl<const N: usize> Secret<N> {
     }
 }
 
+/// Secret bytes of any length, such as a private key in a file. Wiped on drop; `Debug` shows only that they are there.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct SecretBytes(Vec<u8>);
+
+impl SecretBytes {
+    /// Takes the bytes over. Never fails.
+    pub const fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes themselves, for the one place that uses them. Never fails.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretBytes({} bytes)", self.0.len())
+    }
+}
+
 impl<const N: usize> fmt::Debug for Secret<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({N} bytes)")
@@ -41,5 +63,6 @@ mod tests {
     #[test]
     fn a_secret_is_not_printed() {
         assert_eq!(format!("{:?}", Secret::new([0x41; 4])), "Secret(4 bytes)");
+        assert_eq!(format!("{:?}", SecretBytes::new(vec![0x41; 4])), "SecretBytes(4 bytes)");
     }
 }

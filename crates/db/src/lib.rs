@@ -17,6 +17,7 @@ mod condemned;
 mod conflict;
 mod credential;
 mod device;
+mod device_card;
 mod device_counter;
 mod device_fleet;
 mod device_map;
@@ -24,6 +25,7 @@ mod error;
 mod folder;
 mod hold;
 mod idempotency;
+mod installation;
 mod job_lease;
 mod job_state;
 mod leaving;
@@ -116,6 +118,7 @@ pub use device::{
     device_candidate_list, device_get, device_insert, device_last_snapshot_update, device_list, device_list_by_user,
     device_page_list, device_policy_revision_update, device_seen_update, device_standing_get, device_update,
 };
+pub use device_card::{DeviceCardRow, device_card_get, device_card_update};
 pub use device_counter::{DeviceCounterRow, device_counter_update};
 pub use device_fleet::{
     DeviceFleetRow, DeviceWatchRow, device_contact_update, device_fleet_list, device_good_update, device_list_over,
@@ -138,6 +141,11 @@ pub use idempotency::{
     IdempotencyRow, idempotency_answer_update, idempotency_busy_update, idempotency_done_update, idempotency_get,
     idempotency_insert, idempotency_remove, idempotency_remove_old,
 };
+pub use installation::{
+    InstallationRow, installation_age_next_update, installation_age_taken_update, installation_age_update,
+    installation_get, installation_insert, installation_keyring_update, installation_kit_tested_update,
+    installation_rebuild_update,
+};
 pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_update};
 pub use job_state::{JobStateRow, job_state_get, job_state_update};
 pub use leaving::{
@@ -151,8 +159,8 @@ pub use mail::{
 };
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
-    pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_missing_list, repository_damages_get,
-    repository_damages_update,
+    pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_missing_list, pack_rows_remove,
+    repository_damages_get, repository_damages_update,
 };
 pub use page::PageKey;
 pub use password::{

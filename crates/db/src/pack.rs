@@ -197,6 +197,18 @@ pub async fn repository_damages_update(tx: &mut Tx, repository: i64) -> Result<(
     Ok(())
 }
 
+/// Removes the rows of a pack's frames, and of the chunks that are found in it.
+///
+/// # Errors
+/// As the database says.
+pub async fn pack_rows_remove(tx: &mut Tx, repository: i64, pack: i64) -> Result<(), DbError> {
+    let failed = || failed("remove the rows of a pack");
+    let chunks = query("delete from chunk where repository = $1 and pack = $2").bind(repository).bind(pack);
+    chunks.execute(tx.conn()).await.map_err(failed())?;
+    query("delete from frame where pack = $1").bind(pack).execute(tx.conn()).await.map_err(failed())?;
+    Ok(())
+}
+
 /// Adds the frames of a pack.
 ///
 /// # Errors

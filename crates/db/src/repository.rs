@@ -1,4 +1,4 @@
-//! Repositories and their sealed keys. Refuses open keys: what goes in and out here was sealed by the master key.
+//! Repositories and their sealed keys. Refuses open keys: what goes in and out here was sealed.
 
 use crate::error::failed;
 use crate::row::Columns as _;
@@ -22,8 +22,10 @@ pub struct RepositoryKeyRow {
     pub purpose: String,
     /// Which of the keys for that purpose.
     pub key_id: u32,
-    /// The key, sealed by the master key.
+    /// The key, sealed by the installation's secret.
     pub sealed: Vec<u8>,
+    /// Since when the repository has it.
+    pub created_at: Timestamp,
 }
 
 /// Adds a repository; the answer is its row number.
@@ -80,18 +82,13 @@ pub async fn repository_hidden_update(tx: &mut Tx, repository: i64, generation: 
 ///
 /// # Errors
 /// The repository has a key with this purpose and id; the database does not answer.
-pub async fn repository_key_insert(
-    tx: &mut Tx,
-    repository: i64,
-    key: &RepositoryKeyRow,
-    now: Timestamp,
-) -> Result<(), DbError> {
+pub async fn repository_key_insert(tx: &mut Tx, repository: i64, key: &RepositoryKeyRow) -> Result<(), DbError> {
     query("insert into repository_key (repository, purpose, key_id, sealed, created_at) values ($1, $2, $3, $4, $5)")
         .bind(repository)
         .bind(&key.purpose)
         .bind(i64::from(key.key_id))
         .bind(&key.sealed)
-        .bind(now.as_ms())
+        .bind(key.created_at.as_ms())
         .execute(tx.conn())
         .await
         .map_err(failed("insert a repository key"))?;
@@ -103,17 +100,19 @@ pub async fn repository_key_insert(
 /// # Errors
 /// The database does not answer, or a row is damaged.
 pub async fn repository_key_list(tx: &mut Tx, repository: i64) -> Result<Vec<RepositoryKeyRow>, DbError> {
-    let rows =
-        query("select purpose, key_id, sealed from repository_key where repository = $1 order by purpose, key_id")
-            .bind(repository)
-            .fetch_all(tx.conn())
-            .await
-            .map_err(failed("list repository keys"))?;
+    let rows = query(
+        "select purpose, key_id, sealed, created_at from repository_key where repository = $1 order by purpose, key_id",
+    )
+    .bind(repository)
+    .fetch_all(tx.conn())
+    .await
+    .map_err(failed("list repository keys"))?;
     let read = |row: &Row| {
         Ok(RepositoryKeyRow {
             purpose: row.text("purpose")?,
             key_id: row.number("key_id")?,
             sealed: row.octets("sealed")?,
+            created_at: row.time("created_at")?,
         })
     };
     rows.iter().map(read).collect()

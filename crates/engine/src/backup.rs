@@ -107,7 +107,7 @@ pub struct Parent {
     pub changes: Option<Changes>,
 }
 
-/// What a manifest says of the device, for people.
+/// What a manifest says of the device and of the run, for people.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The computer's name.
@@ -116,6 +116,8 @@ pub struct Facts {
     pub os: String,
     /// The endpoint's release.
     pub agent: String,
+    /// Whether the run is of some folders that a person has named, and not of all that the device is to back up.
+    pub partial: bool,
 }
 
 /// What the server takes at once.

@@ -1,4 +1,4 @@
-//! The first 64 bytes of a sealed object: which key opens it. They are authenticated with every sealed part.
+//! The first 64 bytes of an object: what it is, and which key opens it. They are authenticated with every sealed part.
 //! Refuses another magic word, another version and a reserved field that is not zero.
 
 use crate::codec::Reader;
@@ -8,14 +8,17 @@ use base::{Entropy, RunId};
 /// The length of every header, in bytes.
 pub(crate) const HEADER_LEN: usize = 64;
 
-/// The newest version of packs and manifests that this build reads, and the only one that it writes.
+/// The newest version of sealed objects that this build reads, and the only one that it writes.
 pub(crate) const OBJECT_VERSION: u16 = 1;
 
-/// Which of the two sealed objects a header begins.
+/// Which object a header begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Magic {
     Pack,
     Manifest,
+    Keyring,
+    Card,
+    Age,
 }
 
 impl Magic {
@@ -23,6 +26,9 @@ impl Magic {
         match self {
             Magic::Pack => b"HFPACK",
             Magic::Manifest => b"HFMANI",
+            Magic::Keyring => b"HFKEYR",
+            Magic::Card => b"HFCARD",
+            Magic::Age => b"HFAGES",
         }
     }
 
@@ -30,7 +36,49 @@ impl Magic {
         match self {
             Magic::Pack => "pack header",
             Magic::Manifest => "manifest header",
+            Magic::Keyring => "keyring header",
+            Magic::Card => "card header",
+            Magic::Age => "age",
         }
+    }
+}
+
+/// What stands in a header, whatever it means in the object that it begins.
+#[derive(Clone, Copy)]
+pub(crate) struct Fields {
+    pub(crate) number: u32,
+    pub(crate) id: [u8; 16],
+    pub(crate) salt: [u8; 32],
+}
+
+impl Fields {
+    pub(crate) fn encode(&self, magic: Magic) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        bytes[..6].copy_from_slice(magic.word());
+        bytes[6..8].copy_from_slice(&OBJECT_VERSION.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.number.to_le_bytes());
+        bytes[16..32].copy_from_slice(&self.id);
+        bytes[32..].copy_from_slice(&self.salt);
+        bytes
+    }
+
+    pub(crate) fn decode(magic: Magic, bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(magic.part(), bytes);
+        if reader.array::<6>()? != *magic.word() {
+            return Err(Reader::new(magic.part(), bytes).flaw(Flaw::Fixed));
+        }
+        let version = u16::from_le_bytes(reader.array()?);
+        if version > OBJECT_VERSION {
+            return Err(Error::Version { part: magic.part(), version, newest: OBJECT_VERSION });
+        }
+        if version == 0 {
+            return Err(reader.flaw(Flaw::Fixed));
+        }
+        let number = u32::from_le_bytes(reader.array()?);
+        if reader.array::<4>()? != [0; 4] {
+            return Err(reader.flaw(Flaw::Fixed));
+        }
+        Ok(Self { number, id: reader.array()?, salt: reader.array()? })
     }
 }
 
@@ -73,32 +121,11 @@ impl ObjectHeader {
     }
 
     pub(crate) fn encode(&self, magic: Magic) -> [u8; HEADER_LEN] {
-        let mut bytes = [0; HEADER_LEN];
-        bytes[..6].copy_from_slice(magic.word());
-        bytes[6..8].copy_from_slice(&OBJECT_VERSION.to_le_bytes());
-        bytes[8..12].copy_from_slice(&self.key_id.to_le_bytes());
-        bytes[16..32].copy_from_slice(self.run.as_bytes());
-        bytes[32..].copy_from_slice(&self.salt);
-        bytes
+        Fields { number: self.key_id, id: *self.run.as_bytes(), salt: self.salt }.encode(magic)
     }
 
     fn decode(magic: Magic, bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader::new(magic.part(), bytes);
-        if reader.array::<6>()? != *magic.word() {
-            return Err(Reader::new(magic.part(), bytes).flaw(Flaw::Fixed));
-        }
-        let version = u16::from_le_bytes(reader.array()?);
-        if version > OBJECT_VERSION {
-            return Err(Error::Version { part: magic.part(), version, newest: OBJECT_VERSION });
-        }
-        if version == 0 {
-            return Err(reader.flaw(Flaw::Fixed));
-        }
-        let key_id = u32::from_le_bytes(reader.array()?);
-        if reader.array::<4>()? != [0; 4] {
-            return Err(reader.flaw(Flaw::Fixed));
-        }
-        let run = RunId::from_bytes(reader.array()?);
-        Ok(Self { key_id, run, salt: reader.array()? })
+        let Fields { number, id, salt } = Fields::decode(magic, bytes)?;
+        Ok(Self { key_id: number, run: RunId::from_bytes(id), salt })
     }
 }

@@ -2,11 +2,12 @@
 //! Refuses the way up: a device that holds the key of its run opens nothing that another run wrote.
 
 use crate::seal::SealKey;
-use base::{RunId, Secret};
+use base::{DeviceId, RunId, Secret};
 
 const RUN_KEY_CONTEXT: &str = "holdfast 2026 v1 run key";
 const PACK_KEY_CONTEXT: &str = "holdfast 2026 v1 pack key";
 const MANIFEST_KEY_CONTEXT: &str = "holdfast 2026 v1 manifest key";
+const CARD_KEY_CONTEXT: &str = "holdfast 2026 v1 card key";
 
 /// A key of a whole repository, with the id by which headers name it. It never leaves the server.
 #[derive(Clone, Debug)]
@@ -29,6 +30,10 @@ impl RepositoryKey {
     /// The key of one run. Never fails.
     pub fn run_key(&self, run: RunId) -> RunKey {
         RunKey(derive(RUN_KEY_CONTEXT, &self.secret, run.as_bytes()))
+    }
+
+    pub(crate) fn card_key(&self, device: DeviceId, salt: &[u8; 32]) -> SealKey {
+        SealKey::new(&derive(CARD_KEY_CONTEXT, &self.secret, &[&device.as_bytes()[..], salt].concat()))
     }
 }
 
@@ -56,7 +61,8 @@ impl RunKey {
     }
 }
 
-fn derive(context: &str, key: &Secret<32>, salt: &[u8]) -> Secret<32> {
+/// A key made of another one and something that is not secret. Never fails.
+pub(crate) fn derive(context: &str, key: &Secret<32>, salt: &[u8]) -> Secret<32> {
     let hash = blake3::Hasher::new_derive_key(context).update(key.expose()).update(salt).finalize();
     Secret::new(*hash.as_bytes())
 }

@@ -7,6 +7,9 @@
 //! |---|---|---|
 //! | pack | [`pack`](open_pack), `index` | sealed frames of chunks, and a sealed index of them |
 //! | manifest | `manifest` | the sealed and signed root record of a snapshot |
+//! | keyring | `keyring` | every key of an installation, sealed by its master key |
+//! | card | `card` | whose a device is, sealed |
+//! | age | `age` | how far database and store have come together |
 //!
 //! | chunk | module | holds |
 //! |---|---|---|
@@ -17,6 +20,8 @@
 //! Below them: `codec` (varints, byte strings), `digest` (names), `key` (keys), `seal` (encryption), `compress`,
 //! `path`, `object` (where in the store), `limits`.
 
+mod age;
+mod card;
 pub mod codec;
 pub mod compress;
 mod digest;
@@ -24,6 +29,7 @@ mod error;
 mod header;
 mod index;
 mod key;
+mod keyring;
 pub mod limits;
 mod list;
 mod manifest;
@@ -34,12 +40,15 @@ mod piece;
 mod seal;
 mod tree;
 
+pub use age::Age;
+pub use card::Card;
 pub use compress::Codec;
 pub use digest::{ChunkId, ChunkKind, ChunkRef, NamingKey, PackHasher, PackId};
 pub use error::{Error, Flaw};
 pub use header::ObjectHeader;
 pub use index::{FrameEntry, IndexedChunk, PackIndex};
 pub use key::{RepositoryKey, RunKey};
+pub use keyring::{KeyPurpose, Keyring, KeyringKey, KeyringRepository};
 pub use list::List;
 pub use manifest::{ListedProblem, Manifest, Problems, SignedManifest};
 pub use object::ObjectName;

@@ -51,6 +51,15 @@ pub const PROBLEM_SENTENCE_MAX: Bytes = Bytes(1_024);
 /// The device's name, its operating system and the agent's version: each.
 pub const LABEL_MAX: Bytes = Bytes(1_024);
 
+/// A whole keyring, header included.
+pub const KEYRING_BYTES_MAX: Bytes = Bytes::mib(16);
+/// Repositories of a keyring; keys of one of them: each.
+pub const KEYRING_KEYS_MAX: Count = Count(65_536);
+/// The certificate of the authority and its private key, in a keyring: each.
+pub const AUTHORITY_BYTES_MAX: Bytes = Bytes::kib(64);
+/// A whole card, header included.
+pub const CARD_BYTES_MAX: Bytes = Bytes::kib(64);
+
 /// The flaw of a value above its limit.
 pub(crate) const fn up_to(value: u64, max: u64) -> Result<(), Flaw> {
     if value <= max { Ok(()) } else { Err(Flaw::Limit { max }) }

@@ -40,6 +40,8 @@ pub struct Manifest {
     pub ended_at: Timestamp,
     /// The totals of the root tree.
     pub totals: Totals,
+    /// Whether it is of some folders that a person has named, and not of all that the device is to back up.
+    pub partial: bool,
     /// The folders that the run was asked to back up, strictly ascending; at most 4,096.
     pub folders: Vec<StoredPath>,
     /// The name of the device, as people know it; at most 1,024 bytes, as the next two.
@@ -71,7 +73,7 @@ impl Manifest {
         let signature = sign(&[SIGNED_CONTEXT, &bytes[body_at..]].concat());
         bytes[HEADER_LEN..body_at].copy_from_slice(&signature);
         let (aad, key) = (header.encode(Magic::Manifest), run_key.manifest_key(&header.salt));
-        key.seal(SealNonce::MANIFEST, &aad, &mut bytes, HEADER_LEN);
+        key.seal(SealNonce::BODY, &aad, &mut bytes, HEADER_LEN);
         Ok(bytes)
     }
 
@@ -88,7 +90,7 @@ impl Manifest {
         let header = ObjectHeader::of_manifest(bytes)?;
         let run_key = run_key_for(&header).ok_or(Error::KeyUnknown { key_id: header.key_id, run: header.run })?;
         let (aad, sealed) = bytes.split_at(HEADER_LEN);
-        let body = run_key.manifest_key(&header.salt).open(SealNonce::MANIFEST, aad, sealed);
+        let body = run_key.manifest_key(&header.salt).open(SealNonce::BODY, aad, sealed);
         SignedManifest::decode(&body.ok_or(Error::Open { part: PART })?)
     }
 }

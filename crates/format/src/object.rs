@@ -12,13 +12,26 @@ pub const PACKS_PREFIX: &str = "packs/";
 /// What manifests' names begin with, for listing them.
 pub const MANIFESTS_PREFIX: &str = "manifests/";
 
-/// The name of an object: `packs/` and 64 hex digits, or `manifests/`, the device, `/`, the snapshot.
+/// What keyrings' names begin with, for listing them.
+pub const KEYRINGS_PREFIX: &str = "keys/";
+/// What cards' names begin with, for listing them.
+pub const CARDS_PREFIX: &str = "cards/";
+/// What ages' names begin with, for listing them.
+pub const AGES_PREFIX: &str = "ages/";
+
+/// The name of an object: docs/format.md, "Names".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectName {
     /// A pack.
     Pack(PackId),
     /// The manifest of a snapshot of a device.
     Manifest(DeviceId, SnapshotId),
+    /// The keyring with this number.
+    Keyring(u32),
+    /// The card of a device with this number.
+    Card(DeviceId, u32),
+    /// The age with this number.
+    Age(u32),
 }
 
 impl fmt::Display for ObjectName {
@@ -26,6 +39,9 @@ impl fmt::Display for ObjectName {
         match self {
             ObjectName::Pack(pack) => write!(f, "{PACKS_PREFIX}{pack}"),
             ObjectName::Manifest(device, snapshot) => write!(f, "{MANIFESTS_PREFIX}{device}/{snapshot}"),
+            ObjectName::Keyring(number) => write!(f, "{KEYRINGS_PREFIX}{number:08x}"),
+            ObjectName::Card(device, number) => write!(f, "{CARDS_PREFIX}{device}/{number:08x}"),
+            ObjectName::Age(number) => write!(f, "{AGES_PREFIX}{number:08x}"),
         }
     }
 }
@@ -35,17 +51,27 @@ impl FromStr for ObjectName {
 
     /// Errors: not exactly the text of an object name.
     fn from_str(text: &str) -> Result<Self, Error> {
-        const ERROR: Error = Error::Text { what: "the name of a stored object" };
-        if let Some(pack) = text.strip_prefix(PACKS_PREFIX) {
-            return pack.parse().map(ObjectName::Pack).map_err(|_| ERROR);
-        }
-        let rest = text.strip_prefix(MANIFESTS_PREFIX).ok_or(ERROR)?;
-        let (device, snapshot) = rest.split_once('/').ok_or(ERROR)?;
-        match (device.parse(), snapshot.parse()) {
-            (Ok(device), Ok(snapshot)) => Ok(ObjectName::Manifest(device, snapshot)),
-            _ => Err(ERROR),
-        }
+        parse(text).ok_or(Error::Text { what: "the name of a stored object" })
     }
+}
+
+fn parse(text: &str) -> Option<ObjectName> {
+    let (folder, rest) = text.split_once('/')?;
+    let of_device = || rest.split_once('/').and_then(|(device, rest)| Some((device.parse().ok()?, rest)));
+    match folder {
+        "packs" => rest.parse().ok().map(ObjectName::Pack),
+        "manifests" => of_device().and_then(|(device, rest)| Some(ObjectName::Manifest(device, rest.parse().ok()?))),
+        "keys" => number(rest).map(ObjectName::Keyring),
+        "cards" => of_device().and_then(|(device, rest)| Some(ObjectName::Card(device, number(rest)?))),
+        "ages" => number(rest).map(ObjectName::Age),
+        _ => None,
+    }
+}
+
+/// Eight lower-case hexadecimal digits: in the order of the names, numbers ascend.
+fn number(text: &str) -> Option<u32> {
+    let is_plain = text.len() == 8 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    u32::from_str_radix(text, 16).ok().filter(|_| is_plain)
 }
 
 #[cfg(test)]

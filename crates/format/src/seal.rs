@@ -14,8 +14,8 @@ pub(crate) struct SealNonce([u8; NONCE_LEN]);
 impl SealNonce {
     /// The index of a pack: the one nonce of a pack whose last four bytes are not zero.
     pub(crate) const INDEX: SealNonce = SealNonce([0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
-    /// The body of a manifest: the only part under its key.
-    pub(crate) const MANIFEST: SealNonce = SealNonce([0; NONCE_LEN]);
+    /// The body of a manifest, a keyring or a card: the only part under its key.
+    pub(crate) const BODY: SealNonce = SealNonce([0; NONCE_LEN]);
 
     /// Frame `number` of a pack: the number as u64, then a u32 zero.
     pub(crate) fn frame(number: u32) -> Self {

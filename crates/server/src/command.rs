@@ -14,6 +14,7 @@ mod device;
 mod device_map;
 mod hold;
 mod init;
+mod keys;
 mod lines;
 mod mail;
 mod named;
@@ -22,6 +23,8 @@ mod password_policy;
 mod policy;
 mod profile;
 mod quota;
+mod recovery;
+mod repair;
 mod run;
 mod scrub;
 mod secret;
@@ -35,7 +38,7 @@ mod words;
 
 use crate::client::{Client, Own, Remote};
 use crate::out::{Failure, Out};
-use app::{App, AppError};
+use app::{App, AppError, Opening, SecretText};
 use base::{Bytes, Clock, Entropy};
 use clap::{Parser, Subcommand};
 use pin::Pin;
@@ -157,6 +160,14 @@ pub enum Command {
     Audit(audit::Audit),
     /// Read the whole repository and compare it with its names.
     Scrub(scrub::Scrub),
+    /// See what the database does not know of its store, and bring it back.
+    Repair(repair::Repair),
+    /// Print the recovery kit, try it, and bring everything back with it.
+    #[command(subcommand)]
+    Recovery(recovery::Recovery),
+    /// Rotate the keys.
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// See what takes room that nobody needs, and have it removed.
     #[command(subcommand)]
     Collect(collect::Collect),
@@ -170,6 +181,8 @@ pub struct Surroundings {
     pub server: Option<String>,
     /// HOLDFAST_CREDENTIAL_FILE.
     pub credential_file: Option<PathBuf>,
+    /// HOLDFAST_MASTER_KEY.
+    pub master_key: Option<SecretText>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -215,6 +228,9 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
         Command::Conflict(conflict) => conflict.answer(&desk).await,
         Command::Watch(watch) => watch.answer(&desk).await,
         Command::Scrub(scrub) => scrub.answer(&desk).await,
+        Command::Repair(repair) => repair.answer(&desk).await,
+        Command::Recovery(recovery) => recovery.answer(&desk).await,
+        Command::Keys(keys) => keys.answer(&desk).await,
         Command::Collect(collect) => collect.answer(&desk).await,
         Command::Hold(hold) => hold.answer(&desk).await,
         Command::Audit(audit) => audit.answer(&desk).await,
@@ -286,8 +302,18 @@ impl Desk {
     }
 
     async fn app(&self) -> Result<App, Failure> {
-        let Surroundings { clock, entropy, .. } = &self.surroundings;
-        Ok(App::open(self.data()?, Arc::clone(clock), Arc::clone(entropy)).await?)
+        self.app_as(false).await
+    }
+
+    /// The same, whether or not database and store belong together.
+    async fn app_unmatched(&self) -> Result<App, Failure> {
+        self.app_as(true).await
+    }
+
+    async fn app_as(&self, is_unmatched: bool) -> Result<App, Failure> {
+        let Surroundings { clock, entropy, master_key, .. } = &self.surroundings;
+        let opening = Opening { master_key: master_key.clone(), is_unmatched };
+        Ok(App::open_as(self.data()?, opening, Arc::clone(clock), Arc::clone(entropy)).await?)
     }
 
     fn now(&self) -> base::Timestamp {

@@ -1,5 +1,6 @@
 //! Wiring only: arguments and environment in, exit code out. Refuses everything else; see `command`.
 
+use app::SecretText;
 use base::{OsEntropy, SystemClock};
 use clap::Parser as _;
 use server::command::{Arguments, Surroundings};
@@ -44,6 +45,9 @@ async fn run() -> ExitCode {
         data: std::env::var_os("HOLDFAST_DATA").map(Into::into),
         server: std::env::var_os("HOLDFAST_SERVER").and_then(|server| server.into_string().ok()),
         credential_file: std::env::var_os("HOLDFAST_CREDENTIAL_FILE").map(Into::into),
+        master_key: std::env::var_os(app::keys::MASTER_KEY_VARIABLE)
+            .and_then(|key| key.into_string().ok())
+            .map(SecretText::new),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
         out: Out { json: arguments.json },

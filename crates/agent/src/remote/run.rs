@@ -23,19 +23,12 @@ pub struct RunRemote {
     connection: Arc<Connection>,
     run: RunId,
     refs_max: usize,
-    partial: bool,
 }
 
 impl RunRemote {
     /// For an open run; `refs_max` is what the server takes in one request. Never fails.
     pub fn new(connection: Arc<Connection>, run: RunId, refs_max: usize) -> Self {
-        Self { connection, run, refs_max: refs_max.clamp(1, REFS_MAX), partial: false }
-    }
-
-    /// The same for a run that takes less than what this computer is to back up. Never fails.
-    #[must_use]
-    pub fn partial(self, partial: bool) -> Self {
-        Self { partial, ..self }
+        Self { connection, run, refs_max: refs_max.clamp(1, REFS_MAX) }
     }
 
     fn path(&self, step: &str) -> String {
@@ -80,8 +73,7 @@ impl Remote for RunRemote {
 
     async fn commit(&self, manifest: Bytes) -> Result<Committed, RemoteError> {
         let Totals { files_opened, bytes_read, .. } = self.connection.meter.totals();
-        let partial = if self.partial { "&partial=true" } else { "" };
-        let step = format!("commit?files_opened={files_opened}&bytes_read={bytes_read}{partial}");
+        let step = format!("commit?files_opened={files_opened}&bytes_read={bytes_read}");
         let mut call = wire::post_bytes(self.path(&step), manifest);
         call.span = COMMIT_SPAN;
         let reply: CommitReply = self.connection.ask_json(&call).await?;

@@ -6,7 +6,7 @@ use super::closure::{AGAIN_SPAN, Broken, Closure, Flaw, Index, WALKS_MAX};
 use super::refused;
 use super::upload::put_error;
 use crate::snapshots::{self, SnapshotView, store_name};
-use crate::{App, AppError, DeviceActor, campaigns, quota, runs};
+use crate::{App, AppError, DeviceActor, campaigns, cards, quota, runs};
 use base::{Bytes as Size, Count, RunId, SnapshotId, Timestamp};
 use bytes::Bytes;
 use control::Refusal;
@@ -29,15 +29,13 @@ pub struct Committed {
     pub packs: Count,
 }
 
-/// What an endpoint says of its run; believed for reports and for when its next backup is due, and for nothing else.
+/// What an endpoint says of its run; believed for reports, and for nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reported {
     /// Files that it has opened.
     pub files_opened: Option<Count>,
     /// Bytes that it has read of them.
     pub bytes_read: Option<Size>,
-    /// Was it of some folders alone, and not of all that the device is to back up?
-    pub partial: bool,
 }
 
 /// Makes a snapshot of a run and ends the run. The same manifest gets the same answer again.
@@ -87,6 +85,8 @@ async fn commit_untold(
         if totals != opened.totals {
             return Err(refused(&Refusal::ManifestMismatch, &"its totals are not those of its root"));
         }
+        // ORDER: the store knows whose a device is before it has a snapshot of it.
+        cards::ensure(app, actor.device, app.keys.repository(row.new.repository)?.as_ref()).await?;
         put(app, &opened, &manifest).await?;
         if let Some(committed) = record(app, actor, &row, &opened, manifest_id, &closure, reported).await? {
             return Ok(committed);
@@ -190,16 +190,16 @@ async fn record(
     }
     quota::commit(app, &mut tx, actor, manifest.totals.bytes).await?;
     db::closed_insert(&mut tx, row.new.repository, &closure.fresh()).await.map_err(during())?;
-    let new = snapshot(app, &row, manifest, manifest_id, now, reported.partial)?;
+    let new = snapshot(app, &row, manifest, manifest_id, now)?;
     let seq = db::snapshot_insert(&mut tx, &new).await.map_err(during())?;
     db::device_last_snapshot_update(&mut tx, actor.device, new.id).await.map_err(during())?;
     let more = RunCounters { bytes_received: app.plane.received_take(id), ..RunCounters::default() };
     db::run_counters_update(&mut tx, id, more).await.map_err(during())?;
     db::run_committed_update(&mut tx, id, new.id, now).await.map_err(during())?;
-    let Reported { files_opened, bytes_read, partial } = reported;
+    let Reported { files_opened, bytes_read } = reported;
     db::run_reported_update(&mut tx, id, files_opened, bytes_read).await.map_err(during())?;
     let counters = db::run_get(&mut tx, id).await.map_err(during())?.unwrap_or(row).counters;
-    if !partial {
+    if !manifest.partial {
         campaigns::backed_up(&mut tx, &new, &counters, bytes_read).await?;
     }
     tx.commit().await.map_err(during())?;
@@ -217,7 +217,6 @@ fn snapshot(
     manifest: &Manifest,
     manifest_id: [u8; 32],
     now: Timestamp,
-    partial: bool,
 ) -> Result<SnapshotNew, AppError> {
     let keys = app.keys.repository(run.new.repository)?;
     let id: SnapshotId = manifest.snapshot;
@@ -228,7 +227,7 @@ fn snapshot(
         run: run.new.id,
         epoch: run.new.epoch,
         parent: manifest.parent,
-        root_sealed: keys.seal_root(id, &manifest.root, app.entropy.as_ref()),
+        root_sealed: keys.seal_root(id, &manifest.root, now, app.entropy.as_ref()),
         root: manifest.root.id(),
         manifest_id,
         began_at: manifest.began_at,
@@ -236,7 +235,7 @@ fn snapshot(
         committed_at: now,
         totals: manifest.totals,
         folders: manifest.folders.clone(),
-        partial,
+        partial: manifest.partial,
         host_name: manifest.device_name.clone(),
         problems: manifest.problems.total(),
     })

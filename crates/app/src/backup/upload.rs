@@ -86,7 +86,7 @@ async fn known(app: &App, run: &RunRow, pack: PackId) -> Result<Option<PackRow>,
 
 async fn verify(app: &App, run: &RunRow, body: &Body) -> Result<Contents, AppError> {
     let _turn = app.plane.verifiers.acquire().await.expect("the semaphore is never closed");
-    let (keys, run, bytes) = (Arc::clone(app.keys.repository(run.new.repository)?), run.clone(), body.bytes.clone());
+    let (keys, run, bytes) = (app.keys.repository(run.new.repository)?, run.clone(), body.bytes.clone());
     let verified = tokio::task::spawn_blocking(move || contents::verify(&keys, &run, &bytes));
     verified.await.expect("looking through a pack does not panic, and the runtime is running")
 }
@@ -163,7 +163,7 @@ async fn index(
 }
 
 /// The store's "full" is said to the device in words that help there, and to the admin in the log.
-pub(super) fn put_error(error: StoreError) -> AppError {
+pub(crate) fn put_error(error: StoreError) -> AppError {
     if let StoreError::Full { .. } | StoreError::Quota { .. } = &error {
         tracing::error!("{error}");
         return Refusal::StoreFull.into();

@@ -56,7 +56,7 @@ pub async fn dry_run(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Found, AppError> {
     actor.need(Permit::RepositoryCollect)?;
-    let repositories: Vec<i64> = app.keys.repositories().map(|keys| keys.seq).collect();
+    let repositories: Vec<i64> = app.keys.repositories().iter().map(|keys| keys.seq).collect();
     let mut found = Found::default();
     let _turn = app.plane.dry_runs.acquire().await.expect("the semaphore is never closed");
     for repository in repositories {

@@ -6,7 +6,7 @@ use crate::jobs::Held;
 use crate::jobs::prune::READING_SPAN;
 use crate::scrub::is_named;
 use crate::snapshots::store_name;
-use crate::{App, AppError};
+use crate::{App, AppError, age};
 use base::{Count, Span, Timestamp};
 use db::{CollectionPhase, CollectionRow};
 use format::ObjectName as Named;
@@ -55,6 +55,7 @@ async fn doom(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<boo
     if now < row.phase_at + app.config.collect_grace {
         return Ok(false);
     }
+    age::compare(&app.db, app.store.as_ref()).await?;
     let during = || AppError::db("looking whom a removal waits for");
     let mut tx = app.db.write().await.map_err(during())?;
     held.need(&mut tx).await?;
@@ -134,6 +135,8 @@ pub(super) async fn leave(app: &App, held: &Held<'_>) -> Result<(), AppError> {
         if names.is_empty() {
             break;
         }
+        // INVARIANT: nothing goes from a store that another database may be in use with.
+        age::compare(&app.db, app.store.as_ref()).await?;
         for name in &names {
             let mut tx = app.db.read().await.map_err(during())?;
             // By the rules none is named again; one that is stays.

@@ -124,8 +124,8 @@ struct Fresh<'a> {
 
 impl<'a> Fresh<'a> {
     fn new(app: &'a App, held: &'a Held<'a>, row: &CollectionRow) -> Result<Self, AppError> {
-        let (keys, run) = (Arc::clone(app.keys.repository(row.repository)?), row.run);
-        let newest = keys.newest();
+        let (keys, run) = (app.keys.repository(row.repository)?, row.run);
+        let newest = keys.newest(app.clock.now());
         let writer = || PackWriter::new(newest.run_key(run), newest.id(), run, Arc::clone(&app.entropy));
         let (trees, contents) = (writer(), writer());
         Ok(Self { app, held, keys, run, trees, contents })

@@ -160,6 +160,14 @@ async fn fate(app: &App, name: &str, seen_at: Timestamp) -> Result<Fate, AppErro
     match name.parse() {
         // It may be all that tells of a snapshot.
         Ok(Named::Manifest(..)) => Ok(Fate::Doubtful),
+        // It may be all that tells of a device.
+        Ok(Named::Card(device, _)) => {
+            let mut tx = app.db.read().await.map_err(during())?;
+            let is_known = db::device_card_get(&mut tx, device).await.map_err(during())?.is_some();
+            Ok(if is_known { Fate::Go } else { Fate::Doubtful })
+        }
+        // A newer one has taken its place.
+        Ok(Named::Keyring(_) | Named::Age(_)) => Ok(Fate::Go),
         Ok(Named::Pack(_)) => {
             let len = (ObjectHeader::LEN as u64).min(size.0);
             let read = app.store.get_range(&object, 0, len).await;

@@ -105,6 +105,12 @@ pub const KEYS: &[Key] = &[
         field: Field::Format(|c| &mut c.log_format),
     },
     Key {
+        name: "master_key.command",
+        meaning: "A program and its arguments, told apart by spaces, that prints the master key as 64 hexadecimal \
+                  digits; empty: it is in the file keys/master.key.",
+        field: Field::Text(|c| &mut c.master_key_command, |_| true, "a program and its arguments"),
+    },
+    Key {
         name: "session.token_minutes",
         meaning: "How long a device's session lasts; its state is looked at on every request all the same.",
         field: Field::Span(|c| &mut c.token_span, MINUTE, 1, 60),

@@ -6,7 +6,7 @@ mod users;
 
 use crate::audit::{self, Deed};
 use crate::snapshots::store_name;
-use crate::{App, AppError, chain, effects};
+use crate::{App, AppError, cards, chain, effects};
 use base::DeviceId;
 use control::{Event, lifecycle};
 use format::ObjectName;
@@ -117,6 +117,7 @@ async fn remove(app: &App, id: DeviceId) -> Result<(), AppError> {
         }
         tx.commit().await.map_err(during())?;
     }
+    cards::remove_all(app, id).await?;
     let mut tx = app.db.write().await.map_err(during())?;
     db::device_rest_remove(&mut tx, id).await.map_err(during())?;
     tx.commit().await.map_err(during())

@@ -52,6 +52,19 @@ pub(crate) async fn is_named(tx: &mut Tx, name: &str) -> Result<bool, AppError> 
             let row = db::snapshot_get(tx, snapshot).await.map_err(during())?;
             row.is_some_and(|row| row.new.device == device)
         }
+        Ok(ObjectName::Card(device, number)) => {
+            let card = db::device_card_get(tx, device).await.map_err(during())?;
+            card.is_some_and(|card| number >= card.number)
+        }
+        // What is newer than the row was written before a row that is on its way, or before a crash.
+        Ok(ObjectName::Keyring(number)) => {
+            let row = db::installation_get(tx).await.map_err(during())?;
+            row.is_some_and(|row| number >= row.keyring)
+        }
+        Ok(ObjectName::Age(number)) => {
+            let row = db::installation_get(tx).await.map_err(during())?;
+            row.is_some_and(|row| number >= row.age)
+        }
         Err(_) => false,
     })
 }

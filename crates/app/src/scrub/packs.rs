@@ -14,7 +14,6 @@ use db::{ChunkRow, FrameRow, PackRow};
 use format::{Error, ObjectHeader, ObjectName, PackId, PackIndex, RunKey, open_pack};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::collections::HashMap;
-use std::sync::Arc;
 use store::StoreError;
 
 /// Packs looked at side by side, each whole in memory.
@@ -128,7 +127,7 @@ async fn take(
 }
 
 /// Whether the pack is removed, or about to be.
-async fn is_going(app: &App, seq: i64) -> Result<bool, AppError> {
+pub(crate) async fn is_going(app: &App, seq: i64) -> Result<bool, AppError> {
     let during = || AppError::db("reading a pack's row");
     let mut tx = app.db.read().await.map_err(during())?;
     let row = db::pack_get_by_seq(&mut tx, seq).await.map_err(during())?;
@@ -157,7 +156,7 @@ async fn open_whole(
     bytes: Bytes,
 ) -> Result<Option<PackIndex>, AppError> {
     looked.read = Size::of(bytes.len());
-    let keys = Arc::clone(app.keys.repository(looked.row.new.repository)?);
+    let keys = app.keys.repository(looked.row.new.repository)?;
     let opener = frames::opener(app, &looked.row)?;
     let (row, frames) = (looked.row.clone(), frames.to_vec());
     let opened = tokio::task::spawn_blocking(move || {
@@ -216,18 +215,45 @@ pub(crate) async fn table(
     let Ok(keys) = app.keys.repository(row.new.repository) else {
         return Ok(Err(Error::Open { part: "pack index" }));
     };
+    table_of(app, name, len, &header, &keys).await
+}
+
+/// Reads the table of a pack of this length and header, with the keys of a repository.
+///
+/// # Errors
+/// As `table`.
+pub(crate) async fn table_of(
+    app: &App,
+    name: &store::ObjectName,
+    len: u64,
+    header: &[u8],
+    keys: &RepositoryKeys,
+) -> Result<Result<PackIndex, Error>, StoreError> {
     let mut tail_len = TAIL_LEN.min(len);
     loop {
         let tail = app.store.get_range(name, len - tail_len, tail_len).await?;
-        match PackIndex::open(run_key(keys), len, &header, &tail) {
+        match PackIndex::open(run_key(keys), len, header, &tail) {
             Err(Error::TailShort { need, .. }) if need > tail_len && need <= len => tail_len = need,
             opened => return Ok(opened),
         }
     }
 }
 
-fn run_key(keys: &RepositoryKeys) -> impl FnOnce(&ObjectHeader) -> Option<RunKey> {
+/// The key of the run that an object says wrote it.
+pub(crate) fn run_key(keys: &RepositoryKeys) -> impl FnOnce(&ObjectHeader) -> Option<RunKey> {
     |header| keys.seal_key(header.key_id).map(|key| key.run_key(header.run))
+}
+
+/// Whether the index says something else of a pack than the pack does of itself.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) async fn rows_differ(app: &App, row: &PackRow, index: &PackIndex) -> Result<bool, AppError> {
+    let during = || AppError::db("reading the frames of a pack");
+    let mut tx = app.db.read().await.map_err(during())?;
+    let frames = db::frame_list_by_pack(&mut tx, row.seq).await.map_err(during())?;
+    drop(tx);
+    Ok(FrameRow::all(index) != frames || compare(app, row, &ChunkRow::all(index)).await?.1 > Count(0))
 }
 
 /// Where the index says something else of a pack than the pack does; None when nowhere.

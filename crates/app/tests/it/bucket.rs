@@ -49,7 +49,8 @@ async fn a_server_keeps_its_objects_in_a_bucket_and_finds_them_again() {
     assert_eq!(status.collections[0].row.figures.packs_condemned, Count(0));
     // The marks go with the next tick.
     jobs::tick_all(&world.app).await.expect("the jobs work");
-    assert_eq!(server.keys().len(), 3, "the layout, a pack and a manifest: {:?}", server.keys());
+    let said = "the layout, a pack, a manifest and its device's card, the keyring and the age";
+    assert_eq!(server.keys().len(), 6, "{said}: {:?}", server.keys());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -121,7 +121,11 @@ async fn what_no_snapshot_needs_goes_and_everything_else_stays() {
     later(&world).await;
     assert!(!has(&world, &first).await && has(&world, &second).await);
     clean(&look(&world).await);
-    assert_eq!(world.store.list("", None, 99).await.expect("memory does not fail").len(), 2, "a pack and a manifest");
+    assert_eq!(
+        world.store.list("", None, 99).await.expect("memory does not fail").len(),
+        3,
+        "a pack, a manifest, a card"
+    );
     let said = collect::dry_run(&world.app, &ADMIN, &mut |_| {}).await.expect("permitted");
     assert_eq!((said.packs_dead, said.bytes), (Count(0), base::Bytes::of(second.bytes.len())));
 }

@@ -50,6 +50,8 @@ async fn fleet(world: &World, count: u8) -> Vec<Device> {
         seen(world, device.actor.device).await;
         fleet.push(device);
     }
+    // Whoever is reset at once was seen before that, and not in the same moment.
+    world.clock.advance(Span::seconds(1));
     fleet
 }
 

@@ -31,6 +31,7 @@ mod password;
 mod policy;
 mod purge;
 mod quota;
+mod recovery;
 mod restore;
 mod retention;
 mod scrub;

@@ -49,6 +49,8 @@ mod policy;
 mod purge;
 #[path = "quota.rs"]
 mod quota;
+#[path = "recovery.rs"]
+mod recovery;
 #[path = "restore.rs"]
 mod restore;
 #[path = "retention.rs"]

@@ -52,7 +52,7 @@ async fn a_repository_in_order_has_no_problems_and_is_counted() {
         let read = if options.read_data { first.bytes.len() + second.bytes.len() } else { 0 };
         assert_eq!(report.bytes, base::Bytes::of(read));
         assert!(matches!(steps[0], Progress::Packs { done: Count(1), total: Count(2), .. }), "{steps:?}");
-        assert_eq!(steps.last(), Some(&Progress::Objects { done: Count(4) }));
+        assert_eq!(steps.last(), Some(&Progress::Objects { done: Count(6) }));
     }
 }
 

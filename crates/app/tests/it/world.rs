@@ -3,20 +3,20 @@
 use super::POSTGRES;
 use app::backup::{Committed, Reported, Uploaded};
 use app::init::Init;
-use app::keys::{KeyPurpose, MasterKey};
+use app::keys::MasterKey;
 use app::password::Password;
 use app::runs::{Begun, Purpose};
 use app::snapshots::Newest;
 use app::{App, AppError, Config, DeviceActor};
 use async_trait::async_trait;
 use base::{
-    Bytes as Size, Clock, Count, DeviceId, Entropy, ManualClock, RepositoryId, RunId, Secret, SeededEntropy,
-    SnapshotId, Span, Timestamp, UserId,
+    Bytes as Size, Clock, Count, DeviceId, Entropy, ManualClock, RunId, SeededEntropy, SnapshotId, Span, Timestamp,
+    UserId,
 };
 use bytes::Bytes;
 use control::{Rights, State, UserState};
 use db::testing::TempDb;
-use db::{Db, DeviceAbout, DeviceRow, RepositoryKeyRow, UserRow};
+use db::{Db, DeviceAbout, DeviceRow, UserRow};
 use format::{
     ChunkKind, ChunkRef, Content, Entry, EntryBody, FrameSealer, IndexedChunk, List, ListRef, Manifest, Meta,
     NamingKey, ObjectHeader, PackBuilder, PackId, Page, Piece, Problems, SealedPack, StoredPath, Totals, Tree,
@@ -177,10 +177,19 @@ impl World {
         Self::on_disk_with("", None).await.expect("an empty directory")
     }
 
+    /// The same with other randomness: another installation.
+    pub async fn on_disk_of(seed: u64) -> Self {
+        Self::on_disk_from(seed, "", None).await.expect("an empty directory")
+    }
+
     /// The same with these lines in its configuration, and a key file beside it.
     pub async fn on_disk_with(lines: &str, key: Option<&S3Key>) -> Result<Self, AppError> {
+        Self::on_disk_from(7, lines, key).await
+    }
+
+    async fn on_disk_from(seed: u64, lines: &str, key: Option<&S3Key>) -> Result<Self, AppError> {
         let dir = tempfile::tempdir().expect("a temporary directory can be made");
-        let (clock, entropy) = (Arc::new(ManualClock::at(Timestamp::from_ms(1))), Arc::new(SeededEntropy::new(7)));
+        let (clock, entropy) = (Arc::new(ManualClock::at(Timestamp::from_ms(1))), Arc::new(SeededEntropy::new(seed)));
         let data_dir = dir.path().join("data");
         std::fs::create_dir(&data_dir).expect("the directory is ours");
         let temp = if POSTGRES { Some(db::testing::postgres().await) } else { None };
@@ -205,11 +214,17 @@ impl World {
         entropy: Arc<SeededEntropy>,
     ) -> Result<Self, AppError> {
         let (data_dir, password) = (dir.path().join("data"), Password::new("a long enough password".to_owned()));
-        let init = Init { data_dir: &data_dir, admin_email: "a@example.org", admin_password: &password, names: &[] };
+        let init = Init {
+            data_dir: &data_dir,
+            admin_email: "a@example.org",
+            admin_password: &password,
+            names: &[],
+            master_key: None,
+        };
         let (time, drawn): (Arc<dyn Clock>, Arc<dyn Entropy>) = (clock.clone(), entropy.clone());
         app::init::init(&init, &time, &drawn).await?;
         let app = App::open(&data_dir, time, drawn).await.expect("it was just made");
-        let repository = app.keys.repositories().next().expect("init makes one").seq;
+        let repository = app.keys.repositories().first().expect("init makes one").seq;
         let (store, place) = (Arc::new(TestStore::new()), Place::Disk { dir, _temp: temp });
         Ok(Self { app: Arc::new(app), store, clock, entropy, repository, place })
     }
@@ -404,6 +419,7 @@ impl Run<'_> {
             began_at: Timestamp::from_ms(1),
             ended_at: Timestamp::from_ms(2),
             totals,
+            partial: false,
             folders: vec![path("home")],
             device_name: "laptop".to_owned(),
             os: "linux".to_owned(),
@@ -556,15 +572,9 @@ pub fn key_file(data_dir: &std::path::Path, key: &S3Key) {
 }
 
 async fn repository(db: &Db, master: &MasterKey, entropy: &dyn Entropy) -> i64 {
-    let id = RepositoryId::mint(entropy);
-    let now = Timestamp::from_ms(0);
     let mut tx = db.write().await.expect("nobody else writes");
-    let seq = db::repository_insert(&mut tx, id, now).await.expect("the repository is new");
-    for purpose in [KeyPurpose::Name, KeyPurpose::Seal] {
-        let sealed = master.seal_repository_key(id, purpose, 1, &Secret::mint(entropy), entropy);
-        let row = RepositoryKeyRow { purpose: purpose.word().to_owned(), key_id: 1, sealed };
-        db::repository_key_insert(&mut tx, seq, &row, now).await.expect("the key is new");
-    }
+    let made = app::keys::make(&mut tx, master, entropy, Timestamp::from_ms(0)).await;
+    let seq = made.expect("the database is empty");
     tx.commit().await.expect("nothing stands against it");
     seq
 }

@@ -116,3 +116,28 @@ CREATE TABLE stray (
     name    TEXT PRIMARY KEY,
     seen_at BIGINT NOT NULL
 );
+
+-- ---------------------------------------------------------------------------------------------------- recovery
+
+-- One row: what makes database, store and servers one installation.
+CREATE TABLE installation (
+    id            BLOB PRIMARY KEY,
+    -- What every key hangs on that is no repository's, sealed by the master key.
+    secret        BLOB NOT NULL,
+    -- The keyring in the store that has every key; 0 before the first.
+    keyring       BIGINT NOT NULL,
+    -- How far database and store have come together, and the nonce of that age; 0 before the first.
+    age           BIGINT NOT NULL,
+    age_nonce     BLOB NOT NULL,
+    -- The nonce of the next age, from the moment on in which its object may be in the store.
+    age_next      BLOB,
+    -- When somebody showed that the recovery kit is at hand.
+    kit_tested_at BIGINT,
+    -- When a rebuild of the database from the store was begun that is not finished; nobody is served until it is.
+    rebuild_at    BIGINT,
+    created_at    BIGINT NOT NULL
+);
+
+-- The card of the device in the store, 0 before the first, and the digest of what it says.
+ALTER TABLE device ADD COLUMN card BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN card_digest BLOB;

@@ -29,6 +29,7 @@ pub(super) async fn hand_in(
         began_at,
         ended_at: ctx.clock.now(),
         totals,
+        partial: plan.facts.partial,
         folders,
         device_name: plan.facts.device_name.clone(),
         os: plan.facts.os.clone(),

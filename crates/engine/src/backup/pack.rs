@@ -187,7 +187,12 @@ mod tests {
             run_key: RunKey::new(Secret::new([6; 32])),
             key_id: 1,
             parent: None,
-            facts: crate::backup::Facts { device_name: String::new(), os: String::new(), agent: String::new() },
+            facts: crate::backup::Facts {
+                device_name: String::new(),
+                os: String::new(),
+                agent: String::new(),
+                partial: false,
+            },
             limits: crate::backup::Limits { pack_bytes: limits::PACK_BYTES_MAX, uploads: 1, refs: 1 },
             sign: Arc::new(|_| [0; 64]),
         }

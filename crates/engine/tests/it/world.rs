@@ -167,7 +167,12 @@ impl World {
                 is_readable: self.reads_parent,
                 changes: self.changes_since(last.snapshot),
             }),
-            facts: backup::Facts { device_name: "desk".to_owned(), os: "test".to_owned(), agent: "0".to_owned() },
+            facts: backup::Facts {
+                device_name: "desk".to_owned(),
+                os: "test".to_owned(),
+                agent: "0".to_owned(),
+                partial: false,
+            },
             limits: backup::Limits { pack_bytes: limits.pack, uploads: 2, refs: limits.refs },
             sign: Arc::new(move |bytes| server.sign(bytes)),
         }

@@ -28,6 +28,7 @@ pub(super) fn write(manifest: &Manifest, out: &mut Vec<u8>) -> Result<(), Error>
     writer.zigzag(manifest.began_at.as_ms());
     writer.zigzag(manifest.ended_at.as_ms());
     manifest.totals.write(&mut writer);
+    writer.u8(u8::from(manifest.partial));
     writer.count(manifest.folders.len());
     for folder in &manifest.folders {
         writer.bytes(folder.as_bytes());
@@ -55,6 +56,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Manifest, Error> {
         began_at: Timestamp::from_ms(reader.zigzag()?),
         ended_at: Timestamp::from_ms(reader.zigzag()?),
         totals: Totals::read(&mut reader)?,
+        partial: match reader.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(reader.flaw(Flaw::Tag)),
+        },
         folders: folders(&mut reader)?,
         device_name: reader.text(LABEL_MAX.0)?.to_owned(),
         os: reader.text(LABEL_MAX.0)?.to_owned(),

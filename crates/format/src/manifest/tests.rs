@@ -24,6 +24,7 @@ fn manifest() -> Manifest {
         began_at: Timestamp::from_ms(-1),
         ended_at: Timestamp::from_ms(64),
         totals: Totals { entries: Count(3), files: Count(2), bytes: Bytes(1) },
+        partial: false,
         folders: vec![path("a")],
         device_name: "d".to_owned(),
         os: "o".to_owned(),
@@ -71,6 +72,7 @@ fn a_small_manifest_has_these_bytes() {
         &[1],                         // began at -1 ms
         &[0x80, 1],                   // ended at 64 ms
         &[3, 2, 1],                   // totals
+        &[0],                         // not partial
         &[1, 1, b'a'],                // folders
         &[1, b'd', 1, b'o', 1, b'v'], // labels
         &[0, 0],                      // problems: counted, listed

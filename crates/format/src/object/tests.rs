@@ -11,6 +11,9 @@ fn names_have_this_form_and_parse_back() {
     let cases = [
         (pack, "packs/a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5"),
         (manifest, "manifests/dev_00000000000000000000000000/snp_zzzzzzzzzzzzzzzzzzzzzzzzzw"),
+        (ObjectName::Keyring(0x1f), "keys/0000001f"),
+        (ObjectName::Card(DeviceId::from_bytes([0; 16]), 1), "cards/dev_00000000000000000000000000/00000001"),
+        (ObjectName::Age(u32::MAX), "ages/ffffffff"),
     ];
     for (name, text) in cases {
         assert_eq!(name.to_string(), text);
@@ -32,6 +35,11 @@ fn every_other_text_is_refused() {
         "manifests/dev_00000000000000000000000000".to_owned(),
         "manifests/snp_00000000000000000000000000/dev_00000000000000000000000000".to_owned(),
         "manifests/dev_00000000000000000000000000/snp_00000000000000000000000000/".to_owned(),
+        "keys/1f".to_owned(),
+        "keys/0000001F".to_owned(),
+        "keys/+000001f".to_owned(),
+        "ages/000000001".to_owned(),
+        "cards/00000001".to_owned(),
         "manifests/dev_00000000000000000000000000/../snp_00000000000000000000000000".to_owned(),
     ];
     for text in cases {

@@ -48,11 +48,18 @@ fn the_limits_on_the_page_are_those_of_the_code() {
         ("name of an extended attribute", size(l::XATTR_NAME_MAX)),
         ("names and values of all extended attributes of an entry", size(l::XATTRS_BYTES_MAX)),
         ("manifest, all of it", size(l::MANIFEST_BYTES_MAX)),
+        ("keyring, all of it", size(l::KEYRING_BYTES_MAX)),
+        ("repositories of a keyring; keys of one of them", l::KEYRING_KEYS_MAX.to_string()),
+        ("certificate of the authority, and its private key: each", size(l::AUTHORITY_BYTES_MAX)),
+        ("card, all of it", size(l::CARD_BYTES_MAX)),
         ("folders of a manifest", l::FOLDERS_MAX.to_string()),
         ("stored path in a manifest", size(l::PATH_MAX)),
         ("problems listed", problems),
         ("code; sentence of a problem", texts),
-        ("device's name; operating system; version of the agent", format!("{} each", size(l::LABEL_MAX))),
+        (
+            "device's name; operating system; version of the agent; texts of a card",
+            format!("{} each", size(l::LABEL_MAX)),
+        ),
     ];
     let rows: Vec<Vec<&str>> = rows.iter().map(|(what, value)| vec![*what, value.as_str()]).collect();
     assert_eq!(table("## Limits"), rows);

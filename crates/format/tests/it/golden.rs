@@ -2,7 +2,7 @@
 //! `UPDATE_GOLDEN=1 cargo test -p format golden` writes the files anew; after a release that is a break of the format.
 
 use crate::sample::{self, Frames};
-use format::{List, Manifest, PackIndex, SignedManifest, Tree, open_pack};
+use format::{Age, Card, Keyring, List, Manifest, PackIndex, SignedManifest, Tree, open_pack};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -22,7 +22,18 @@ fn all() -> Vec<Golden> {
     let pack = sample::pack(0x77, &sample::noisy_frames());
     let manifest = sample::sealed_manifest();
     let body = Manifest::open(&manifest, sample::run_key_for).expect("nothing was changed").encode();
+    let keyring = sample::keyring().seal(&sample::master_key(), [0x67; 32]).expect("the sample keeps the rules");
+    let card = sample::card().seal(&sample::repository_key(), [0x68; 32]).expect("the sample keeps the rules");
     vec![
+        frozen("age.bin", sample::age().encode().to_vec(), |bytes| assert_eq!(Age::decode(bytes), Ok(sample::age()))),
+        frozen("card.bin", card, |bytes| {
+            let key = |id| Some(sample::repository_key()).filter(|key| key.id() == id);
+            assert_eq!(Card::open(bytes, key), Ok(sample::card()));
+        }),
+        frozen("keyring.bin", keyring, |bytes| {
+            let keyring = Keyring::open(bytes, &sample::master_key()).expect("it is frozen");
+            assert_eq!(keyring.seal(&sample::master_key(), [0x67; 32]).as_deref(), Ok(bytes));
+        }),
         frozen("list.bin", sample::list().encode().expect("the sample keeps the rules"), |bytes| {
             assert_eq!(List::decode(bytes), Ok(sample::list()));
         }),

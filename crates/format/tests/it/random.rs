@@ -155,7 +155,7 @@ prop_compose! {
         parent in prop::option::of(any::<[u8; 16]>()),
         (began_at, ended_at) in any::<(i64, i64)>(),
         totals in totals(0),
-        folders in btree_set(path(), 0..5),
+        (partial, folders) in (any::<bool>(), btree_set(path(), 0..5)),
         (device_name, os, agent_version) in ("\\PC{0,20}", "\\PC{0,20}", "[0-9.]{0,9}"),
         problems in problems(),
     ) -> Manifest {
@@ -168,6 +168,7 @@ prop_compose! {
             began_at: Timestamp::from_ms(began_at),
             ended_at: Timestamp::from_ms(ended_at),
             totals,
+            partial,
             folders: folders.into_iter().collect(),
             device_name,
             os,

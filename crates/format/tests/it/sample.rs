@@ -1,11 +1,13 @@
 //! Fixed values of every structure. The golden files hold their bytes, so they change only together with those:
 //! that is, never, once released; a new version adds new ones.
 
-use base::{Bytes, Count, DeviceId, RepositoryId, RunId, Secret, SnapshotId, Timestamp};
+use base::{
+    Bytes, Count, DeviceId, InstallationId, RepositoryId, RunId, Secret, SecretBytes, SnapshotId, Timestamp, UserId,
+};
 use format::{
-    ChunkKind, ChunkRef, Content, Entry, EntryBody, FileTime, FrameSealer, IndexedChunk, List, ListRef, ListedProblem,
-    Manifest, Meta, NamingKey, ObjectHeader, PackBuilder, Page, Piece, Problems, RepositoryKey, RunKey, SealedPack,
-    StoredPath, Totals, Tree,
+    Age, Card, ChunkKind, ChunkRef, Content, Entry, EntryBody, FileTime, FrameSealer, IndexedChunk, KeyPurpose,
+    Keyring, KeyringKey, KeyringRepository, List, ListRef, ListedProblem, Manifest, Meta, NamingKey, ObjectHeader,
+    PackBuilder, Page, Piece, Problems, RepositoryKey, RunKey, SealedPack, StoredPath, Totals, Tree,
 };
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
@@ -155,12 +157,52 @@ pub fn manifest() -> Manifest {
         began_at: Timestamp::from_ms(1_780_000_000_123),
         ended_at: Timestamp::from_ms(1_780_000_300_000),
         totals: Totals { entries: Count(78_611), files: Count(70_000), bytes: Bytes(1_320_000_000) },
+        partial: true,
         folders: vec![path("etc"), path("home/ada"), path("home-old")],
         device_name: "ada's laptop".to_owned(),
         os: "Linux 6.12".to_owned(),
         agent_version: "1.0.0".to_owned(),
         problems,
     }
+}
+
+pub fn master_key() -> Secret<32> {
+    Secret::new([0x55; 32])
+}
+
+pub fn keyring() -> Keyring {
+    let key = |purpose, id, byte| KeyringKey { purpose, id, secret: Secret::new([byte; 32]) };
+    let keys = vec![
+        key(KeyPurpose::Name, 1, 0x33),
+        key(KeyPurpose::Seal, 1, 0x34),
+        key(KeyPurpose::Seal, repository_key().id(), 0x11),
+    ];
+    Keyring {
+        number: 2,
+        installation: InstallationId::from_bytes([0x54; 16]),
+        made_at: Timestamp::from_ms(1_780_000_000_123),
+        secret: Secret::new([0x35; 32]),
+        repositories: vec![KeyringRepository { id: RepositoryId::from_bytes([0x53; 16]), keys }],
+        authority: "-----BEGIN CERTIFICATE-----\n".to_owned(),
+        authority_key: SecretBytes::new(b"-----BEGIN PRIVATE KEY-----\n".to_vec()),
+    }
+}
+
+pub fn card() -> Card {
+    Card {
+        device: DeviceId::from_bytes([0x52; 16]),
+        number: 3,
+        repository: RepositoryId::from_bytes([0x53; 16]),
+        created_at: Timestamp::from_ms(1_780_000_000_123),
+        user: UserId::from_bytes([0x56; 16]),
+        email: "ada@example.org".to_owned(),
+        name: "ada's laptop".to_owned(),
+        evidence: ["ada-laptop", "PF3X1", "0001-2", "ada", "linux", "x86_64"].map(str::to_owned),
+    }
+}
+
+pub fn age() -> Age {
+    Age { number: 9, installation: InstallationId::from_bytes([0x54; 16]), nonce: [0x57; 32] }
 }
 
 pub fn sealed_manifest() -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! The seeds of the fuzz targets: each is still read by a decoder of its target, or it would be no seed.
 
 use crate::sample;
-use format::{List, Manifest, PackIndex, SignedManifest, Tree, open_pack};
+use format::{Card, Keyring, List, Manifest, PackIndex, SignedManifest, Tree, open_pack};
 use std::fs;
 
 #[test]
@@ -9,6 +9,8 @@ fn every_seed_is_read_by_its_target() {
     check("tree", |bytes| Tree::decode(bytes).is_ok());
     check("list", |bytes| List::decode(bytes).is_ok());
     check("pack", |bytes| PackIndex::decode(bytes).is_ok() || open_pack(bytes, sample::run_key_for).is_ok());
+    check("keyring", |bytes| Keyring::open(bytes, &sample::master_key()).is_ok());
+    check("card", |bytes| Card::open(bytes, |_| Some(sample::repository_key())).is_ok());
     check("manifest", |bytes| {
         SignedManifest::decode(bytes).is_ok() || Manifest::open(bytes, sample::run_key_for).is_ok()
     });

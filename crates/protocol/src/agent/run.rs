@@ -115,7 +115,7 @@ pub struct UploadReply {
     pub chunks_new: u64,
 }
 
-/// What an endpoint may say in the query of a commit: what the run has cost it, and whether it was of everything.
+/// What an endpoint may say in the query of a commit: what the run has cost it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommitQuery {
@@ -125,10 +125,6 @@ pub struct CommitQuery {
     /// Bytes that it has read of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_read: Option<u64>,
-    /// A person has named folders, and they are not all that the device is to back up: the snapshot is kept like any
-    /// other, and the device's next backup is due as if there were none.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub partial: bool,
 }
 
 /// The answer to a commit: acknowledged means durable and restorable.

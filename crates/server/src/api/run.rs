@@ -53,8 +53,8 @@ pub(crate) async fn commit(
     Query(reported): Query<wire::CommitQuery>,
     Whole(manifest): Whole,
 ) -> Reply<wire::CommitReply> {
-    let wire::CommitQuery { files_opened, bytes_read, partial } = reported;
-    let reported = Reported { files_opened: files_opened.map(Count), bytes_read: bytes_read.map(Size), partial };
+    let wire::CommitQuery { files_opened, bytes_read } = reported;
+    let reported = Reported { files_opened: files_opened.map(Count), bytes_read: bytes_read.map(Size) };
     let Committed { snapshot, bytes_received, chunks_new, packs } =
         backup::commit(&at.app, &at.actor, run, manifest, reported).await?;
     Ok(Yes(wire::CommitReply {

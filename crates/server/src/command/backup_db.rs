@@ -15,7 +15,7 @@ pub struct BackupDb {
 
 impl BackupDb {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
-        let app = desk.app().await?;
+        let app = desk.app_unmatched().await?;
         if self.file.exists() {
             return Err(unwritable(&self.file, &std::io::ErrorKind::AlreadyExists.into()));
         }

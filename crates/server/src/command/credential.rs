@@ -1,6 +1,6 @@
 //! `credential make|list|show|revoke`.
 
-use super::{Desk, named, unwritable, words};
+use super::{Desk, named, secret, unwritable, words};
 use crate::client::Said;
 use crate::out::{Answer, Failure, card, table, wrapped};
 use base::{Span, Timestamp};
@@ -9,7 +9,6 @@ use control::Permit;
 use protocol::admin::credential::{Credential as Wire, CredentialMade, CredentialMake, PermitWord};
 use protocol::admin::{Nothing, PageQuery};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The word for every permit.
@@ -74,7 +73,7 @@ impl Credential {
 async fn make(desk: &Desk, body: CredentialMake, file: Option<&Path>) -> Result<Answer, Failure> {
     let client = desk.client().await?;
     // Opened before anything is made: a text that has no place to go would be lost.
-    let file = file.map(|path| new_file(path).map(|file| (path, file))).transpose()?;
+    let file = file.map(|path| secret::new_file(path).map(|file| (path, file))).transpose()?;
     let Said { value, mut json } = client.post::<CredentialMade>("/credentials", &body).await?;
     let made = format!("made {} ({})\n", value.credential.name.escape_debug(), value.credential.credential.0);
     let text = match file {
@@ -87,11 +86,6 @@ async fn make(desk: &Desk, body: CredentialMake, file: Option<&Path>) -> Result<
         None => format!("{made}{}\n{}", value.text, wrapped("Keep this text: it is not shown again.", "")),
     };
     Ok(Answer::good(text, json))
-}
-
-fn new_file(path: &Path) -> Result<std::fs::File, Failure> {
-    let options = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    options.map_err(|cause| unwritable(path, &cause))
 }
 
 /// The permits that a command line says. Fails with `permit_unknown`.

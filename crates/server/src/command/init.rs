@@ -1,10 +1,11 @@
 //! `init` and `fingerprint`.
 
-use super::{Desk, secret};
-use crate::out::{Answer, Failure, card};
-use app::init::{CA_FILE, tls_files};
+use super::{Desk, recovery, secret, unwritable};
+use crate::out::{Answer, Failure, card, wrapped};
+use app::init::{CA_FILE, Initialised, tls_files};
 use clap::Args;
 use serde_json::json;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 /// What `init` takes.
@@ -19,26 +20,49 @@ pub struct Init {
     /// A host name or address under which devices reach this server, for its certificate; may be repeated.
     #[arg(long = "name", value_name = "HOST")]
     names: Vec<String>,
+    /// Write the recovery kit to this new file; printed when the answer goes to a terminal otherwise.
+    #[arg(long, value_name = "FILE")]
+    recovery_kit: Option<PathBuf>,
 }
 
 impl Init {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
         let data_dir = desk.data()?;
+        if let Some(file) = self.recovery_kit.as_deref().filter(|file| file.exists()) {
+            return Err(unwritable(file, &io::ErrorKind::AlreadyExists.into()));
+        }
         let password = secret::password(self.admin_password_file.as_deref(), "Password of the first admin")?;
-        let init =
-            app::init::Init { data_dir, admin_email: &self.admin_email, admin_password: &password, names: &self.names };
+        let init = app::init::Init {
+            data_dir,
+            admin_email: &self.admin_email,
+            admin_password: &password,
+            names: &self.names,
+            master_key: desk.surroundings.master_key.as_ref(),
+        };
         let (clock, entropy) = (&desk.surroundings.clock, &desk.surroundings.entropy);
-        let fingerprint = app::init::init(&init, clock, entropy).await?;
+        let Initialised { ca_fingerprint: fingerprint, kit } = app::init::init(&init, clock, entropy).await?;
         let ca = data_dir.join(CA_FILE);
+        // The kit is a secret: it goes to a person's eyes or to a file that was named, and into no log.
+        let kit_said = match &self.recovery_kit {
+            Some(file) => recovery::answer(&kit, Some(file))?.text,
+            None if io::stdout().is_terminal() && !desk.surroundings.out.json => {
+                format!("\n{}\n", recovery::sheet(&kit))
+            }
+            None => wrapped(
+                "Print the recovery kit with `holdfast-server recovery kit`: without the master key no backup \
+                             can be read.",
+                "",
+            ),
+        };
         let text = format!(
-            "{}\nDevices pin the certificate in {}.\nKeep a copy of {} in another place: without it no backup can be \
-             read.\nStart the server:\n  holdfast-server run --data {}\n",
+            "{}Devices pin the certificate in {}.\n{kit_said}Start the server:\n  holdfast-server run --data {}\n",
             card(&[("data", data_dir.display().to_string()), ("ca sha256", fingerprint.clone())]),
             ca.display(),
-            data_dir.join(app::keys::MASTER_KEY_FILE).display(),
             data_dir.display(),
         );
-        let json = json!({ "data": data_dir, "ca_file": ca, "ca_sha256": fingerprint });
+        let json = json!({
+            "data": data_dir, "ca_file": ca, "ca_sha256": fingerprint, "recovery_kit": self.recovery_kit,
+        });
         Ok(Answer::good(text, json))
     }
 }

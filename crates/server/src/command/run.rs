@@ -5,11 +5,14 @@ use crate::out::{Answer, Failure};
 use crate::run::{serve, signals};
 use app::config::{CONFIG_FILE, Config, KEYS, LogFormat};
 use app::init::{room_missing, tls_files};
+use app::{App, AppError};
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use std::future::Future;
 use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 /// What `run` takes.
@@ -38,9 +41,11 @@ impl Run {
         let app = Arc::new(desk.app().await?);
         log(&app.config, self.log_format);
         let files = tls_files(desk.data()?)?;
-        let stop = signals().map_err(|error| Failure::new("signals_failed", not_started(&error)))?;
+        app::recovery::prepare(&app, desk.data()?).await?;
+        let (stop, apart) =
+            until(&app, signals().map_err(|error| Failure::new("signals_failed", not_started(&error)))?);
         let address = self.listen.unwrap_or(app.config.listen);
-        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let (end, ended) = oneshot::channel::<()>();
         let serving = serve(Arc::clone(&app), &files, address, stop).await;
         let serving = serving.map_err(|error| Failure::new("listen_failed", not_started(&error)))?;
         let (address, fingerprint) = (serving.address, files.ca_fingerprint);
@@ -71,8 +76,31 @@ impl Run {
             tracing::error!("the jobs ended by a panic");
         }
         app.db.close().await;
+        if let Ok(error) = apart.await {
+            return Err(error.into());
+        }
         Ok(Answer::good("stopped\n", json!({ "stopped": true })))
     }
+}
+
+/// Ends with `stop`, or when database and store are found apart; then the second says why.
+fn until(
+    app: &Arc<App>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> (impl Future<Output = ()> + Send + 'static, oneshot::Receiver<AppError>) {
+    let (say, apart) = oneshot::channel();
+    let app = Arc::clone(app);
+    let stop = async move {
+        tokio::select! {
+            () = stop => {}
+            () = app::keys::follow(&app) => {}
+            error = app::age::watch(&app) => {
+                tracing::error!("this server stops: {}", app::chain(&error));
+                let _ = say.send(error);
+            }
+        }
+    };
+    (stop, apart)
 }
 
 /// The keys that are not at their default. None is a secret.

@@ -57,24 +57,24 @@ async fn a_backup_of_some_folders_is_a_snapshot_and_not_the_one_that_is_waited_f
     let world = World::start().await;
     let device = Device::activated(&world, "laptop").await;
     let mut whole = None;
-    for query in ["?partial=true", "?files_opened=1", "?partial=true"] {
-        let backup = Backup::begin(&world, &device).await;
+    for partial in [true, false, true] {
+        let backup = Backup { partial, ..Backup::begin(&world, &device).await };
         let content = backup.chunk(ChunkKind::Content, b"hello, world ".repeat(500));
         let (tree, totals) = backup.tree(&content);
         let pack = backup.pack(&[content, tree.clone()]);
         device.ask(&world, "PUT", &backup.pack_path(&pack), pack.bytes.clone()).await.json::<UploadReply>();
         let (_, manifest) = backup.manifest(&device, tree.1, totals);
         world.clock.advance(Span::minutes(1));
-        let path = backup.path("commit") + query;
+        let path = backup.path("commit?files_opened=1");
         let done: CommitReply = device.ask(&world, "POST", &path, manifest.clone()).await.json();
         assert_eq!(device.ask(&world, "POST", &path, manifest).await.json::<CommitReply>(), done);
         let own: DeviceReply = device.ask(&world, "GET", "/v1/device", "").await.json();
-        assert_eq!(done.snapshot.partial, query == "?partial=true");
-        if !done.snapshot.partial {
+        assert_eq!(done.snapshot.partial, partial);
+        if !partial {
             whole = Some(done.snapshot.clone());
         }
         let stands = whole.clone().unwrap_or(done.snapshot);
-        assert_eq!(own.snapshot, Some(stands), "{query}");
+        assert_eq!(own.snapshot, Some(stands), "{partial}");
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Backup {
     pub folders: Vec<StoredPath>,
     /// What the manifest says that its computer is called.
     pub host_name: String,
+    /// Whether the manifest says that it is not of all that the device is to back up.
+    pub partial: bool,
 }
 
 /// A chunk on its way into a pack.
@@ -45,6 +47,7 @@ impl Backup {
             parent: reply.snapshot,
             folders: Vec::new(),
             host_name: "laptop".to_owned(),
+            partial: false,
         }
     }
 
@@ -108,6 +111,7 @@ impl Backup {
             began_at: Timestamp::from_ms(1_000),
             ended_at: Timestamp::from_ms(2_000),
             totals,
+            partial: self.partial,
             folders: self.folders.clone(),
             device_name: self.host_name.clone(),
             os: "linux".to_owned(),

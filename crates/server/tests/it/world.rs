@@ -96,7 +96,13 @@ impl World {
         let data = dir.path().join("data");
         let clock = Arc::new(ShiftedClock::default());
         let password = Password::new("the admin's password".to_owned());
-        let asked = Init { data_dir: &data, admin_email: "admin@example.org", admin_password: &password, names: &[] };
+        let asked = Init {
+            data_dir: &data,
+            admin_email: "admin@example.org",
+            admin_password: &password,
+            names: &[],
+            master_key: None,
+        };
         if !database.is_empty() {
             std::fs::create_dir(&data).expect("the directory is ours");
             std::fs::write(data.join("holdfast.toml"), database).expect("own file");

@@ -92,6 +92,7 @@ impl Life<'_> {
             began_at: now,
             ended_at: now,
             totals,
+            partial: false,
             folders: Vec::new(),
             device_name: device.evidence("").host_name,
             os: "linux".to_owned(),

@@ -28,7 +28,7 @@ pub struct Asked {
 /// # Errors
 /// The database does not answer.
 pub async fn dedupe(app: &App, chunks: u64, questions: usize, names: usize) -> Result<Asked, AppError> {
-    let repository = app.keys.repositories().next().expect("a data directory has a repository").seq;
+    let repository = app.keys.repositories().first().expect("a data directory has a repository").seq;
     let known = drawn(chunks);
     let entropy = SeededEntropy::new(2);
     let during = || AppError::db("looking chunks up");

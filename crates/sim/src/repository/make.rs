@@ -54,9 +54,9 @@ const PACKS_MAX: usize = 64;
 /// # Errors
 /// A database or a store that does not answer.
 pub async fn make(app: &App, plan: Plan) -> Result<Made, AppError> {
-    let keys = Arc::clone(app.keys.repositories().next().expect("a data directory has a repository"));
+    let keys = app.keys.repositories().into_iter().next().expect("a data directory has a repository");
     let (names, drawn) = (SeededEntropy::new(NAMES_SEED), SeededEntropy::new(0));
-    let newest = keys.newest();
+    let newest = keys.newest(app.clock.now());
     let trees = PackWriter::new(newest.run_key(RUN), newest.id(), RUN, Arc::clone(&app.entropy));
     let mut maker = Maker { app, keys, names, drawn, trees, made: Made::default(), waiting: Vec::new() };
     let device = maker.device().await?;
@@ -218,7 +218,7 @@ impl Maker<'_> {
             run: RunId::mint(&self.drawn),
             epoch: 1,
             parent: None,
-            root_sealed: self.keys.seal_root(id, root, &self.drawn),
+            root_sealed: self.keys.seal_root(id, root, now, &self.drawn),
             root: root.id(),
             manifest_id: [0; 32],
             began_at: now,

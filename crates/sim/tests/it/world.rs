@@ -29,7 +29,13 @@ impl World {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let data = dir.path().join("data");
         let password = Password::new("the admin's password".to_owned());
-        let asked = Init { data_dir: &data, admin_email: "admin@example.test", admin_password: &password, names: &[] };
+        let asked = Init {
+            data_dir: &data,
+            admin_email: "admin@example.test",
+            admin_password: &password,
+            names: &[],
+            master_key: None,
+        };
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(OsEntropy));
         init(&asked, &clock, &entropy).await.expect("an empty directory");
         let cheap = format!("[password]\nmemory_mib = 1\npasses = 1\n{config}\n");

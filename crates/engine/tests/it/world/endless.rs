@@ -48,7 +48,7 @@ impl Endless {
             run_key: RunKey::new(Secret::new([6; 32])),
             key_id: KEY_ID,
             parent: None,
-            facts: Facts { device_name: String::new(), os: String::new(), agent: String::new() },
+            facts: Facts { device_name: String::new(), os: String::new(), agent: String::new(), partial: false },
             limits: Limits { pack_bytes: limits::PACK_BYTES_MAX, uploads: 4, refs: 8_192 },
             sign: Arc::new(|_| [0; 64]),
         };

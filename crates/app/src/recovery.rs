@@ -1,0 +1,63 @@
+//! What brings an installation back: the keyring and the age in the store, the recovery kit in somebody's hands, and
+//! the rebuild of a lost database from the two. Refuses to serve anybody before database, store and keys fit each
+//! other.
+
+mod kit;
+mod rebuild;
+mod trial;
+
+pub use kit::Kit;
+pub use rebuild::{HOLD, Rebuild, Rebuilt, rebuild};
+pub use trial::{Trial, trial};
+
+use crate::keys::keyring;
+use crate::{App, AppError, age, chain, init};
+use control::Refusal;
+use std::path::Path;
+
+/// Has the store hold what a rebuild needs, before anybody is served.
+///
+/// # Errors
+/// As `age::compare`; a file, a database or a store that does not answer. A store that is full is no error: what it has
+/// can be read all the same.
+pub async fn prepare(app: &App, data_dir: &Path) -> Result<(), AppError> {
+    let prepared = async {
+        age::advance(app).await?;
+        keyring::ensure(app, data_dir).await
+    };
+    match prepared.await {
+        Err(error) if error.code() == Refusal::StoreFull.code() => {
+            tracing::warn!("the store is not prepared for a recovery: {}", chain(&error));
+            Ok(())
+        }
+        prepared => prepared,
+    }
+}
+
+/// The recovery kit of this installation. Never fails.
+pub fn kit(app: &App, data_dir: &Path) -> Kit {
+    Kit {
+        installation: app.keys.installation,
+        made_at: app.clock.now(),
+        ca_fingerprint: app.ca_fingerprint.clone(),
+        store: store_said(app, data_dir),
+        key: Kit::key_text(&app.master),
+    }
+}
+
+/// Where the objects are, for a person.
+fn store_said(app: &App, data_dir: &Path) -> String {
+    let config = &app.config;
+    if config.s3_bucket.is_empty() {
+        return format!("the folder {}", data_dir.join(init::STORE_DIR).display());
+    }
+    let at = if config.s3_endpoint.is_empty() { &config.s3_region } else { &config.s3_endpoint };
+    let below = if config.s3_prefix.is_empty() { String::new() } else { format!(", below {}", config.s3_prefix) };
+    format!("the bucket {} at {at}{below}", config.s3_bucket)
+}
+
+fn kit_foreign() -> AppError {
+    let sentence = "This kit does not open the store: it is another installation's, or the master key was rotated \
+                    since it was printed. `holdfast-server recovery kit` prints the one that counts.";
+    AppError::conflict("kit_foreign", sentence)
+}
