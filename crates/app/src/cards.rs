@@ -24,8 +24,9 @@ pub(crate) async fn ensure(app: &App, id: DeviceId, keys: &RepositoryKeys) -> Re
     let Some(known) = db::device_card_get(&mut tx, id).await.map_err(during())? else { return Ok(()) };
     let Some(device) = db::device_get(&mut tx, id).await.map_err(during())? else { return Ok(()) };
     let Some(user) = db::user_get(&mut tx, device.user).await.map_err(during())? else { return Ok(()) };
+    let key = db::credential_get_newest(&mut tx, id).await.map_err(during())?;
     drop(tx);
-    let mut card = card(keys, &device, &user);
+    let mut card = card(keys, &device, &user, key.map(|key| (key.epoch, key.public_key)));
     let digest = card.digest();
     if known.digest == Some(digest) {
         return Ok(());
@@ -77,7 +78,7 @@ fn number(name: &StoreName) -> Option<u32> {
     }
 }
 
-fn card(keys: &RepositoryKeys, device: &DeviceRow, user: &UserRow) -> Card {
+fn card(keys: &RepositoryKeys, device: &DeviceRow, user: &UserRow, key: Option<(u64, [u8; 32])>) -> Card {
     let DeviceAbout { host_name, serial, hardware_uuid, os_user, os, arch, agent: _ } = &device.about;
     Card {
         device: device.id,
@@ -85,6 +86,7 @@ fn card(keys: &RepositoryKeys, device: &DeviceRow, user: &UserRow) -> Card {
         repository: keys.id,
         created_at: device.created_at,
         user: user.id,
+        key,
         email: cut(&user.email),
         name: cut(&device.name),
         evidence: [host_name, serial, hardware_uuid, os_user, os, arch].map(|text| cut(text)),

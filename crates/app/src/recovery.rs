@@ -49,7 +49,8 @@ pub fn kit(app: &App, data_dir: &Path) -> Kit {
 fn store_said(app: &App, data_dir: &Path) -> String {
     let config = &app.config;
     if config.s3_bucket.is_empty() {
-        return format!("the folder {}", data_dir.join(init::STORE_DIR).display());
+        let folder = data_dir.join(init::STORE_DIR);
+        return format!("the folder {}", std::path::absolute(&folder).unwrap_or(folder).display());
     }
     let at = if config.s3_endpoint.is_empty() { &config.s3_region } else { &config.s3_endpoint };
     let below = if config.s3_prefix.is_empty() { String::new() } else { format!(", below {}", config.s3_prefix) };

@@ -25,6 +25,9 @@ pub struct Card {
     pub created_at: Timestamp,
     /// Whose it is.
     pub user: UserId,
+    /// The newest binding of a key to the record, and the public half of that key: by it the device is told what became
+    /// of it, and nothing else. `None` for a record that never had one.
+    pub key: Option<(u64, [u8; 32])>,
     /// That person's address.
     pub email: String,
     /// The name of the record.
@@ -70,6 +73,14 @@ impl Card {
         writer.raw(self.repository.as_bytes());
         writer.zigzag(self.created_at.as_ms());
         writer.raw(self.user.as_bytes());
+        match &self.key {
+            None => writer.u8(0),
+            Some((epoch, key)) => {
+                writer.u8(1);
+                writer.varint(*epoch);
+                writer.raw(key);
+            }
+        }
         for text in self.texts() {
             writer.bytes(text.as_bytes());
         }
@@ -81,11 +92,16 @@ impl Card {
         let repository = RepositoryId::from_bytes(reader.array()?);
         let created_at = Timestamp::from_ms(reader.zigzag()?);
         let user = UserId::from_bytes(reader.array()?);
+        let key = match reader.u8()? {
+            0 => None,
+            1 => Some((reader.varint()?, reader.array()?)),
+            _ => return Err(reader.flaw(Flaw::Tag)),
+        };
         let mut text = || reader.text(LABEL_MAX.0).map(str::to_owned);
         let (email, name) = (text()?, text()?);
         let evidence = [text()?, text()?, text()?, text()?, text()?, text()?];
         reader.finish()?;
-        Ok(Self { device, number, repository, created_at, user, email, name, evidence })
+        Ok(Self { device, number, repository, created_at, user, key, email, name, evidence })
     }
 
     fn texts(&self) -> impl Iterator<Item = &String> {

@@ -105,7 +105,13 @@ pub(super) async fn take_in(app: &App, options: &Options, card: &Card, report: &
     let about = DeviceAbout { host_name, serial, hardware_uuid, os_user, os, arch, agent: String::new() };
     let state = State::Deactivated { rights: Rights::Full, level: Level::Distrust };
     let fresh = DeviceRow::new(card.device, user, card.name.clone(), about, card.created_at.min(now));
-    db::device_insert(&mut tx, &DeviceRow { state, ..fresh }).await.map_err(during())?;
+    let epoch = card.key.map_or(0, |(epoch, _)| epoch);
+    db::device_insert(&mut tx, &DeviceRow { state, epoch, ..fresh }).await.map_err(during())?;
+    if let Some((epoch, key)) = &card.key {
+        // It proves nothing any more. By it the device is told that it has to be activated again, and nobody else is.
+        db::credential_insert(&mut tx, card.device, *epoch, key, now).await.map_err(during())?;
+        db::credential_revoke_update(&mut tx, card.device, now).await.map_err(during())?;
+    }
     db::device_card_update(&mut tx, card.device, card.number, &card.digest()).await.map_err(during())?;
     if options.apply { tx.commit().await.map_err(during()) } else { Ok(()) }
 }

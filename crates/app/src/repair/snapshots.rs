@@ -213,6 +213,7 @@ fn card(app: &App, keys: &RepositoryKeys, manifest: &Manifest) -> Card {
         repository: keys.id,
         created_at: app.clock.now(),
         user: UserId::mint(app.entropy.as_ref()),
+        key: None,
         email: NOBODY.to_owned(),
         name: manifest.device_name.clone(),
         evidence: [manifest.device_name.clone(), unknown(), unknown(), unknown(), unknown(), unknown()],

@@ -140,6 +140,9 @@ async fn a_lost_database_comes_back_from_the_store_and_the_kit() {
     assert!(matches!(device.state, State::Deactivated { .. }), "which keys were good is not known");
     assert_eq!((device.name.as_str(), device.last_snapshot), ("device 1", made.last().copied()));
     assert_eq!(db::user_get(&mut tx, device.user).await.expect("readable").expect("back").email, "u@example.org");
+    assert_eq!(device.epoch, 1, "the next binding is another one");
+    let live = db::credential_get_live(&mut tx, one.actor.device).await.expect("readable");
+    assert_eq!(live, None, "its key tells who it is, and lets it do nothing");
     let newest = db::snapshot_get_newest(&mut tx, one.actor.device).await.expect("readable").expect("five");
     drop(tx);
     let mut tx = world.app.db.read().await.expect("readable");

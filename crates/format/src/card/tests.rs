@@ -10,6 +10,7 @@ fn card() -> Card {
         repository: RepositoryId::from_bytes([2; 16]),
         created_at: Timestamp::from_ms(1_780_000_000_000),
         user: UserId::from_bytes([4; 16]),
+        key: Some((3, [6; 32])),
         email: "anna@example.org".to_owned(),
         name: "anna's laptop".to_owned(),
         evidence: ["host", "serial", "uuid", "anna", "linux", "x86_64"].map(str::to_owned),
@@ -22,6 +23,9 @@ fn key(id: u32) -> RepositoryKey {
 
 #[test]
 fn what_is_sealed_opens_with_its_repository_key() {
+    let keyless = Card { key: None, ..card() };
+    let bytes = keyless.seal(&key(5), [7; 32]).expect("within every limit");
+    assert_eq!(Card::open(&bytes, |_| Some(key(5))), Ok(keyless));
     let bytes = card().seal(&key(5), [7; 32]).expect("within every limit");
     let opened = Card::open(&bytes, |id| (id == 5).then(|| key(5)));
     assert_eq!(opened, Ok(card()));

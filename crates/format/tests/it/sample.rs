@@ -195,6 +195,7 @@ pub fn card() -> Card {
         repository: RepositoryId::from_bytes([0x53; 16]),
         created_at: Timestamp::from_ms(1_780_000_000_123),
         user: UserId::from_bytes([0x56; 16]),
+        key: Some((5, device_public_key())),
         email: "ada@example.org".to_owned(),
         name: "ada's laptop".to_owned(),
         evidence: ["ada-laptop", "PF3X1", "0001-2", "ada", "linux", "x86_64"].map(str::to_owned),
