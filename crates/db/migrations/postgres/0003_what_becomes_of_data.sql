@@ -116,3 +116,9 @@ CREATE TABLE stray (
     name    TEXT COLLATE "C" PRIMARY KEY,
     seen_at BIGINT NOT NULL
 );
+
+-- -------------------------------------------------------------------------------------------------- many servers
+
+-- The digest of the one manifest that the run may become a snapshot by; NULL until a commit has walked its tree. It is
+-- here before the object is in the store, so that no two servers write two.
+ALTER TABLE run ADD COLUMN manifest_id BYTEA;
