@@ -21,6 +21,7 @@ mod documents;
 mod guesses;
 mod lanes;
 mod lifecycle;
+mod line;
 mod lost;
 mod once;
 mod openapi;
