@@ -31,4 +31,5 @@ mod probe;
 mod proofs;
 mod repository;
 mod session;
+mod several;
 mod world;

@@ -424,7 +424,7 @@ fn key() -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(&seed).expect("any 32 bytes are a seed")
 }
 
-fn trusting(files: &TlsFiles) -> Arc<rustls::ClientConfig> {
+pub fn trusting(files: &TlsFiles) -> Arc<rustls::ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     let chain = CertificateDer::pem_slice_iter(files.chain.as_bytes());
     let authority = chain.last().expect("two certificates").expect("PEM");
