@@ -29,6 +29,7 @@ mod permits;
 mod policy;
 mod probe;
 mod proofs;
+mod proxied;
 mod repository;
 mod session;
 mod several;
