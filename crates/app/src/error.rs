@@ -110,6 +110,13 @@ impl AppError {
         Self::Said { kind: Kind::Unavailable, code, sentence: sentence.into(), retry }
     }
 
+    /// A part of the server did not do its work. A device asks again by itself, and a program that administers may: the
+    /// sentence is true for both. Never fails.
+    pub fn broken() -> Self {
+        let sentence = "The server could not do this now. Nothing that was stored is lost. Ask again in a minute.";
+        Self::unavailable("server_failed", sentence, BROKEN_RETRY)
+    }
+
     /// Adds to a database error what was being done; for `map_err`. Never fails.
     pub fn db(during: &'static str) -> impl FnOnce(db::DbError) -> Self {
         move |cause| Self::Db { during, cause }

@@ -7,7 +7,7 @@ use base::{Bytes, RunId};
 use format::limits::PACK_BYTES_MAX;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::Semaphore;
 
 /// The unit in which memory for uploads is handed out.
 pub(crate) const UPLOAD_UNIT: Bytes = Bytes::kib(256);
@@ -32,16 +32,6 @@ pub struct DataPlane {
     /// Opened frames.
     pub(crate) frames: FrameCache,
     received: Mutex<HashMap<RunId, Bytes>>,
-    commits: Mutex<HashMap<RunId, Arc<Turn>>>,
-}
-
-type Turn = tokio::sync::Mutex<()>;
-
-/// The turn of one commit among those of its run.
-pub(crate) struct CommitTurn<'a> {
-    plane: &'a DataPlane,
-    run: RunId,
-    guard: Option<OwnedMutexGuard<()>>,
 }
 
 impl DataPlane {
@@ -58,7 +48,6 @@ impl DataPlane {
             dry_runs: Semaphore::new(1),
             frames: FrameCache::new(config.frame_cache),
             received: Mutex::default(),
-            commits: Mutex::default(),
         }
     }
 
@@ -75,26 +64,5 @@ impl DataPlane {
     pub(crate) fn received_take(&self, run: RunId) -> Bytes {
         let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
         received.remove(&run).unwrap_or_default()
-    }
-
-    /// Waits until no other commit of this run goes on in this process: two that seal the same snapshot differently
-    /// must not both write its manifest.
-    pub(crate) async fn commit_turn(&self, run: RunId) -> CommitTurn<'_> {
-        let turn = Arc::clone(self.commits.lock().unwrap_or_else(PoisonError::into_inner).entry(run).or_default());
-        // Made before it waits, so that a request that is given up cleans up after itself.
-        let mut own = CommitTurn { plane: self, run, guard: None };
-        own.guard = Some(turn.lock_owned().await);
-        own
-    }
-}
-
-impl Drop for CommitTurn<'_> {
-    fn drop(&mut self) {
-        self.guard = None;
-        let mut commits = self.plane.commits.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever still waits holds a clone of it, and so does whoever is about to: both clone under this lock.
-        if commits.get(&self.run).is_some_and(|turn| Arc::strong_count(turn) == 1) {
-            commits.remove(&self.run);
-        }
     }
 }

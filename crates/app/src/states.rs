@@ -1,8 +1,9 @@
 //! What this process knows of devices' states, for at most `session.state_cache_ms`: every request looks here.
-//! Refuses to remember what a change made meanwhile has overtaken.
+//! Refuses to remember what a change made meanwhile has overtaken; and to wait for long for a database that is away:
+//! what a device may do is not known then, here or at any other server, and so it may do nothing.
 
 use crate::recent::{Lookup, Recent};
-use crate::{App, AppError};
+use crate::{App, AppError, database};
 use base::{DeviceId, UserId};
 use control::{State, UserState};
 
@@ -27,16 +28,19 @@ pub struct Standing {
 /// this process are seen at once, those of another process when the span has passed.
 ///
 /// # Errors
-/// The database cannot be read.
+/// The database cannot be read, or does not answer in time.
 pub async fn standing(app: &App, device: DeviceId) -> Result<Option<Standing>, AppError> {
     let now = app.clock.now();
     let generation = match app.states.0.lookup(&device, now, app.config.state_cache_span) {
         Lookup::Fresh(standing) => return Ok(Some(standing)),
         Lookup::Unknown { generation } => generation,
     };
-    let mut tx = app.db.read_each().await.map_err(AppError::db("reading a device's state"))?;
-    let row = db::device_standing_get(&mut tx, device).await.map_err(AppError::db("reading a device's state"))?;
-    let standing = row.map(|row| Standing {
+    let during = || AppError::db("reading a device's state");
+    let row = database::in_time(async {
+        let mut tx = app.db.read_each().await.map_err(during())?;
+        db::device_standing_get(&mut tx, device).await.map_err(during())
+    });
+    let standing = row.await?.map(|row| Standing {
         user: row.user,
         user_state: row.user_state,
         repository: row.repository,

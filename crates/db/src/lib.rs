@@ -192,7 +192,7 @@ pub use repository::{
 pub use run::{
     RunCounters, RunNew, RunPurpose, RunRow, RunStatus, restore_aborted_update_by_device, run_aborted_update,
     run_aborted_update_by_device, run_committed_update, run_counters_update, run_get, run_get_by_request, run_insert,
-    run_lease_update, run_superseded_update,
+    run_lease_update, run_manifest_update, run_superseded_update,
 };
 pub use scratch::Scratch;
 pub use setting::{SettingRow, setting_list, setting_remove, setting_update};

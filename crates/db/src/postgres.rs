@@ -19,15 +19,19 @@ const READERS_MAX: u32 = 8;
 /// The advisory lock that a writing transaction holds: `holdfast` in ASCII.
 const WRITE_LOCK: i64 = 0x686f_6c64_6661_7374;
 /// What every connection asks for.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 3] = [
     // INVARIANT: acknowledged means durable, whatever the server's own setting is.
     ("synchronous_commit", "on"),
     // How long a writer waits for its turn, in milliseconds: `TURN_SPAN`.
     ("lock_timeout", "30000"),
-    // A process that is cut off from the server in the middle of a transaction holds the others up no longer than this.
-    ("idle_in_transaction_session_timeout", "60000"),
     ("search_path", "public"),
 ];
+/// How long a transaction may say nothing, in milliseconds. A process that is cut off from the server in the middle of
+/// one holds the others up no longer than this: all of them, where it writes, and there nothing is waited for between
+/// two statements. One that reads may wait for the store.
+const IDLE: &str = "idle_in_transaction_session_timeout";
+const WRITER_IDLE_MS: &str = "5000";
+const READER_IDLE_MS: &str = "60000";
 
 /// A connected database.
 #[derive(Clone, Debug)]
@@ -52,12 +56,13 @@ impl Postgres {
         let pool = |connections_max| {
             PgPoolOptions::new().max_connections(connections_max).acquire_timeout(TURN_SPAN.as_duration())
         };
-        let writers = pool(WRITERS_MAX).connect_with(options.clone()).await.map_err(failed(op))?;
+        let writes = options.clone().options([(IDLE, WRITER_IDLE_MS)]);
+        let writers = pool(WRITERS_MAX).connect_with(writes).await.map_err(failed(op))?;
         fit_or_refuse(&writers).await?;
         let migrated = sqlx::migrate!("./migrations/postgres").run(&writers).await;
         migrated.map_err(|cause| DbError::Migrate { cause })?;
         // Without a transaction, too, a reader only reads.
-        let reads = options.options([("default_transaction_read_only", "on")]);
+        let reads = options.options([("default_transaction_read_only", "on"), (IDLE, READER_IDLE_MS)]);
         Ok(Self { writers, readers: pool(READERS_MAX).connect_lazy_with(reads) })
     }
 
@@ -112,6 +117,8 @@ fn version_or_refuse(version: Option<u32>) -> Result<(), DbError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Db, testing};
+    use base::Span;
 
     #[test]
     fn a_server_older_than_15_is_refused_in_words() {
@@ -126,5 +133,34 @@ mod tests {
     async fn an_address_that_is_none_is_refused_without_repeating_it() {
         let error = Postgres::connect("postgres://me:secret@[::", None).await.expect_err("no address");
         assert!(!std::format!("{error:?}").contains("secret"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_says_nothing_more_loses_its_turn_to_another_process() {
+        let temp = testing::postgres().await;
+        let other = temp.again().await;
+        // As a server whose line is dead: its connection is there, and nothing comes of it.
+        let mut silent = temp.db.write().await.expect("nobody else writes");
+        let idle = Span::ms(WRITER_IDLE_MS.parse().expect("a number"));
+        let turn = tokio::time::timeout(idle.as_duration() * 2, other.write()).await.expect("in time");
+        turn.expect("it is its turn").commit().await.expect("nothing stands against it");
+        let error = crate::job_lease_get(&mut silent, "mail").await.expect_err("it was ended");
+        assert_eq!(error.kind(), base::Kind::Unavailable);
+        drop(silent);
+        temp.db.write().await.expect("with another connection").commit().await.expect("nothing stands against it");
+    }
+
+    #[tokio::test]
+    async fn servers_that_start_at_the_same_time_bring_an_empty_database_to_this_form_once() {
+        let (_server, url) = testing::postgres_empty().await;
+        let mut starting = tokio::task::JoinSet::new();
+        for _ in 0..5 {
+            let url = url.clone();
+            starting.spawn(async move { Db::connect(&url, None).await });
+        }
+        for db in starting.join_all().await {
+            let mut tx = db.expect("each waits for its turn").write().await.expect("each in turn");
+            assert_eq!(crate::repository_list(&mut tx).await.expect("the tables are there"), []);
+        }
     }
 }

@@ -63,6 +63,8 @@ pub struct RunRow {
     pub status: RunStatus,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// The digest of the one manifest that it may become a snapshot by; None until a commit has come so far.
+    pub manifest_id: Option<[u8; 32]>,
     /// What it sent and what came of it.
     pub counters: RunCounters,
 }
@@ -231,6 +233,24 @@ pub async fn run_committed_update(
     Ok(done.rows_affected() == 1)
 }
 
+/// Binds an open run to the manifest with this digest, for good. Gives false, and changes nothing, when it is bound to
+/// another or has ended.
+///
+/// # Errors
+/// As the database says.
+pub async fn run_manifest_update(tx: &mut Tx, run: RunId, manifest_id: &[u8; 32]) -> Result<bool, DbError> {
+    let done = query(
+        "update run set manifest_id = $2 \
+         where id = $1 and status = 'open' and (manifest_id is null or manifest_id = $2)",
+    )
+    .bind(&run.as_bytes()[..])
+    .bind(&manifest_id[..])
+    .execute(tx.conn())
+    .await
+    .map_err(failed("bind a run to its manifest"))?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Lets an open run live until then; never shortens its life.
 ///
 /// # Errors
@@ -294,7 +314,8 @@ fn read(row: &Row) -> Result<RunRow, DbError> {
         chunks_new: Count(row.number("chunks_new")?),
         packs: Count(row.number("packs")?),
     };
-    Ok(RunRow { new, status, ended_at: row.time_maybe("ended_at")?, counters })
+    let (ended_at, manifest_id) = (row.time_maybe("ended_at")?, row.bytes_maybe("manifest_id")?);
+    Ok(RunRow { new, status, ended_at, manifest_id, counters })
 }
 
 #[cfg(test)]
@@ -323,7 +344,8 @@ mod tests {
             let mut tx = temp.db.write().await.expect("nobody else writes");
             let new = RunNew { snapshot: Some(SnapshotId::from_bytes([9; 16])), ..run(1, RunPurpose::Restore) };
             run_insert(&mut tx, &new).await.expect("the run is new");
-            let expected = RunRow { new, status: RunStatus::Open, ended_at: None, counters: RunCounters::default() };
+            let (status, counters) = (RunStatus::Open, RunCounters::default());
+            let expected = RunRow { new, status, ended_at: None, manifest_id: None, counters };
             assert_eq!(run_get(&mut tx, expected.new.id).await.expect("readable"), Some(expected.clone()));
             let by_request = run_get_by_request(&mut tx, testing::DEVICE, &[1; 16]).await.expect("readable");
             assert_eq!(by_request, Some(expected));
@@ -372,6 +394,22 @@ mod tests {
             assert_eq!(run_aborted_update_by_device(&mut tx, testing::DEVICE, later).await.expect("done"), Count(2));
             let ended = run_get(&mut tx, second.id).await.expect("readable").expect("there");
             assert_eq!((ended.status, ended.ended_at), (RunStatus::Aborted, Some(later)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_is_bound_to_one_manifest_and_only_while_it_is_open() {
+        for temp in testing::fixtures().await {
+            let mut tx = temp.db.write().await.expect("nobody else writes");
+            let (new, [one, two]) = (run(1, RunPurpose::Backup), [[1; 32], [2; 32]]);
+            run_insert(&mut tx, &new).await.expect("new");
+            for (manifest, bound) in [(one, true), (two, false), (one, true)] {
+                assert_eq!(run_manifest_update(&mut tx, new.id, &manifest).await.expect("done"), bound, "{manifest:?}");
+                let row = run_get(&mut tx, new.id).await.expect("readable").expect("there");
+                assert_eq!(row.manifest_id, Some(one));
+            }
+            assert!(run_aborted_update(&mut tx, new.id, Timestamp::from_ms(150)).await.expect("done"));
+            assert!(!run_manifest_update(&mut tx, new.id, &one).await.expect("done"));
         }
     }
 

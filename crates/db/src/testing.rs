@@ -87,6 +87,12 @@ pub async fn postgres_alone() -> (OwnServer, TempDb) {
     (own, TempDb { name: "postgres", db, place: Place::Server(database) })
 }
 
+/// An empty database without tables, by its address, in a PostgreSQL server of the test's own.
+pub async fn postgres_empty() -> (OwnServer, String) {
+    let (server, database) = server::alone_empty().await;
+    (OwnServer { server: Arc::new(server) }, database.url().to_owned())
+}
+
 /// Runs a statement of the test's own and gives how many rows it changed: for states that no function makes.
 pub async fn execute(tx: &mut Tx, statement: &'static str) -> u64 {
     crate::sql::query(statement).execute(tx.conn()).await.expect("the test's statement is right").rows_affected()

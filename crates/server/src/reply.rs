@@ -1,7 +1,7 @@
 //! From the use case's answer to HTTP: JSON for a yes, `application/problem+json` (RFC 9457) for a no.
 //! Refuses to tell a device what only an operator can use: paths, causes, statements stay in the log.
 
-use app::{AppError, BROKEN_RETRY, chain};
+use app::{AppError, chain};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -113,9 +113,7 @@ fn broken(error: &AppError) -> Said {
     match error.kind() {
         Kind::Damaged => refused(&Refusal::StoredDataDamaged),
         Kind::Invalid | Kind::Refused | Kind::NotFound | Kind::Conflict | Kind::Unavailable => {
-            // A device asks again by itself, and a program that administers may: the sentence is true for both.
-            let sentence = "The server could not do this now. Nothing that was stored is lost. Ask again in a minute.";
-            said(&AppError::unavailable("server_failed", sentence, BROKEN_RETRY))
+            said(&AppError::broken())
         }
     }
 }

@@ -4,6 +4,7 @@
 mod burst;
 mod files;
 mod line;
+mod proxied;
 
 pub(crate) use line::Line;
 pub use line::STALL_SPAN;
@@ -208,11 +209,15 @@ async fn connection(
     // A small answer must not wait for the acknowledgement of the one before it.
     let _ = stream.set_nodelay(true);
     let line = Line::new(Arc::clone(&rim.app));
-    let stream = Watched::new(stream, Arc::clone(&line));
     // Boxed, as the burst below: what is needed for a while is no part of what an idle connection holds.
-    let handshake = Box::pin(tokio::time::timeout(HANDSHAKE_SPAN.as_duration(), rim.acceptor.accept(stream)));
-    let mut stream = match handshake.await {
-        Ok(Ok(stream)) => stream,
+    let handshake = Box::pin(async {
+        let mut stream = stream;
+        let peer = proxied::source(&rim.app.config, peer, &mut stream).await?;
+        let stream = rim.acceptor.accept(Watched::new(stream, Arc::clone(&line))).await?;
+        io::Result::Ok((stream, peer))
+    });
+    let (mut stream, peer) = match tokio::time::timeout(HANDSHAKE_SPAN.as_duration(), handshake).await {
+        Ok(Ok(begun)) => begun,
         Ok(Err(error)) => return tracing::debug!("a TLS handshake failed: {error}"),
         Err(_) => return tracing::debug!("a TLS handshake took too long"),
     };

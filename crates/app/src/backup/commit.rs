@@ -61,10 +61,8 @@ async fn commit_untold(
     manifest: Bytes,
     reported: Reported,
 ) -> Result<Committed, AppError> {
-    let now = app.clock.now();
-    actor.may(now, Verb::Append)?;
+    actor.may(app.clock.now(), Verb::Append)?;
     let manifest_id = *blake3::hash(&manifest).as_bytes();
-    let _turn = app.plane.commit_turn(run).await;
     let during = || AppError::db("reading a run");
     let mut tx = app.db.read().await.map_err(during())?;
     let row = runs::own(db::run_get(&mut tx, run).await.map_err(during())?, actor)?;
@@ -72,11 +70,27 @@ async fn commit_untold(
         return Ok(committed);
     }
     drop(tx);
-    let row = runs::admit(app, actor, row.new.id, Some(RunPurpose::Backup), Verb::Append).await?;
+    match fresh(app, actor, run, manifest, manifest_id, reported).await {
+        // RACE: the same commit reached another server, too, and was faster there: both get one answer.
+        Err(error) if is_overtaken(&error) => faster(app, actor, run, &manifest_id).await?.ok_or(error),
+        done => done,
+    }
+}
+
+/// The commit of a manifest that was not committed when it was looked at.
+async fn fresh(
+    app: &App,
+    actor: &DeviceActor,
+    run: RunId,
+    manifest: Bytes,
+    manifest_id: [u8; 32],
+    reported: Reported,
+) -> Result<Committed, AppError> {
+    let row = runs::admit(app, actor, run, Some(RunPurpose::Backup), Verb::Append).await?;
     app.plane.received_add(run, Size::of(manifest.len()));
     let opened = open(app, actor, &row, &manifest).await?;
     // What is refused for sure is refused before it is walked; asked once more in the transaction that would record it.
-    let mut tx = app.db.read().await.map_err(during())?;
+    let mut tx = app.db.read().await.map_err(AppError::db("reading a user's usage"))?;
     quota::commit_or_refuse(&mut tx, actor, opened.totals.bytes).await?;
     drop(tx);
     let mut closure = Closure::new(app, row.new.repository, Index::Known);
@@ -87,12 +101,34 @@ async fn commit_untold(
         }
         // ORDER: the store knows whose a device is before it has a snapshot of it.
         cards::ensure(app, actor.device, app.keys.repository(row.new.repository)?.as_ref()).await?;
+        bind(app, actor, &row, &manifest_id).await?;
         put(app, &opened, &manifest).await?;
         if let Some(committed) = record(app, actor, &row, &opened, manifest_id, &closure, reported).await? {
             return Ok(committed);
         }
     }
     Err(Refusal::ServerBusy { left: AGAIN_SPAN }.into())
+}
+
+/// Whether an error is one that a commit meets whose run was committed meanwhile.
+fn is_overtaken(error: &AppError) -> bool {
+    [Refusal::RunClosed.code(), Refusal::ManifestMismatch.code()].contains(&error.code())
+}
+
+/// The answer that the same commit got elsewhere while this one went on; None when the run is not committed.
+async fn faster(
+    app: &App,
+    actor: &DeviceActor,
+    run: RunId,
+    manifest_id: &[u8; 32],
+) -> Result<Option<Committed>, AppError> {
+    let during = || AppError::db("reading a run that was committed meanwhile");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let row = runs::own(db::run_get(&mut tx, run).await.map_err(during())?, actor)?;
+    let committed = again(app, actor, &mut tx, &row, manifest_id).await?;
+    // ORDER: committed before it is answered: the other may share this commit, and not be durable yet.
+    tx.commit().await.map_err(during())?;
+    Ok(committed)
 }
 
 /// The answer that a committed run got; None for one that goes on.
@@ -143,6 +179,24 @@ async fn open(app: &App, actor: &DeviceActor, run: &RunRow, manifest: &[u8]) -> 
     Ok(manifest)
 }
 
+/// Binds the run to this manifest, for good: whichever servers its commits reach, and whichever of them die, no object
+/// of another manifest is written for it.
+async fn bind(app: &App, actor: &DeviceActor, run: &RunRow, manifest_id: &[u8; 32]) -> Result<(), AppError> {
+    if run.manifest_id == Some(*manifest_id) {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    let during = || AppError::db("binding a run to its manifest");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let row = runs::own(db::run_get(&mut tx, run.new.id).await.map_err(during())?, actor)?;
+    runs::open(&row, actor, now)?;
+    if !db::run_manifest_update(&mut tx, run.new.id, manifest_id).await.map_err(during())? {
+        return Err(refused(&Refusal::ManifestMismatch, &"its run was sealed otherwise before"));
+    }
+    // ORDER: the binding is durable before the object: an object that nothing names is one that its run was bound to.
+    tx.commit().await.map_err(during())
+}
+
 /// Makes the manifest durable. A snapshot has one manifest, for ever.
 async fn put(app: &App, manifest: &Manifest, bytes: &Bytes) -> Result<(), AppError> {
     // ORDER: the object is durable before its row. A crash between the two leaves an object that nothing names.
@@ -150,8 +204,8 @@ async fn put(app: &App, manifest: &Manifest, bytes: &Bytes) -> Result<(), AppErr
     if app.store.put_new(&name, bytes.clone()).await.map_err(put_error)? == Put::Created {
         return Ok(());
     }
-    // A commit that ended before its row was written has left it, and comes again. Another manifest never takes its
-    // place: what one run replaces, another may be committing at that moment.
+    // A commit that ended before its row was written has left it, and comes again; or the same one goes on at another
+    // server. Another manifest never takes its place: what one run replaces, another may be committing at that moment.
     let found = app.store.get(&name).await.map_err(AppError::store("reading a manifest"))?;
     if found == *bytes {
         return Ok(());
@@ -176,12 +230,7 @@ async fn record(
     // RACE: the run of a revoked device never commits: its state is looked at under the write lock.
     runs::allowed(&mut tx, actor, now, Verb::Append).await?;
     let row = runs::own(db::run_get(&mut tx, id).await.map_err(during())?, actor)?;
-    // RACE: the same commit reached another process, which was faster.
-    if let Some(committed) = again(app, actor, &mut tx, &row, &manifest_id).await? {
-        // ORDER: committed before it is answered: the other may share this commit, and not be durable yet.
-        tx.commit().await.map_err(during())?;
-        return Ok(Some(committed));
-    }
+    // RACE: the same commit may have reached another server, which was faster: then the run is closed.
     runs::open(&row, actor, now)?;
     // RACE: a pack that was marked as damaged since the walk began, or is about to be removed, may hold what the walk
     // has found.

@@ -286,6 +286,12 @@ pub const KEYS: &[Key] = &[
         field: Field::Networks(|c| &mut c.proxy_trusted),
     },
     Key {
+        name: "proxy.protocol",
+        meaning: "Whether connections from proxy.trusted begin with a PROXY header, as those of a load balancer that \
+                  passes TLS through; one without it is closed.",
+        field: Field::Switch(|c| &mut c.proxy_protocol),
+    },
+    Key {
         name: "activation.per_source_minute",
         meaning: "Devices activated in a minute from one source address (of IPv6, from one network of 64 bits); 0: no \
                   limit.",

@@ -41,6 +41,7 @@ mod ticket;
 mod token;
 mod told;
 mod told_campaign;
+mod twice;
 mod work;
 mod world;
 

@@ -67,6 +67,8 @@ mod token;
 mod told;
 #[path = "told_campaign.rs"]
 mod told_campaign;
+#[path = "twice.rs"]
+mod twice;
 #[allow(dead_code, reason = "not every test runs here")]
 #[path = "world.rs"]
 mod world;

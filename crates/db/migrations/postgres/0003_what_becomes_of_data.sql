@@ -141,3 +141,9 @@ CREATE TABLE installation (
 -- The card of the device in the store, 0 before the first, and the digest of what it says.
 ALTER TABLE device ADD COLUMN card BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE device ADD COLUMN card_digest BYTEA;
+
+-- -------------------------------------------------------------------------------------------------- many servers
+
+-- The digest of the one manifest that the run may become a snapshot by; NULL until a commit has walked its tree. It is
+-- here before the object is in the store, so that no two servers write two.
+ALTER TABLE run ADD COLUMN manifest_id BYTEA;

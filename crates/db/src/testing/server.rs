@@ -85,6 +85,15 @@ pub(super) async fn alone() -> (Server, Database) {
     (server, Database { name: None, url })
 }
 
+/// The same without tables.
+pub(super) async fn alone_empty() -> (Server, Database) {
+    let server = start();
+    let mut conn = server.connect("postgres").await;
+    empty(&mut conn).await;
+    let url = server.url(TEMPLATE);
+    (server, Database { name: None, url })
+}
+
 impl Server {
     /// Ends every process of the server at once, as a crash would, and starts it again: it recovers from its log.
     pub(super) fn crash(&self) {
@@ -104,10 +113,13 @@ impl Server {
 }
 
 async fn template(server: &Server) {
-    let mut conn = server.connect("postgres").await;
-    run(&mut conn, std::format!("create database {TEMPLATE} encoding 'UTF8' template template0")).await;
+    empty(&mut server.connect("postgres").await).await;
     // A copy is taken only of a database that nobody uses.
     crate::Db::connect(&server.url(TEMPLATE), None).await.expect("an empty database takes the tables").close().await;
+}
+
+async fn empty(conn: &mut PgConnection) {
+    run(conn, std::format!("create database {TEMPLATE} encoding 'UTF8' template template0")).await;
 }
 
 async fn run(conn: &mut PgConnection, statement: String) {

@@ -2,7 +2,6 @@
 
 use crate::extract::At;
 use crate::reply::No;
-use app::AppError;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
@@ -11,8 +10,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// `GET /healthz`: `ok` when the database answers.
 pub(crate) async fn health(at: At) -> Result<&'static str, No> {
-    let tx = at.app.db.read().await.map_err(AppError::db("looking whether the database answers"))?;
-    drop(tx);
+    app::database::answers(&at.app).await?;
     Ok("ok\n")
 }
 

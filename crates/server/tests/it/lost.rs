@@ -2,11 +2,16 @@
 //! and that the same request again finds it done once. Refuses a server that has to be started anew for it.
 
 use crate::between::{Between, Cut};
-use crate::world::{Answer, Device, EMAIL, PASSWORD, World, full, password};
+use crate::line::Line;
+use crate::repository::Backup;
+use crate::world::{Answer, Device, EMAIL, PASSWORD, World, full, password, streamed};
 use app::AdminActor;
+use app::database::ANSWER_SPAN;
 use app::tokens::{Wish, get, make};
-use base::Count;
+use base::{Clock as _, Count, Span, SystemClock};
+use bytes::Bytes;
 use control::Permits;
+use futures::{StreamExt as _, stream};
 use protocol::admin::Page;
 use protocol::admin::device::Device as WireDevice;
 use protocol::admin::user::User;
@@ -128,4 +133,36 @@ async fn a_change_by_an_admin_that_lost_its_database_is_never_done_twice_with_it
     }
     let log = app::audit::export(&world.app, &AdminActor::Command, 0).await.expect("readable");
     assert_eq!(log.iter().filter(|row| row.action == "user_add").count(), added + 1);
+}
+
+/// What is beyond the time that a look at the database may take: the look itself, and a slow machine.
+const LATE_SPAN: Span = Span::seconds(5);
+
+#[tokio::test]
+async fn a_server_whose_line_to_the_database_is_dead_ends_what_goes_on_and_is_not_well_until_it_works_again() {
+    let temp = db::testing::postgres().await;
+    let line = Line::to(temp.url().expect("a server has an address"));
+    let world = World::start_on(&format!("database.url = \"{}\"", line.url()), "").await;
+    let device = Device::activated(&world, "laptop").await;
+    let backup = Backup::begin(&world, &device).await;
+    // It could go on for an hour, whoever revoked the device meanwhile.
+    let trickle = stream::repeat(Bytes::from_static(b"x")).then(|piece| async move {
+        SystemClock.sleep(Span::ms(20)).await;
+        piece
+    });
+    let path = backup.path(&format!("packs/{}", "ab".repeat(32)));
+    let upload = device.send(&world, "PUT", &path, streamed(trickle.boxed()));
+    let dies = async {
+        SystemClock.sleep(Span::ms(200)).await;
+        line.die();
+        world.ask("GET", "/healthz", "").await
+    };
+    let late = Span::ms(ANSWER_SPAN.as_ms() + LATE_SPAN.as_ms());
+    let told = tokio::time::timeout(late.as_duration(), async { tokio::join!(upload, dies) }).await;
+    let (cut, health) = told.expect("nobody is told in time");
+    told_to_ask_again(&cut);
+    told_to_ask_again(&health);
+    line.mend();
+    assert_eq!(world.ask("GET", "/healthz", "").await.status, 200);
+    assert_eq!(device.ask(&world, "GET", "/v1/device", "").await.status, 200, "the server goes on");
 }

@@ -238,8 +238,13 @@ impl World {
 
     async fn connect_to(&self, address: SocketAddr) -> TlsStream<TcpStream> {
         let stream = TcpStream::connect(address).await.expect("the server listens");
+        self.secured(stream).await.expect("the pinned authority")
+    }
+
+    /// TLS on a connection on which something may have been said before.
+    pub async fn secured(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from("localhost").expect("a name");
-        TlsConnector::from(self.tls.clone()).connect(name, stream).await.expect("the pinned authority")
+        TlsConnector::from(self.tls.clone()).connect(name, stream).await
     }
 
     /// How many connections the server has open, but for the one that asks.
@@ -430,7 +435,7 @@ fn key() -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(&seed).expect("any 32 bytes are a seed")
 }
 
-fn trusting(files: &TlsFiles) -> Arc<rustls::ClientConfig> {
+pub fn trusting(files: &TlsFiles) -> Arc<rustls::ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     let chain = CertificateDer::pem_slice_iter(files.chain.as_bytes());
     let authority = chain.last().expect("two certificates").expect("PEM");
