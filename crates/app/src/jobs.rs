@@ -9,6 +9,7 @@ mod sweep;
 
 pub(crate) use held::Held;
 
+use crate::scrub::sample;
 use crate::{App, AppError, campaigns, chain, collect, mail, quota};
 use base::{Span, Timestamp};
 use futures::FutureExt as _;
@@ -30,7 +31,7 @@ struct Job {
 }
 
 /// Every job.
-const JOBS: [Job; 8] = [
+const JOBS: [Job; 9] = [
     Job { name: "campaigns", every: Span::seconds(1), tick: |app, _| Box::pin(campaigns::tick(app)) },
     Job { name: "reminders", every: Span::minutes(1), tick: |app, _| Box::pin(campaigns::remind(app)) },
     Job { name: "quota", every: Span::minutes(10), tick: |app, _| Box::pin(quota::tick(app)) },
@@ -38,6 +39,7 @@ const JOBS: [Job; 8] = [
     Job { name: "purge", every: Span::minutes(1), tick: |app, _| Box::pin(purge::tick(app)) },
     Job { name: "prune", every: Span::minutes(1), tick: |app, _| Box::pin(prune::tick(app)) },
     Job { name: "collect", every: Span::seconds(10), tick: |app, held| Box::pin(collect::tick(app, held)) },
+    Job { name: sample::JOB, every: Span::minutes(1), tick: |app, held| Box::pin(sample::tick(app, held)) },
     Job { name: "sweep", every: Span::minutes(10), tick: |app, _| Box::pin(sweep::tick(app)) },
 ];
 

@@ -117,13 +117,49 @@ pub async fn unpin(app: &App, actor: &AdminActor, snapshot: SnapshotId) -> Resul
     pin_set(app, actor, snapshot, None).await
 }
 
+/// Gives a hurt snapshot up: it is let go of, whatever its policy says, and removed after the undo period. As long as
+/// it is there, a tree of it that is lost keeps collections from removing anything.
+///
+/// # Errors
+/// `snapshot_unknown`; `snapshot_whole`: nothing of it was found lost; `not_permitted`; the database does not answer.
+pub async fn give_up(app: &App, actor: &AdminActor, id: SnapshotId) -> Result<(), AppError> {
+    given_up_set(app, actor, id, Some(app.clock.now())).await
+}
+
+/// Takes that back, as long as the snapshot is there.
+///
+/// # Errors
+/// As `give_up`.
+pub async fn keep(app: &App, actor: &AdminActor, id: SnapshotId) -> Result<(), AppError> {
+    given_up_set(app, actor, id, None).await
+}
+
+async fn given_up_set(app: &App, actor: &AdminActor, id: SnapshotId, at: Option<Timestamp>) -> Result<(), AppError> {
+    actor.need(Permit::SnapshotManage)?;
+    let during = || AppError::db("giving a snapshot up");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let row = db::snapshot_get(&mut tx, id).await.map_err(during())?.ok_or_else(|| unknown(id))?;
+    if at.is_some() && row.fate.hurt_at.is_none() {
+        let sentence = "Nothing of the snapshot was found lost: `scrub` looks. Only one that is hurt is given up.";
+        return Err(AppError::conflict("snapshot_whole", sentence));
+    }
+    db::snapshot_given_up_update(&mut tx, id, at).await.map_err(during())?;
+    let action = if at.is_some() { "snapshot_give_up" } else { "snapshot_keep" };
+    let subject = id.to_string();
+    audit::write(&mut tx, app.clock.now(), Deed { action, subject, ..Deed::by(actor) }).await?;
+    tx.commit().await.map_err(during())
+}
+
+fn unknown(id: SnapshotId) -> AppError {
+    AppError::not_found("snapshot_unknown", there_is_no(format_args!("snapshot {id}"), "snapshot list"))
+}
+
 async fn pin_set(app: &App, actor: &AdminActor, id: SnapshotId, pin: Option<&Pin>) -> Result<(), AppError> {
     let now = app.clock.now();
     let during = || AppError::db("pinning a snapshot");
     let mut tx = app.db.write().await.map_err(during())?;
     if !db::snapshot_pin_update(&mut tx, id, pin).await.map_err(during())? {
-        let sentence = there_is_no(format_args!("snapshot {id}"), "snapshot list");
-        return Err(AppError::not_found("snapshot_unknown", sentence));
+        return Err(unknown(id));
     }
     if pin.is_some() {
         db::snapshot_expired_update(&mut tx, id, None).await.map_err(during())?;
@@ -148,6 +184,7 @@ pub(crate) fn verdicts(now: Timestamp, rules: Rules, held: bool, ages: &[Snapsho
         committed_at: age.committed_at,
         good: !age.partial && !age.hurt,
         pinned: age.pinned,
+        given_up: age.given_up,
     };
     judge(now, rules, held, &ages.iter().map(known).collect::<Vec<Known>>())
 }

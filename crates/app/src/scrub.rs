@@ -4,6 +4,7 @@
 
 mod objects;
 mod packs;
+pub(crate) mod sample;
 mod trees;
 
 pub(crate) use objects::is_named;
@@ -12,6 +13,7 @@ pub(crate) use packs::{is_going, rows_differ, run_key, table, table_of};
 use crate::{AdminActor, App, AppError};
 use base::{Bytes, Count, SnapshotId};
 use control::Permit;
+use format::StoredPath;
 use std::collections::HashSet;
 
 /// The most problems, and the most orphans, that a report lists; all are counted.
@@ -65,6 +67,10 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// Snapshots of which something cannot be restored, newest first.
     pub snapshots_hurt: Vec<SnapshotId>,
+    /// Files and folders of these of which something is lost, at most `LISTED_MAX`.
+    pub files_hurt: Vec<(SnapshotId, StoredPath)>,
+    /// There are more than are listed.
+    pub files_hurt_more: bool,
     /// How many objects nothing names. They take up room and do no harm.
     pub orphans_total: Count,
     /// Their names, at most `LISTED_MAX`.
@@ -136,6 +142,26 @@ pub async fn scrub(
         report.snapshots,
         report.problems_total
     );
+    Ok(report)
+}
+
+/// Reads the next `percent` (1 to 100) of all packs whole, and looks at nothing else: so many samples as that goes into
+/// 100 have read everything. What they find is marked as `scrub` marks it.
+///
+/// # Errors
+/// As `scrub`; `sample_invalid`.
+pub async fn sample(
+    app: &App,
+    actor: &AdminActor,
+    percent: u8,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Report, AppError> {
+    actor.need(Permit::RepositoryScrub)?;
+    if !(1..=100).contains(&percent) {
+        return Err(AppError::invalid("sample_invalid", "A sample is from 1 to 100 percent of the packs."));
+    }
+    let mut report = Report::default();
+    sample::scrub(app, percent, progress, &mut report).await?;
     Ok(report)
 }
 

@@ -45,6 +45,8 @@ pub struct SnapshotView {
     pub expired_at: Option<Timestamp>,
     /// When a scrub found that something of it cannot be restored.
     pub hurt_at: Option<Timestamp>,
+    /// When an admin gave it up, because of that.
+    pub given_up_at: Option<Timestamp>,
     /// An admin's word that it is kept.
     pub pin: Option<Pin>,
 }
@@ -229,6 +231,7 @@ pub(crate) fn view(app: &App, row: SnapshotRow, root_shown: bool) -> Result<Snap
         problems: new.problems,
         expired_at: row.fate.expired_at,
         hurt_at: row.fate.hurt_at,
+        given_up_at: row.fate.given_up_at,
         pin: row.fate.pin,
     })
 }

@@ -27,6 +27,8 @@ pub struct Known {
     pub good: bool,
     /// An admin has pinned it.
     pub pinned: bool,
+    /// Something of it is lost, and an admin has given it up: only a pin or a hold keeps it.
+    pub given_up: bool,
 }
 
 /// Why a snapshot is kept. The words are stable.
@@ -75,8 +77,8 @@ pub struct Verdict {
 /// The verdict on each of a device's snapshots, which are given in the order of their commits. Never fails.
 pub fn judge(now: Timestamp, rules: Rules, held: bool, snapshots: &[Known]) -> Vec<Verdict> {
     let mut verdicts = vec![Verdict { reasons: Vec::new() }; snapshots.len()];
-    let newest = snapshots.len().checked_sub(1);
-    let newest_good = snapshots.iter().rposition(|known| known.good);
+    let newest = snapshots.iter().rposition(|known| !known.given_up);
+    let newest_good = snapshots.iter().rposition(|known| known.good && !known.given_up);
     for (position, (known, verdict)) in snapshots.iter().zip(&mut verdicts).enumerate() {
         let reasons = &mut verdict.reasons;
         if Some(position) == newest {
@@ -93,6 +95,9 @@ pub fn judge(now: Timestamp, rules: Rules, held: bool, snapshots: &[Known]) -> V
     }
     for (position, next_at) in successors(snapshots) {
         let known = &snapshots[position];
+        if known.given_up {
+            continue;
+        }
         let timed = if known.good { timed(rules, known.committed_at, next_at) } else { vec![days(rules, next_at)] };
         let holds = |reason: &Reason| reason.until().is_some_and(|until| now < until);
         verdicts[position].reasons.extend(timed.into_iter().filter(holds));
@@ -181,10 +186,11 @@ impl fmt::Display for Reason {
 /// Every snapshot that another one follows, with the time of that: a good one is followed by the next good one by the
 /// clock, and one that is not good by any, or by itself where nothing is younger.
 fn successors(snapshots: &[Known]) -> Vec<(usize, Timestamp)> {
-    let mut good: Vec<usize> = (0..snapshots.len()).filter(|position| snapshots[*position].good).collect();
+    let is_good = |known: &Known| known.good && !known.given_up;
+    let mut good: Vec<usize> = (0..snapshots.len()).filter(|position| is_good(&snapshots[*position])).collect();
     good.sort_by_key(|position| snapshots[*position].committed_at);
     let pairs = good.windows(2).map(|pair| (pair[0], snapshots[pair[1]].committed_at));
-    let others = (0..snapshots.len()).filter(|position| !snapshots[*position].good);
+    let others = (0..snapshots.len()).filter(|position| !is_good(&snapshots[*position]));
     // The last good one has no successor, and counts from its own time on: whatever else keeps it, so do these days.
     let last = good.last().copied().into_iter().chain(others);
     pairs.chain(last.map(|position| (position, snapshots[position].committed_at))).collect()

@@ -159,8 +159,8 @@ pub use mail::{
 };
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
-    pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_missing_list, pack_rows_remove,
-    repository_damages_get, repository_damages_update,
+    pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_list_by_id, pack_missing_list,
+    pack_rows_remove, repository_damages_get, repository_damages_update,
 };
 pub use page::PageKey;
 pub use password::{
@@ -203,8 +203,8 @@ pub use sign_in::{
 pub use snapshot::{
     Pin, SnapshotAgeRow, SnapshotFate, SnapshotNew, SnapshotRow, snapshot_age_list, snapshot_count_get,
     snapshot_device_list, snapshot_expired_update, snapshot_get, snapshot_get_newest, snapshot_get_whole,
-    snapshot_hurt_update, snapshot_insert, snapshot_list, snapshot_list_by_device, snapshot_list_with_merged,
-    snapshot_pin_update, snapshot_remove,
+    snapshot_given_up_update, snapshot_hurt_update, snapshot_insert, snapshot_list, snapshot_list_by_device,
+    snapshot_list_with_merged, snapshot_pin_update, snapshot_remove,
 };
 pub use support_bundle::{
     SupportBundleRow, support_bundle_asked_get, support_bundle_get, support_bundle_remove, support_bundle_remove_old,

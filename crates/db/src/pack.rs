@@ -118,6 +118,19 @@ pub async fn pack_list(tx: &mut Tx, after: i64, limit: u32) -> Result<Vec<PackRo
     rows.fetch_all(tx.conn()).await.map_err(failed("list packs"))?.iter().map(read).collect()
 }
 
+/// The packs with names after `after`, in the order of the names, at most `limit`; without those that are about to be
+/// removed.
+///
+/// # Errors
+/// As the database says.
+pub async fn pack_list_by_id(tx: &mut Tx, after: Option<PackId>, limit: u32) -> Result<Vec<PackRow>, DbError> {
+    let rows = query("select * from pack where id > $1 and doomed = 0 order by id limit $2")
+        .bind(after.map_or_else(Vec::new, |after| after.as_bytes().to_vec()))
+        .bind(limit);
+    let rows = rows.fetch_all(tx.conn()).await.map_err(failed("list packs by their names"))?;
+    rows.iter().map(read).collect()
+}
+
 /// How many packs there are.
 ///
 /// # Errors

@@ -65,6 +65,8 @@ pub struct SnapshotFate {
     pub expired_at: Option<Timestamp>,
     /// When a scrub found that something of it cannot be restored.
     pub hurt_at: Option<Timestamp>,
+    /// When an admin gave it up, because of that.
+    pub given_up_at: Option<Timestamp>,
     /// Who has pinned it, and when.
     pub pin: Option<Pin>,
 }
@@ -95,6 +97,8 @@ pub struct SnapshotAgeRow {
     pub hurt: bool,
     /// Has an admin pinned it?
     pub pinned: bool,
+    /// Has an admin given it up?
+    pub given_up: bool,
     /// When retention has let go of it.
     pub expired_at: Option<Timestamp>,
     /// Is it being restored now?
@@ -218,6 +222,14 @@ pub async fn snapshot_list_with_merged(
 /// # Errors
 /// As the database says.
 pub async fn snapshot_remove(tx: &mut Tx, snapshot: SnapshotId) -> Result<(), DbError> {
+    // It is the newest of its device where that was given up, or is purged.
+    let newest = query(
+        "update device set last_snapshot = (select s.id from snapshot s where s.device_id = device.id and s.id <> $1 \
+         order by s.seq desc limit 1) where last_snapshot = $1",
+    )
+    .bind(&snapshot.as_bytes()[..])
+    .execute(tx.conn());
+    newest.await.map_err(failed("find the newest snapshot of a device anew"))?;
     let done = query("delete from snapshot where id = $1").bind(&snapshot.as_bytes()[..]).execute(tx.conn());
     done.await.map_err(failed("remove a snapshot"))?;
     Ok(())
@@ -229,8 +241,8 @@ pub async fn snapshot_remove(tx: &mut Tx, snapshot: SnapshotId) -> Result<(), Db
 /// As the database says.
 pub async fn snapshot_age_list(tx: &mut Tx, device: DeviceId, now: Timestamp) -> Result<Vec<SnapshotAgeRow>, DbError> {
     let rows = query(
-        "select seq, id, committed_at, partial, hurt_at, pinned_at, expired_at, (select count(*) from run r \
-         where r.snapshot_id = snapshot.id and r.purpose = 'restore' and r.status = 'open' \
+        "select seq, id, committed_at, partial, hurt_at, given_up_at, pinned_at, expired_at, \
+         (select count(*) from run r where r.snapshot_id = snapshot.id and r.purpose = 'restore' and r.status = 'open' \
          and r.lease_until > $2) as restores from snapshot where device_id = $1 order by seq",
     )
     .bind(&device.as_bytes()[..])
@@ -246,6 +258,7 @@ pub async fn snapshot_age_list(tx: &mut Tx, device: DeviceId, now: Timestamp) ->
             partial: row.int("partial")? != 0,
             hurt: row.time_maybe("hurt_at")?.is_some(),
             pinned: row.time_maybe("pinned_at")?.is_some(),
+            given_up: row.time_maybe("given_up_at")?.is_some(),
             expired_at: row.time_maybe("expired_at")?,
             restoring: row.int("restores")? > 0,
         })
@@ -298,6 +311,23 @@ pub async fn snapshot_hurt_update(
         .bind(hurt_at.map(Timestamp::as_ms))
         .execute(tx.conn());
     done.await.map_err(failed("note that a snapshot is hurt"))?;
+    Ok(())
+}
+
+/// Notes that an admin has given a snapshot up, or that this was taken back.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_given_up_update(
+    tx: &mut Tx,
+    snapshot: SnapshotId,
+    given_up_at: Option<Timestamp>,
+) -> Result<(), DbError> {
+    let done = query("update snapshot set given_up_at = $2 where id = $1")
+        .bind(&snapshot.as_bytes()[..])
+        .bind(given_up_at.map(Timestamp::as_ms))
+        .execute(tx.conn());
+    done.await.map_err(failed("note that a snapshot is given up"))?;
     Ok(())
 }
 
@@ -394,7 +424,12 @@ fn read(row: &Row) -> Result<SnapshotRow, DbError> {
         Some(at) => Some(Pin { at, by: row.text("pinned_by")?, note: row.text("pin_note")? }),
         None => None,
     };
-    let fate = SnapshotFate { expired_at: row.time_maybe("expired_at")?, hurt_at: row.time_maybe("hurt_at")?, pin };
+    let fate = SnapshotFate {
+        expired_at: row.time_maybe("expired_at")?,
+        hurt_at: row.time_maybe("hurt_at")?,
+        given_up_at: row.time_maybe("given_up_at")?,
+        pin,
+    };
     Ok(SnapshotRow { seq: row.int("seq")?, new, fate })
 }
 

@@ -5,6 +5,7 @@
 mod branches;
 mod broken;
 mod decode;
+mod hurt;
 
 use crate::{App, AppError, frames};
 use base::{Bytes as Size, Count, Span};
@@ -299,26 +300,16 @@ impl<'a> Closure<'a> {
 
     /// The place in the list of the first chunk that is not there as content of its length.
     async fn unfit(&mut self, chunks: &[(ChunkId, u32)]) -> Result<Option<usize>, AppError> {
-        let during = || AppError::db("looking content up");
-        let mut tx = self.app.db.read().await.map_err(during())?;
-        let bad = match self.index {
+        match self.index {
             Index::Known => {
+                let during = || AppError::db("looking content up");
+                let mut tx = self.app.db.read().await.map_err(during())?;
                 let claims = db::chunk_content_claim_list(&mut tx, self.repository, chunks).await.map_err(during())?;
                 self.condemned.extend(claims.condemned.iter().map(|(_, pack)| *pack));
-                return Ok(claims.missing.first().map(|position| *position as usize));
+                Ok(claims.missing.first().map(|position| *position as usize))
             }
-            Index::Scrub(bad) => bad,
-        };
-        let ids: Vec<ChunkId> = chunks.iter().map(|(id, _)| *id).collect();
-        let places = db::chunk_list(&mut tx, self.repository, &ids).await.map_err(during())?;
-        let mut fit = vec![false; chunks.len()];
-        for place in places {
-            let position = place.position as usize;
-            fit[position] = place.kind == ChunkKind::Content
-                && place.len == chunks[position].1
-                && !bad.contains(&(place.pack, place.frame));
+            Index::Scrub(_) => Ok(self.fit(chunks).await?.iter().position(|fit| !fit)),
         }
-        Ok(fit.iter().position(|fit| !fit))
     }
 
     /// Takes in what a branch was found to hold, and waits for what it names.

@@ -214,6 +214,12 @@ pub const KEYS: &[Key] = &[
         field: Field::Span(|c| &mut c.snapshot_undo, DAY, 0, 365),
     },
     Key {
+        name: "scrub.days",
+        meaning: "In how many days every pack is read once, in the background, and compared with its name; 0: only by \
+                  the command.",
+        field: Field::Span(|c| &mut c.scrub_days, DAY, 0, 3_650),
+    },
+    Key {
         name: "collect.every_hours",
         meaning: "How often a collection looks for what no snapshot needs; 0: only when an admin starts one.",
         field: Field::Span(|c| &mut c.collect_every, HOUR, 0, 8_760),

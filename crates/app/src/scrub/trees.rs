@@ -1,7 +1,7 @@
 //! Snapshots: each manifest opens, and each tree holds to its ends, whatever was found before.
 //! Refuses to trust table `closed`.
 
-use super::{BadFrames, Problem, ProblemCode, Progress, Report};
+use super::{BadFrames, LISTED_MAX, Problem, ProblemCode, Progress, Report};
 use crate::backup::{Closure, Index};
 use crate::snapshots;
 use crate::{App, AppError};
@@ -11,6 +11,8 @@ use std::collections::HashMap;
 
 /// Rows that are read at once.
 const PAGE: u32 = 1_000;
+/// The most files of one snapshot that are listed.
+const FILES_MAX: usize = 1_000;
 
 /// Looks at every snapshot that is known now, newest first.
 pub(super) async fn scrub(
@@ -39,6 +41,7 @@ pub(super) async fn scrub(
             }
             if is_hurt {
                 report.snapshots_hurt.push(row.new.id);
+                files(app, &row, walk, report).await?;
             }
             if is_hurt != row.fate.hurt_at.is_some() {
                 note(app, &row, is_hurt).await?;
@@ -47,6 +50,18 @@ pub(super) async fn scrub(
             progress(Progress::Snapshots { done: report.snapshots });
         }
     }
+}
+
+/// Finds out which files of a hurt snapshot are, as many as the report lists.
+async fn files(app: &App, row: &SnapshotRow, walk: &Closure<'_>, report: &mut Report) -> Result<(), AppError> {
+    let room = LISTED_MAX.saturating_sub(report.files_hurt.len()).min(FILES_MAX);
+    let Ok(root) = app.keys.repository(row.new.repository)?.open_root(row.new.id, &row.new.root_sealed) else {
+        return Ok(());
+    };
+    let hurt = walk.hurt(&root, room).await?;
+    report.files_hurt_more |= hurt.more;
+    report.files_hurt.extend(hurt.paths.into_iter().map(|path| (row.new.id, path)));
+    Ok(())
 }
 
 /// Notes that a snapshot is hurt, so that it stands for no week and no month, or that it is whole again.

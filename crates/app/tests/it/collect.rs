@@ -304,6 +304,45 @@ async fn nothing_is_removed_while_a_tree_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn a_hurt_snapshot_that_is_given_up_holds_no_collection_up_any_longer() {
+    let world = world().await;
+    let device = world.device(1).await;
+    let (hurt, first) = backup(&world.begin(&device).await, 1).await;
+    let (_, second) = backup(&world.begin(&device).await, 2).await;
+    let give_up = || app::retention::give_up(&world.app, &ADMIN, hurt);
+    assert_eq!(code(give_up().await), "snapshot_whole");
+    let trees = first.index.frames()[1].offset as usize;
+    world.object_replace(&format!("packs/{}", first.id), |bytes| bytes[trees + 3] ^= 1).await;
+    assert_eq!(look(&world).await.snapshots_hurt, [hurt]);
+    collect(&world).await;
+    assert_eq!(phase(&world).await, CollectionPhase::Abandoned);
+
+    give_up().await.expect("it is hurt");
+    app::retention::keep(&world.app, &ADMIN, hurt).await.expect("it is there");
+    world.clock.advance(Span::hours(2));
+    tick(&world).await.expect("the jobs work");
+    let view = app::snapshots::admin_get(&world.app, &ADMIN, hurt).await.expect("it is there");
+    assert_eq!((view.expired_at, view.given_up_at), (None, None), "the policy keeps it");
+    give_up().await.expect("it is hurt");
+    world.clock.advance(Span::hours(2));
+    tick(&world).await.expect("the jobs work");
+    let view = app::snapshots::admin_get(&world.app, &ADMIN, hurt).await.expect("it can still be taken back");
+    assert!(view.expired_at.is_some() && view.given_up_at.is_some());
+    // The time of retention follows the clock at most so fast.
+    for _ in 0..60 {
+        world.clock.advance(Span::hours(3));
+        tick(&world).await.expect("the jobs work");
+    }
+    assert_eq!(code(app::snapshots::admin_get(&world.app, &ADMIN, hurt).await), "snapshot_unknown");
+    collect(&world).await;
+    assert_ne!(phase(&world).await, CollectionPhase::Abandoned);
+    later(&world).await;
+    later(&world).await;
+    assert!(!has(&world, &first).await && has(&world, &second).await);
+    clean(&look(&world).await);
+}
+
+#[tokio::test]
 async fn marks_that_were_changed_end_the_collection_and_nothing_else() {
     let world = world().await;
     let (_, first, _) = two(&world).await;

@@ -1,9 +1,9 @@
 //! Scrub finds what is wrong, says which snapshots are hurt by it, and finds nothing where nothing is.
 
-use super::world::{World, code, directory, noise, sample};
+use super::world::{World, code, directory, noise, sample, sample_of};
 use app::AdminActor;
 use app::scrub::{Options, Problem, ProblemCode, Progress, Report, scrub};
-use base::{Count, Kind, SnapshotId};
+use base::{Count, Kind, SnapshotId, Span};
 use bytes::Bytes;
 use db::{ChunkRow, Shape};
 use format::{ChunkId, ChunkKind, SealedPack, Totals};
@@ -105,6 +105,115 @@ async fn the_place_that_is_hurt_is_named() {
             .to_owned(),
     };
     assert_eq!(report.problems[1], problem);
+}
+
+/// The paths of what is lost, by snapshot.
+fn files(report: &Report) -> Vec<(SnapshotId, String)> {
+    report.files_hurt.iter().map(|(snapshot, path)| (*snapshot, path.to_string())).collect()
+}
+
+#[tokio::test]
+async fn every_file_of_which_something_is_lost_is_named_and_no_other() {
+    let world = World::new().await;
+    let device = world.device(1).await;
+    let run = world.begin(&device).await;
+    let mut draft = super::world::Draft::new(&run.naming);
+    let (kept, lost) = (noise(1, 9_000), noise(2, 9_000));
+    let below = vec![draft.file("c", &[&lost, &noise(3, 9_000)]), draft.file("d", &[&kept])];
+    let (sub, below) = draft.tree(below, Totals::default());
+    let lists = draft.file_of_lists("e", &[&[&noise(4, 5_000)], &[&kept, &lost]]);
+    let entries = vec![draft.file("a", &[&kept]), draft.file("b", &[&lost]), lists, directory("sub", sub)];
+    let (root, totals) = draft.tree(entries, below);
+    // What is lost lies in a pack of its own.
+    let apart = run.pack_of(&[&[(ChunkKind::Content, lost.clone())]]);
+    draft.contents.retain(|(_, bytes)| *bytes != lost);
+    for pack in [&apart, &run.pack(&draft)] {
+        run.upload(pack).await.expect("good");
+    }
+    let snapshot = run.commit(&run.manifest(root, totals)).await.expect("good").snapshot.id;
+    world.object_remove(&format!("packs/{}", apart.id)).await;
+    for options in [WHOLE, QUICK] {
+        let report = look(&world, options).await;
+        let expected = ["b", "e", "sub/c"].map(|path| (snapshot, path.to_owned()));
+        assert_eq!((files(&report), report.files_hurt_more), (expected.to_vec(), false));
+    }
+}
+
+#[tokio::test]
+async fn of_a_folder_whose_tree_is_lost_the_folder_is_named() {
+    let world = World::new().await;
+    let device = world.device(1).await;
+    let run = world.begin(&device).await;
+    let mut draft = super::world::Draft::new(&run.naming);
+    let below = vec![draft.file("c", &[&noise(3, 9_000)])];
+    let (sub, below) = draft.tree(below, Totals::default());
+    let tree = draft.trees.remove(0);
+    let entries = vec![draft.file("a", &[&noise(1, 9_000)]), directory("sub", sub)];
+    let (root, totals) = draft.tree(entries, below);
+    let apart = run.pack_of(&[&[tree]]);
+    for pack in [&apart, &run.pack(&draft)] {
+        run.upload(pack).await.expect("good");
+    }
+    let snapshot = run.commit(&run.manifest(root, totals)).await.expect("good").snapshot.id;
+    world.object_replace(&format!("packs/{}", apart.id), |bytes| bytes[70] ^= 1).await;
+    assert_eq!(files(&look(&world, WHOLE).await), [(snapshot, "sub".to_owned())]);
+}
+
+/// So many packs, each of a snapshot of its own, all of them damaged.
+async fn damaged(world: &World, count: u64) {
+    let device = world.device(1).await;
+    for seed in 0..count {
+        let run = world.begin(&device).await;
+        let (draft, root, totals) = sample_of(&run.naming, seed);
+        let pack = run.pack(&draft);
+        run.upload(&pack).await.expect("good");
+        run.commit(&run.manifest(root, totals)).await.expect("good");
+        world.object_replace(&format!("packs/{}", pack.id), |bytes| bytes[70] ^= 1).await;
+    }
+}
+
+/// How many packs are marked as damaged: those that were read.
+async fn marked(world: &World) -> usize {
+    let mut tx = world.app.db.read().await.expect("readable");
+    let rows = db::pack_list(&mut tx, 0, 100).await.expect("readable");
+    rows.iter().filter(|row| row.damaged_at.is_some()).count()
+}
+
+#[tokio::test]
+async fn samples_read_the_next_packs_each_time_and_all_of_them_in_the_end() {
+    let world = World::new().await;
+    damaged(&world, 10).await;
+    for (percent, read) in [(30, 3), (30, 6), (1, 7), (25, 10)] {
+        let admin = AdminActor::Command;
+        let report = app::scrub::sample(&world.app, &admin, percent, &mut |_| {}).await.expect("the store answers");
+        assert_eq!((marked(&world).await, report.snapshots), (read, Count(0)), "{percent}");
+    }
+    for wrong in [0, 101] {
+        let refused = app::scrub::sample(&world.app, &AdminActor::Command, wrong, &mut |_| {}).await;
+        assert_eq!(code(refused), "sample_invalid");
+    }
+}
+
+#[tokio::test]
+async fn the_job_reads_every_pack_once_in_its_days_and_not_all_at_once() {
+    let world = World::new().await;
+    assert_eq!(world.app.config.scrub_days, Span::days(30));
+    damaged(&world, 10).await;
+    let mut read = vec![];
+    for _ in 0..31 {
+        app::jobs::tick_all(&world.app).await.expect("the jobs work");
+        read.push(marked(&world).await);
+        world.clock.advance(Span::days(1));
+    }
+    assert!(read.windows(2).all(|days| days[1] <= days[0] + 1), "{read:?}");
+    assert_eq!((read[0], read[15], read[30]), (1, 6, 10), "{read:?}");
+    // After a month without a server it makes up for a day, and not for the month.
+    let world = World::new().await;
+    damaged(&world, 10).await;
+    app::jobs::tick_all(&world.app).await.expect("the jobs work");
+    world.clock.advance(Span::days(29));
+    app::jobs::tick_all(&world.app).await.expect("the jobs work");
+    assert_eq!(marked(&world).await, 2);
 }
 
 #[tokio::test]

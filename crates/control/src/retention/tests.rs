@@ -12,7 +12,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn good(text: &str) -> Known {
-    Known { committed_at: at(text), good: true, pinned: false }
+    Known { committed_at: at(text), good: true, pinned: false, given_up: false }
 }
 
 #[track_caller]
@@ -74,6 +74,10 @@ fn the_newest_and_the_newest_whole_one_have_no_end() {
     );
     let pinned = Known { pinned: true, ..good("2026-01-01") };
     check("2029-01-01", &[pinned, good("2026-03-01")], "2026-01-01: pinned\n2026-03-01: newest\n");
+    // What an admin has given up is kept by nothing else, and is the newest of nothing.
+    let given_up = |text| Known { good: false, given_up: true, ..good(text) };
+    let all = [good("2026-01-01"), given_up("2026-01-02"), Known { pinned: true, ..given_up("2026-01-03") }];
+    check("2029-01-01", &all, "2026-01-01: newest\n2026-01-02: -\n2026-01-03: pinned\n");
     let held = judge(at("2029-01-01"), RULES, true, &[good("2026-01-01"), good("2026-03-01")]);
     assert!(held.iter().all(|verdict| verdict.reasons.contains(&Reason::Held) && verdict.until().is_none()));
 }
@@ -137,10 +141,10 @@ proptest! {
         let mut times: Vec<Timestamp> = ages.iter().map(|hours| now - Span::hours(*hours) - Span::ms(1)).collect();
         times.sort();
         let own: Vec<Known> =
-            times.iter().map(|at| Known { committed_at: *at, good: true, pinned: false }).collect();
+            times.iter().map(|at| Known { committed_at: *at, good: true, pinned: false, given_up: false }).collect();
         let mut bogus: Vec<Known> = flood
             .iter()
-            .map(|(hours, good)| Known { committed_at: now + Span::hours(*hours), good: *good, pinned: false })
+            .map(|(hours, is_good)| Known { committed_at: now + Span::hours(*hours), good: *is_good, ..good("2026-01-01") })
             .collect();
         bogus.sort_by_key(|known| known.committed_at);
         let all: Vec<Known> = own.iter().chain(&bogus).copied().collect();
@@ -161,20 +165,22 @@ proptest! {
 
     #[test]
     fn there_is_always_a_newest_one_and_a_verdict_for_each(
-        snapshots in prop::collection::vec((any::<i64>(), any::<bool>(), any::<bool>()), 0..40),
+        snapshots in prop::collection::vec(any::<(i64, bool, bool, bool)>(), 0..40),
         now in any::<i64>(), days in any::<u16>(), weeks in any::<u16>(), months in 0_u16..240,
     ) {
-        let known = |(at, good, pinned): &(i64, bool, bool)| {
-            Known { committed_at: Timestamp::from_ms(*at), good: *good, pinned: *pinned }
+        let known = |(at, good, pinned, given_up): &(i64, bool, bool, bool)| {
+            Known { committed_at: Timestamp::from_ms(*at), good: *good, pinned: *pinned, given_up: *given_up }
         };
         let snapshots: Vec<Known> = snapshots.iter().map(known).collect();
         let verdicts = judge(Timestamp::from_ms(now), Rules { days, weeks, months }, false, &snapshots);
         prop_assert_eq!(verdicts.len(), snapshots.len());
-        prop_assert!(verdicts.last().is_none_or(Verdict::is_kept));
-        let good = snapshots.iter().rposition(|known| known.good);
+        let newest = snapshots.iter().rposition(|known| !known.given_up);
+        prop_assert!(newest.is_none_or(|newest| verdicts[newest].is_kept()));
+        let good = snapshots.iter().rposition(|known| known.good && !known.given_up);
         prop_assert!(good.is_none_or(|good| verdicts[good].is_kept()));
         for (verdict, known) in verdicts.iter().zip(&snapshots) {
             prop_assert!(!known.pinned || verdict.is_kept());
+            prop_assert!(!known.given_up || known.pinned || !verdict.is_kept());
         }
     }
 }

@@ -10,6 +10,8 @@ ALTER TABLE snapshot ADD COLUMN pinned_by TEXT COLLATE "C" NOT NULL DEFAULT '';
 ALTER TABLE snapshot ADD COLUMN pin_note TEXT COLLATE "C" NOT NULL DEFAULT '';
 -- When a scrub found that something of it cannot be restored. It stands for no week and no month then.
 ALTER TABLE snapshot ADD COLUMN hurt_at BIGINT;
+-- When an admin gave a hurt one up: only a pin or a hold keeps it then.
+ALTER TABLE snapshot ADD COLUMN given_up_at BIGINT;
 
 CREATE INDEX run_restoring ON run (snapshot_id) WHERE status = 'open' AND purpose = 'restore';
 

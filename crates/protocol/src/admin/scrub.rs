@@ -12,6 +12,9 @@ pub struct ScrubAsk {
     /// Look at sizes, tables of packs, manifests and trees only, and do not read the contents.
     #[serde(default)]
     pub metadata_only: bool,
+    /// Read the next so many percent (1 to 100) of the packs whole, and look at nothing else.
+    #[serde(default)]
+    pub sample: Option<u8>,
 }
 
 /// One line of the answer. The last one is `report` or `failed`; an answer without either broke off.
@@ -67,6 +70,10 @@ pub struct ScrubReport {
     pub problems: Vec<ScrubProblem>,
     /// Snapshots of which something cannot be restored.
     pub snapshots_hurt: Vec<Text<SnapshotId>>,
+    /// Files and folders of these of which something is lost, as path texts.
+    pub files_hurt: Vec<ScrubFile>,
+    /// There are more than are listed.
+    pub files_hurt_more: bool,
     /// How many objects nothing names.
     pub orphans_total: u64,
     /// The first of them.
@@ -82,4 +89,13 @@ pub struct ScrubProblem {
     pub subject: String,
     /// One plain sentence.
     pub sentence: String,
+}
+
+/// A file of which something is lost, or a folder of which nothing is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScrubFile {
+    /// The snapshot that it is in.
+    pub snapshot: Text<SnapshotId>,
+    /// Its stored path, as a path text.
+    pub path: String,
 }

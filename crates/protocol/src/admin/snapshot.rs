@@ -49,6 +49,8 @@ pub struct Snapshot {
     pub expired_at_ms: Option<i64>,
     /// When a scrub found that something of it cannot be restored.
     pub hurt_at_ms: Option<i64>,
+    /// When an admin gave it up, because of that.
+    pub given_up_at_ms: Option<i64>,
     /// An admin's word that it is kept.
     pub pin: Option<SnapshotPin>,
 }

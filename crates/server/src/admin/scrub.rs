@@ -5,10 +5,10 @@ use crate::admin::extract::{AtAdmin, Body};
 use crate::admin::lines::{Lines, streamed};
 use crate::admin::{Entry, post};
 use crate::reply::No;
-use app::scrub::{Options, Progress, Report, scrub};
+use app::scrub::{Options, Progress, Report, sample, scrub};
 use control::Permit;
-use protocol::Text;
-use protocol::admin::scrub::{ScrubAsk, ScrubLine, ScrubProblem, ScrubReport};
+use protocol::admin::scrub::{ScrubAsk, ScrubFile, ScrubLine, ScrubProblem, ScrubReport};
+use protocol::{Text, path_to_text};
 
 pub(super) fn routes() -> Vec<Entry> {
     let summary = "Read the whole repository and compare it with its names; marks damaged packs. The answer goes on.";
@@ -16,12 +16,15 @@ pub(super) fn routes() -> Vec<Entry> {
 }
 
 async fn run(at: AtAdmin, Body(body): Body<ScrubAsk>) -> Result<Made<Lines<ScrubLine>>, No> {
-    let options = Options { read_data: !body.metadata_only };
+    let (options, sampled) = (Options { read_data: !body.metadata_only }, body.sample);
     let failed = |code, sentence| ScrubLine::Failed { code, sentence };
     Ok(streamed(at, FAILED, failed, move |at, mut show| {
         Box::pin(async move {
             let mut show = |progress| show(step(progress));
-            let found = scrub(&at.app, &at.actor, options, &mut show).await?;
+            let found = match sampled {
+                Some(percent) => sample(&at.app, &at.actor, percent, &mut show).await?,
+                None => scrub(&at.app, &at.actor, options, &mut show).await?,
+            };
             Ok(ScrubLine::Report(report(found)))
         })
     }))
@@ -44,6 +47,10 @@ fn report(report: Report) -> ScrubReport {
         subject: problem.subject,
         sentence: problem.sentence,
     };
+    let file = |(snapshot, path): (_, format::StoredPath)| ScrubFile {
+        snapshot: Text(snapshot),
+        path: path_to_text(path.as_bytes()),
+    };
     ScrubReport {
         clean,
         packs: report.packs.0,
@@ -53,6 +60,8 @@ fn report(report: Report) -> ScrubReport {
         problems_total: report.problems_total.0,
         problems: report.problems.into_iter().map(problem).collect(),
         snapshots_hurt: report.snapshots_hurt.into_iter().map(Text).collect(),
+        files_hurt: report.files_hurt.into_iter().map(file).collect(),
+        files_hurt_more: report.files_hurt_more,
         orphans_total: report.orphans_total.0,
         orphans: report.orphans,
     }

@@ -9,6 +9,7 @@ use app::snapshots::{self, SnapshotView};
 use base::{DeviceId, SnapshotId, Timestamp};
 use control::Permit;
 use control::retention::Reason;
+use protocol::admin::Nothing;
 use protocol::admin::Page;
 use protocol::admin::snapshot::{
     Retention, RetentionQuery, RetentionReason, RetentionSnapshot, Snapshot, SnapshotPin, SnapshotPinSet,
@@ -25,6 +26,10 @@ pub(super) fn routes() -> Vec<Entry> {
             "Pin a snapshot: it is kept until that is taken back.", pin),
         delete("snapshot_unpin", "/api/v1/snapshots/{snapshot}/pin", Permit::SnapshotManage,
             "Take a pin back.", unpin),
+        put("snapshot_give_up", "/api/v1/snapshots/{snapshot}/given-up", Permit::SnapshotManage,
+            "Give a hurt snapshot up: it is let go of, whatever the policy says.", give_up),
+        delete("snapshot_keep", "/api/v1/snapshots/{snapshot}/given-up", Permit::SnapshotManage,
+            "Take that back, while it is there.", keep),
         get("retention_show", "/api/v1/devices/{device}/retention", Permit::SnapshotRead,
             "What becomes of each snapshot of a device and why, by its policy or by other rules.", retention),
     ]
@@ -48,6 +53,16 @@ async fn pin(at: AtAdmin, Named(id): Named<SnapshotId>, Body(body): Body<Snapsho
 
 async fn unpin(at: AtAdmin, Named(id): Named<SnapshotId>) -> Reply<Snapshot> {
     app::retention::unpin(&at.app, &at.actor, id).await?;
+    Ok(Yes(snapshot(snapshots::admin_get(&at.app, &at.actor, id).await?)))
+}
+
+async fn give_up(at: AtAdmin, Named(id): Named<SnapshotId>, Body(_): Body<Nothing>) -> Reply<Snapshot> {
+    app::retention::give_up(&at.app, &at.actor, id).await?;
+    Ok(Yes(snapshot(snapshots::admin_get(&at.app, &at.actor, id).await?)))
+}
+
+async fn keep(at: AtAdmin, Named(id): Named<SnapshotId>) -> Reply<Snapshot> {
+    app::retention::keep(&at.app, &at.actor, id).await?;
     Ok(Yes(snapshot(snapshots::admin_get(&at.app, &at.actor, id).await?)))
 }
 
@@ -98,6 +113,7 @@ fn snapshot(view: SnapshotView) -> Snapshot {
         problems: view.problems.0,
         expired_at_ms: view.expired_at.map(Timestamp::as_ms),
         hurt_at_ms: view.hurt_at.map(Timestamp::as_ms),
+        given_up_at_ms: view.given_up_at.map(Timestamp::as_ms),
         pin: view.pin.map(|pin| SnapshotPin { at_ms: pin.at.as_ms(), by: pin.by, note: pin.note }),
     }
 }

@@ -65,6 +65,7 @@ pub(crate) fn detail(view: &SnapshotView) -> SnapshotDetail {
         problems,
         expired_at: _,
         hurt_at: _,
+        given_up_at: _,
         pin: _,
     } = view;
     SnapshotDetail {

@@ -11,16 +11,23 @@ use protocol::admin::scrub::{ScrubAsk, ScrubLine, ScrubReport};
 #[derive(Debug, Args)]
 pub struct Scrub {
     /// Look at sizes, tables of packs, manifests and trees only, and do not read the contents.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "sample")]
     metadata_only: bool,
+    /// Read the next so many percent of the packs, and look at nothing else: the samples that go into 100 read
+    /// everything.
+    #[arg(long, value_name = "PERCENT")]
+    sample: Option<u8>,
 }
 
+/// How many files are named to a person.
+const FILES_SHOWN: usize = 50;
 /// How many orphans are named to a person.
 const ORPHANS_SHOWN: usize = 20;
 
 impl Scrub {
     pub(super) async fn answer(self, desk: &Desk) -> Result<Answer, Failure> {
-        let body = serde_json::to_value(ScrubAsk { metadata_only: self.metadata_only }).expect("plain values");
+        let body = serde_json::to_value(ScrubAsk { metadata_only: self.metadata_only, sample: self.sample })
+            .expect("plain values");
         let pieces = desk.client().await?.send(call("POST", "/scrub", &(), Some(body))).await?;
         let out = desk.surroundings.out;
         let report = lines::followed(pieces, "scrub", |line| step(line, &|shown| out.progress(&shown))).await;
@@ -62,6 +69,16 @@ fn to_text(report: &ScrubReport) -> String {
     if !report.snapshots_hurt.is_empty() {
         text.push_str("\nsnapshots of which something cannot be restored:\n");
         text.extend(report.snapshots_hurt.iter().map(|snapshot| format!("  {}\n", snapshot.0)));
+    }
+    if !report.files_hurt.is_empty() {
+        text.push_str("\nwhat of these is lost:\n");
+        let shown = report.files_hurt.iter().take(FILES_SHOWN);
+        text.extend(shown.map(|file| format!("  {}  {}\n", file.snapshot.0, file.path)));
+        let more = report.files_hurt.len().saturating_sub(FILES_SHOWN);
+        if more > 0 || report.files_hurt_more {
+            let at_least = if report.files_hurt_more { "at least " } else { "" };
+            text.push_str(&format!("  and {at_least}{more} more: `scrub --json` lists them\n"));
+        }
     }
     if !report.orphans.is_empty() {
         text.push_str("\nobjects that nothing names (they take up room and do no harm):\n");

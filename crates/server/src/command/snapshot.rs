@@ -1,4 +1,5 @@
-//! `snapshot list|show|retention|pin|unpin`. Refuses roots: an admin sees that a snapshot is there, not what is in it.
+//! `snapshot list|show|retention|pin|unpin|give-up|keep`. Refuses roots: an admin sees that a snapshot is there, not
+//! what is in it.
 
 use super::{Desk, named, words};
 use crate::client::{Client, Said};
@@ -54,6 +55,16 @@ pub enum Snapshot {
         /// Its identifier.
         snapshot: String,
     },
+    /// Let go of a snapshot of which something is lost, whatever the policy says.
+    GiveUp {
+        /// Its identifier.
+        snapshot: String,
+    },
+    /// Take that back, while the snapshot is there.
+    Keep {
+        /// Its identifier.
+        snapshot: String,
+    },
 }
 
 impl Snapshot {
@@ -72,6 +83,21 @@ impl Snapshot {
             }
             Snapshot::Unpin { snapshot } => {
                 let path = format!("/snapshots/{}/pin", parse(&snapshot)?);
+                let Said { value, json } = client.change::<Wire>("DELETE", &path, &Nothing {}).await?;
+                Ok(Answer::good(format!("{} is kept as the policy says\n", value.snapshot.0), json))
+            }
+            Snapshot::GiveUp { snapshot } => {
+                let path = format!("/snapshots/{}/given-up", parse(&snapshot)?);
+                let Said { value, json } = client.change::<Wire>("PUT", &path, &Nothing {}).await?;
+                let said = format!(
+                    "{} is let go of within the hour, and removed for good after `snapshot.undo_days`: until then \
+                     `snapshot keep` takes it back, and what is whole of it can be restored.",
+                    value.snapshot.0
+                );
+                Ok(Answer::good(wrapped(&said, ""), json))
+            }
+            Snapshot::Keep { snapshot } => {
+                let path = format!("/snapshots/{}/given-up", parse(&snapshot)?);
                 let Said { value, json } = client.change::<Wire>("DELETE", &path, &Nothing {}).await?;
                 Ok(Answer::good(format!("{} is kept as the policy says\n", value.snapshot.0), json))
             }
@@ -217,6 +243,9 @@ fn kept(snapshot: &Wire) -> String {
     };
     if let Some(at) = snapshot.hurt_at_ms {
         said.push_str(&format!("; something of it was found lost at {}", time(at)));
+    }
+    if let Some(at) = snapshot.given_up_at_ms {
+        said.push_str(&format!("; given up at {}", time(at)));
     }
     said
 }
