@@ -144,7 +144,10 @@ proptest! {
             times.iter().map(|at| Known { committed_at: *at, good: true, pinned: false, given_up: false }).collect();
         let mut bogus: Vec<Known> = flood
             .iter()
-            .map(|(hours, is_good)| Known { committed_at: now + Span::hours(*hours), good: *is_good, ..good("2026-01-01") })
+            .map(|(hours, is_good)| {
+                let committed_at = now + Span::hours(*hours);
+                Known { committed_at, good: *is_good, ..good("2026-01-01") }
+            })
             .collect();
         bogus.sort_by_key(|known| known.committed_at);
         let all: Vec<Known> = own.iter().chain(&bogus).copied().collect();
