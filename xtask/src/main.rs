@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `fleet`, `fuzz`, `soak`, `tidy`. Each does its work
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `fleet`, `fuzz`, `soak`, `tidy`,
+//! `torture`. Each does its work
 //! in the module of its name.
 //! Refuses to be part of the product: no crate may depend on it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "these are commands: their output is what they are for")]
@@ -11,6 +12,7 @@ mod layers;
 mod soak;
 mod test;
 mod tidy;
+mod torture;
 
 use clap::{Parser, Subcommand};
 use std::path::Path;
@@ -51,6 +53,8 @@ enum Command {
         #[command(subcommand)]
         soak: soak::Soak,
     },
+    /// Kill the server again and again while devices back up, and look whether anything acknowledged is lost
+    Torture(torture::Options),
     /// Do everything that a change must pass, after installing what that needs
     Test {
         /// Install nothing: name what is missing and end
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Command::Tidy { bless } => tidy::run(root(), bless),
         Command::Fuzz { seconds } => fuzz::run(root(), seconds),
         Command::Soak { soak } => soak::run(root(), &soak),
+        Command::Torture(options) => torture::run(root(), &options),
         Command::Test { no_install } => test::run(root(), no_install),
     };
     match ended {

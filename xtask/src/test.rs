@@ -3,7 +3,7 @@
 
 mod needs;
 
-use crate::{demo, fuzz};
+use crate::{demo, fuzz, torture};
 use anyhow::{Context, ensure};
 use base::{Clock, Span, SystemClock};
 use std::path::Path;
@@ -49,6 +49,7 @@ fn steps(no_install: bool) -> Vec<Step> {
             work: Work::Call("cargo xtask fuzz", Box::new(|root| fuzz::run(root, fuzz::SECONDS_IN_TEST))),
         },
         Step { name: "demo", work: Work::Call("cargo xtask demo", Box::new(demo::run_small)) },
+        Step { name: "torture", work: Work::Call("cargo xtask torture --kills 8", Box::new(torture::run_short)) },
     ]
 }
 
