@@ -4,7 +4,7 @@
 
 use crate::keys;
 use crate::snapshots::store_name;
-use crate::{App, AppError, chain};
+use crate::{App, AppError, BROKEN_RETRY, chain};
 use base::{Secret, Span};
 use db::{Db, InstallationRow};
 use format::object::AGES_PREFIX;
@@ -16,6 +16,8 @@ use store::{Put, Store, StoreError};
 const ADVANCE_EVERY: Span = Span::hours(1);
 /// What says that database and store do not belong together.
 const APART: [&str; 4] = ["store_foreign", "database_older", "store_older", "installation_divided"];
+/// How often the two are looked at, at most, until nothing has come between.
+const LOOKS_MAX: usize = 20;
 /// Ages that are listed at once; there are two at most, but for a moment.
 const LISTED_MAX: usize = 1_000;
 
@@ -25,13 +27,30 @@ const LISTED_MAX: usize = 1_000;
 /// `store_foreign`, `database_older`, `store_older`, `installation_divided`; `rebuild_unfinished`; a database or a
 /// store that does not answer.
 pub(crate) async fn compare(db: &Db, store: &dyn Store) -> Result<(), AppError> {
-    let row = row(db).await?;
+    let (row, found) = both(db, store).await?;
     if row.rebuild_at.is_some() {
         let sentence = "The database is being rebuilt from the store, and that is not finished: `recovery rebuild` \
                         goes on with it.";
         return Err(AppError::conflict("rebuild_unfinished", sentence));
     }
-    fits(&row, newest(store).await?.as_ref())
+    fits(&row, found.as_ref())
+}
+
+/// What database and store say of one moment.
+async fn both(db: &Db, store: &dyn Store) -> Result<(InstallationRow, Option<Age>), AppError> {
+    let mut before = row(db).await?;
+    for _ in 0..LOOKS_MAX {
+        let found = newest(store).await?;
+        let after = row(db).await?;
+        // RACE: another server may come to the next age between the looks. Where the row is the same before and after,
+        // it was so while the store was looked at.
+        if after == before {
+            return Ok((after, found));
+        }
+        before = after;
+    }
+    let sentence = "Database and store were changed again and again while they were compared. Ask again.";
+    Err(AppError::unavailable("server_failed", sentence, BROKEN_RETRY))
 }
 
 /// Has the installation come to its next age: in the store, and then in the database.

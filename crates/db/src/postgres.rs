@@ -5,6 +5,7 @@
 use crate::DbError;
 use crate::error::failed;
 use crate::sqlite::TURN_SPAN;
+use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgPool, Transaction};
@@ -60,7 +61,11 @@ impl Postgres {
         let writers = pool(WRITERS_MAX).connect_with(writes).await.map_err(failed(op))?;
         fit_or_refuse(&writers).await?;
         let migrated = sqlx::migrate!("./migrations/postgres").run(&writers).await;
-        migrated.map_err(|cause| DbError::Migrate { cause })?;
+        migrated.map_err(|cause| match cause {
+            // It has a migration that this release does not.
+            MigrateError::VersionMissing(_) => DbError::Unfit { what: "it is of a newer release" },
+            cause => DbError::Migrate { cause },
+        })?;
         // Without a transaction, too, a reader only reads.
         let reads = options.options([("default_transaction_read_only", "on"), (IDLE, READER_IDLE_MS)]);
         Ok(Self { writers, readers: pool(READERS_MAX).connect_lazy_with(reads) })
@@ -133,6 +138,17 @@ mod tests {
     async fn an_address_that_is_none_is_refused_without_repeating_it() {
         let error = Postgres::connect("postgres://me:secret@[::", None).await.expect_err("no address");
         assert!(!std::format!("{error:?}").contains("secret"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_release_is_refused_in_words() {
+        let (_server, url) = testing::postgres_empty().await;
+        let own = Postgres::connect(&url, None).await.expect("empty");
+        let later = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
+                     values (999, 'later', true, '', 0)";
+        sqlx::query(later).execute(&own.writers).await.expect("the table is there");
+        let error = Postgres::connect(&url, None).await.map(|_| ()).expect_err("of a newer release");
+        assert_eq!(error.to_string(), "this database cannot be used: it is of a newer release");
     }
 
     #[tokio::test]

@@ -407,3 +407,39 @@ async fn a_master_key_is_rotated_and_a_crash_in_between_is_made_good() {
     let (device, purpose) = (world.device(4).await, Purpose::Backup);
     assert!(app::runs::begin(&world.app, &device.actor, [1; 16], purpose).await.is_ok());
 }
+
+#[tokio::test]
+async fn an_age_that_comes_while_the_two_are_compared_is_taken_for_no_copy() {
+    let world = World::new().await;
+    let dir = tempfile::tempdir().expect("a directory without certificates");
+    recovery::prepare(&world.app, dir.path()).await.expect("the first");
+    // Another server starts after this one has read its row, and listed the ages.
+    let (other, place) = (world.beside().await, dir.path().to_owned());
+    world.store.after_list(move || {
+        Box::pin(async move { recovery::prepare(&other, &place).await.expect("nobody is in its way") })
+    });
+    recovery::prepare(&world.app, dir.path()).await.expect("nothing is a copy of anything");
+    let mut tx = world.app.db.read().await.expect("readable");
+    let row = db::installation_get(&mut tx).await.expect("readable").expect("there");
+    assert_eq!((row.age, row.age_next), (3, None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_start_and_commands_beside_them_never_take_an_age_that_comes_for_a_copy() {
+    let world = World::on_disk().await;
+    let data_dir = world.data_dir();
+    let starts = (0..4).map(|_| {
+        let (data_dir, world) = (data_dir.clone(), &world);
+        async move {
+            for _ in 0..8 {
+                let app = open(world, &data_dir).await.expect("nothing is a copy of anything");
+                recovery::prepare(&app, &data_dir).await.expect("nothing is a copy of anything");
+                app.db.close().await;
+            }
+        }
+    });
+    futures::future::join_all(starts).await;
+    let mut tx = world.app.db.read().await.expect("readable");
+    let row = db::installation_get(&mut tx).await.expect("readable").expect("there");
+    assert!(row.age > 8 && row.age_next.is_none(), "{row:?}");
+}

@@ -35,6 +35,7 @@ pub const USER: UserId = UserId::from_bytes([0xa1; 16]);
 pub struct TestStore {
     inner: Fault<Record<Memory>>,
     after_put: Mutex<Option<Deed>>,
+    after_list: Mutex<Option<Deed>>,
 }
 
 /// Something that happens once.
@@ -78,12 +79,23 @@ pub struct Draft {
 
 impl TestStore {
     fn new() -> Self {
-        Self { inner: Fault::new(Record::new(Memory::new())), after_put: Mutex::default() }
+        Self {
+            inner: Fault::new(Record::new(Memory::new())),
+            after_put: Mutex::default(),
+            after_list: Mutex::default(),
+        }
     }
 
     /// Lets something happen once, after the next object is durable and before its caller learns of it.
     pub fn after_put(&self, deed: impl FnOnce() -> BoxFuture<'static, ()> + Send + 'static) {
         *self.after_put.lock().expect("no test panics with it") = Some(Box::new(deed));
+    }
+}
+
+impl TestStore {
+    /// The same after the next list is made, and before its caller has it.
+    pub fn after_list(&self, deed: impl FnOnce() -> BoxFuture<'static, ()> + Send + 'static) {
+        *self.after_list.lock().expect("no test panics with it") = Some(Box::new(deed));
     }
 }
 
@@ -124,7 +136,12 @@ impl Store for TestStore {
         after: Option<&ObjectName>,
         limit: usize,
     ) -> Result<Vec<ObjectInfo>, StoreError> {
-        self.inner.list(prefix, after, limit).await
+        let listed = self.inner.list(prefix, after, limit).await;
+        let deed = self.after_list.lock().expect("no test panics with it").take();
+        if let Some(deed) = deed {
+            deed().await;
+        }
+        listed
     }
 
     async fn remove(&self, name: &ObjectName) -> Result<(), StoreError> {
