@@ -5,7 +5,7 @@
 use crate::keys;
 use crate::snapshots::store_name;
 use crate::{App, AppError, BROKEN_RETRY, chain};
-use base::{Secret, Span};
+use base::{Kind, Secret, Span};
 use db::{Db, InstallationRow};
 use format::object::AGES_PREFIX;
 use format::{Age, ObjectName};
@@ -29,9 +29,7 @@ const LISTED_MAX: usize = 1_000;
 pub(crate) async fn compare(db: &Db, store: &dyn Store) -> Result<(), AppError> {
     let (row, found) = both(db, store).await?;
     if row.rebuild_at.is_some() {
-        let sentence = "The database is being rebuilt from the store, and that is not finished: `recovery rebuild` \
-                        goes on with it.";
-        return Err(AppError::conflict("rebuild_unfinished", sentence));
+        return Err(unfinished());
     }
     fits(&row, found.as_ref())
 }
@@ -89,39 +87,62 @@ pub async fn watch(app: &App) -> AppError {
     }
 }
 
-/// Takes over the age that the store has come to: the database knows all that the store has, or has been told.
+/// Takes over the age that the store has come to: the database knows all that the store has, or has been told. Gives
+/// whether the database was behind.
 ///
 /// # Errors
 /// `store_foreign`; a database or a store that does not answer.
-pub(crate) async fn take_over(app: &App) -> Result<(), AppError> {
+pub(crate) async fn take_over(app: &App) -> Result<bool, AppError> {
     let row = row(&app.db).await?;
-    let Some(found) = newest(app.store.as_ref()).await? else { return Ok(()) };
-    if found.installation != row.id {
-        return Err(foreign(&found));
-    }
-    // Of a store that is older, the database's number counts: it never falls.
-    let number = found.number.max(row.age);
-    let nonce = if found.number == number { found.nonce } else { row.age_nonce };
+    let found = lenient(app).await?;
+    let was_behind = found.as_ref().is_some_and(|found| found.number > row.age);
+    let age = match found {
+        Some(found) if found.installation != row.id => return Err(foreign(&found)),
+        Some(found) if found.number >= row.age => found,
+        // Of a store that is older, or has lost it, the database's number counts: it never falls.
+        Some(_) | None => {
+            let number = last(app.store.as_ref()).await?.map_or(row.age, |last| row.age.max(last)) + 1;
+            Age { number, installation: row.id, nonce: *Secret::<32>::mint(app.entropy.as_ref()).expose() }
+        }
+    };
     let during = || AppError::db("taking over an age");
     let mut tx = app.db.write().await.map_err(during())?;
-    db::installation_age_taken_update(&mut tx, number, &nonce).await.map_err(during())?;
+    db::installation_age_taken_update(&mut tx, age.number, &age.nonce).await.map_err(during())?;
     tx.commit().await.map_err(during())?;
-    if found.number < number {
-        put(app.store.as_ref(), &Age { number, installation: row.id, nonce }).await?;
-    }
-    Ok(())
+    put(app.store.as_ref(), &age).await?;
+    Ok(was_behind)
 }
 
-/// Fails where the store is another installation's.
+/// Fails where the store is another installation's, or the database is being rebuilt by somebody else than the caller.
 ///
 /// # Errors
-/// `store_foreign`; a database or a store that does not answer.
-pub(crate) async fn own_or_refuse(app: &App) -> Result<(), AppError> {
+/// `store_foreign`, `rebuild_unfinished`; a database or a store that does not answer.
+pub(crate) async fn own_or_refuse(app: &App, rebuilds: bool) -> Result<(), AppError> {
     let row = row(&app.db).await?;
-    match newest(app.store.as_ref()).await? {
+    if row.rebuild_at.is_some() && !rebuilds {
+        return Err(unfinished());
+    }
+    match lenient(app).await? {
         Some(found) if found.installation != row.id => Err(foreign(&found)),
         Some(_) | None => Ok(()),
     }
+}
+
+/// The newest age, for who mends: one that cannot be read is as good as none.
+async fn lenient(app: &App) -> Result<Option<Age>, AppError> {
+    match newest(app.store.as_ref()).await {
+        Err(error) if error.kind() == Kind::Damaged => Ok(None),
+        found => found,
+    }
+}
+
+/// The number of the last age that the store lists.
+async fn last(store: &dyn Store) -> Result<Option<u32>, AppError> {
+    let listed = store.list(AGES_PREFIX, None, LISTED_MAX).await.map_err(AppError::store("listing ages"))?;
+    Ok(listed.last().and_then(|object| match object.name.as_str().parse() {
+        Ok(ObjectName::Age(number)) => Some(number),
+        _ => None,
+    }))
 }
 
 /// The newest age in the store.
@@ -191,6 +212,12 @@ async fn row(db: &Db) -> Result<InstallationRow, AppError> {
     let during = || AppError::db("reading the installation");
     let mut tx = db.read().await.map_err(during())?;
     db::installation_get(&mut tx).await.map_err(during())?.ok_or_else(keys::missing)
+}
+
+fn unfinished() -> AppError {
+    let sentence = "The database is being rebuilt from the store, and that is not finished: `recovery rebuild` goes on \
+                    with it.";
+    AppError::conflict("rebuild_unfinished", sentence)
 }
 
 fn foreign(found: &Age) -> AppError {

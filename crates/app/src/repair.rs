@@ -9,7 +9,7 @@ mod packs;
 mod snapshots;
 
 use crate::audit::{self, Deed};
-use crate::keys::RepositoryKeys;
+use crate::keys::{RepositoryKeys, keyring};
 use crate::{AdminActor, App, AppError, age};
 use base::{Bytes, Count, SnapshotId};
 use std::fmt;
@@ -103,7 +103,10 @@ pub async fn repair(
     options: &Options,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Report, AppError> {
-    age::own_or_refuse(app).await?;
+    age::own_or_refuse(app, options.hold.is_some()).await?;
+    if options.apply {
+        keyring::adopt(app, keyring::newest_maybe(app).await?.as_ref()).await?;
+    }
     let mut report = Report::default();
     // ORDER: as in a backup: packs, then whose they are, then the snapshots that need both.
     packs::repair(app, options, progress, &mut report).await?;
@@ -117,10 +120,14 @@ pub async fn repair(
 
 /// From here on, database and store belong together again.
 async fn finish(app: &App, report: &Report) -> Result<(), AppError> {
-    age::take_over(app).await?;
+    let was_behind = age::take_over(app).await?;
     let now = app.clock.now();
     let during = || AppError::db("ending a repair");
     let mut tx = app.db.write().await.map_err(during())?;
+    if was_behind {
+        // What devices were handed out since the copy is not known: none is to be taken for a clone by that.
+        db::device_counter_remove_all(&mut tx).await.map_err(during())?;
+    }
     db::installation_rebuild_update(&mut tx, None).await.map_err(during())?;
     let Report { packs_taken, devices_taken, snapshots_taken, packs_missing, .. } = report;
     let detail = format!(

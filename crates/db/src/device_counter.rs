@@ -43,6 +43,16 @@ pub async fn device_counter_update(
     Ok(())
 }
 
+/// Drops what was handed out, of every device: each begins a new line at its next session.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn device_counter_remove_all(tx: &mut Tx) -> Result<(), DbError> {
+    let done = query("update device set counter_nonce = null, counter_nonce_before = null").execute(tx.conn());
+    done.await.map_err(failed("remove the counters of devices"))?;
+    Ok(())
+}
+
 /// The columns of a row of `device`. Fails as damage when one holds what none makes.
 pub(crate) fn read(row: &Row) -> Result<DeviceCounterRow, DbError> {
     let (epoch, number) = (row.number("counter_epoch")?, row.number("counter")?);

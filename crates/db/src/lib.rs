@@ -119,7 +119,7 @@ pub use device::{
     device_page_list, device_policy_revision_update, device_seen_update, device_standing_get, device_update,
 };
 pub use device_card::{DeviceCardRow, device_card_get, device_card_update};
-pub use device_counter::{DeviceCounterRow, device_counter_update};
+pub use device_counter::{DeviceCounterRow, device_counter_remove_all, device_counter_update};
 pub use device_fleet::{
     DeviceFleetRow, DeviceWatchRow, device_contact_update, device_fleet_list, device_good_update, device_list_over,
     device_list_watched, device_merged_get, device_merged_list, device_merged_update,

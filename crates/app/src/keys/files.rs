@@ -36,7 +36,8 @@ pub fn key_file_write(data_dir: &Path, name: &'static str, text: &str) -> Result
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()
+        file.sync_all()?;
+        File::open(data_dir.join(KEYS_DIR))?.sync_all()
     };
     write().map_err(file_error("writing", &path))
 }

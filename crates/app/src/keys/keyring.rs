@@ -1,62 +1,130 @@
 //! The keyring: every key, sealed by the master key, in the store. With it and the recovery kit an installation comes
 //! back that has lost its database. Refuses to be older than the database: it is written before a new key is used.
 
-use super::{CA_KEY_FILE, Keys, MasterKey, RepositoryKeys, key_file_read};
+use super::{CA_KEY_FILE, MasterKey, RepositoryKeys, key_file_read};
 use crate::damage::is_damage;
 use crate::init::CA_FILE;
 use crate::snapshots::store_name;
 use crate::{App, AppError};
-use base::{Entropy, SecretBytes, Timestamp};
+use base::{Entropy, SecretBytes};
+use db::Tx;
 use format::object::KEYRINGS_PREFIX;
 use format::{KeyPurpose, Keyring, KeyringKey, KeyringRepository, ObjectName};
 use std::path::Path;
-use store::{Put, Store, StoreError};
+use store::{Put, Store};
 
 /// Keyrings that are listed at once; there are two at most, but for a moment.
 const LISTED_MAX: usize = 1_000;
 
-/// Writes the keyring anew where the store has none that holds every key.
+/// Has the store hold one keyring with every key, and the database every key that a keyring has. A keyring that has
+/// more was written by a rotation that was interrupted, or after this database was copied: its keys are taken over.
 ///
 /// # Errors
-/// A database or a store that does not answer.
+/// `keys_foreign`: the master key was rotated meanwhile; a database or a store that does not answer.
 pub(crate) async fn ensure(app: &App, data_dir: &Path) -> Result<(), AppError> {
-    let wanted = wanted(app, data_dir).await?;
+    let found = found(app.store.as_ref(), &app.master).await?;
+    adopt(app, found.newest.as_ref()).await?;
+    let mut wanted = wanted(app, data_dir).await?;
     let before = wanted.number;
-    let name = store_name(&ObjectName::Keyring(before));
-    match app.store.get(&name).await {
-        Ok(bytes) => match Keyring::open(&bytes, app.master.secret()) {
-            Ok(found) if is_same(&found, &wanted) => return Ok(()),
-            Ok(_) | Err(_) => tracing::warn!("the keyring {name} is not what it must be, and is written anew"),
-        },
-        Err(StoreError::NotFound { .. }) if before == 0 => {}
-        Err(error) if is_damage(&error) => {
-            tracing::warn!("the keyring {name} is not in the store, and is written anew");
+    if let Some(newest) = &found.newest {
+        // INVARIANT: what devices pin is never lost because a server has no such file.
+        if wanted.authority.is_empty() {
+            (wanted.authority, wanted.authority_key) = (newest.authority.clone(), newest.authority_key.clone());
         }
-        Err(error) => return Err(AppError::store("reading the keyring")(error)),
+        if found.last == before && newest.number == before && is_same(newest, &wanted) {
+            return Ok(());
+        }
     }
-    let wanted = Keyring { number: before + 1, ..wanted };
-    let number = put(app.store.as_ref(), &app.master, wanted, app.entropy.as_ref()).await?;
+    // Above every other one, so that it is the one that counts.
+    wanted.number = found.last.max(before) + 1;
+    let number = put(app.store.as_ref(), &app.master, wanted.clone(), app.entropy.as_ref()).await?;
     let during = || AppError::db("noting a keyring");
     let mut tx = app.db.write().await.map_err(during())?;
-    let now = db::installation_get(&mut tx).await.map_err(during())?.ok_or_else(super::missing)?;
-    // RACE: another server that starts, or a rotation, has written one meanwhile: that one counts.
-    if now.keyring == before {
-        db::installation_keyring_update(&mut tx, number, &now.secret).await.map_err(during())?;
-        tx.commit().await.map_err(during())?;
-        clear(app.store.as_ref(), number).await?;
+    // RACE: another server that starts, or a rotation, has come between: what that has written counts.
+    let is_now =
+        self::now(&mut tx, app, data_dir).await.is_ok_and(|now| now.number == before && has_all(&wanted, &now));
+    if !is_now {
+        drop(tx);
+        return remove(app.store.as_ref(), number).await;
     }
-    Ok(())
+    let row = db::installation_get(&mut tx).await.map_err(during())?.ok_or_else(super::missing)?;
+    db::installation_keyring_update(&mut tx, number, &row.secret).await.map_err(during())?;
+    tx.commit().await.map_err(during())?;
+    clear(app.store.as_ref(), number).await
+}
+
+/// Adds the keys of a keyring that the database does not have. Nothing is lost by a key too many.
+///
+/// # Errors
+/// The database does not answer.
+pub(crate) async fn adopt(app: &App, ring: Option<&Keyring>) -> Result<(), AppError> {
+    let Some(ring) = ring else { return Ok(()) };
+    app.keys.refresh(&app.db).await?;
+    let during = || AppError::db("taking a key over");
+    let mut tx = app.db.write().await.map_err(during())?;
+    let mut is_new = false;
+    for keys in app.keys.repositories() {
+        let known = keys.ring();
+        let theirs = ring.repositories.iter().find(|repository| repository.id == keys.id);
+        for key in theirs.iter().flat_map(|repository| &repository.keys) {
+            if known.keys.iter().any(|own| (own.purpose, own.id) == (key.purpose, key.id)) {
+                continue;
+            }
+            let sealed = app.keys.secret.seal(keys.id, (key.purpose, key.id), &key.secret, app.entropy.as_ref());
+            let purpose = key.purpose.word().to_owned();
+            let row = db::RepositoryKeyRow { purpose, key_id: key.id, sealed, created_at: app.clock.now() };
+            db::repository_key_insert(&mut tx, keys.seq, &row).await.map_err(during())?;
+            tracing::warn!(key.id, "a data key of the keyring {} was not in the database, and is now", ring.number);
+            is_new = true;
+        }
+    }
+    tx.commit().await.map_err(during())?;
+    if is_new { app.keys.refresh(&app.db).await } else { Ok(()) }
+}
+
+/// The keyring with the highest number that opens; `None` where there is none.
+///
+/// # Errors
+/// A store that does not answer.
+pub(crate) async fn newest_maybe(app: &App) -> Result<Option<Keyring>, AppError> {
+    Ok(found(app.store.as_ref(), &app.master).await?.newest)
+}
+
+/// What the store has of keyrings.
+struct Found {
+    /// The one with the highest number that opens.
+    newest: Option<Keyring>,
+    /// The highest number of all.
+    last: u32,
+}
+
+async fn found(store: &dyn Store, master: &MasterKey) -> Result<Found, AppError> {
+    let listed = store.list(KEYRINGS_PREFIX, None, LISTED_MAX).await.map_err(AppError::store("listing keyrings"))?;
+    let number = |object: &store::ObjectInfo| match object.name.as_str().parse() {
+        Ok(ObjectName::Keyring(number)) => Some(number),
+        _ => None,
+    };
+    let last = listed.iter().filter_map(number).max().unwrap_or_default();
+    let newest = if listed.is_empty() { None } else { newest(store, master).await? };
+    Ok(Found { newest, last })
 }
 
 /// The keyring that the store must have now.
 ///
 /// # Errors
-/// A file that cannot be read; the database does not answer.
+/// `keys_foreign`; a file that cannot be read; the database does not answer.
 pub(crate) async fn wanted(app: &App, data_dir: &Path) -> Result<Keyring, AppError> {
+    let mut tx = app.db.read().await.map_err(AppError::db("reading the installation"))?;
+    now(&mut tx, app, data_dir).await
+}
+
+/// The same, as it is in this transaction: number and keys of one moment, and the master key still the one.
+pub(super) async fn now(tx: &mut Tx, app: &App, data_dir: &Path) -> Result<Keyring, AppError> {
     let during = || AppError::db("reading the installation");
-    let mut tx = app.db.read().await.map_err(during())?;
-    let row = db::installation_get(&mut tx).await.map_err(during())?.ok_or_else(super::missing)?;
-    compose(&app.keys, data_dir, row.keyring, app.clock.now())
+    let row = db::installation_get(tx).await.map_err(during())?.ok_or_else(super::missing)?;
+    app.master.open(row.id, &row.secret).ok_or_else(super::foreign)?;
+    let keys = super::repositories(tx, &app.keys.secret).await?;
+    compose(app, keys.values().map(|keys| keys.ring()).collect(), data_dir, row.keyring)
 }
 
 /// The keyring with the highest number that this master key opens; `None` when it opens none.
@@ -82,11 +150,12 @@ pub(crate) async fn newest(store: &dyn Store, master: &MasterKey) -> Result<Opti
     Ok(None)
 }
 
-/// Every key that this server holds, as a keyring with this number.
-///
-/// # Errors
-/// The certificate of the authority cannot be read.
-pub(super) fn compose(keys: &Keys, data_dir: &Path, number: u32, now: Timestamp) -> Result<Keyring, AppError> {
+fn compose(
+    app: &App,
+    mut repositories: Vec<KeyringRepository>,
+    data_dir: &Path,
+    number: u32,
+) -> Result<Keyring, AppError> {
     let path = data_dir.join(CA_FILE);
     let (authority, authority_key) = match std::fs::read_to_string(&path) {
         Ok(authority) => (authority, key_file_read(data_dir, CA_KEY_FILE)?.into_bytes()),
@@ -94,17 +163,25 @@ pub(super) fn compose(keys: &Keys, data_dir: &Path, number: u32, now: Timestamp)
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => (String::new(), Vec::new()),
         Err(cause) => return Err(super::files::file_error("reading", &path)(cause)),
     };
-    let mut repositories: Vec<_> = keys.repositories().iter().map(|keys| keys.ring()).collect();
     repositories.sort_by_key(|repository| repository.id);
     Ok(Keyring {
         number,
-        installation: keys.installation,
-        made_at: now,
-        secret: keys.secret.0.clone(),
+        installation: app.keys.installation,
+        made_at: app.clock.now(),
+        secret: app.keys.secret.0.clone(),
         repositories,
         authority,
         authority_key: SecretBytes::new(authority_key),
     })
+}
+
+/// Removes a keyring that does not count.
+///
+/// # Errors
+/// A store that does not answer.
+pub(super) async fn remove(store: &dyn Store, number: u32) -> Result<(), AppError> {
+    let name = store_name(&ObjectName::Keyring(number));
+    store.remove(&name).await.map_err(AppError::store("removing a keyring"))
 }
 
 /// Puts a keyring into the store, under its number or the next free one. Gives the number.
@@ -144,6 +221,16 @@ pub(super) async fn clear(store: &dyn Store, number: u32) -> Result<(), AppError
         }
     }
     Ok(())
+}
+
+/// Whether a keyring has every key of another one.
+fn has_all(ring: &Keyring, other: &Keyring) -> bool {
+    let keys = |ring: &Keyring| -> Vec<_> {
+        let all = ring.repositories.iter().flat_map(|one| one.keys.iter().map(move |key| (one.id, key)));
+        all.map(|(id, key)| (id, key.purpose, key.id, *key.secret.expose())).collect()
+    };
+    let own = keys(ring);
+    keys(other).iter().all(|key| own.contains(key))
 }
 
 /// Whether two keyrings hold the same keys, whenever they were made.

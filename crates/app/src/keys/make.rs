@@ -55,7 +55,9 @@ pub(crate) async fn restore(
         rebuild_at: Some(now),
         created_at: now,
     };
-    insert(tx, (master, &secret), row, &keyring.repositories, entropy, now).await.map(|_| ())
+    // As old as the keyring: the newest of them is known wherever it was used.
+    let made_at = keyring.made_at.min(now);
+    insert(tx, (master, &secret), row, &keyring.repositories, entropy, made_at).await.map(|_| ())
 }
 
 async fn insert(

@@ -26,8 +26,10 @@ pub struct Rotated {
 /// `rotation_overtaken`; a database or a store that does not answer.
 pub async fn rotate_data(app: &App, data_dir: &Path) -> Result<Rotated, AppError> {
     let now = app.clock.now();
-    let before = keyring_now(app).await?;
-    let mut ring = keyring::compose(&app.keys, data_dir, before + 1, now)?;
+    keyring::ensure(app, data_dir).await?;
+    let mut ring = keyring::wanted(app, data_dir).await?;
+    let before = ring.number;
+    ring.number = before + 1;
     let mut fresh = Vec::new();
     for repository in &mut ring.repositories {
         let id = repository.keys.iter().map(|key| key.id).max().unwrap_or_default() + 1;
@@ -41,7 +43,9 @@ pub async fn rotate_data(app: &App, data_dir: &Path) -> Result<Rotated, AppError
     let during = || AppError::db("adding a data key");
     let mut tx = app.db.write().await.map_err(during())?;
     let row = db::installation_get(&mut tx).await.map_err(during())?.ok_or_else(super::missing)?;
-    if row.keyring != before {
+    if row.keyring != before || app.master.open(row.id, &row.secret).is_none() {
+        drop(tx);
+        keyring::remove(app.store.as_ref(), number).await?;
         return Err(overtaken());
     }
     for keys in app.keys.repositories() {
@@ -59,29 +63,45 @@ pub async fn rotate_data(app: &App, data_dir: &Path) -> Result<Rotated, AppError
     Ok(Rotated { keyring: number, keys: fresh.into_iter().map(|(id, key)| (id, key.id)).collect() })
 }
 
-/// Puts a new master key in the place of the one in use: `next`, or a fresh one in the file of the data directory.
-/// Servers that run go on; each needs the new key at its next start, and the recovery kit is another one.
+/// Puts a new master key in the place of the one in use: a fresh one in the file of the data directory, or `next`,
+/// where the environment (`given`) or a command gives it. Servers that run go on; each needs the new key at its next
+/// start, and the recovery kit is another one.
 ///
 /// # Errors
-/// `rotation_overtaken`; a file, a database or a store that cannot be written.
-pub async fn rotate_master(app: &App, data_dir: &Path, next: Option<MasterKey>) -> Result<Rotated, AppError> {
-    let now = app.clock.now();
-    let before = keyring_now(app).await?;
-    let is_own = next.is_none();
-    let next = next.unwrap_or_else(|| MasterKey::mint(app.entropy.as_ref()));
-    if is_own {
+/// `master_key_elsewhere`: `next` is wanted, or not, the other way round; `rotation_overtaken`; a file, a database or a
+/// store that cannot be written.
+pub async fn rotate_master(
+    app: &App,
+    data_dir: &Path,
+    given: Option<&SecretText>,
+    next: Option<MasterKey>,
+) -> Result<Rotated, AppError> {
+    let is_in_file = MasterKey::is_in_file(&app.config, given);
+    let next = match (is_in_file, next) {
+        (true, None) => MasterKey::mint(app.entropy.as_ref()),
+        (false, Some(next)) => next,
+        (true, Some(_)) => return Err(elsewhere("is in a file of the data directory: give no other file")),
+        (false, None) => return Err(elsewhere("is given by the environment or a command: give the new one in a file")),
+    };
+    keyring::ensure(app, data_dir).await?;
+    if is_in_file {
         // One that a rotation before has left was never used: this master key still opens the database.
         remove_if_there(&data_dir.join(MASTER_KEY_NEXT_FILE))?;
         next.store(data_dir, MASTER_KEY_NEXT_FILE)?;
     }
     // ORDER: file, keyring, database, and then the file gets its place. Whatever a crash leaves, one of the two files
     // opens the database, and the next start finds out which.
-    let ring = keyring::compose(&app.keys, data_dir, before + 1, now)?;
+    let mut ring = keyring::wanted(app, data_dir).await?;
+    let before = ring.number;
+    ring.number = before + 1;
     let number = keyring::put(app.store.as_ref(), &next, ring, app.entropy.as_ref()).await?;
+    let now = app.clock.now();
     let during = || AppError::db("changing the master key");
     let mut tx = app.db.write().await.map_err(during())?;
     let row = db::installation_get(&mut tx).await.map_err(during())?.ok_or_else(super::missing)?;
-    if row.keyring != before {
+    if row.keyring != before || app.master.open(row.id, &row.secret).is_none() {
+        drop(tx);
+        keyring::remove(app.store.as_ref(), number).await?;
         return Err(overtaken());
     }
     let sealed = next.seal(row.id, &app.keys.secret.0, app.entropy.as_ref());
@@ -91,7 +111,7 @@ pub async fn rotate_master(app: &App, data_dir: &Path, next: Option<MasterKey>) 
     let (subject, detail) = (row.id.to_string(), format!("keyring {number}"));
     audit::write(&mut tx, now, Deed { action: "keys_rotate_master", subject, detail, ..command() }).await?;
     tx.commit().await.map_err(during())?;
-    if is_own {
+    if is_in_file {
         take_place(data_dir)?;
     }
     keyring::clear(app.store.as_ref(), number).await?;
@@ -125,12 +145,6 @@ pub(crate) async fn rotation_finish(
     Ok(next)
 }
 
-async fn keyring_now(app: &App) -> Result<u32, AppError> {
-    let during = || AppError::db("reading the installation");
-    let mut tx = app.db.read().await.map_err(during())?;
-    Ok(db::installation_get(&mut tx).await.map_err(during())?.ok_or_else(super::missing)?.keyring)
-}
-
 /// Durably gives the next key's file the place of the other.
 fn take_place(data_dir: &Path) -> Result<(), AppError> {
     let (from, to) = (data_dir.join(MASTER_KEY_NEXT_FILE), data_dir.join(MASTER_KEY_FILE));
@@ -152,6 +166,10 @@ fn remove_if_there(path: &Path) -> Result<(), AppError> {
 
 fn command() -> Deed<'static> {
     Deed::by(&AdminActor::Command)
+}
+
+fn elsewhere(what: &str) -> AppError {
+    AppError::conflict("master_key_elsewhere", format!("The master key of this installation {what}."))
 }
 
 fn overtaken() -> AppError {

@@ -25,6 +25,8 @@ pub(super) async fn repair(
     progress: &mut (dyn FnMut(Progress) + Send),
     report: &mut Report,
 ) -> Result<(), AppError> {
+    // ORDER: what the store lacks first: chunks of a pack that is marked move to the pack that has them.
+    missing(app, options, report).await?;
     let mut after = None;
     loop {
         let page =
@@ -39,10 +41,9 @@ pub(super) async fn repair(
             progress(Progress::Packs { done: report.packs });
         }
         if is_last {
-            break;
+            return Ok(());
         }
     }
-    missing(app, options, report).await
 }
 
 /// What was found out about one object.
@@ -138,8 +139,10 @@ async fn take_in(app: &App, pack: &Pack) -> Result<(), AppError> {
     let during = || AppError::db("taking a pack in");
     let Ok(header) = ObjectHeader::of_pack(&pack.header) else { return Ok(()) };
     let mut tx = app.db.write().await.map_err(during())?;
-    // RACE: its upload may be under way, and have written the row meanwhile.
-    if db::pack_get(&mut tx, pack.id).await.map_err(during())?.is_some() {
+    // RACE: its upload may be under way, and have written the row meanwhile; or a collection has found a stray in it.
+    let name = store_name(&ObjectName::Pack(pack.id));
+    let leaves = db::leaving_get(&mut tx, name.as_str()).await.map_err(during())?.is_some();
+    if leaves || db::pack_get(&mut tx, pack.id).await.map_err(during())?.is_some() {
         return tx.commit().await.map_err(during());
     }
     let created_at = header.run.begun_at().min(app.clock.now());
@@ -164,6 +167,10 @@ async fn reread(app: &App, row: &PackRow, index: &PackIndex) -> Result<(), AppEr
     let during = || AppError::db("writing the rows of a pack anew");
     let repository = row.new.repository;
     let mut tx = app.db.write().await.map_err(during())?;
+    // RACE: a collection may have removed it meanwhile, or be about to.
+    if db::pack_get_by_seq(&mut tx, row.seq).await.map_err(during())?.is_none_or(|row| row.doomed) {
+        return tx.commit().await.map_err(during());
+    }
     db::pack_rows_remove(&mut tx, repository, row.seq).await.map_err(during())?;
     db::frame_insert(&mut tx, row.seq, &FrameRow::all(index)).await.map_err(during())?;
     db::chunk_insert(&mut tx, repository, row.seq, &ChunkRow::all(index)).await.map_err(during())?;

@@ -1,6 +1,5 @@
 //! Snapshots: those that only the store knows come back by their manifests, device by device in the order in which
-//! their runs began. Refuses one that is no newer than the newest that is known: it was let go, or its commit broke
-//! off.
+//! their runs began. Refuses one whose run the database knows to have ended: it was let go, or was never acknowledged.
 
 use super::{Options, PAGE, Progress, Report, devices, opened};
 use crate::backup::{Closure, Index};
@@ -9,7 +8,7 @@ use crate::keys::RepositoryKeys;
 use crate::scrub::run_key;
 use crate::{App, AppError};
 use base::{Count, DeviceId, RunId, Timestamp, UserId};
-use db::SnapshotNew;
+use db::{RunStatus, SnapshotNew, Tx};
 use format::object::MANIFESTS_PREFIX;
 use format::{Card, Manifest, ObjectHeader, ObjectName};
 use std::collections::{HashMap, HashSet};
@@ -123,9 +122,8 @@ async fn take_all<'a>(
 ) -> Result<(), AppError> {
     let Some(first) = all.first() else { return Ok(()) };
     let (device, keys) = (first.manifest.device, Arc::clone(&first.keys));
-    let during = || AppError::db("reading the newest snapshot");
+    let during = || AppError::db("reading whose a snapshot is");
     let mut tx = app.db.read().await.map_err(during())?;
-    let newest = db::snapshot_get_newest(&mut tx, device).await.map_err(during())?;
     let record = db::device_get(&mut tx, device).await.map_err(during())?;
     drop(tx);
     let mut is_purged = false;
@@ -137,20 +135,37 @@ async fn take_all<'a>(
     let total = all.len();
     all.sort_by_key(|found| (found.run.begun_at(), found.manifest.snapshot));
     all.dedup_by_key(|found| found.run);
-    let after = newest.map(|row| row.new.committed_at);
-    all.retain(|found| !is_purged && after.is_none_or(|after| found.run.begun_at() >= after));
+    all.retain(|_| !is_purged);
     report.manifests_left += Count::of(total - all.len());
     for found in &all {
-        report.snapshots_taken += Count(1);
-        if options.apply {
-            take_in(app, found, walks, report).await?;
-        }
+        let mut tx = app.db.read().await.map_err(during())?;
+        let fits = fits(&mut tx, found).await?;
+        drop(tx);
+        let taken = fits && (!options.apply || take_in(app, found, walks, report).await?);
+        *(if taken { &mut report.snapshots_taken } else { &mut report.manifests_left }) += Count(1);
     }
     Ok(())
 }
 
-/// Makes a snapshot known, as its commit has or would have.
-async fn take_in<'a>(app: &'a App, found: &Found, walks: &mut Walks<'a>, report: &mut Report) -> Result<(), AppError> {
+/// Whether a snapshot may come back. A run that the database knows tells: one that has ended has its snapshot, or had
+/// one that was let go, or was refused it; one that is open commits what it is bound to. A run that it does not know
+/// came after the database was copied.
+async fn fits(tx: &mut Tx, found: &Found) -> Result<bool, AppError> {
+    let during = || AppError::db("reading the run of a snapshot");
+    if db::snapshot_get(tx, found.manifest.snapshot).await.map_err(during())?.is_some() {
+        return Ok(false);
+    }
+    let Some(run) = db::run_get(tx, found.run).await.map_err(during())? else { return Ok(true) };
+    Ok(run.status == RunStatus::Open && run.manifest_id == Some(found.id))
+}
+
+/// Makes a snapshot known, as its commit has or would have. Gives whether it still had to be.
+async fn take_in<'a>(
+    app: &'a App,
+    found: &Found,
+    walks: &mut Walks<'a>,
+    report: &mut Report,
+) -> Result<bool, AppError> {
     let Found { manifest, keys, .. } = found;
     let walk = walks.entry(keys.seq).or_insert_with(|| Closure::new(app, keys.seq, Index::Known));
     loop {
@@ -163,20 +178,29 @@ async fn take_in<'a>(app: &'a App, found: &Found, walks: &mut Walks<'a>, report:
         if is_whole && !walk.hold(&mut tx).await? {
             continue;
         }
+        // RACE: its commit may be under way, and be faster.
+        if !fits(&mut tx, found).await? {
+            return Ok(false);
+        }
         let now = app.clock.now();
         let new = row(app, found, now);
+        let newest = db::snapshot_get_newest(&mut tx, new.device).await.map_err(during())?;
         if is_whole {
             db::closed_insert(&mut tx, keys.seq, &walk.fresh()).await.map_err(during())?;
         }
         db::snapshot_insert(&mut tx, &new).await.map_err(during())?;
-        db::device_last_snapshot_update(&mut tx, new.device, new.id).await.map_err(during())?;
+        db::run_committed_update(&mut tx, new.run, new.id, now).await.map_err(during())?;
+        if newest.is_none_or(|newest| newest.new.committed_at <= new.committed_at) {
+            db::device_last_snapshot_update(&mut tx, new.device, new.id).await.map_err(during())?;
+        }
         if !is_whole {
             db::snapshot_hurt_update(&mut tx, new.id, Some(now)).await.map_err(during())?;
             report.snapshots_hurt.push(new.id);
         } else if !new.partial {
             db::device_good_update(&mut tx, new.device, new.committed_at).await.map_err(during())?;
         }
-        return tx.commit().await.map_err(during());
+        tx.commit().await.map_err(during())?;
+        return Ok(true);
     }
 }
 

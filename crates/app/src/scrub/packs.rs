@@ -287,7 +287,20 @@ pub(crate) async fn rows_differ(app: &App, row: &PackRow, index: &PackIndex) -> 
     let mut tx = app.db.read().await.map_err(during())?;
     let frames = db::frame_list_by_pack(&mut tx, row.seq).await.map_err(during())?;
     drop(tx);
-    Ok(FrameRow::all(index) != frames || compare(app, row, &ChunkRow::all(index)).await?.1 > Count(0))
+    let chunks = ChunkRow::all(index);
+    if FrameRow::all(index) != frames || compare(app, row, &chunks).await?.1 > Count(0) {
+        return Ok(true);
+    }
+    // What is here must be found whole: not in a pack that is damaged.
+    for chunks in chunks.chunks(CHUNKS_MAX) {
+        let ids: Vec<_> = chunks.iter().map(|chunk| chunk.id).collect();
+        let mut tx = app.db.read().await.map_err(during())?;
+        let whole = db::chunk_whole_list(&mut tx, row.new.repository, &ids).await.map_err(during())?;
+        if whole.len() < chunks.len() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Where the index says something else of a pack than the pack does; None when nowhere.

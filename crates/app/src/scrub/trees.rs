@@ -70,6 +70,10 @@ async fn note(app: &App, row: &SnapshotRow, is_hurt: bool) -> Result<(), AppErro
     let mut tx = app.db.write().await.map_err(during())?;
     let hurt_at = is_hurt.then(|| app.clock.now());
     db::snapshot_hurt_update(&mut tx, row.new.id, hurt_at).await.map_err(during())?;
+    if !is_hurt {
+        // What is whole again is given up by nobody.
+        db::snapshot_given_up_update(&mut tx, row.new.id, None).await.map_err(during())?;
+    }
     tx.commit().await.map_err(during())
 }
 

@@ -369,7 +369,7 @@ async fn a_data_key_is_rotated_beside_runs_and_every_server_hears_of_it() {
         .into_iter()
         .map(|object| object.name.to_string())
         .collect();
-    assert_eq!(names, ["keys/00000001"], "the keyring of before is gone");
+    assert_eq!(names, ["keys/00000002"], "the keyring of before is gone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -379,7 +379,7 @@ async fn a_master_key_is_rotated_and_a_crash_in_between_is_made_good() {
     let snapshot = backup(&world, &device, 1).await;
     let (data_dir, file) = (world.data_dir(), world.data_dir().join("keys/master.key"));
     let (before, old) = (key_of(&world), std::fs::read(&file).expect("own file"));
-    let rotated = rotate_master(&world.app, &data_dir, None).await.expect("a new key");
+    let rotated = rotate_master(&world.app, &data_dir, None, None).await.expect("a new key");
     assert_eq!(rotated.keyring, 2);
     assert_ne!(std::fs::read(&file).expect("own file"), old);
     // The server that runs goes on: what it holds in memory has not changed.
@@ -402,7 +402,7 @@ async fn a_master_key_is_rotated_and_a_crash_in_between_is_made_good() {
     std::fs::write(&next, "00".repeat(32)).expect("own file");
     std::fs::set_permissions(&next, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("own file");
     let world = world.reopened().await;
-    rotate_master(&world.app, &data_dir, None).await.expect("what was left is no matter");
+    rotate_master(&world.app, &data_dir, None, None).await.expect("what was left is no matter");
     let world = world.reopened().await;
     let (device, purpose) = (world.device(4).await, Purpose::Backup);
     assert!(app::runs::begin(&world.app, &device.actor, [1; 16], purpose).await.is_ok());
@@ -442,4 +442,92 @@ async fn servers_that_start_and_commands_beside_them_never_take_an_age_that_come
     let mut tx = world.app.db.read().await.expect("readable");
     let row = db::installation_get(&mut tx).await.expect("readable").expect("there");
     assert!(row.age > 8 && row.age_next.is_none(), "{row:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_from_before_a_rotation_takes_the_key_over_and_loses_nothing_that_it_sealed() {
+    if POSTGRES {
+        return; // It is copied by its own tools.
+    }
+    let world = World::on_disk().await;
+    let device = world.device(1).await;
+    let mut made = vec![backup(&world, &device, 1).await];
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let copied = dir.path().join("copy.db");
+    app::database::copy(&world.app, &copied).await.expect("room enough");
+    rotate_data(&world.app, &world.data_dir()).await.expect("a new key");
+    world.clock.advance(keys::SETTLE_SPAN);
+    made.push(backup(&world, &device, 2).await);
+    recovery::prepare(&world.app, &world.data_dir()).await.expect("it fits");
+    world.app.db.close().await;
+    for name in ["holdfast.db-wal", "holdfast.db-shm"] {
+        let _ = std::fs::remove_file(world.data_dir().join(name));
+    }
+    std::fs::copy(&copied, world.data_dir().join("holdfast.db")).expect("own file");
+    let app = open_unmatched(&world, &world.data_dir()).await;
+    let done = repaired(&app, &DONE).await;
+    assert_eq!((done.snapshots_taken, done.unreadable_total), (Count(1), Count(0)), "{done:?}");
+    app.db.close().await;
+    let app = open(&world, &world.data_dir()).await.expect("they belong together");
+    recovery::prepare(&app, &world.data_dir()).await.expect("the keyring has every key");
+    assert_eq!(snapshots(&app, device.actor.device).await, made);
+    assert!(is_clean(&app).await);
+    let (key, (_dir, data_dir, _temp)) = (key_of(&world), bare(&world).await);
+    rebuilt(&world, &data_dir, &key).await.expect("both keys are in the keyring");
+    assert_eq!(snapshots(&open(&world, &data_dir).await.expect("whole"), device.actor.device).await, made);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chunk_whose_pack_is_gone_is_found_in_the_pack_that_has_it() {
+    let world = World::new().await;
+    let (device, other) = (world.device(1).await, world.device(2).await);
+    let run = world.begin(&device).await;
+    let (draft, root, totals) = sample_of(&run.naming, 1);
+    let pack = run.pack(&draft);
+    run.upload(&pack).await.expect("the pack is good");
+    run.commit(&run.manifest(root, totals)).await.expect("the snapshot is good");
+    // As a repacking leaves it that this database has not heard of: the same chunks in a pack that no row names.
+    let again = world.begin(&other).await;
+    let copied = again.pack(&draft);
+    let name = store::ObjectName::new(format!("packs/{}", copied.id)).expect("a name");
+    world.store.put_new(&name, copied.bytes.clone().into()).await.expect("memory does not fail");
+    world.object_remove(&format!("packs/{}", pack.id)).await;
+    let done = repaired(&world.app, &DONE).await;
+    assert_eq!((done.packs_missing, done.packs_taken), (Count(1), Count(1)));
+    let report = scrub(&world.app, &ADMIN, Scrub { read_data: true }, &mut |_| {}).await.expect("it answers");
+    assert_eq!(report.snapshots_hurt, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_has_lost_its_age_is_told_and_repaired() {
+    let world = World::on_disk().await;
+    let device = world.device(1).await;
+    let made = backup(&world, &device, 1).await;
+    std::fs::remove_dir_all(world.data_dir().join("store/ages")).expect("it has ages");
+    assert_eq!(refused(open(&world, &world.data_dir()).await), "store_older");
+    let app = open_unmatched(&world, &world.data_dir()).await;
+    assert_eq!(repaired(&app, &DONE).await.packs_missing, Count(0));
+    app.db.close().await;
+    let app = open(&world, &world.data_dir()).await.expect("they belong together");
+    assert_eq!(snapshots(&app, device.actor.device).await, [made]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_that_was_overtaken_leaves_nothing_that_counts() {
+    let world = World::new().await;
+    let dir = tempfile::tempdir().expect("a directory without certificates");
+    recovery::prepare(&world.app, dir.path()).await.expect("the first");
+    let (beside, place) = (world.beside().await, dir.path().to_owned());
+    world.store.after_put(move || {
+        Box::pin(async move { drop(rotate_data(&beside, &place).await.expect("nobody is in its way")) })
+    });
+    assert_eq!(refused(rotate_data(&world.app, dir.path()).await), "rotation_overtaken");
+    let ring = world.store.inner().inner().list("keys/", None, 10).await.expect("memory does not fail");
+    assert_eq!(ring.len(), 1, "{ring:?}");
+    recovery::prepare(&world.app, dir.path()).await.expect("it has every key");
+    let trial = recovery::trial(&world.app, dir.path(), &MasterKey::mint(&SeededEntropy::new(7))).await;
+    assert_eq!(trial.expect("the kit is the right one").repositories, Count(1));
+    // And a second one beside a server that has not heard of the first keeps both keys.
+    rotate_data(&world.app, dir.path()).await.expect("a third key");
+    assert!([1, 2, 3].iter().all(|id| world.app.keys.repositories()[0].seal_key(*id).is_some()));
 }

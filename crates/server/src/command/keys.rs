@@ -37,7 +37,7 @@ impl Keys {
             }
             Keys::RotateMaster { new_key_file } => {
                 let next = new_key_file.as_deref().map(key_in).transpose()?;
-                let rotated = keys::rotate_master(&app, data_dir, next).await?;
+                let rotated = keys::rotate_master(&app, data_dir, desk.surroundings.master_key.as_ref(), next).await?;
                 let next = match new_key_file {
                     Some(_) => "Have the environment or the command give the new key from now on.".to_owned(),
                     None => format!(
