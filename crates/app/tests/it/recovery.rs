@@ -178,13 +178,12 @@ async fn a_rebuild_that_was_interrupted_serves_nobody_and_goes_on() {
     let mut stop = move |_| {
         let _ = say.take().map(|say| say.send(()));
     };
-    let mut work = std::pin::pin!(recovery::rebuild(&rebuild, &clock, &entropy, &mut stop));
+    // What is dropped here, in the middle of whatever it is at, is what a kill leaves.
     tokio::select! {
         biased;
         _ = heard => {}
-        done = &mut work => panic!("it was to be interrupted: {done:?}"),
+        done = recovery::rebuild(&rebuild, &clock, &entropy, &mut stop) => panic!("it was to be interrupted: {done:?}"),
     }
-    // What is dropped here is what a kill leaves.
     let code = refused(open(&world, &data_dir).await);
     assert_eq!(code, "rebuild_unfinished");
     let back = rebuilt(&world, &data_dir, &key).await.expect("it goes on");
