@@ -279,6 +279,7 @@ mod tests {
             kit_tested_at: None,
             rebuild_at: None,
             created_at: Timestamp::from_ms(0),
+            moved: db::MoveRow::default(),
         }
     }
 

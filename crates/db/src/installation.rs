@@ -7,6 +7,31 @@ use crate::sql::{Row, query};
 use crate::{DbError, Tx};
 use base::{InstallationId, Timestamp};
 
+/// Where an installation is, as far as a database knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// Here.
+    #[default]
+    Here,
+    /// A migrate into this database is not finished.
+    Arriving,
+    /// A migrate has taken it elsewhere.
+    Left,
+}
+
+/// Where an installation is, and what the last migrate of it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MoveRow {
+    /// Where it is.
+    pub standing: Standing,
+    /// Which migrate the rest is about.
+    pub id: Option<[u8; 16]>,
+    /// Where that went, for a person.
+    pub to: String,
+    /// When it was finished.
+    pub at: Option<Timestamp>,
+}
+
 /// What the database knows of its installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstallationRow {
@@ -28,6 +53,18 @@ pub struct InstallationRow {
     pub rebuild_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Where it is.
+    pub moved: MoveRow,
+}
+
+impl Standing {
+    const ALL: [(Standing, &'static str); 3] =
+        [(Standing::Here, "here"), (Standing::Arriving, "arriving"), (Standing::Left, "left")];
+
+    fn word(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(standing, _)| *standing == self);
+        found.map_or("", |(_, word)| word)
+    }
 }
 
 /// Adds the row.
@@ -37,7 +74,8 @@ pub struct InstallationRow {
 pub async fn installation_insert(tx: &mut Tx, installation: &InstallationRow) -> Result<(), DbError> {
     query(
         "insert into installation (id, secret, keyring, age, age_nonce, age_next, kit_tested_at, rebuild_at, \
-         created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         created_at, standing, move_id, moved_to, moved_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(&installation.id.as_bytes()[..])
     .bind(&installation.secret)
@@ -48,6 +86,10 @@ pub async fn installation_insert(tx: &mut Tx, installation: &InstallationRow) ->
     .bind(installation.kit_tested_at.map(Timestamp::as_ms))
     .bind(installation.rebuild_at.map(Timestamp::as_ms))
     .bind(installation.created_at.as_ms())
+    .bind(installation.moved.standing.word())
+    .bind(installation.moved.id.as_ref().map(|id| &id[..]))
+    .bind(&installation.moved.to)
+    .bind(installation.moved.at.map(Timestamp::as_ms))
     .execute(tx.conn())
     .await
     .map_err(failed("insert the installation"))?;
@@ -128,6 +170,30 @@ pub async fn installation_rebuild_update(tx: &mut Tx, at: Option<Timestamp>) -> 
     Ok(())
 }
 
+/// Notes where the installation is.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn installation_move_update(tx: &mut Tx, moved: &MoveRow) -> Result<(), DbError> {
+    let done = query("update installation set standing = $1, move_id = $2, moved_to = $3, moved_at = $4")
+        .bind(moved.standing.word())
+        .bind(moved.id.as_ref().map(|id| &id[..]))
+        .bind(&moved.to)
+        .bind(moved.at.map(Timestamp::as_ms));
+    done.execute(tx.conn()).await.map_err(failed("note where the installation is"))?;
+    Ok(())
+}
+
+/// Removes the row: of a database that another migrate is to fill.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn installation_remove(tx: &mut Tx) -> Result<(), DbError> {
+    let done = query("delete from installation").execute(tx.conn()).await;
+    done.map_err(failed("remove the installation"))?;
+    Ok(())
+}
+
 fn read(row: &Row) -> Result<InstallationRow, DbError> {
     Ok(InstallationRow {
         id: InstallationId::from_bytes(row.bytes("id")?),
@@ -139,7 +205,18 @@ fn read(row: &Row) -> Result<InstallationRow, DbError> {
         kit_tested_at: row.time_maybe("kit_tested_at")?,
         rebuild_at: row.time_maybe("rebuild_at")?,
         created_at: row.time("created_at")?,
+        moved: MoveRow {
+            standing: standing(&row.text("standing")?)?,
+            id: row.bytes_maybe("move_id")?,
+            to: row.text("moved_to")?,
+            at: row.time_maybe("moved_at")?,
+        },
     })
+}
+
+fn standing(word: &str) -> Result<Standing, DbError> {
+    let found = Standing::ALL.iter().find(|(_, known)| *known == word);
+    found.map(|(standing, _)| *standing).ok_or(DbError::Column { column: "standing", what: "the standings" })
 }
 
 #[cfg(test)]
@@ -162,6 +239,7 @@ mod tests {
                 kit_tested_at: None,
                 rebuild_at: None,
                 created_at: Timestamp::from_ms(5),
+                moved: MoveRow::default(),
             };
             installation_insert(&mut tx, &row).await.expect("new");
             assert_eq!(installation_get(&mut tx).await.expect("readable"), Some(row.clone()));

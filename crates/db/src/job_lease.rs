@@ -59,6 +59,19 @@ pub async fn job_lease_get(tx: &mut Tx, name: &str) -> Result<Option<JobLeaseRow
     Ok(Some(JobLeaseRow { holder: row.bytes("holder")?, until: row.time("until")?, fence: row.number("fence")? }))
 }
 
+/// Until when some job is held at `now`, by whichever process; `None` when no server is at work.
+///
+/// # Errors
+/// The database does not answer, or the row is damaged.
+pub async fn job_lease_held_get(tx: &mut Tx, now: Timestamp) -> Result<Option<Timestamp>, DbError> {
+    let row = query("select max(until) as until from job_lease where until >= $1")
+        .bind(now.as_ms())
+        .fetch_one(tx.conn())
+        .await
+        .map_err(failed("look whether a job is held"))?;
+    row.time_maybe("until")
+}
+
 /// Gives the holder's lease on a job back before it runs out: the next one need not wait. The fence stays.
 ///
 /// # Errors
@@ -101,6 +114,10 @@ mod tests {
             let lease = JobLeaseRow { holder: two, until: Timestamp::from_ms(600), fence: 2 };
             assert_eq!(job_lease_get(&mut tx, "mail").await.expect("readable"), Some(lease));
             assert_eq!(job_lease_get(&mut tx, "purge").await.expect("readable"), None);
+            for (now, held) in [(600, Some(600)), (601, None)] {
+                let until = job_lease_held_get(&mut tx, Timestamp::from_ms(now)).await.expect("readable");
+                assert_eq!(until.map(Timestamp::as_ms), held, "at {now}");
+            }
 
             let now = Timestamp::from_ms(510);
             job_lease_end_update(&mut tx, "mail", &one, now).await.expect("another's stays");

@@ -23,6 +23,7 @@ mod device_fleet;
 mod device_map;
 mod error;
 mod folder;
+mod form;
 mod hold;
 mod idempotency;
 mod installation;
@@ -49,6 +50,7 @@ mod snapshot;
 mod sql;
 mod sqlite;
 mod support_bundle;
+mod table;
 mod tally;
 mod template;
 #[cfg(any(test, feature = "testing"))]
@@ -133,6 +135,7 @@ pub use folder::{
     folder_get, folder_insert, folder_list, folder_list_by_levels, folder_remove, folder_remove_by_subject,
     folder_update,
 };
+pub use form::{Form, form_of_file, form_of_server};
 pub use hold::{
     HoldRow, HoldSubject, hold_count_get_by_user, hold_get, hold_insert, hold_list_by_device, hold_page_list,
     hold_remove,
@@ -142,11 +145,11 @@ pub use idempotency::{
     idempotency_insert, idempotency_remove, idempotency_remove_old,
 };
 pub use installation::{
-    InstallationRow, installation_age_next_update, installation_age_taken_update, installation_age_update,
-    installation_get, installation_insert, installation_keyring_update, installation_kit_tested_update,
-    installation_rebuild_update,
+    InstallationRow, MoveRow, Standing, installation_age_next_update, installation_age_taken_update,
+    installation_age_update, installation_get, installation_insert, installation_keyring_update,
+    installation_kit_tested_update, installation_move_update, installation_rebuild_update, installation_remove,
 };
-pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_update};
+pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_held_get, job_lease_update};
 pub use job_state::{JobStateRow, job_state_get, job_state_update};
 pub use leaving::{
     leaving_get, leaving_insert, leaving_last_update, leaving_list, leaving_remove, stray_insert, stray_list,
@@ -209,6 +212,10 @@ pub use snapshot::{
 pub use support_bundle::{
     SupportBundleRow, support_bundle_asked_get, support_bundle_get, support_bundle_remove, support_bundle_remove_old,
     support_bundle_sent_update, support_bundle_update,
+};
+pub use table::{
+    Table, TableKey, TableRows, table_broken_get, table_filled_get, table_list, table_number_get, table_number_update,
+    table_row_bytes_get, table_row_insert, table_row_list, table_row_remove_all,
 };
 pub use tally::{tally_get, tally_remove_old, tally_update};
 pub use template::{TemplateRow, template_get, template_list, template_remove, template_update};

@@ -2,10 +2,10 @@
 //! Refuses a server older than 15, a database that is not in UTF-8, and two writers at once, whichever process they are
 //! in.
 
-use crate::DbError;
 use crate::error::failed;
 use crate::sqlite::TURN_SPAN;
-use sqlx::migrate::MigrateError;
+use crate::{DbError, Form};
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgPool, Transaction};
@@ -34,6 +34,9 @@ const IDLE: &str = "idle_in_transaction_session_timeout";
 const WRITER_IDLE_MS: &str = "5000";
 const READER_IDLE_MS: &str = "60000";
 
+/// Each brings the tables from the form before it to its own.
+static STEPS: Migrator = sqlx::migrate!("./migrations/postgres");
+
 /// A connected database.
 #[derive(Clone, Debug)]
 pub(crate) struct Postgres {
@@ -44,15 +47,7 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Connects, refuses what is unfit, and brings the tables to this release's form.
     pub(crate) async fn connect(url: &str, password: Option<&str>) -> Result<Self, DbError> {
-        // The cause repeats parts of the address, and with them maybe a password: it is left out.
-        let mut options = PgConnectOptions::from_str(url)
-            .map_err(|_| DbError::Unfit { what: "its address is not one of the form postgres://user@host/name" })?
-            .application_name("holdfast")
-            .options(SETTINGS)
-            .disable_statement_logging();
-        if let Some(password) = password {
-            options = options.password(password);
-        }
+        let options = options(url, password)?;
         let op = "connect to PostgreSQL";
         let pool = |connections_max| {
             PgPoolOptions::new().max_connections(connections_max).acquire_timeout(TURN_SPAN.as_duration())
@@ -60,7 +55,7 @@ impl Postgres {
         let writes = options.clone().options([(IDLE, WRITER_IDLE_MS)]);
         let writers = pool(WRITERS_MAX).connect_with(writes).await.map_err(failed(op))?;
         fit_or_refuse(&writers).await?;
-        let migrated = sqlx::migrate!("./migrations/postgres").run(&writers).await;
+        let migrated = STEPS.run(&writers).await;
         migrated.map_err(|cause| match cause {
             // It has a migration that this release does not.
             MigrateError::VersionMissing(_) => DbError::Unfit { what: "it is of a newer release" },
@@ -97,6 +92,46 @@ impl Postgres {
         self.readers.close().await;
         self.writers.close().await;
     }
+}
+
+/// What is in the database.
+pub(crate) async fn form(url: &str, password: Option<&str>) -> Result<Form, DbError> {
+    let op = || failed("look at its tables");
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(TURN_SPAN.as_duration());
+    let pool = pool.connect_with(options(url, password)?).await.map_err(op())?;
+    fit_or_refuse(&pool).await?;
+    let tables = "select count(*) from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')";
+    let tables: i64 = sqlx::query_scalar(tables).fetch_one(&pool).await.map_err(op())?;
+    let known = "select to_regclass('public._sqlx_migrations') is not null";
+    let known: bool = sqlx::query_scalar(known).fetch_one(&pool).await.map_err(op())?;
+    let taken: i64 = match known {
+        true => {
+            let taken = "select coalesce(max(version), 0) from _sqlx_migrations where success";
+            sqlx::query_scalar(taken).fetch_one(&pool).await.map_err(op())?
+        }
+        false => 0,
+    };
+    pool.close().await;
+    let last = STEPS.iter().map(|step| step.version).max().unwrap_or(0);
+    Ok(match (taken, tables) {
+        (0, 0) => Form::Empty,
+        (0, _) => Form::Foreign,
+        (taken, _) => Form::by(taken, last),
+    })
+}
+
+/// The way to a database, in the settings that every connection has.
+fn options(url: &str, password: Option<&str>) -> Result<PgConnectOptions, DbError> {
+    // The cause repeats parts of the address, and with them maybe a password: it is left out.
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| DbError::Unfit { what: "its address is not one of the form postgres://user@host/name" })?
+        .application_name("holdfast")
+        .options(SETTINGS)
+        .disable_statement_logging();
+    Ok(match password {
+        Some(password) => options.password(password),
+        None => options,
+    })
 }
 
 async fn fit_or_refuse(pool: &PgPool) -> Result<(), DbError> {

@@ -8,7 +8,8 @@ use crate::error::Cause;
 use crate::sqlite::{self, Link};
 use rusqlite::types::Value as Cell;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
-use sqlx::{Arguments as _, Connection as _, Decode, Postgres, Row as _, Type};
+use sqlx::{Arguments as _, AssertSqlSafe, Connection as _, Decode, Postgres, Row as _, SqlSafeStr as _, SqlStr, Type};
+use std::borrow::Cow;
 
 /// A statement in the two forms that it needs. Both take the same parameters and give the same columns.
 #[derive(Clone, Copy, Debug)]
@@ -19,14 +20,19 @@ pub(crate) struct Pair {
     pub(crate) postgres: &'static str,
 }
 
+/// The text of a statement: one that stands in the source, or one that was made of names out of the catalogue.
+pub(crate) type Text = Cow<'static, str>;
+
 /// A statement with what was bound to it so far.
 pub(crate) struct Query {
-    text: Pair,
+    sqlite: Text,
+    postgres: Text,
     values: Vec<Value>,
     long: bool,
 }
 
 /// What a parameter may be.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Int(Option<i64>),
     Text(Option<String>),
@@ -58,7 +64,13 @@ pub(crate) fn query(text: &'static str) -> Query {
 
 /// A statement in two forms. Never fails.
 pub(crate) fn query_of(text: Pair) -> Query {
-    Query { text, values: Vec::new(), long: false }
+    Query { sqlite: text.sqlite.into(), postgres: text.postgres.into(), values: Vec::new(), long: false }
+}
+
+/// A statement that both databases take, of names out of the catalogue: for what is done with every table there is
+/// (`table`). Never fails.
+pub(crate) fn query_made(text: String) -> Query {
+    Query { sqlite: text.clone().into(), postgres: text.into(), values: Vec::new(), long: false }
 }
 
 impl Query {
@@ -76,9 +88,9 @@ impl Query {
     /// Runs a statement that gives no rows.
     pub(crate) async fn execute(self, conn: Conn<'_>) -> Result<Done, Cause> {
         match conn {
-            Conn::Sqlite(link) => Ok(Done { rows: link.run(self.text.sqlite, self.values, self.long).await?.changes }),
+            Conn::Sqlite(link) => Ok(Done { rows: link.run(self.sqlite, self.values, self.long).await?.changes }),
             Conn::Postgres(conn) => {
-                let query = sqlx::query_with(self.text.postgres, postgres(self.values)?);
+                let query = sqlx::query_with(safe(self.postgres), postgres(self.values)?);
                 let done = query.execute(&mut *conn).await;
                 Ok(Done { rows: refreshed(conn, done).await?.rows_affected() })
             }
@@ -89,11 +101,11 @@ impl Query {
     pub(crate) async fn fetch_all(self, conn: Conn<'_>) -> Result<Vec<Row>, Cause> {
         match conn {
             Conn::Sqlite(link) => {
-                let rows = link.run(self.text.sqlite, self.values, self.long).await?.rows;
+                let rows = link.run(self.sqlite, self.values, self.long).await?.rows;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Conn::Postgres(conn) => {
-                let query = sqlx::query_with(self.text.postgres, postgres(self.values)?);
+                let query = sqlx::query_with(safe(self.postgres), postgres(self.values)?);
                 let rows = query.fetch_all(&mut *conn).await;
                 Ok(refreshed(conn, rows).await?.into_iter().map(Row::Postgres).collect())
             }
@@ -104,11 +116,11 @@ impl Query {
     pub(crate) async fn fetch_optional(self, conn: Conn<'_>) -> Result<Option<Row>, Cause> {
         match conn {
             Conn::Sqlite(link) => {
-                let rows = link.run(self.text.sqlite, self.values, self.long).await?.rows;
+                let rows = link.run(self.sqlite, self.values, self.long).await?.rows;
                 Ok(rows.into_iter().next().map(Row::Sqlite))
             }
             Conn::Postgres(conn) => {
-                let query = sqlx::query_with(self.text.postgres, postgres(self.values)?);
+                let query = sqlx::query_with(safe(self.postgres), postgres(self.values)?);
                 let row = query.fetch_optional(&mut *conn).await;
                 Ok(refreshed(conn, row).await?.map(Row::Postgres))
             }
@@ -138,6 +150,14 @@ impl Done {
     /// How many rows were inserted, updated or deleted. Never fails.
     pub(crate) fn rows_affected(self) -> u64 {
         self.rows
+    }
+}
+
+/// The text as the driver takes it. INVARIANT: what is made at run time has no values in it, and its names are quoted.
+pub(crate) fn safe(text: Text) -> SqlStr {
+    match text {
+        Cow::Borrowed(text) => text.into_sql_str(),
+        Cow::Owned(text) => AssertSqlSafe(text).into_sql_str(),
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) use readers::Reader;
 use readers::Readers;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
+pub(crate) use tables::form;
 
 /// How long a statement waits for a write lock that another process holds (an admin command beside the server).
 const BUSY_SPAN: Span = Span::seconds(10);

@@ -3,7 +3,7 @@
 use super::{InstallationSecret, MasterKey};
 use crate::AppError;
 use base::{Entropy, InstallationId, RepositoryId, Secret, Timestamp};
-use db::{InstallationRow, RepositoryKeyRow, Tx};
+use db::{InstallationRow, MoveRow, RepositoryKeyRow, Tx};
 use format::{KeyPurpose, Keyring, KeyringKey, KeyringRepository};
 
 const FIRST_KEY_ID: u32 = 1;
@@ -27,6 +27,7 @@ pub async fn make(tx: &mut Tx, master: &MasterKey, entropy: &dyn Entropy, now: T
         kit_tested_at: None,
         rebuild_at: None,
         created_at: now,
+        moved: MoveRow::default(),
     };
     let made = insert(tx, (master, &secret), row, std::slice::from_ref(&repository), entropy, now).await?;
     Ok(made[0])
@@ -54,6 +55,7 @@ pub(crate) async fn restore(
         kit_tested_at: Some(now),
         rebuild_at: Some(now),
         created_at: now,
+        moved: MoveRow::default(),
     };
     // As old as the keyring: the newest of them is known wherever it was used.
     let made_at = keyring.made_at.min(now);

@@ -149,3 +149,14 @@ ALTER TABLE device ADD COLUMN card_digest BLOB;
 -- The digest of the one manifest that the run may become a snapshot by; NULL until a commit has walked its tree. It is
 -- here before the object is in the store, so that no two servers write two.
 ALTER TABLE run ADD COLUMN manifest_id BLOB;
+
+-- ------------------------------------------------------------------------------------------- from one to another
+
+-- Where the installation is, as far as this database knows: here; arriving, while a migrate into it is not finished;
+-- left, when one has taken it elsewhere. Nobody is served but where it is here.
+ALTER TABLE installation ADD COLUMN standing TEXT NOT NULL DEFAULT 'here'
+    CHECK (standing IN ('here', 'arriving', 'left'));
+-- Of the last migrate: which it was, where it went, when it was finished.
+ALTER TABLE installation ADD COLUMN move_id BLOB;
+ALTER TABLE installation ADD COLUMN moved_to TEXT NOT NULL DEFAULT '';
+ALTER TABLE installation ADD COLUMN moved_at BIGINT;

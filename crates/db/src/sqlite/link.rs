@@ -4,7 +4,7 @@
 //! Refuses to run a statement of which nobody waits for the answer any more, before it has begun.
 
 use super::BUSY_SPAN;
-use crate::sql::Value;
+use crate::sql::{Text, Value};
 use base::Span;
 use rusqlite::types::{ToSqlOutput, Value as Cell, ValueRef};
 use rusqlite::{Connection, Error, ToSql, ffi};
@@ -57,14 +57,20 @@ impl Link {
     }
 
     /// Runs the statements of `text`, which share their parameters; the answer is the last one's.
-    pub(crate) async fn run(&self, text: &'static str, values: Vec<Value>, long: bool) -> Result<Answer, Error> {
+    pub(crate) async fn run(&self, text: impl Into<Text>, values: Vec<Value>, long: bool) -> Result<Answer, Error> {
+        let text = text.into();
         // Whoever runs a great many short ones lets others have their turn in between.
         tokio::task::consume_budget().await;
         let long = long || self.long || values.iter().map(bytes).sum::<usize>() > SHORT_BYTES_MAX;
         if !long && let Ok(conn) = self.conn.try_lock() {
-            return steps(&conn, text, &values);
+            return steps(&conn, &text, &values);
         }
-        self.on_thread(move |conn| steps(conn, text, &values)).await
+        self.on_thread(move |conn| steps(conn, &text, &values)).await
+    }
+
+    /// Runs the statement once for each of the rows, which give its parameters in their order.
+    pub(crate) async fn run_each(&self, text: String, rows: Vec<Vec<Value>>) -> Result<(), Error> {
+        self.on_thread(move |conn| rows.iter().try_for_each(|row| steps(conn, &text, row).map(drop))).await
     }
 
     /// Begins a transaction that writes, once no other process does; after `BUSY_SPAN` it gives up.
@@ -132,6 +138,11 @@ impl Row {
         let at = self.names.iter().position(|name| **name == *column)?;
         self.cells.get(at)
     }
+
+    /// The values in their order. Never fails.
+    pub(crate) fn into_cells(self) -> Box<[Cell]> {
+        self.cells
+    }
 }
 
 impl ToSql for Value {
@@ -169,7 +180,7 @@ fn bytes(value: &Value) -> usize {
     }
 }
 
-fn steps(conn: &Connection, text: &'static str, values: &[Value]) -> Result<Answer, Error> {
+fn steps(conn: &Connection, text: &str, values: &[Value]) -> Result<Answer, Error> {
     let mut answer = Answer { rows: Vec::new(), changes: 0 };
     for statement in text.split("; ") {
         answer = step(conn, statement, values)?;

@@ -1,9 +1,10 @@
 //! Brings the tables of a database file to this release's form; how far they are is the file's `user_version`.
 //! Refuses a file of a newer release, and leaves one that it cannot bring up as it was.
 
-use crate::DbError;
 use crate::error::failed;
-use rusqlite::{Connection, TransactionBehavior};
+use crate::{DbError, Form};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::path::Path;
 
 /// Each brings the tables from the form before it to its own. One that was released is never changed.
 const STEPS: [&str; 3] = [
@@ -31,6 +32,29 @@ pub(super) fn bring_up(conn: &mut Connection) -> Result<(), DbError> {
     }
     tx.pragma_update(None, "user_version", STEPS.len() as i64).map_err(op())?;
     tx.commit().map_err(op())
+}
+
+/// What is in the file at `path`. Blocks.
+///
+/// # Errors
+/// A file that is no database, or cannot be read.
+pub(crate) fn form(path: &Path) -> Result<Form, DbError> {
+    let op = || failed("look at its tables");
+    // An empty file is a database without tables.
+    if std::fs::metadata(path).map_or(true, |found| found.len() == 0) {
+        return Ok(Form::Empty);
+    }
+    // Not read-only: the log of a server that was killed is looked through with it.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(op())?;
+    conn.busy_timeout(super::BUSY_SPAN.as_duration()).map_err(op())?;
+    let taken = done(&conn).map_err(op())?;
+    let tables: i64 = conn.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).map_err(op())?;
+    match (taken, tables) {
+        (0, 0) => Ok(Form::Empty),
+        (0, _) => Ok(Form::Foreign),
+        (taken, _) => Ok(Form::by(taken, STEPS.len() as i64)),
+    }
 }
 
 fn done(conn: &Connection) -> rusqlite::Result<i64> {
