@@ -2,9 +2,9 @@
 //! old copy, a store that is one, and the store of somebody else are told before anything is written or removed.
 //! Refuses to guess: whoever finds the two apart is told what they are, and serves nobody.
 
-use crate::keys;
 use crate::snapshots::store_name;
 use crate::{App, AppError, BROKEN_RETRY, chain};
+use crate::{keys, standing};
 use base::{Kind, Secret, Span};
 use db::{Db, InstallationRow};
 use format::object::AGES_PREFIX;
@@ -14,8 +14,11 @@ use store::{Put, Store, StoreError};
 
 /// How often an age comes: of two databases that are in use with one store, the second to come to one finds out.
 const ADVANCE_EVERY: Span = Span::hours(1);
-/// What says that database and store do not belong together.
-const APART: [&str; 4] = ["store_foreign", "database_older", "store_older", "installation_divided"];
+/// How often a server looks whether the installation is still here.
+const LOOK_EVERY: Span = Span::seconds(5);
+/// What says that database and store do not belong together, or no longer here.
+const APART: [&str; 6] =
+    ["store_foreign", "database_older", "store_older", "installation_divided", standing::UNFINISHED, standing::MOVED];
 /// How often the two are looked at, at most, until nothing has come between.
 const LOOKS_MAX: usize = 20;
 /// Ages that are listed at once; there are two at most, but for a moment.
@@ -24,10 +27,11 @@ const LISTED_MAX: usize = 1_000;
 /// Fails unless database and store have come to the same age, and the installation is whole.
 ///
 /// # Errors
-/// `store_foreign`, `database_older`, `store_older`, `installation_divided`; `rebuild_unfinished`; a database or a
-/// store that does not answer.
+/// `store_foreign`, `database_older`, `store_older`, `installation_divided`; `rebuild_unfinished`; as
+/// `standing::here_or_refuse`; a database or a store that does not answer.
 pub(crate) async fn compare(db: &Db, store: &dyn Store) -> Result<(), AppError> {
     let (row, found) = both(db, store).await?;
+    standing::here_or_refuse(&row)?;
     if row.rebuild_at.is_some() {
         return Err(unfinished());
     }
@@ -78,7 +82,14 @@ pub(crate) async fn advance(app: &App) -> Result<(), AppError> {
 /// server must serve nobody any more. What does not answer is asked again.
 pub async fn watch(app: &App) -> AppError {
     loop {
-        app.clock.sleep(ADVANCE_EVERY).await;
+        for _ in 0..ADVANCE_EVERY.as_ms() / LOOK_EVERY.as_ms() {
+            app.clock.sleep(LOOK_EVERY).await;
+            if let Err(error) = row(&app.db).await.and_then(|row| standing::here_or_refuse(&row))
+                && APART.contains(&error.code())
+            {
+                return error;
+            }
+        }
         match advance(app).await {
             Err(error) if APART.contains(&error.code()) => return error,
             Err(error) => tracing::warn!("whether database and store belong together is not known: {}", chain(&error)),
@@ -119,6 +130,7 @@ pub(crate) async fn take_over(app: &App) -> Result<bool, AppError> {
 /// `store_foreign`, `rebuild_unfinished`; a database or a store that does not answer.
 pub(crate) async fn own_or_refuse(app: &App, rebuilds: bool) -> Result<(), AppError> {
     let row = row(&app.db).await?;
+    standing::here_or_refuse(&row)?;
     if row.rebuild_at.is_some() && !rebuilds {
         return Err(unfinished());
     }
@@ -137,7 +149,10 @@ async fn lenient(app: &App) -> Result<Option<Age>, AppError> {
 }
 
 /// The number of the last age that the store lists.
-async fn last(store: &dyn Store) -> Result<Option<u32>, AppError> {
+///
+/// # Errors
+/// The store does not answer.
+pub(crate) async fn last(store: &dyn Store) -> Result<Option<u32>, AppError> {
     let listed = store.list(AGES_PREFIX, None, LISTED_MAX).await.map_err(AppError::store("listing ages"))?;
     Ok(listed.last().and_then(|object| match object.name.as_str().parse() {
         Ok(ObjectName::Age(number)) => Some(number),
@@ -146,7 +161,10 @@ async fn last(store: &dyn Store) -> Result<Option<u32>, AppError> {
 }
 
 /// The newest age in the store.
-async fn newest(store: &dyn Store) -> Result<Option<Age>, AppError> {
+///
+/// # Errors
+/// A store that does not answer, an age that cannot be read.
+pub(crate) async fn newest(store: &dyn Store) -> Result<Option<Age>, AppError> {
     let during = || AppError::store("reading the age of the store");
     loop {
         let listed = store.list(AGES_PREFIX, None, LISTED_MAX).await.map_err(during())?;
@@ -162,7 +180,11 @@ async fn newest(store: &dyn Store) -> Result<Option<Age>, AppError> {
     }
 }
 
-async fn put(store: &dyn Store, age: &Age) -> Result<(), AppError> {
+/// Puts an age into the store.
+///
+/// # Errors
+/// `installation_divided`; the store does not answer.
+pub(crate) async fn put(store: &dyn Store, age: &Age) -> Result<(), AppError> {
     let name = store_name(&ObjectName::Age(age.number));
     let bytes = age.encode().to_vec();
     let during = || AppError::store("writing the age of the store");
@@ -180,7 +202,10 @@ async fn put(store: &dyn Store, age: &Age) -> Result<(), AppError> {
 }
 
 /// Removes every age before `number`.
-async fn clear(store: &dyn Store, number: u32) -> Result<(), AppError> {
+///
+/// # Errors
+/// The store does not answer.
+pub(crate) async fn clear(store: &dyn Store, number: u32) -> Result<(), AppError> {
     let during = || AppError::store("removing an age of the store");
     for object in store.list(AGES_PREFIX, None, LISTED_MAX).await.map_err(during())? {
         if matches!(object.name.as_str().parse(), Ok(ObjectName::Age(found)) if found < number) {

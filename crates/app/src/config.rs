@@ -185,15 +185,28 @@ impl Config {
     /// A file that cannot be read, is over 1 MiB, is not TOML, or has a key that is not in `KEYS` (named in the
     /// sentence) or a value that the key does not take.
     pub fn load(data_dir: &Path) -> Result<Self, AppError> {
-        let path = data_dir.join(CONFIG_FILE);
-        let file_error = |cause| AppError::File { during: "reading", path: path.clone(), cause };
-        match std::fs::metadata(&path) {
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(cause) => return Err(file_error(cause)),
-            Ok(meta) if meta.len() > CONFIG_BYTES_MAX => return Err(wrong("the file is larger than 1 MiB")),
-            Ok(_) => {}
+        match Self::load_file(&data_dir.join(CONFIG_FILE)) {
+            Err(AppError::File { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            loaded => loaded,
         }
-        Self::parse(&std::fs::read_to_string(&path).map_err(file_error)?)
+    }
+
+    /// Reads a configuration from this file, which must be there.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub fn load_file(path: &Path) -> Result<Self, AppError> {
+        let file_error = |cause| AppError::File { during: "reading", path: path.to_owned(), cause };
+        let parsed = match std::fs::metadata(path).map_err(file_error)?.len() > CONFIG_BYTES_MAX {
+            true => Err(wrong("the file is larger than 1 MiB")),
+            false => Self::parse(&std::fs::read_to_string(path).map_err(file_error)?),
+        };
+        // What is wrong is said with the file's own name.
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        parsed.map_err(|error| match error.to_string().strip_prefix(CONFIG_FILE) {
+            Some(rest) if name != CONFIG_FILE => AppError::invalid("config_invalid", format!("{name}{rest}")),
+            Some(_) | None => error,
+        })
     }
 
     /// The configuration that this text asks for.

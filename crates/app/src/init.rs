@@ -4,7 +4,7 @@
 
 mod making;
 
-pub(crate) use making::{Admin, Making};
+pub(crate) use making::{Admin, Making, database_file};
 
 use crate::config::CONFIG_FILE;
 use crate::keys::{self, MasterKey, SERVER_KEY_FILE, key_file_read};
@@ -12,7 +12,7 @@ use crate::password::Password;
 use crate::recovery::{self, Kit};
 use crate::{App, AppError, Config, Opening, SecretText, certificate, stores};
 use base::{Bytes, Clock, Entropy};
-use db::Db;
+use db::{Db, Form};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::Disk;
@@ -159,12 +159,30 @@ pub(crate) async fn database_open(data_dir: &Path, config: &Config) -> Result<Db
     if config.database_url.is_empty() {
         return Db::open(&data_dir.join(DATABASE_FILE)).await.map_err(during);
     }
-    let password = match config.database_password_file.as_str() {
-        "" => None,
-        file => Some(Zeroizing::new(file_read(&data_dir.join(file))?)),
-    };
-    let line = password.as_ref().map(|text| text.lines().next().unwrap_or_default());
-    Db::connect(&config.database_url, line).await.map_err(during)
+    let password = database_password(data_dir, config)?;
+    Db::connect(&config.database_url, password.as_ref().map(|line| line.as_str())).await.map_err(during)
+}
+
+/// What is in the database that the configuration names, before anything of it is changed.
+///
+/// # Errors
+/// As `database_open`.
+pub(crate) async fn database_form(data_dir: &Path, config: &Config) -> Result<Form, AppError> {
+    let during = AppError::db("looking at the database");
+    if config.database_url.is_empty() {
+        return db::form_of_file(&data_dir.join(DATABASE_FILE)).await.map_err(during);
+    }
+    let password = database_password(data_dir, config)?;
+    db::form_of_server(&config.database_url, password.as_ref().map(|line| line.as_str())).await.map_err(during)
+}
+
+/// The first line of `database.password_file`.
+fn database_password(data_dir: &Path, config: &Config) -> Result<Option<Zeroizing<String>>, AppError> {
+    if config.database_password_file.is_empty() {
+        return Ok(None);
+    }
+    let text = Zeroizing::new(file_read(&data_dir.join(&config.database_password_file))?);
+    Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())))
 }
 
 fn file_read(path: &Path) -> Result<String, AppError> {

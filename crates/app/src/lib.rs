@@ -35,6 +35,7 @@ pub mod jobs;
 pub mod keys;
 pub mod lanes;
 pub mod mail;
+pub mod migrate;
 pub mod page;
 pub mod password;
 pub mod passwords;
@@ -53,6 +54,7 @@ pub mod scrub;
 mod secret_text;
 pub mod session;
 pub mod snapshots;
+mod standing;
 pub mod states;
 mod stores;
 pub mod support_bundles;
@@ -140,6 +142,7 @@ impl App {
         let config = Config::load(data_dir)?;
         let store = stores::open(data_dir, &config, &clock, &entropy).await?;
         let db = init::database_open(data_dir, &config).await?;
+        standing::opened_or_refuse(&db).await?;
         let master = keys::rotation_finish(data_dir, &config, opening.master_key.as_ref(), &db).await?;
         if !opening.is_unmatched {
             age::compare(&db, store.as_ref()).await?;

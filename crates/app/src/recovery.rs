@@ -11,7 +11,7 @@ pub use rebuild::{HOLD, Rebuild, Rebuilt, rebuild};
 pub use trial::{Trial, trial};
 
 use crate::keys::keyring;
-use crate::{App, AppError, age, chain, init};
+use crate::{App, AppError, age, chain, stores};
 use control::Refusal;
 use std::path::Path;
 
@@ -40,21 +40,9 @@ pub fn kit(app: &App, data_dir: &Path) -> Kit {
         installation: app.keys.installation,
         made_at: app.clock.now(),
         ca_fingerprint: app.ca_fingerprint.clone(),
-        store: store_said(app, data_dir),
+        store: stores::place(data_dir, &app.config),
         key: Kit::key_text(&app.master),
     }
-}
-
-/// Where the objects are, for a person.
-fn store_said(app: &App, data_dir: &Path) -> String {
-    let config = &app.config;
-    if config.s3_bucket.is_empty() {
-        let folder = data_dir.join(init::STORE_DIR);
-        return format!("the folder {}", std::path::absolute(&folder).unwrap_or(folder).display());
-    }
-    let at = if config.s3_endpoint.is_empty() { &config.s3_region } else { &config.s3_endpoint };
-    let below = if config.s3_prefix.is_empty() { String::new() } else { format!(", below {}", config.s3_prefix) };
-    format!("the bucket {} at {at}{below}", config.s3_bucket)
 }
 
 fn kit_foreign() -> AppError {

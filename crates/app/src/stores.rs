@@ -58,6 +58,49 @@ pub(crate) async fn create(
     if is_empty { Ok(()) } else { Err(during()(error)) }
 }
 
+/// Opens the store that is there, or makes one in the data directory or the bucket.
+///
+/// # Errors
+/// As `open`; a bucket that holds what is no store.
+pub(crate) async fn open_or_create(
+    data_dir: &Path,
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<Arc<dyn Store>, AppError> {
+    match open(data_dir, config, clock, entropy).await {
+        Err(AppError::Store { cause: StoreError::NoStore { .. }, .. }) => {}
+        opened => return opened,
+    }
+    create(data_dir, data_dir, config, clock, entropy).await?;
+    open(data_dir, config, clock, entropy).await
+}
+
+/// Whether two configurations, of these data directories, name the same store. Never fails.
+pub(crate) fn is_same(one: (&Path, &Config), other: (&Path, &Config)) -> bool {
+    let bucket = |config: &Config| {
+        let prefix = config.s3_prefix.trim_matches('/').to_owned();
+        let at = if config.s3_endpoint.is_empty() { &config.s3_region } else { &config.s3_endpoint };
+        (config.s3_bucket.clone(), at.trim_end_matches('/').to_owned(), prefix)
+    };
+    match (one.1.s3_bucket.is_empty(), other.1.s3_bucket.is_empty()) {
+        (true, true) => one.0 == other.0,
+        (false, false) => bucket(one.1) == bucket(other.1),
+        _ => false,
+    }
+}
+
+/// Where the objects are, for a person. Never fails.
+pub(crate) fn place(data_dir: &Path, config: &Config) -> String {
+    if config.s3_bucket.is_empty() {
+        let folder = data_dir.join(init::STORE_DIR);
+        return format!("the folder {}", std::path::absolute(&folder).unwrap_or(folder).display());
+    }
+    let at = if config.s3_endpoint.is_empty() { &config.s3_region } else { &config.s3_endpoint };
+    let below = if config.s3_prefix.is_empty() { String::new() } else { format!(", below {}", config.s3_prefix) };
+    format!("the bucket {} at {at}{below}", config.s3_bucket)
+}
+
 /// Where a bucket is, and what signs its requests.
 type Bucket = (S3Settings, Arc<dyn S3Keys>);
 

@@ -178,7 +178,10 @@ fn vacant_or_refuse(data_dir: &Path, kept: &[&str]) -> Result<(), AppError> {
 }
 
 /// A new database file.
-async fn database_file(path: &Path) -> Result<Db, AppError> {
+///
+/// # Errors
+/// It cannot be made, or is there.
+pub(crate) async fn database_file(path: &Path) -> Result<Db, AppError> {
     // The file is made before the database is: SQLite gives its own files the permissions that it finds.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.map_err(file_error("making", path))?;

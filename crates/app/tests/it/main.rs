@@ -25,6 +25,8 @@ mod machine;
 mod mail;
 mod meanwhile;
 mod merged;
+mod migrate;
+mod migrate_broken;
 mod model;
 mod on_postgres;
 mod password;

@@ -260,6 +260,11 @@ impl World {
         Self { app: Arc::new(app.expect("nothing has changed")), ..self }
     }
 
+    /// The same people, devices and clock, served elsewhere.
+    pub fn served_by(self, app: App) -> Self {
+        Self { app: Arc::new(app), ..self }
+    }
+
     async fn user(&self) {
         let mut tx = self.app.db.write().await.expect("nobody else writes");
         let user = UserRow {
