@@ -17,6 +17,7 @@ mod init;
 mod keys;
 mod lines;
 mod mail;
+mod migrate;
 mod named;
 mod organisation;
 mod password_policy;
@@ -91,6 +92,8 @@ pub enum Command {
     Run(run::Run),
     /// Copy the database to a new file, while the server may run.
     BackupDb(backup_db::BackupDb),
+    /// Take everything to another database and store, from one machine to many or back.
+    Migrate(migrate::Migrate),
     /// Print the SHA-256 of the certificate that devices pin.
     Fingerprint,
     /// Print every configuration key with its default and its meaning.
@@ -210,6 +213,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
         Command::Init(init) => init.answer(&desk).await,
         Command::Run(run) => run.answer(&desk).await,
         Command::BackupDb(backup) => backup.answer(&desk).await,
+        Command::Migrate(migrate) => migrate.answer(&desk).await,
         Command::User(user) => user.answer(&desk).await,
         Command::Device(device) => device.answer(&desk).await,
         Command::Profile(profile) => profile.answer(&desk).await,

@@ -13,6 +13,7 @@ mod cli;
 mod cli_desk;
 mod cli_lost;
 mod cli_mail;
+mod cli_migrate;
 mod cli_policy;
 mod cli_show;
 mod cut;
