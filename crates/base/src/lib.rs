@@ -1,6 +1,7 @@
 //! What every crate of Holdfast may lean on: time, randomness, identifiers, sizes, secrets.
 //! Refuses any word of the domain and any error of another library. Layers: ARCHITECTURE.md.
 
+mod blocking;
 mod clock;
 mod entropy;
 mod id;
@@ -11,6 +12,7 @@ mod secret;
 mod size;
 mod time;
 
+pub use blocking::{Inline, blocking, inline};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use entropy::{Entropy, OsEntropy, SeededEntropy};
 pub use id::{

@@ -219,7 +219,7 @@ pub use token::{
     TokenRow, token_expiry_update, token_failed_update, token_get, token_get_by_hash, token_insert, token_legacy_get,
     token_legacy_revoked_update, token_list, token_named_get, token_revoked_update, token_used_update,
 };
-pub use tx::{Db, Tx};
+pub use tx::{Db, Steps, Tx};
 pub use unlinked::{
     unlinked_insert, unlinked_list, unlinked_remove, unlinked_remove_by_device, unlinked_remove_by_folder,
     unlinked_remove_by_subject,

@@ -87,7 +87,7 @@ async fn known(app: &App, run: &RunRow, pack: PackId) -> Result<Option<PackRow>,
 async fn verify(app: &App, run: &RunRow, body: &Body) -> Result<Contents, AppError> {
     let _turn = app.plane.verifiers.acquire().await.expect("the semaphore is never closed");
     let (keys, run, bytes) = (app.keys.repository(run.new.repository)?, run.clone(), body.bytes.clone());
-    let verified = tokio::task::spawn_blocking(move || contents::verify(&keys, &run, &bytes));
+    let verified = base::blocking(move || contents::verify(&keys, &run, &bytes));
     verified.await.expect("looking through a pack does not panic, and the runtime is running")
 }
 

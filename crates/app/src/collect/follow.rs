@@ -122,7 +122,7 @@ impl<'a> Follow<'a> {
 
     async fn read(&mut self, places: Vec<Place>, found: &mut Found) -> Result<(), AppError> {
         let plain = frames::chunks(self.app, &places).await?;
-        let decoded = tokio::task::spawn_blocking(move || {
+        let decoded = base::blocking(move || {
             let named = |(plain, place): (Option<Bytes>, Place)| named(&plain?, place.kind).ok();
             plain.into_iter().zip(places).map(named).collect::<Vec<Option<Named>>>()
         });
@@ -150,8 +150,7 @@ impl<'a> Follow<'a> {
         work: impl FnOnce(&mut Scratch) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, AppError> {
         let scratch = Arc::clone(&self.seen);
-        let done =
-            tokio::task::spawn_blocking(move || work(&mut scratch.lock().unwrap_or_else(PoisonError::into_inner)));
+        let done = base::blocking(move || work(&mut scratch.lock().unwrap_or_else(PoisonError::into_inner)));
         let done = done.await.expect("keeping names does not panic, and the runtime is running");
         done.map_err(AppError::db("keeping what was followed"))
     }

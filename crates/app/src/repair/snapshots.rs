@@ -148,15 +148,15 @@ async fn take_all<'a>(
 }
 
 /// Whether a snapshot may come back. A run that the database knows tells: one that has ended has its snapshot, or had
-/// one that was let go, or was refused it; one that is open commits what it is bound to. A run that it does not know
-/// came after the database was copied.
+/// one that was let go, or was refused it; one that is open commits what it is bound to. What a run is bound to, or the
+/// run itself, that it does not know of came after the database was copied.
 async fn fits(tx: &mut Tx, found: &Found) -> Result<bool, AppError> {
     let during = || AppError::db("reading the run of a snapshot");
     if db::snapshot_get(tx, found.manifest.snapshot).await.map_err(during())?.is_some() {
         return Ok(false);
     }
     let Some(run) = db::run_get(tx, found.run).await.map_err(during())? else { return Ok(true) };
-    Ok(run.status == RunStatus::Open && run.manifest_id == Some(found.id))
+    Ok(run.status == RunStatus::Open && run.manifest_id.is_none_or(|bound| bound == found.id))
 }
 
 /// Makes a snapshot known, as its commit has or would have. Gives whether it still had to be.
