@@ -204,7 +204,7 @@ pub use snapshot::{
     Pin, SnapshotAgeRow, SnapshotFate, SnapshotNew, SnapshotRow, snapshot_age_list, snapshot_count_get,
     snapshot_device_list, snapshot_expired_update, snapshot_get, snapshot_get_newest, snapshot_get_whole,
     snapshot_hurt_update, snapshot_insert, snapshot_list, snapshot_list_by_device, snapshot_list_with_merged,
-    snapshot_pin_update, snapshot_remove,
+    snapshot_pin_update, snapshot_remove, snapshot_totals_update,
 };
 pub use support_bundle::{
     SupportBundleRow, support_bundle_asked_get, support_bundle_get, support_bundle_remove, support_bundle_remove_old,

@@ -15,6 +15,7 @@ pub mod mail;
 pub mod password;
 pub mod policy;
 pub mod profile;
+pub mod quota;
 mod schema;
 pub mod scrub;
 pub mod snapshot;

@@ -39,6 +39,7 @@ pub(crate) mod openapi;
 pub(crate) mod passwords;
 pub(crate) mod policies;
 pub(crate) mod profiles;
+mod quota;
 mod scrub;
 pub(crate) mod snapshots;
 pub(crate) mod templates;
@@ -67,6 +68,7 @@ pub(crate) fn table() -> Vec<Entry> {
         holds::routes(),
         profiles::routes(),
         policies::routes(),
+        quota::routes(),
         tokens::routes(),
         tickets::routes(),
         device_map::routes(),
