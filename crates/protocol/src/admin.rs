@@ -19,6 +19,7 @@ pub mod quota;
 mod schema;
 pub mod scrub;
 pub mod snapshot;
+pub mod storage;
 pub mod template;
 pub mod ticket;
 pub mod token;

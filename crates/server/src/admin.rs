@@ -42,6 +42,7 @@ pub(crate) mod profiles;
 mod quota;
 mod scrub;
 pub(crate) mod snapshots;
+mod storage;
 pub(crate) mod templates;
 pub(crate) mod tickets;
 pub(crate) mod tokens;
@@ -80,6 +81,7 @@ pub(crate) fn table() -> Vec<Entry> {
         conflicts::routes(),
         scrub::routes(),
         collections::routes(),
+        storage::routes(),
         credentials::routes(),
         admins::routes(),
         audit::routes(),
