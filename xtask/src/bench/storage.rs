@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The goals: chunks in a second, and megabytes.
-const GOAL_PER_SECOND: f64 = 50_000.0;
+const GOAL_PER_SECOND: f64 = 150_000.0;
 const GOAL_MB: f64 = 256.0;
 
 /// What `cargo xtask bench storage` takes.
@@ -22,6 +22,9 @@ pub struct Options {
     /// Devices
     #[arg(long, default_value_t = 100)]
     devices: u64,
+    /// Directories of a snapshot, of 50 files each
+    #[arg(long, default_value_t = 200)]
+    directories: u64,
     /// One of so many directories has the same content at every device
     #[arg(long, default_value_t = 4)]
     shared_every: u64,
@@ -54,9 +57,11 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         fs::write(&password, "correct horse battery staple\n")?;
         fs::write(data.join("holdfast.toml"), format!("[database]\nurl = {}\n", json!(options.database)))?;
         programs.init(&data, &password)?;
-        let [chunks, devices, shared] =
-            [options.chunks, options.devices, options.shared_every].map(|number| number.to_string());
-        let more = ["--chunks", &chunks, "--devices", &devices, "--shared-every", &shared];
+        let Options { chunks, devices, directories, shared_every, .. } = options;
+        let [chunks, devices, directories, shared] =
+            [chunks, devices, directories, shared_every].map(|number| number.to_string());
+        let more = ["--chunks", &chunks, "--devices", &devices, "--directories", &directories];
+        let more = [&more[..], &["--shared-every", &shared]].concat();
         eprintln!("made: {}", sim(&programs, &data, "make", &more)?);
     }
     let mut reports = Vec::new();
