@@ -56,6 +56,7 @@ mod secret_text;
 pub mod session;
 pub mod snapshots;
 pub mod states;
+pub mod storage;
 mod stores;
 pub mod support_bundles;
 pub mod tickets;
