@@ -2,6 +2,7 @@
 //! so that of several servers one does it. Refuses to rely on the lease alone: every job may be repeated, killed, and
 //! run beside itself and every other.
 
+pub(crate) mod due;
 mod held;
 pub(crate) mod prune;
 mod purge;
@@ -10,7 +11,7 @@ mod sweep;
 pub(crate) use held::Held;
 
 use crate::scrub::sample;
-use crate::{App, AppError, campaigns, chain, collect, mail, quota};
+use crate::{App, AppError, campaigns, chain, collect, mail, quota, storage};
 use base::{Span, Timestamp};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, join_all};
@@ -31,7 +32,7 @@ struct Job {
 }
 
 /// Every job.
-const JOBS: [Job; 9] = [
+const JOBS: [Job; 10] = [
     Job { name: "campaigns", every: Span::seconds(1), tick: |app, _| Box::pin(campaigns::tick(app)) },
     Job { name: "reminders", every: Span::minutes(1), tick: |app, _| Box::pin(campaigns::remind(app)) },
     Job { name: "quota", every: Span::minutes(10), tick: |app, _| Box::pin(quota::tick(app)) },
@@ -40,6 +41,7 @@ const JOBS: [Job; 9] = [
     Job { name: "prune", every: Span::minutes(1), tick: |app, _| Box::pin(prune::tick(app)) },
     Job { name: "collect", every: Span::seconds(10), tick: |app, held| Box::pin(collect::tick(app, held)) },
     Job { name: sample::JOB, every: Span::minutes(1), tick: |app, held| Box::pin(sample::tick(app, held)) },
+    Job { name: storage::JOB, every: Span::seconds(10), tick: |app, held| Box::pin(storage::tick(app, held)) },
     Job { name: "sweep", every: Span::minutes(10), tick: |app, _| Box::pin(sweep::tick(app)) },
 ];
 

@@ -80,12 +80,17 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn sim(programs: &Programs, data: &Path, word: &str, more: &[&str]) -> Result<Value> {
+/// Has `holdfast-sim repository` do this, and gives what it says.
+///
+/// # Errors
+/// It fails.
+pub(super) fn sim(programs: &Programs, data: &Path, word: &str, more: &[&str]) -> Result<Value> {
     let mut command = programs.sim(&["repository", word]);
     ask(command.arg("--data").arg(data).args(more))
 }
 
-fn median(figures: &[Value], field: &str) -> f64 {
+/// The middle of what these say of one thing. Never fails.
+pub(super) fn median(figures: &[Value], field: &str) -> f64 {
     let mut sorted: Vec<f64> = figures.iter().filter_map(|figure| figure[field].as_f64()).collect();
     sorted.sort_unstable_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)

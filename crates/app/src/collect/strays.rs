@@ -6,15 +6,13 @@
 use super::remove::RUN_AHEAD_MAX;
 use super::{is_on_its_way, segment};
 use crate::jobs::Held;
+use crate::listing::{PAGE, Pages};
 use crate::scrub::is_named;
 use crate::{App, AppError};
 use base::{RunId, Timestamp};
 use db::{RunStatus, Tx};
 use format::{ObjectHeader, ObjectName as Named};
 use store::ObjectName;
-
-/// Names that are read at once.
-const PAGE: usize = 1_000;
 
 /// Looks at every object of the store, and then at the strays that were seen long enough ago.
 ///
@@ -28,12 +26,12 @@ pub(super) async fn look(app: &App, held: &Held<'_>) -> Result<(), AppError> {
     let now = app.clock.now();
     db::run_expired_update(&mut tx, now, now + RUN_AHEAD_MAX).await.map_err(during())?;
     tx.commit().await.map_err(during())?;
-    let mut after = None;
+    let mut pages = Pages::new(app.store.as_ref(), "", "listing objects");
     loop {
         if !held.goes_on(app).await? {
             return Ok(());
         }
-        let page = app.store.list("", after.as_ref(), PAGE).await.map_err(AppError::store("listing objects"))?;
+        let Some(page) = pages.next().await? else { break };
         // The rows are read after the names: an object that was named meanwhile is no stray.
         let during = || AppError::db("looking objects up");
         let mut tx = app.db.read().await.map_err(during())?;
@@ -54,10 +52,6 @@ pub(super) async fn look(app: &App, held: &Held<'_>) -> Result<(), AppError> {
             }
             tx.commit().await.map_err(during())?;
         }
-        if page.len() < PAGE {
-            break;
-        }
-        after = page.into_iter().last().map(|object| object.name);
     }
     let_go(app, held).await
 }
