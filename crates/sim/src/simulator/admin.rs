@@ -73,7 +73,8 @@ pub(super) async fn work(world: Arc<World>) {
         clock::pause(world.dice.span(WAIT_SPAN)).await;
         match world.dice.below(12) {
             0..5 => order_any(&world).await,
-            5 => campaign(&world).await,
+            5 if world.dice.once_in(3) => campaign(&world).await,
+            5 => {}
             6..8 => pin_any(&world).await,
             8 => hold_any(&world).await,
             9 => drop(admin(&world, |app| async move { collect::start(&app, &ADMIN).await }.boxed()).await),

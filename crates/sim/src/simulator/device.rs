@@ -142,7 +142,7 @@ impl Device {
         let folder = self.disk().folder.clone();
         let cache = Arc::new(Cache::beside(&self.disk().cache));
         let plan = self.plan(&line, &begun, uses_parent);
-        let remote = Arc::new(line.into_remote(begun.run, plan.snapshot, folder.clone()));
+        let remote = Arc::new(line.remote(begun.run, plan.snapshot, folder.clone()));
         let source = Arc::new(folder.clone());
         let ctx = self.ctx();
         let run = engine::backup::run(&ctx, &plan, source, Arc::clone(&remote) as _, Arc::clone(&cache) as _);

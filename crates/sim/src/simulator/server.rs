@@ -24,6 +24,8 @@ device.undelete_days = 2
 store.reserve_mib = 0
 ";
 
+/// How long it takes at most until the background jobs look again what there is to do.
+const JOBS_SPAN: Span = Span::hours(4);
 /// How long a process that was killed is away at most.
 const AWAY_SPAN: Span = Span::minutes(15);
 /// How long it takes until nothing of a dead process is left.
@@ -146,7 +148,7 @@ impl Server {
 /// The background jobs of one process.
 async fn attend(world: Arc<World>, app: Arc<App>, name: String) {
     loop {
-        clock::pause(world.dice.span(Span::minutes(100))).await;
+        clock::pause(world.dice.span(JOBS_SPAN)).await;
         if let Err(error) = jobs::tick_all(&app).await {
             world.say(format_args!("a job of {name} fails: {}", error.code()));
         }

@@ -24,11 +24,13 @@ type Work<T> = Arc<dyn Fn(Arc<App>, DeviceActor) -> BoxFuture<'static, Result<T,
 /// How often a session is opened anew for one request.
 const SESSIONS_MAX: usize = 3;
 
+/// Cheap to clone: all clones share the session.
+#[derive(Clone)]
 pub(super) struct Line {
     world: Arc<World>,
     pub(super) bound: Bound,
     disk: Arc<Mutex<Disk>>,
-    bearer: Mutex<Option<String>>,
+    bearer: Arc<Mutex<Option<String>>>,
 }
 
 impl Line {
@@ -39,7 +41,7 @@ impl Line {
     pub(super) async fn open(world: &Arc<World>, device: &Device) -> Result<Self, RemoteError> {
         let bound = device.disk().bound.expect("it was activated");
         let (world, disk) = (Arc::clone(world), Arc::clone(&device.disk));
-        let line = Self { world, bound, disk, bearer: Mutex::default() };
+        let line = Self { world, bound, disk, bearer: Arc::default() };
         line.sign_in().await?;
         Ok(line)
     }
@@ -141,8 +143,8 @@ impl Line {
     }
 
     /// The port over this line, for one run.
-    pub(super) fn into_remote(self, run: RunId, snapshot: SnapshotId, folder: Folder) -> RunLine {
-        RunLine { line: self, run, snapshot, folder }
+    pub(super) fn remote(&self, run: RunId, snapshot: SnapshotId, folder: Folder) -> RunLine {
+        RunLine { line: self.clone(), run, snapshot, folder }
     }
 
     pub(super) fn device(&self) -> DeviceId {

@@ -19,7 +19,7 @@ impl Device {
         let Ok(line) = Line::open(world, self).await else { return };
         let Ok(snapshots) = line.snapshots().await else { return };
         let Some(snapshot) = world.dice.pick(&snapshots) else { return };
-        if let Err(error) = self.restore(world, line, snapshot).await {
+        if let Err(error) = self.restore(world, &line, snapshot).await {
             self.judge(world, &error);
         }
     }
@@ -29,14 +29,15 @@ impl Device {
     /// # Errors
     /// No answer, or a refusal.
     pub(in super::super) async fn restore_all(&self, world: &Arc<World>) -> Result<Vec<SnapshotId>, RemoteError> {
-        let snapshots = Line::open(world, self).await?.snapshots().await?;
+        let line = Line::open(world, self).await?;
+        let snapshots = line.snapshots().await?;
         for snapshot in &snapshots {
-            self.restore(world, Line::open(world, self).await?, snapshot).await?;
+            self.restore(world, &line, snapshot).await?;
         }
         Ok(snapshots.iter().map(|snapshot| snapshot.id).collect())
     }
 
-    async fn restore(&self, world: &Arc<World>, line: Line, view: &SnapshotView) -> Result<(), RemoteError> {
+    async fn restore(&self, world: &Arc<World>, line: &Line, view: &SnapshotView) -> Result<(), RemoteError> {
         let Some(root) = view.root else { return Ok(()) };
         let Some(made) = world.oracle.made(view.id) else {
             world.broken(format_args!("nobody has made {}", view.id));
@@ -50,7 +51,7 @@ impl Device {
             refs_max: begun.limits.refs.0 as usize,
         };
         let (place, cache) = (Place::default(), Arc::new(super::Cache::default()));
-        let remote = Arc::new(line.into_remote(begun.run, view.id, made.folder.clone()));
+        let remote = Arc::new(line.remote(begun.run, view.id, made.folder.clone()));
         let target = Arc::new(place.clone());
         let run = engine::restore::run(&self.ctx(), &plan, Arc::clone(&remote) as _, cache, target).await;
         remote.abort().await;
