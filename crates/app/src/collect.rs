@@ -19,7 +19,7 @@ pub use status::{Collected, Status, Waiting, start, status};
 
 use crate::jobs::{Held, due};
 use crate::{App, AppError, chain};
-use base::{Bytes as Size, Count, Kind, RunId, Span};
+use base::{Bytes as Size, Count, Kind, Planted, RunId, Span, is_planted};
 use db::{CollectionPhase, CollectionRow, SegmentRow};
 use marking::Marking;
 use segment::Kind as Marks;
@@ -136,7 +136,9 @@ async fn begin(app: &App, held: &Held<'_>, repository: i64) -> Result<Collection
 async fn later(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<(), AppError> {
     let during = || AppError::db("reading the newest snapshot");
     let mut tx = app.db.read().await.map_err(during())?;
-    (row.snapshot_last, _) = db::collection_bounds_get(&mut tx).await.map_err(during())?;
+    if !is_planted(Planted::LaterUnmarked) {
+        (row.snapshot_last, _) = db::collection_bounds_get(&mut tx).await.map_err(during())?;
+    }
     drop(tx);
     (row.device_done, row.snapshot_done) = (None, row.snapshot_first);
     next(app, held, row, CollectionPhase::Later).await
@@ -169,7 +171,9 @@ async fn condemned(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Resul
     db::repository_hidden_update(&mut tx, row.repository, row.number).await.map_err(during())?;
     db::repository_generation_update(&mut tx, row.repository).await.map_err(during())?;
     db::repository_damages_update(&mut tx, row.repository).await.map_err(during())?;
-    (row.snapshot_last, _) = db::collection_bounds_get(&mut tx).await.map_err(during())?;
+    if !is_planted(Planted::LaterUnmarked) {
+        (row.snapshot_last, _) = db::collection_bounds_get(&mut tx).await.map_err(during())?;
+    }
     (row.phase, row.phase_at) = (CollectionPhase::Settle, app.clock.now());
     db::collection_update(&mut tx, row).await.map_err(during())?;
     tx.commit().await.map_err(during())

@@ -1,6 +1,6 @@
 //! The work that goes on in the background: a loop for each job, so that none waits for another, and each by a lease,
-//! so that of several servers one does it. Refuses to rely on the lease alone: every job may be repeated, killed, and
-//! run beside itself and every other.
+//! so that of several servers one does it. Refuses to trust the clock of a lease: a job may be overtaken by another
+//! server, and writes nothing after that (`held`); it may be repeated, killed at any point, and run beside every other.
 
 pub(crate) mod due;
 mod held;
@@ -93,6 +93,22 @@ pub async fn tick_all(app: &App) -> Result<(), AppError> {
         (job.tick)(app, &Held::by_nobody(job.name)).await?;
     }
     Ok(())
+}
+
+/// Ticks every job once that `holder` gets hold of, one after the other, as long as `stopping` does not say that it
+/// ends: for the simulator, whose days would be longer with `run`. Gives the names of the jobs that failed, and why.
+pub async fn tick_held(app: &App, holder: &[u8; 16], stopping: &AtomicBool) -> Vec<(&'static str, AppError)> {
+    let mut failed = Vec::new();
+    for job in &JOBS {
+        let held = Held::new(job.name, holder, stopping);
+        let ticked = match held.take(app).await {
+            Ok(true) => (job.tick)(app, &held).await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        failed.extend(ticked.err().map(|error| (job.name, error)));
+    }
+    failed
 }
 
 /// Ticks a job if it is due and this process holds it.

@@ -6,6 +6,7 @@ mod clock;
 mod entropy;
 mod id;
 mod kind;
+mod planted;
 mod printable;
 mod retry;
 mod secret;
@@ -20,6 +21,9 @@ pub use id::{
     MapRowId, ProfileId, RepositoryId, RunId, SnapshotId, TicketId, TokenId, UserId,
 };
 pub use kind::Kind;
+#[cfg(feature = "planted")]
+pub use planted::plant;
+pub use planted::{Planted, is_planted};
 pub use printable::printable;
 pub use retry::Retry;
 pub use secret::{Secret, SecretBytes};

@@ -121,7 +121,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let asked = match arguments.command {
         Command::Fleet(asked) => asked,
         Command::Repository(asked) => return said(asked.answer(&clock)),
-        Command::Simulate(asked) => return asked.answer(arguments.json),
+        Command::Simulate(asked) => return asked.answer(arguments.json, &*clock),
     };
     match asked.answer(clock) {
         Ok(outcome) => {

@@ -43,6 +43,8 @@ pub struct Outcome {
 /// Plays one plan to its end, or until something is as it must not be. Never fails: that is in the outcome.
 pub fn play(plan: Plan) -> Outcome {
     let _inline = base::inline();
+    #[cfg(feature = "planted")]
+    base::plant(plan.planted);
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime without sockets");
     let world = runtime.block_on(async {

@@ -1,7 +1,8 @@
 //! Objects that no row names: left by uploads and commits that ended between object and row, and by collections that
 //! did not. Notes each when it is seen first, and lets it go once it cannot be named any more.
-//! Refuses to let anything go that might be somebody's: a pack or a manifest of a run that is open, that was committed or
-//! that nobody knows. The last two tell of a database that is older than its store; while there is one, no pack goes.
+//! Refuses to let anything go that might be somebody's: a pack or a manifest of a run that is open, that was committed
+//! or that nobody knows. The last two tell of a database that is older than its store; while there is one, no pack
+//! goes.
 
 use super::remove::RUN_AHEAD_MAX;
 use super::{is_on_its_way, segment};

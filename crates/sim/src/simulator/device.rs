@@ -7,7 +7,8 @@ mod line;
 mod restore;
 
 use super::clock::{self, MachineClock};
-use super::folder::Folder;
+use super::folder::{Folder, Past};
+use super::server;
 use super::world::World;
 use app::runs::{Begun, Purpose};
 use app::snapshots::Newest;
@@ -26,6 +27,9 @@ const WAIT_SPAN: Span = Span::hours(52);
 /// After how long one is switched off in the middle of a backup, at most.
 const OFF_SPAN: Span = Span::seconds(20);
 
+/// What a device sends at most that sends nothing but names and a manifest.
+const UNCHANGED_BYTES_MAX: u64 = 16 << 10;
+
 /// A device.
 pub(super) struct Device {
     pub(super) number: u64,
@@ -38,6 +42,7 @@ pub(super) struct Device {
 #[derive(Default)]
 struct Disk {
     folder: Folder,
+    past: Past,
     /// The record that it is, and the key bound to it.
     bound: Option<Bound>,
     /// The key and the request of an activation that is not answered yet.
@@ -45,6 +50,8 @@ struct Disk {
     counter: Option<[u8; 56]>,
     /// The snapshot that it has made last.
     kept: Option<Kept>,
+    /// The one that it had made last when it was bound anew.
+    former: Option<Kept>,
     cache: Arc<Cache>,
     /// What it has backed up last, as far as it was told.
     last: Option<Folder>,
@@ -80,7 +87,9 @@ pub(super) async fn live(world: &Arc<World>, device: &Device) {
     while world.passed() < world.plan.span() {
         clock::pause(dice.span(WAIT_SPAN)).await;
         if !dice.once_in(4) {
-            device.disk().folder.change(dice, device.clock.now());
+            let mut disk = device.disk();
+            let Disk { folder, past, .. } = &mut *disk;
+            folder.change(past, dice, device.clock.now());
         }
         if world.faults.once_in(25) {
             // Somebody tidies up, or the disk is full: what is only a cache is gone.
@@ -124,24 +133,25 @@ impl Device {
         if self.record().is_none() || self.disk().asking.is_some() {
             self.activate(world).await?;
         }
-        match self.back_up(world, true).await {
+        match self.back_up(world).await {
             Err(error) if activate::comes_back_from(&error.code) => {
                 self.activate(world).await?;
-                self.back_up(world, true).await
+                self.back_up(world).await
             }
-            // What the last snapshot takes for granted is lost: a run that reads everything sends it again.
-            Err(error) if error.code == "tree_names_missing" => self.back_up(world, false).await,
             done => done,
         }
     }
 
-    async fn back_up(&self, world: &Arc<World>, uses_parent: bool) -> Result<(), RemoteError> {
+    async fn back_up(&self, world: &Arc<World>) -> Result<(), RemoteError> {
         let line = Line::open(world, self).await?;
+        if world.faults.once_in(world.plan.collect_once_in) {
+            world.spawn(server::collect_beside(Arc::clone(world)));
+        }
         let request = self.bytes();
         let begun = line.begin(request, Purpose::Backup, Verb::BeginBackup).await?;
         let folder = self.disk().folder.clone();
         let cache = Arc::new(Cache::beside(&self.disk().cache));
-        let plan = self.plan(&line, &begun, uses_parent);
+        let plan = self.plan(&line, &begun);
         let remote = Arc::new(line.remote(begun.run, plan.snapshot, folder.clone()));
         let source = Arc::new(folder.clone());
         let ctx = self.ctx();
@@ -165,14 +175,16 @@ impl Device {
             world.broken(format_args!("device {} could not read its own files: {:?}", self.number, outcome.problems));
         }
         let mut disk = self.disk();
-        if new > 0 && disk.last.as_ref() == Some(&folder) {
-            world.broken(format_args!("device {} has sent again what was there: {new} chunks in {id}", self.number));
+        let received = outcome.committed.bytes_received;
+        if disk.last.as_ref() == Some(&folder) && (new > 0 || received > UNCHANGED_BYTES_MAX) {
+            let sent = format_args!("{new} chunks, {received} bytes");
+            world.broken(format_args!("device {} has sent again what was there, for {id}: {sent}", self.number));
         }
         disk.kept = Some(Kept { snapshot: plan.snapshot, root: outcome.root, began_at: outcome.began_at });
         (disk.cache, disk.last) = (cache, Some(folder));
     }
 
-    fn plan(&self, line: &Line, begun: &Begun, uses_parent: bool) -> Plan {
+    fn plan(&self, line: &Line, begun: &Begun) -> Plan {
         let key = line.bound.key;
         Plan {
             folders: vec![StoredPath::root()],
@@ -183,7 +195,7 @@ impl Device {
             naming: NamingKey::new(&begun.naming_key),
             run_key: begun.run_key.clone().expect("a backup has a key"),
             key_id: begun.key_id,
-            parent: begun.snapshot.as_ref().filter(|_| uses_parent).and_then(|newest| self.parent(newest)),
+            parent: begun.snapshot.as_ref().and_then(|newest| self.parent(newest)),
             facts: Facts {
                 device_name: format!("laptop-{}", self.number),
                 os: "linux".to_owned(),

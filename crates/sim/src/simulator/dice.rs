@@ -26,7 +26,8 @@ impl Dice {
         Span::ms(self.below(most.as_ms() + 1))
     }
 
-    /// A span whose logarithm is drawn evenly, from one millisecond to `most`: mostly short, sometimes long. Never fails.
+    /// A span whose logarithm is drawn evenly, from one millisecond to `most`: mostly short, sometimes long. Never
+    /// fails.
     pub(super) fn span_of_any_size(&self, most: Span) -> Span {
         let bits = 64 - most.as_ms().leading_zeros();
         let most_of_size = 1_u64 << self.below(u64::from(bits) + 1).min(63);

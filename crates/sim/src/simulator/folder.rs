@@ -6,7 +6,7 @@ use base::{Bytes as Size, Entropy as _, SeededEntropy, Timestamp};
 use bytes::Bytes;
 use engine::{Details, EntryKind, Extent, Found, Listing, Source, SourceError, SourceFile, Stat};
 use format::{FileTime, StoredPath};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Directories of a device, and files of a directory, at most.
@@ -25,24 +25,50 @@ pub(super) struct File {
     inode: u64,
 }
 
+/// Contents that a device has had and may have again.
+const PAST_MAX: usize = 30;
+
 /// All files of a device, by directory and name. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Folder(Arc<BTreeMap<(String, String), File>>);
 
+/// What a device had and has no more: it may come back when nothing else has it any more.
+#[derive(Default)]
+pub(super) struct Past(VecDeque<Bytes>);
+
+impl Past {
+    fn keep(&mut self, file: Option<File>) {
+        self.0.extend(file.map(|file| file.bytes));
+        while self.0.len() > PAST_MAX {
+            self.0.pop_front();
+        }
+    }
+
+    /// One of the older ones, taken out.
+    fn take(&mut self, dice: &Dice) -> Option<Bytes> {
+        let older = self.0.len() / 2;
+        if older == 0 { None } else { self.0.remove(dice.below(older as u64) as usize) }
+    }
+}
+
 impl Folder {
     /// Some files change, by the device's clock. Never fails.
-    pub(super) fn change(&mut self, dice: &Dice, now: Timestamp) {
+    pub(super) fn change(&mut self, past: &mut Past, dice: &Dice, now: Timestamp) {
         let files = Arc::make_mut(&mut self.0);
         for _ in 0..=dice.below(6) {
             let path = (format!("d{}", dice.below(DIRECTORIES)), format!("f{}", dice.below(FILES)));
             if dice.once_in(5) {
-                files.remove(&path);
+                past.keep(files.remove(&path));
                 continue;
             }
-            let seed = if dice.once_in(2) { dice.below(COMMON) } else { dice.seed() };
-            let changed =
-                FileTime { seconds: now.as_ms().div_euclid(1_000), nanos: 1 + dice.below(999_999_998) as u32 };
-            files.insert(path, File { bytes: content(seed), changed, inode: 1 + dice.seed() / 2 });
+            let bytes = match dice.below(3) {
+                0 => content(dice.below(COMMON)),
+                1 => past.take(dice).unwrap_or_else(|| content(dice.seed())),
+                _ => content(dice.seed()),
+            };
+            let (seconds, nanos) = (now.as_ms().div_euclid(1_000), 1 + dice.below(999_999_998) as u32);
+            let file = File { bytes, changed: FileTime { seconds, nanos }, inode: 1 + dice.seed() / 2 };
+            past.keep(files.insert(path, file));
         }
     }
 

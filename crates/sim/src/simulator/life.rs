@@ -13,11 +13,21 @@ use tokio::sync::watch;
 
 /// How long a step mostly takes at most.
 const STEP_SPAN: Span = Span::ms(12);
-/// How long one takes at most that takes long.
+/// One of so many takes long …
+const STALL_ONCE_IN: u64 = 3_000;
+/// … and at most this.
 const STALL_SPAN: Span = Span::minutes(20);
 
 /// What unwinds the tasks of a dead process.
 pub(super) struct Killed;
+
+/// How much more often a process ends in the middle of a background job.
+const JOBS_OFTENER: u64 = 5;
+
+tokio::task_local! {
+    /// Whether a step is one of a background job.
+    pub(super) static IN_JOBS: ();
+}
 
 /// The process, while it lives.
 #[derive(Clone)]
@@ -48,7 +58,9 @@ impl Life {
     /// comes out of here.
     pub(super) async fn gate(&self, when: &'static str, step: &str) {
         let world = &self.world;
-        let span = if world.faults.once_in(3_000) {
+        let is_job = IN_JOBS.try_with(|()| ()).is_ok();
+        let oftener = if is_job { JOBS_OFTENER } else { 1 };
+        let span = if world.faults.once_in(STALL_ONCE_IN / oftener) {
             world.dice.span_of_any_size(STALL_SPAN)
         } else {
             world.dice.span(STEP_SPAN)
@@ -57,7 +69,7 @@ impl Life {
             biased;
             () = self.ended() => {}
             () = clock::pause(span) => {
-                if world.faults.once_in(world.plan.kill_once_in) {
+                if world.faults.once_in(world.plan.kill_once_in / oftener) {
                     world.say(format_args!("{} is killed {when} {step}", self.name));
                     self.kill();
                 }

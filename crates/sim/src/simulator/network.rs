@@ -12,10 +12,14 @@ use tokio::sync::oneshot;
 
 /// How long a message takes at most, mostly.
 const WAY_SPAN: Span = Span::ms(80);
+/// The same over a slow line.
+const SLOW_WAY_SPAN: Span = Span::seconds(12);
 /// After how long a device takes an answer for lost.
 const ANSWER_SPAN: Span = Span::seconds(60);
 /// How late a message may come that comes twice.
 const LATE_SPAN: Span = Span::minutes(15);
+/// For how long a device sleeps at most with a run under way.
+const LID_SPAN: Span = Span::hours(9);
 /// For how long a device asks again.
 const PATIENCE: Span = Span::minutes(8);
 
@@ -27,6 +31,10 @@ pub(super) type Deed<T> = Arc<dyn Fn(Arc<App>) -> BoxFuture<'static, Result<T, A
 /// # Errors
 /// The server's refusal; `server_unreachable`.
 pub(super) async fn ask<T: Send + 'static>(world: &Arc<World>, deed: Deed<T>) -> Result<T, RemoteError> {
+    if world.faults.once_in(100) {
+        // The lid is closed in the middle of it.
+        clock::pause(world.dice.span_of_any_size(LID_SPAN)).await;
+    }
     let until = world.passed().as_ms() + PATIENCE.as_ms();
     loop {
         let error = match once(world, &deed).await {
@@ -55,7 +63,7 @@ pub(super) async fn order<T: Send + 'static>(world: &Arc<World>, deed: Deed<T>) 
 
 /// Asks once; none when no answer comes.
 async fn once<T: Send + 'static>(world: &Arc<World>, deed: &Deed<T>) -> Option<Result<T, AppError>> {
-    clock::pause(world.dice.span(WAY_SPAN)).await;
+    clock::pause(way(world)).await;
     if world.faults.once_in(200) {
         clock::pause(ANSWER_SPAN).await;
         return None;
@@ -81,12 +89,17 @@ async fn once<T: Send + 'static>(world: &Arc<World>, deed: &Deed<T>) -> Option<R
         answer = answer => answer.ok()?,
         () = clock::pause(ANSWER_SPAN) => return None,
     };
-    clock::pause(world.dice.span(WAY_SPAN)).await;
+    clock::pause(way(world)).await;
     if world.faults.once_in(150) {
         clock::pause(ANSWER_SPAN).await;
         return None;
     }
     Some(answer)
+}
+
+/// How long one message is under way.
+fn way(world: &World) -> Span {
+    world.dice.span(if world.faults.once_in(4) { SLOW_WAY_SPAN } else { WAY_SPAN })
 }
 
 /// What a device hears of an error. What is behind it stays at the server.

@@ -64,6 +64,8 @@ struct Book {
 #[derive(Clone)]
 pub(super) struct Made {
     pub(super) device: DeviceId,
+    /// The binding that made it.
+    pub(super) epoch: u64,
     pub(super) folder: Folder,
     /// When its manifest was handed in first.
     pub(super) tried_at: Span,
@@ -81,6 +83,8 @@ struct Known {
     unreadable_since: Option<Span>,
     /// Since when it may append nothing.
     closed_since: Option<Span>,
+    /// The binding that may read nothing but what it has made itself.
+    appends_only: Option<u64>,
 }
 
 impl Oracle {
@@ -109,8 +113,8 @@ impl Oracle {
     }
 
     /// A device is about to hand in a manifest. Never fails.
-    pub(super) fn tried(&self, id: SnapshotId, device: DeviceId, folder: Folder, at: Span) {
-        let made = Made { device, folder, tried_at: at, is_acknowledged: false, pinned: false };
+    pub(super) fn tried(&self, id: SnapshotId, (device, epoch): (DeviceId, u64), folder: Folder, at: Span) {
+        let made = Made { device, epoch, folder, tried_at: at, is_acknowledged: false, pinned: false };
         self.book().snapshots.insert(id, made);
     }
 
@@ -134,12 +138,23 @@ impl Oracle {
         book.figures.cut_off += 1;
         let known = book.devices.entry(device).or_default();
         if known.epoch != epoch {
-            *known = Known { epoch, ..Known::default() };
+            *known = Known { epoch, appends_only: known.appends_only, ..Known::default() };
         }
         known.unreadable_since.get_or_insert(at);
         if !may_append {
             known.closed_since.get_or_insert(at);
         }
+    }
+
+    /// A record was bound to a key that may read nothing but what it makes itself. Never fails.
+    pub(super) fn appends_only(&self, device: DeviceId, epoch: u64) {
+        self.book().devices.entry(device).or_default().appends_only = Some(epoch);
+    }
+
+    /// Whether a binding must not read a snapshot of its record. Never fails.
+    pub(super) fn is_closed_to(&self, device: DeviceId, epoch: u64, made: &Made) -> bool {
+        let appends_only = self.book().devices.get(&device).and_then(|known| known.appends_only);
+        made.device != device || made.epoch != epoch && appends_only == Some(epoch)
     }
 
     /// The record may be back in service from here on: somebody is about to bring it back. Never fails.

@@ -1,13 +1,15 @@
 //! The servers: one process each on the one database and the one store, killed and begun again.
 
+use super::admin::ADMIN;
 use super::clock::{self, MachineClock};
-use super::life::Life;
+use super::life::{IN_JOBS, Life};
 use super::storage::Stepping;
 use super::world::World;
 use app::keys::MasterKey;
-use app::{App, AppError, Config, jobs};
+use app::{App, AppError, Config, collect, jobs};
 use base::{Entropy, SeededEntropy, Span};
 use db::Db;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 
@@ -18,7 +20,6 @@ password.passes = 1
 run.lease_hours = 6
 snapshot.undo_days = 1
 collect.every_hours = 5
-collect.grace_hours = 7
 scrub.days = 3
 device.undelete_days = 2
 store.reserve_mib = 0
@@ -28,6 +29,10 @@ store.reserve_mib = 0
 const JOBS_SPAN: Span = Span::hours(4);
 /// How long a process that was killed is away at most.
 const AWAY_SPAN: Span = Span::minutes(15);
+/// How often a collection goes on beside a backup, and how long it waits in between at most, mostly and sometimes.
+const BESIDE_ROUNDS: u32 = 5;
+const BESIDE_SPAN: Span = Span::seconds(4);
+const BESIDE_SPAN_LONG: Span = Span::minutes(2);
 /// How long it takes until nothing of a dead process is left.
 const END_SPAN: Span = Span::ms(50);
 
@@ -43,8 +48,26 @@ pub(super) struct Server {
 struct Now {
     app: Arc<App>,
     life: Life,
+    jobs: Arc<Jobs>,
     /// What it works on.
     tasks: JoinSet<()>,
+}
+
+/// The background jobs of one process: by leases, and each in one loop.
+struct Jobs {
+    holder: [u8; 16],
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Jobs {
+    /// Does what there is to do now, after whoever does so already. Never fails: what fails is tried again later.
+    async fn tick(&self, world: &World, app: &App, name: &str) {
+        let _turn = self.turn.lock().await;
+        let stopping = AtomicBool::new(false);
+        for (job, error) in IN_JOBS.scope((), jobs::tick_held(app, &self.holder, &stopping)).await {
+            world.say(format_args!("the job {job} of {name} fails: {}", error.code()));
+        }
+    }
 }
 
 /// Makes the installation and begins every server. Never fails: nothing goes wrong yet.
@@ -97,6 +120,12 @@ impl Server {
         now.as_ref().map(|now| Arc::clone(&now.app))
     }
 
+    /// The same, and its background jobs. Never fails.
+    fn jobs(&self) -> Option<(Arc<App>, Arc<Jobs>)> {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.as_ref().map(|now| (Arc::clone(&now.app), Arc::clone(&now.jobs)))
+    }
+
     /// Kills it. Never fails.
     pub(super) fn kill(&self) {
         if let Some(now) = &*self.now.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -119,7 +148,8 @@ impl Server {
         let db = Db::open(&world.database()).await.map_err(AppError::db("opening the database"))?;
         let db = db.with_steps(Arc::new(life.clone()));
         let store = Arc::new(Stepping::new(world, life.clone()));
-        let config = Config::parse(CONFIG).expect("good text");
+        let grace = if world.plan.seed.is_multiple_of(3) { 7 } else { 0 };
+        let config = Config::parse(&format!("{CONFIG}collect.grace_hours = {grace}\n")).expect("good text");
         let (clock, entropy): (_, Arc<dyn Entropy>) = (Arc::clone(&self.clock) as _, Arc::clone(&self.entropy) as _);
         let app = world.watched(App::with(db, store, clock, entropy, master(world), config)).await;
         let Some(app) = app.transpose()? else {
@@ -127,9 +157,11 @@ impl Server {
         };
         let app = Arc::new(app);
         world.say(format_args!("{} begins", life.name));
-        let now = Now { app: Arc::clone(&app), life: life.clone(), tasks: JoinSet::new() };
+        let jobs = Arc::new(Jobs { holder: world.dice.bytes(), turn: tokio::sync::Mutex::default() });
+        let attends = attend(Arc::clone(world), Arc::clone(&app), Arc::clone(&jobs), life.name.to_string());
+        let now = Now { app, life: life.clone(), jobs, tasks: JoinSet::new() };
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
-        self.work(world, attend(Arc::clone(world), app, life.name.to_string()));
+        self.work(world, attends);
         Ok(life)
     }
 
@@ -146,11 +178,31 @@ impl Server {
 }
 
 /// The background jobs of one process.
-async fn attend(world: Arc<World>, app: Arc<App>, name: String) {
+async fn attend(world: Arc<World>, app: Arc<App>, jobs: Arc<Jobs>, name: String) {
     loop {
         clock::pause(world.dice.span(JOBS_SPAN)).await;
-        if let Err(error) = jobs::tick_all(&app).await {
-            world.say(format_args!("a job of {name} fails: {}", error.code()));
+        jobs.tick(&world, &app, &name).await;
+    }
+}
+
+/// A collection goes on beside a backup, step by step; the server that does it may end in the middle of one.
+pub(super) async fn collect_beside(world: Arc<World>) {
+    for round in 0..BESIDE_ROUNDS {
+        let Some(server) = world.dice.pick(&world.servers).map(Arc::clone) else { return };
+        let most = if world.dice.once_in(2) { BESIDE_SPAN } else { BESIDE_SPAN_LONG };
+        clock::pause(world.dice.span(most)).await;
+        let Some((app, jobs)) = server.jobs() else { continue };
+        let beside = Arc::clone(&world);
+        server.work(&world, async move {
+            if round == 0 {
+                drop(collect::start(&app, &ADMIN).await);
+            }
+            jobs.tick(&beside, &app, "a server beside a backup").await;
+        });
+        if world.faults.once_in(8) {
+            clock::pause(world.dice.span_of_any_size(BESIDE_SPAN)).await;
+            world.say(format_args!("server {} is killed beside a backup", server.number));
+            server.kill();
         }
     }
 }

@@ -30,16 +30,31 @@ pub struct Plan {
     pub days: u32,
     /// A server is killed at one of so many of its steps; 0: never.
     pub kill_once_in: u64,
+    /// A collection goes on beside one of so many backups; 0: beside none.
+    pub collect_once_in: u64,
     /// Whether anything else goes wrong.
     pub faults: bool,
     /// Whether every step is printed.
     pub shown: bool,
+    /// The bug that the servers have.
+    #[cfg(feature = "planted")]
+    pub planted: Option<base::Planted>,
 }
 
 impl Plan {
     /// The usual one for this seed. Never fails.
     pub fn of(seed: u64) -> Self {
-        Self { seed, devices: 20, days: 30, kill_once_in: 3_000, faults: true, shown: false }
+        Self {
+            seed,
+            devices: 20,
+            days: 30,
+            kill_once_in: 3_000,
+            collect_once_in: 12,
+            faults: true,
+            shown: false,
+            #[cfg(feature = "planted")]
+            planted: None,
+        }
     }
 
     pub(super) fn span(&self) -> Span {

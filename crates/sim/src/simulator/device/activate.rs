@@ -8,6 +8,7 @@ use super::{Bound, Device, pair, sign};
 use app::DeviceAbout;
 use app::activation::{Activation, Answer, Claim, OldKey, activate};
 use app::password::Password;
+use control::Rights;
 use control::activation::{Choice, Preview};
 use engine::RemoteError;
 use futures::FutureExt as _;
@@ -53,7 +54,11 @@ impl Device {
         if let Some(before) = before.filter(|before| before.device != activated.device) {
             world.broken(format_args!("{} has come back as {}", before.device, activated.device));
         }
+        if activated.rights == Rights::AppendOnly {
+            world.oracle.appends_only(activated.device, activated.epoch);
+        }
         let mut disk = self.disk();
+        disk.former = disk.kept;
         disk.bound = Some(Bound { device: activated.device, key, epoch: activated.epoch });
         disk.counter = Some(activated.counter);
         disk.asking = None;

@@ -8,7 +8,7 @@ use app::runs::{self, Begun, Purpose};
 use app::session::{self, Opening};
 use app::{App, AppError, DeviceActor, backup, guard, restore};
 use async_trait::async_trait;
-use base::{DeviceId, RunId, SnapshotId};
+use base::{RunId, SnapshotId};
 use bytes::Bytes;
 use control::access::Verb;
 use engine::{Committed, Parcel, Remote, RemoteError, Uploaded};
@@ -146,10 +146,6 @@ impl Line {
     pub(super) fn remote(&self, run: RunId, snapshot: SnapshotId, folder: Folder) -> RunLine {
         RunLine { line: self.clone(), run, snapshot, folder }
     }
-
-    pub(super) fn device(&self) -> DeviceId {
-        self.bound.device
-    }
 }
 
 /// The port `Remote` for one run.
@@ -208,7 +204,8 @@ impl Remote for RunLine {
 
     async fn commit(&self, manifest: Bytes) -> Result<Committed, RemoteError> {
         let (run, world) = (self.run, &self.line.world);
-        world.oracle.tried(self.snapshot, self.line.device(), self.folder.clone(), world.passed());
+        let Bound { device, epoch, .. } = self.line.bound;
+        world.oracle.tried(self.snapshot, (device, epoch), self.folder.clone(), world.passed());
         let work: Work<_> = Arc::new(move |app, actor| {
             let manifest = manifest.clone();
             let commit = async move { backup::commit(&app, &actor, run, manifest, backup::Reported::default()).await };
