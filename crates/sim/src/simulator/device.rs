@@ -163,12 +163,12 @@ impl Device {
                 return Err(plain(error));
             }
         };
-        self.made(world, &plan, outcome, folder, cache);
+        self.made(world, &plan, &outcome, folder, cache);
         Ok(())
     }
 
     /// A snapshot was made.
-    fn made(&self, world: &World, plan: &Plan, outcome: Outcome, folder: Folder, cache: Arc<Cache>) {
+    fn made(&self, world: &World, plan: &Plan, outcome: &Outcome, folder: Folder, cache: Arc<Cache>) {
         let (id, new) = (outcome.snapshot, outcome.committed.chunks_new);
         world.say(format_args!("device {} has made {id}, {new} chunks new", self.number));
         if !outcome.problems.is_empty() {
