@@ -37,9 +37,8 @@ fn the_same_seed_is_the_same_play_and_another_seed_another() {
 }
 
 #[test]
-fn where_nothing_goes_wrong_no_run_is_given_up_but_by_order() {
+fn where_nothing_goes_wrong_but_what_admins_order_most_runs_make_a_snapshot() {
     let outcome = played(Plan { faults: false, kill_once_in: 0, ..small(5) });
-    assert_eq!(outcome.figures.kills, 0);
     assert!(outcome.figures.acknowledged > outcome.figures.given_up, "{}", outcome.figures);
     assert!(outcome.figures.restored > 0);
 }
