@@ -84,7 +84,7 @@ async fn attend_until<S: Future<Output = ()>>(app: &App, held: Held<'_>, job: &J
     held.give_back(app).await;
 }
 
-/// Ticks every job once, whoever holds it: for tests and the simulator. One that goes on for long goes on to its end.
+/// Ticks every job once, whoever holds it: for tests. One that goes on for long goes on to its end.
 ///
 /// # Errors
 /// The first job's that fails.
@@ -95,20 +95,24 @@ pub async fn tick_all(app: &App) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Ticks every job once that `holder` gets hold of, one after the other, as long as `stopping` does not say that it
-/// ends: for the simulator, whose days would be longer with `run`. Gives the names of the jobs that failed, and why.
-pub async fn tick_held(app: &App, holder: &[u8; 16], stopping: &AtomicBool) -> Vec<(&'static str, AppError)> {
-    let mut failed = Vec::new();
+/// Ticks every job once that `holder` gets hold of, one after the other: for the simulator, whose days would be longer
+/// with `run`. Gives the names of the jobs that failed, and why.
+pub async fn tick_held(app: &App, holder: &[u8; 16]) -> Vec<(&'static str, AppError)> {
+    let (stopping, mut failed) = (AtomicBool::new(false), Vec::new());
     for job in &JOBS {
-        let held = Held::new(job.name, holder, stopping);
-        let ticked = match held.take(app).await {
-            Ok(true) => (job.tick)(app, &held).await,
-            Ok(false) => Ok(()),
-            Err(error) => Err(error),
-        };
+        let ticked = tick(app, &Held::new(job.name, holder, &stopping), job).await;
         failed.extend(ticked.err().map(|error| (job.name, error)));
     }
     failed
+}
+
+/// Ticks a job if this process gets hold of it. Gives whether it did.
+async fn tick(app: &App, held: &Held<'_>, job: &Job) -> Result<bool, AppError> {
+    let is_held = held.take(app).await?;
+    if is_held {
+        (job.tick)(app, held).await?;
+    }
+    Ok(is_held)
 }
 
 /// Ticks a job if it is due and this process holds it.
@@ -119,16 +123,9 @@ async fn attend(app: &App, held: &Held<'_>, job: &Job, turn: &mut Turn) {
     if now < turn.due && !overslept {
         return;
     }
-    let result = match held.take(app).await {
-        Ok(true) => (job.tick)(app, held).await,
-        Ok(false) => {
-            turn.due = now + held::RENEW;
-            return;
-        }
-        Err(error) => Err(error),
-    };
-    match result {
-        Ok(()) => {
+    match tick(app, held, job).await {
+        Ok(false) => turn.due = now + held::RENEW,
+        Ok(true) => {
             if turn.failures > 0 {
                 tracing::info!(job = job.name, "the job {} works again", job.name);
             }

@@ -1,5 +1,5 @@
 //! The simulator: the server's own code and the endpoint's own engine on one seed, days of a fleet in seconds. Time,
-//! randomness, network, object store and disk are the simulator's; the rest is what runs at a customer's.
+//! randomness, network and object store are the simulator's; the rest is what runs at a customer's.
 //! Refuses every other source of chance: the same plan plays the same, step by step, and a seed is a whole bug report.
 //!
 //! One thread plays one seed. Its clock is tokio's, paused: it moves on to the next thing that somebody waits for when

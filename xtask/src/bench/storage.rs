@@ -1,12 +1,10 @@
 //! A large repository of many devices: how long a storage report of it takes, and how much memory, in a process of its
 //! own. Refuses one round: the middle of several counts.
 
-use super::collect::{median, sim};
+use super::collect::{made, median, sim};
 use crate::demo::programs::Programs;
 use anyhow::{Context, Result};
 use clap::Args;
-use serde_json::json;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The goals: chunks in a second, and megabytes.
@@ -50,20 +48,12 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     let programs = Programs::sim_in(options.programs.as_deref(), root)?;
     let temp = tempfile::Builder::new().prefix("holdfast-storage-").tempdir().context("making a folder")?;
     let place = options.place.as_deref().unwrap_or(temp.path());
-    let data = place.join("data");
-    if !data.exists() {
-        fs::create_dir_all(&data)?;
-        let password = place.join("password");
-        fs::write(&password, "correct horse battery staple\n")?;
-        fs::write(data.join("holdfast.toml"), format!("[database]\nurl = {}\n", json!(options.database)))?;
-        programs.init(&data, &password)?;
-        let Options { chunks, devices, directories, shared_every, .. } = options;
-        let [chunks, devices, directories, shared] =
-            [chunks, devices, directories, shared_every].map(|number| number.to_string());
-        let more = ["--chunks", &chunks, "--devices", &devices, "--directories", &directories];
-        let more = [&more[..], &["--shared-every", &shared]].concat();
-        eprintln!("made: {}", sim(&programs, &data, "make", &more)?);
-    }
+    let Options { chunks, devices, directories, shared_every, .. } = options;
+    let [chunks, devices, directories, shared] =
+        [chunks, devices, directories, shared_every].map(|number| number.to_string());
+    let more = ["--chunks", &chunks, "--devices", &devices, "--directories", &directories];
+    let more = [&more[..], &["--shared-every", &shared]].concat();
+    let data = made(&programs, place, &options.database, &more)?;
     let mut reports = Vec::new();
     for _ in 0..options.rounds {
         let report = sim(&programs, &data, "report", &[])?;

@@ -69,12 +69,17 @@ impl Simulate {
                 print(&if as_json { json(seed, &outcome) } else { text(seed, &outcome) });
             }
         };
+        self.on_threads(play);
+        ExitCode::from(u8::from(is_broken.into_inner()))
+    }
+
+    /// Does this on so many threads at once, until all have come to the end of it.
+    fn on_threads(&self, work: impl Fn() + Sync) {
         thread::scope(|scope| {
             for _ in 0..self.threads.max(1) {
-                scope.spawn(play);
+                scope.spawn(&work);
             }
         });
-        ExitCode::from(u8::from(is_broken.into_inner()))
     }
 
     fn plan(&self, seed: u64) -> Plan {
@@ -108,11 +113,7 @@ impl Simulate {
                 });
             }
         };
-        thread::scope(|scope| {
-            for _ in 0..self.threads.max(1) {
-                scope.spawn(plant);
-            }
-        });
+        self.on_threads(plant);
         ExitCode::from(u8::from(is_missed.into_inner()))
     }
 }

@@ -3,7 +3,7 @@
 //! not known.
 
 use super::clock;
-use super::network::{self, Deed};
+use super::network;
 use super::oracle::CLOCKS_SPAN;
 use super::storage;
 use super::world::World;
@@ -12,9 +12,10 @@ use app::devices::{self, DeviceAsk, DeviceOrder, DeviceView};
 use app::page::PageAsk;
 use app::password::Password;
 use app::{AdminActor, App, AppError, PolicySubject, collect, holds, policy, profiles, retention, tokens, users};
-use base::{SnapshotId, Span};
+use base::{DeviceId, SnapshotId, Span};
 use control::Level;
 use control::campaign::{Reminders, Reset, Scope, Tell};
+use db::HoldSubject;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -60,9 +61,8 @@ pub(super) async fn furnish(world: &Arc<World>) {
     world.keep_token(made.text);
     let profiles = profiles::page(&app, &ADMIN, None, &PageAsk::first()).await.expect("readable");
     let everybody = PolicySubject::Profile(profiles.items[0].id);
-    let rules = [("retention_days", RETENTION_DAYS.to_string()), ("retention_weeks", "1".to_owned())];
-    let rules: Vec<_> = rules.into_iter().chain([("retention_months", "0".to_owned())]).collect();
-    let rules: Vec<_> = rules.into_iter().map(|(key, value)| (key.to_owned(), Some(value))).collect();
+    let rules = [("retention_days", RETENTION_DAYS), ("retention_weeks", 1), ("retention_months", 0)];
+    let rules = rules.map(|(key, value)| (key.to_owned(), Some(value.to_string())));
     policy::set(&app, &ADMIN, everybody, &rules).await.expect("good rules");
 }
 
@@ -92,9 +92,8 @@ pub(super) async fn work(world: Arc<World>) {
 /// What an admin asks; none where it fails, or nobody answers.
 async fn admin<T: Send + 'static>(
     world: &Arc<World>,
-    deed: impl Fn(Arc<App>) -> BoxFuture<'static, Result<T, AppError>> + Send + Sync + 'static,
+    deed: impl Fn(Arc<App>) -> BoxFuture<'static, Result<T, AppError>>,
 ) -> Option<T> {
-    let deed: Deed<T> = Arc::new(deed);
     network::order(world, deed).await?.ok()
 }
 
@@ -121,8 +120,8 @@ async fn order_any(world: &Arc<World>) {
     order_to(world, device, order).await;
 }
 
-/// Orders something at a record; what is known of it afterwards, where it was carried out.
-pub(super) async fn order_to(world: &Arc<World>, device: base::DeviceId, order: DeviceOrder) -> Option<DeviceView> {
+/// Orders something at a record. Never fails: what is not carried out is ordered another time.
+pub(super) async fn order_to(world: &Arc<World>, device: DeviceId, order: DeviceOrder) {
     let cuts = match order {
         DeviceOrder::Deactivate { .. } | DeviceOrder::Suspend => Some(false),
         DeviceOrder::Hold { .. } => Some(true),
@@ -133,10 +132,9 @@ pub(super) async fn order_to(world: &Arc<World>, device: base::DeviceId, order: 
     }
     let view = admin(world, move |app| async move { devices::order(&app, &ADMIN, device, order).await }.boxed()).await;
     world.say(format_args!("{device} is to be {order:?}: {}", if view.is_some() { "done" } else { "no" }));
-    if let (Some(may_append), Some(view)) = (cuts, &view) {
+    if let (Some(may_append), Some(view)) = (cuts, view) {
         world.oracle.cut_off((device, view.epoch), world.passed(), may_append);
     }
-    view
 }
 
 /// A campaign resets every device, in waves.
@@ -198,17 +196,13 @@ async fn hold_any(world: &Arc<World>) {
         let word = async move {
             match holds::of_device(&app, &ADMIN, device).await?.first().filter(|_| lifts) {
                 Some(hold) => holds::lift(&app, &ADMIN, hold.id).await,
-                None => holds::set(&app, &ADMIN, app_subject(device), "a case").await,
+                None => holds::set(&app, &ADMIN, HoldSubject::Device(device), "a case").await,
             }
         };
         word.boxed()
     });
     let done = done.await.is_some();
     world.say(format_args!("a hold on {device} comes or goes: {done}"));
-}
-
-fn app_subject(device: base::DeviceId) -> db::HoldSubject {
-    db::HoldSubject::Device(device)
 }
 
 /// The clocks of the servers are set wrong, or right again, all together: they ask one another's time source. What they

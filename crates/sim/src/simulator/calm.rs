@@ -4,7 +4,7 @@
 use super::admin::{self, ADMIN, RETENTION_DAYS};
 use super::clock;
 use super::device::Device;
-use super::network::{self, Deed};
+use super::network;
 use super::oracle::CLOCKS_SPAN;
 use super::world::World;
 use app::devices::DeviceOrder;
@@ -44,8 +44,8 @@ pub(super) async fn end(world: &Arc<World>, devices: &[Arc<Device>]) {
     }
     lost(world, &there);
     clock::pause(COLLECT_SPAN).await;
-    let _ = ask(world, "the scrub", |app| clean(app).boxed()).await;
-    let _ = ask(world, "the audit log", |app| unbroken(app).boxed()).await;
+    must(world, "the scrub", |app| clean(app).boxed()).await;
+    must(world, "the audit log", |app| unbroken(app).boxed()).await;
 }
 
 /// Has a device back up, and brings it into service with all its rights.
@@ -103,22 +103,11 @@ fn lost(world: &World, there: &BTreeSet<SnapshotId>) {
 }
 
 /// Has a server do something that must work.
-async fn ask<T: Send + 'static>(
-    world: &Arc<World>,
-    what: &str,
-    deed: impl Fn(Arc<App>) -> BoxFuture<'static, Result<T, AppError>> + Send + Sync + 'static,
-) -> Option<T> {
-    let deed: Deed<T> = Arc::new(deed);
+async fn must(world: &Arc<World>, what: &str, deed: impl Fn(Arc<App>) -> BoxFuture<'static, Result<(), AppError>>) {
     match network::order(world, deed).await {
-        Some(Ok(done)) => Some(done),
-        Some(Err(error)) => {
-            world.broken(format_args!("{what}: {}", app::chain(&error)));
-            None
-        }
-        None => {
-            world.broken(format_args!("{what}: nobody answers"));
-            None
-        }
+        Some(Ok(())) => {}
+        Some(Err(error)) => world.broken(format_args!("{what}: {}", app::chain(&error))),
+        None => world.broken(format_args!("{what}: nobody answers")),
     }
 }
 

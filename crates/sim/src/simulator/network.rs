@@ -2,6 +2,7 @@
 //! A device asks again as the endpoint does; it is answered by any server.
 
 use super::clock;
+use super::server::Server;
 use super::world::World;
 use app::{App, AppError};
 use base::{Kind, Retry, Span};
@@ -53,12 +54,22 @@ pub(super) async fn ask<T: Send + 'static>(world: &Arc<World>, deed: Deed<T>) ->
 
 /// What an admin asks, at a server that lives, once and over a good line; none when the server is killed meanwhile, or
 /// none lives.
-pub(super) async fn order<T: Send + 'static>(world: &Arc<World>, deed: Deed<T>) -> Option<Result<T, AppError>> {
-    let server = world.dice.pick(&world.servers).map(Arc::clone)?;
+pub(super) async fn order<T: Send + 'static>(
+    world: &Arc<World>,
+    deed: impl Fn(Arc<App>) -> BoxFuture<'static, Result<T, AppError>>,
+) -> Option<Result<T, AppError>> {
+    let server = world.dice.pick(&world.servers)?;
+    begun(world, server, deed(server.app()?))?.await.ok()
+}
+
+/// Has a server work on something; none when it does not live.
+fn begun<T: Send + 'static>(
+    world: &Arc<World>,
+    server: &Server,
+    work: BoxFuture<'static, T>,
+) -> Option<oneshot::Receiver<T>> {
     let (sender, answer) = oneshot::channel();
-    let work = deed(server.app()?);
-    server.work(world, async move { drop(sender.send(work.await)) }).then_some(())?;
-    answer.await.ok()
+    server.work(world, async move { drop(sender.send(work.await)) }).then_some(answer)
 }
 
 /// Asks once; none when no answer comes.
@@ -80,9 +91,7 @@ async fn once<T: Send + 'static>(world: &Arc<World>, deed: &Deed<T>) -> Option<R
             }
         });
     }
-    let (sender, answer) = oneshot::channel();
-    let work = deed(app);
-    server.work(world, async move { drop(sender.send(work.await)) }).then_some(())?;
+    let answer = begun(world, &server, deed(app))?;
     let answer = tokio::select! {
         biased;
         // A server that is killed breaks its connections.
@@ -102,14 +111,9 @@ fn way(world: &World) -> Span {
     world.dice.span(if world.faults.once_in(4) { SLOW_WAY_SPAN } else { WAY_SPAN })
 }
 
-/// What a device hears of an error. What is behind it stays at the server.
-pub(super) fn remote(error: &AppError) -> RemoteError {
-    let broken = AppError::broken();
-    let said = match error {
-        AppError::Refused(_) | AppError::Said { .. } => error,
-        // The device is told whether what is stored is damaged.
-        _ if error.kind() == Kind::Damaged => error,
-        _ => &broken,
-    };
+/// What a device hears of an error.
+fn remote(error: &AppError) -> RemoteError {
+    let outside = error.outside();
+    let said = outside.as_ref().unwrap_or(error);
     RemoteError { code: said.code().to_owned(), sentence: said.to_string(), kind: said.kind(), retry: said.retry() }
 }

@@ -9,7 +9,6 @@ use app::keys::MasterKey;
 use app::{App, AppError, Config, collect, jobs};
 use base::{Entropy, SeededEntropy, Span};
 use db::Db;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 
@@ -63,8 +62,7 @@ impl Jobs {
     /// Does what there is to do now, after whoever does so already. Never fails: what fails is tried again later.
     async fn tick(&self, world: &World, app: &App, name: &str) {
         let _turn = self.turn.lock().await;
-        let stopping = AtomicBool::new(false);
-        for (job, error) in IN_JOBS.scope((), jobs::tick_held(app, &self.holder, &stopping)).await {
+        for (job, error) in IN_JOBS.scope((), jobs::tick_held(app, &self.holder)).await {
             world.say(format_args!("the job {job} of {name} fails: {}", error.code()));
         }
     }
@@ -131,6 +129,11 @@ impl Server {
         if let Some(now) = &*self.now.lock().unwrap_or_else(PoisonError::into_inner) {
             now.life.kill();
         }
+    }
+
+    /// Drops what is left of it. Never fails.
+    pub(super) fn leave(&self) {
+        drop(self.now.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Lets it work on something, as long as it lives; whether it lives.

@@ -2,7 +2,6 @@
 //! and may be the last of its process. Times come in which the store is full, or away.
 
 use super::clock;
-use super::dice::Dice;
 use super::life::Life;
 use super::world::World;
 use async_trait::async_trait;
@@ -25,7 +24,7 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn new(_dice: &Dice) -> Self {
+    pub(super) fn new() -> Self {
         Self { objects: Arc::new(Memory::new()), is_full: AtomicBool::new(false), is_away: AtomicBool::new(false) }
     }
 }

@@ -103,7 +103,6 @@ impl World {
         let faults = Faults { dice: Dice::new(dice.seed()), on: AtomicBool::new(plan.faults) };
         let began = Instant::now();
         let dir = temp_dir();
-        let shelf = Shelf::new(&dice);
         let servers = 1 + dice.below(2);
         let server = |number| Arc::new(Server::new(number, MachineClock::new(began), dice.seed()));
         let servers = (1..=servers).map(server).collect();
@@ -114,7 +113,7 @@ impl World {
             dice,
             faults,
             oracle: Oracle::default(),
-            shelf,
+            shelf: Shelf::new(),
             servers,
             trace,
             token: OnceLock::new(),
@@ -175,6 +174,8 @@ impl World {
 
     pub(super) fn into_outcome(self: Arc<Self>) -> Outcome {
         let trace = self.trace().clone();
+        // They know the world, and it them: neither would ever be dropped, nor the folder of the database.
+        self.servers.iter().for_each(|server| server.leave());
         Outcome { figures: self.oracle.figures(), trace, broken: self.oracle.why_broken() }
     }
 
