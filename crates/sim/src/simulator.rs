@@ -10,6 +10,7 @@ mod calm;
 mod clock;
 mod device;
 mod dice;
+mod files;
 mod folder;
 mod life;
 mod network;

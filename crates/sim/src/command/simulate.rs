@@ -134,7 +134,7 @@ fn text(seed: u64, outcome: &Outcome) -> String {
 }
 
 fn json(seed: u64, outcome: &Outcome) -> String {
-    let Figures { acknowledged, given_up, restored, activated, cut_off, kills, removed, packs_removed } =
+    let Figures { acknowledged, given_up, restored, activated, cut_off, kills, power_cuts, removed, packs_removed } =
         outcome.figures;
     let told = json!({
         "seed": seed,
@@ -147,6 +147,7 @@ fn json(seed: u64, outcome: &Outcome) -> String {
         "activated": activated,
         "cut_off": cut_off,
         "kills": kills,
+        "power_cuts": power_cuts,
         "removed": removed,
         "packs_removed": packs_removed,
     });

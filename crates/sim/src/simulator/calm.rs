@@ -28,6 +28,10 @@ pub(super) async fn end(world: &Arc<World>, devices: &[Arc<Device>]) {
     for server in &world.servers {
         server.clock.set_ahead(0);
     }
+    // What was answered is durable, whatever happens afterwards.
+    if world.plan.faults {
+        world.lose_power("one last time");
+    }
     clock::pause(SETTLE_SPAN).await;
     for device in devices {
         in_service(world, device).await;

@@ -28,6 +28,8 @@ pub struct Figures {
     pub cut_off: u64,
     /// Servers that were killed.
     pub kills: u64,
+    /// Times at which the power went.
+    pub power_cuts: u64,
     /// Snapshots that retention has removed.
     pub removed: u64,
     /// Packs that collections have removed.
@@ -36,11 +38,13 @@ pub struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { acknowledged, given_up, restored, activated, cut_off, kills, removed, packs_removed } = self;
+        let Self { acknowledged, given_up, restored, activated, cut_off, kills, power_cuts, removed, packs_removed } =
+            self;
         write!(
             f,
             "{acknowledged} snapshots acknowledged, {given_up} runs given up, {restored} restored, {removed} removed; \
-             {activated} activations, {cut_off} devices cut off; {kills} kills, {packs_removed} packs collected"
+             {activated} activations, {cut_off} devices cut off; {kills} kills, {power_cuts} power cuts, \
+             {packs_removed} packs collected"
         )
     }
 }

@@ -7,7 +7,7 @@ use super::storage::Stepping;
 use super::world::World;
 use app::keys::MasterKey;
 use app::{App, AppError, Config, collect, jobs};
-use base::{Entropy, SeededEntropy, Span};
+use base::{Entropy, Kind, SeededEntropy, Span};
 use db::Db;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
@@ -71,6 +71,7 @@ impl Jobs {
 /// Makes the installation and begins every server. Never fails: nothing goes wrong yet.
 pub(super) async fn begin(world: &Arc<World>) {
     let first = SeededEntropy::new(world.plan.seed);
+    world.shelf.furnish().await;
     let db = Db::open(&world.database()).await.expect("an empty directory takes a database");
     let mut tx = db.write().await.expect("nobody else writes");
     let made = app::keys::make(&mut tx, &master(world), &first, base::Clock::now(&*world.servers[0].clock)).await;
@@ -98,7 +99,11 @@ async fn live(world: Arc<World>, server: Arc<Server>, mut life: Life) {
             match server.start(&world, number).await {
                 Ok(life) => break life,
                 Err(error) => {
-                    world.say(format_args!("server {} does not start: {}", server.number, app::chain(&error)));
+                    let said = format!("server {} does not start: {}", server.number, app::chain(&error));
+                    match error.kind() {
+                        Kind::NotFound | Kind::Damaged => world.broken(said),
+                        _ => world.say(said),
+                    }
                     clock::pause(Span::seconds(30)).await;
                 }
             }
@@ -150,11 +155,15 @@ impl Server {
         let life = Life::new(world, format!("server {}, life {number}", self.number));
         let db = Db::open(&world.database()).await.map_err(AppError::db("opening the database"))?;
         let db = db.with_steps(Arc::new(life.clone()));
-        let store = Arc::new(Stepping::new(world, life.clone()));
         let grace = if world.plan.seed.is_multiple_of(3) { 7 } else { 0 };
         let config = Config::parse(&format!("{CONFIG}collect.grace_hours = {grace}\n")).expect("good text");
         let (clock, entropy): (_, Arc<dyn Entropy>) = (Arc::clone(&self.clock) as _, Arc::clone(&self.entropy) as _);
-        let app = world.watched(App::with(db, store, clock, entropy, master(world), config)).await;
+        let begin = async {
+            let objects = world.shelf.open(&life).await.map_err(AppError::store("opening the store"))?;
+            let store = Arc::new(Stepping::new(world, life.clone(), objects));
+            App::with(db, store, clock, entropy, master(world), config).await
+        };
+        let app = world.watched(begin).await;
         let Some(app) = app.transpose()? else {
             return Err(AppError::unavailable("killed", "It was killed while it began.", Span::ZERO));
         };

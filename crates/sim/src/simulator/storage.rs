@@ -1,7 +1,10 @@
 //! The object store of the simulated servers: every call takes its time, may fail before or after it has done its work,
-//! and may be the last of its process. Times come in which the store is full, or away.
+//! and may be the last of its process. Times come in which the store is full, or away. In half of the plays it is as a
+//! bucket is, which nothing can harm; in the other half a folder on the disk of the machine, which may lose its power.
 
 use super::clock;
+use super::dice::Dice;
+use super::files::{Drive, Lost, Process};
 use super::life::Life;
 use super::world::World;
 use async_trait::async_trait;
@@ -11,22 +14,86 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::{Memory, ObjectInfo, ObjectName, Put, Store, StoreError, Verb};
+use store::{Disk, Memory, ObjectInfo, ObjectName, Put, Store, StoreError, Verb};
 
 /// How long the store is full or away at most.
 const TROUBLE_SPAN: Span = Span::hours(9);
+/// What is left of a disk that is full, at most.
+const ROOM_LEFT: Size = Size::kib(96);
+/// Where the store is on the disk.
+const FOLDER: &str = "/srv/holdfast/store";
 
 /// What keeps the objects, whoever is killed.
 pub(super) struct Shelf {
-    objects: Arc<dyn Store>,
+    objects: Objects,
     is_full: AtomicBool,
     is_away: AtomicBool,
 }
 
+enum Objects {
+    Bucket(Arc<Memory>),
+    Folder(Arc<Drive>),
+}
+
+/// Who makes the store: nothing goes wrong yet.
+struct Installer;
+
 impl Shelf {
-    pub(super) fn new() -> Self {
-        Self { objects: Arc::new(Memory::new()), is_full: AtomicBool::new(false), is_away: AtomicBool::new(false) }
+    pub(super) fn new(dice: &Dice) -> Self {
+        let objects = match dice.once_in(2) {
+            true => Objects::Bucket(Arc::new(Memory::new())),
+            false => Objects::Folder(Drive::new(dice.seed())),
+        };
+        Self { objects, is_full: AtomicBool::new(false), is_away: AtomicBool::new(false) }
     }
+
+    /// Makes the store. Never fails: nothing goes wrong yet.
+    pub(super) async fn furnish(&self) {
+        if let Objects::Folder(drive) = &self.objects {
+            Disk::create_on(drive.of(Arc::new(Installer)), FOLDER, Size(0)).await.expect("an empty disk");
+        }
+    }
+
+    /// The store as a process opens it that begins.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) async fn open(&self, life: &Life) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(match &self.objects {
+            Objects::Bucket(objects) => Arc::clone(objects) as _,
+            Objects::Folder(drive) => Arc::new(Disk::open_on(drive.of(Arc::new(life.clone())), FOLDER, Size(0)).await?),
+        })
+    }
+
+    /// Whether the store is on a disk. Never fails.
+    pub(super) fn loses_power(&self) -> bool {
+        matches!(self.objects, Objects::Folder(_))
+    }
+
+    /// The power goes; what of the disk is lost, where the store is on one. Never fails.
+    pub(super) fn lose_power(&self) -> Option<Lost> {
+        match &self.objects {
+            Objects::Bucket(_) => None,
+            Objects::Folder(drive) => Some(drive.lose_power()),
+        }
+    }
+
+    /// It is full from now on, or no longer.
+    fn set_full(&self, full: bool, dice: &Dice) {
+        match (&self.objects, full) {
+            (Objects::Bucket(_), _) => self.is_full.store(full, Ordering::SeqCst),
+            (Objects::Folder(drive), true) => drive.fill(dice.below(ROOM_LEFT.0)),
+            (Objects::Folder(drive), false) => drive.empty(),
+        }
+    }
+}
+
+impl Process for Installer {
+    fn has_ended(&self) -> bool {
+        false
+    }
+
+    fn before(&self, _: &'static str) {}
 }
 
 /// Times of trouble with the store, as long as things go wrong. Never fails.
@@ -36,14 +103,16 @@ pub(super) async fn trouble(world: Arc<World>) {
         if !world.faults.are_on() {
             return;
         }
-        let (what, switch) = match world.dice.below(2) {
-            0 => ("full", &world.shelf.is_full),
-            _ => ("away", &world.shelf.is_away),
+        let is_full = world.dice.once_in(2);
+        let set = |on| match is_full {
+            true => world.shelf.set_full(on, &world.dice),
+            false => world.shelf.is_away.store(on, Ordering::SeqCst),
         };
+        let what = if is_full { "full" } else { "away" };
         world.say(format_args!("the store is {what}"));
-        switch.store(true, Ordering::SeqCst);
+        set(true);
         clock::pause(world.dice.span_of_any_size(TROUBLE_SPAN)).await;
-        switch.store(false, Ordering::SeqCst);
+        set(false);
         world.say(format_args!("the store is {what} no longer"));
     }
 }
@@ -52,11 +121,12 @@ pub(super) async fn trouble(world: Arc<World>) {
 pub(super) struct Stepping {
     world: Arc<World>,
     life: Life,
+    objects: Arc<dyn Store>,
 }
 
 impl Stepping {
-    pub(super) fn new(world: &Arc<World>, life: Life) -> Self {
-        Self { world: Arc::clone(world), life }
+    pub(super) fn new(world: &Arc<World>, life: Life, objects: Arc<dyn Store>) -> Self {
+        Self { world: Arc::clone(world), life, objects }
     }
 
     /// Does one call, if at all, with a step before and one after it.
@@ -93,7 +163,7 @@ impl Store for Stepping {
                 let folder = PathBuf::from("simulated");
                 return Err(StoreError::Full { folder, free: Size(0), reserve: Size(0), cause: None });
             }
-            let put = shelf.objects.put_new(name, bytes).await;
+            let put = self.objects.put_new(name, bytes).await;
             self.world.say(format_args!("{}: {name} {put:?}", self.life.name));
             put
         };
@@ -101,15 +171,15 @@ impl Store for Stepping {
     }
 
     async fn get(&self, name: &ObjectName) -> Result<Bytes, StoreError> {
-        self.step(Verb::Get, name.as_str(), self.world.shelf.objects.get(name)).await
+        self.step(Verb::Get, name.as_str(), self.objects.get(name)).await
     }
 
     async fn get_range(&self, name: &ObjectName, offset: u64, len: u64) -> Result<Bytes, StoreError> {
-        self.step(Verb::GetRange, name.as_str(), self.world.shelf.objects.get_range(name, offset, len)).await
+        self.step(Verb::GetRange, name.as_str(), self.objects.get_range(name, offset, len)).await
     }
 
     async fn head(&self, name: &ObjectName) -> Result<Option<Size>, StoreError> {
-        self.step(Verb::Head, name.as_str(), self.world.shelf.objects.head(name)).await
+        self.step(Verb::Head, name.as_str(), self.objects.head(name)).await
     }
 
     async fn list(
@@ -120,7 +190,7 @@ impl Store for Stepping {
     ) -> Result<Vec<ObjectInfo>, StoreError> {
         // Not a name of an object: a listing says so in its error.
         let asked = format!("{prefix}*");
-        self.step(Verb::List, &asked, self.world.shelf.objects.list(prefix, after, limit)).await
+        self.step(Verb::List, &asked, self.objects.list(prefix, after, limit)).await
     }
 
     async fn remove(&self, name: &ObjectName) -> Result<(), StoreError> {
@@ -129,7 +199,7 @@ impl Store for Stepping {
             if name.as_str().starts_with("packs/") {
                 self.world.oracle.count(|figures| figures.packs_removed += 1);
             }
-            self.world.shelf.objects.remove(name).await
+            self.objects.remove(name).await
         };
         self.step(Verb::Remove, name.as_str(), call).await
     }

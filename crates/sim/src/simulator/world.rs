@@ -2,7 +2,7 @@
 
 use super::clock::MachineClock;
 use super::dice::Dice;
-use super::life::Killed;
+use super::life::{Killed, Lives};
 use super::oracle::Oracle;
 use super::server::Server;
 use super::storage::Shelf;
@@ -91,6 +91,7 @@ pub(super) struct World {
     pub(super) faults: Faults,
     pub(super) oracle: Oracle,
     pub(super) shelf: Shelf,
+    pub(super) lives: Lives,
     pub(super) servers: Vec<Arc<Server>>,
     trace: Mutex<Trace>,
     token: OnceLock<SecretText>,
@@ -102,6 +103,7 @@ impl World {
         let dice = Dice::new(plan.seed);
         let faults = Faults { dice: Dice::new(dice.seed()), on: AtomicBool::new(plan.faults) };
         let began = Instant::now();
+        let shelf = Shelf::new(&dice);
         let dir = temp_dir();
         let servers = 1 + dice.below(2);
         let server = |number| Arc::new(Server::new(number, MachineClock::new(began), dice.seed()));
@@ -113,7 +115,8 @@ impl World {
             dice,
             faults,
             oracle: Oracle::default(),
-            shelf: Shelf::new(),
+            shelf,
+            lives: Lives::default(),
             servers,
             trace,
             token: OnceLock::new(),
@@ -150,6 +153,14 @@ impl World {
     pub(super) fn broken(&self, what: impl Display) {
         self.say(format_args!("BROKEN: {what}"));
         self.oracle.broken(what.to_string());
+    }
+
+    /// The machine's power goes, and every process with it; only where the store is on its disk. Never fails.
+    pub(super) fn lose_power(&self, when: impl Display) {
+        let Some(lost) = self.shelf.lose_power() else { return };
+        self.say(format_args!("the power goes {when}: {} entries and {} files are lost", lost.entries, lost.files));
+        self.lives.kill();
+        self.oracle.count(|figures| figures.power_cuts += 1);
     }
 
     /// Lets somebody go on beside everybody else. Who panics has found something.
