@@ -88,7 +88,7 @@ impl Life {
     fn end(&self, power_once_in: u64, when: &str, step: &str) {
         let world = &self.world;
         if world.shelf.loses_power() && world.dice.once_in(power_once_in) {
-            world.lose_power(format_args!("of {} {when} {step}", self.name));
+            world.lose_power(format_args!("({}, {when} {step})", self.name));
         } else {
             world.say(format_args!("{} is killed {when} {step}", self.name));
             self.kill();

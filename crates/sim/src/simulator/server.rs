@@ -101,8 +101,8 @@ async fn live(world: Arc<World>, server: Arc<Server>, mut life: Life) {
                 Err(error) => {
                     let said = format!("server {} does not start: {}", server.number, app::chain(&error));
                     match error.kind() {
-                        Kind::NotFound | Kind::Damaged => world.broken(said),
-                        _ => world.say(said),
+                        Kind::Unavailable => world.say(said),
+                        _ => world.broken(said),
                     }
                     clock::pause(Span::seconds(30)).await;
                 }
