@@ -8,6 +8,7 @@ mod contenders;
 mod links;
 mod measure;
 mod peers;
+mod storage;
 mod together;
 
 use anyhow::Result;
@@ -30,6 +31,8 @@ pub enum Bench {
     Connections(connections::Options),
     /// Backup and restore over lines with a delay and a rate, beside what the lines themselves carry
     Links(links::Options),
+    /// A large repository of many devices: how long a storage report takes, and how much memory
+    Storage(storage::Options),
     /// Several endpoints at once, each with its own corpus, and what the server then needs
     Together(together::Options),
 }
@@ -92,6 +95,7 @@ pub fn run(root: &Path, bench: &Bench) -> Result<()> {
         Bench::Collect(options) => collect::run(root, options),
         Bench::Connections(options) => connections::run(root, options),
         Bench::Links(options) => links::run(root, options),
+        Bench::Storage(options) => storage::run(root, options),
         Bench::Together(options) => together::run(root, options),
     }
 }

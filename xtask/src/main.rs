@@ -1,6 +1,5 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `fleet`, `fuzz`, `soak`, `tidy`,
-//! `torture`. Each does its work
-//! in the module of its name.
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `fleet`, `fuzz`, `simulate`, `soak`, `tidy`,
+//! `torture`. Each does its work in the module of its name.
 //! Refuses to be part of the product: no crate may depend on it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "these are commands: their output is what they are for")]
 
@@ -9,6 +8,7 @@ mod demo;
 mod fleet;
 mod fuzz;
 mod layers;
+mod simulate;
 mod soak;
 mod test;
 mod tidy;
@@ -48,7 +48,9 @@ enum Command {
         #[arg(long, default_value_t = fuzz::SECONDS_IN_TEST)]
         seconds: u64,
     },
-    /// Play random seeds of a property test, as many as one likes
+    /// Play days of servers and devices on many seeds, with all that goes wrong; and plant bugs that it must find
+    Simulate(simulate::Options),
+    /// Play random seeds, as many as one likes or for as long
     Soak {
         #[command(subcommand)]
         soak: soak::Soak,
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Fleet(options) => fleet::run(root(), &options),
         Command::Tidy { bless } => tidy::run(root(), bless),
         Command::Fuzz { seconds } => fuzz::run(root(), seconds),
+        Command::Simulate(options) => simulate::run(root(), &options),
         Command::Soak { soak } => soak::run(root(), &soak),
         Command::Torture(options) => torture::run(root(), &options),
         Command::Test { no_install } => test::run(root(), no_install),

@@ -1,7 +1,9 @@
-//! Property tests with more seeds than a normal run has.
-//! Refuses to build anything of its own: what is played is the test binary that `cargo xtask test` runs too.
+//! Property tests and the simulator with more seeds than a normal run has.
+//! Refuses to build anything of its own: what is played is what `cargo xtask test` runs too.
 
+use crate::simulate;
 use anyhow::{Context, Result, ensure};
+use base::{Clock, SystemClock};
 use clap::{Args, Subcommand};
 use std::fs;
 use std::path::Path;
@@ -12,6 +14,15 @@ use std::process::Command;
 pub enum Soak {
     /// The control plane beside a naive model, on SQLite and on PostgreSQL
     Control(Options),
+    /// The simulator, for as many hours as it is told, from a seed on that the clock gives
+    Simulator {
+        /// How many hours
+        #[arg(long, default_value_t = 1)]
+        hours: u64,
+        /// The first seed
+        #[arg(long)]
+        first: Option<u64>,
+    },
 }
 
 /// Which seeds.
@@ -33,7 +44,13 @@ const TOLD: &str = "target/tmp/soak_control";
 /// # Errors
 /// The test fails; it has said with which seed.
 pub fn run(root: &Path, soak: &Soak) -> Result<()> {
-    let Soak::Control(Options { seeds, first }) = soak;
+    let Options { seeds, first } = match soak {
+        Soak::Control(options) => options,
+        Soak::Simulator { hours, first } => {
+            let now = u64::try_from(SystemClock.now().as_ms() / 1_000).unwrap_or_default();
+            return simulate::run_for(root, first.unwrap_or(now), *hours);
+        }
+    };
     let told = root.join(TOLD);
     fs::create_dir_all(told.parent().expect("it has a directory")).context("making the directory for tests")?;
     fs::write(&told, format!("{first} {seeds}\n")).context("saying which seeds to play")?;

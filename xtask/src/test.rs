@@ -3,7 +3,7 @@
 
 mod needs;
 
-use crate::{demo, fuzz, torture};
+use crate::{demo, fuzz, simulate, torture};
 use anyhow::{Context, ensure};
 use base::{Clock, Span, SystemClock};
 use std::path::Path;
@@ -50,6 +50,7 @@ fn steps(no_install: bool) -> Vec<Step> {
         },
         Step { name: "demo", work: Work::Call("cargo xtask demo", Box::new(demo::run_small)) },
         Step { name: "torture", work: Work::Call("cargo xtask torture --kills 8", Box::new(torture::run_short)) },
+        Step { name: "simulate", work: Work::Call("cargo xtask simulate", Box::new(simulate::run_usual)) },
     ]
 }
 

@@ -1,6 +1,6 @@
 //! Kills the server at random moments while devices back up, and looks each time whether anything that was acknowledged
-//! is lost: real processes, ended as a power cut ends them. Refuses to go on after the first loss: everything is kept
-//! as it is, and where is said.
+//! is lost: real processes, ended without a word. Refuses to go on after the first loss: everything is kept as it is,
+//! and where is said.
 
 mod device;
 
@@ -83,16 +83,15 @@ fn play(programs: &Programs, place: &Path, options: &Options) -> Result<()> {
     });
     let devices = devices.collect::<Result<Vec<Device>>>()?;
     let stop = AtomicBool::new(false);
-    let killed = std::thread::scope(|scope| {
+    let server = std::thread::scope(|scope| {
         let at_work: Vec<_> = devices.iter().map(|device| scope.spawn(|| device.live(programs, &stop))).collect();
-        let killed = kill_again_and_again(programs, &data, server, &devices, options);
+        let server = kill_again_and_again(programs, &data, server, &devices, options);
         stop.store(true, Ordering::SeqCst);
         for one in at_work {
             one.join().expect("a device does not panic")?;
         }
-        killed
+        server
     })?;
-    let Killed { server, scrubbed } = killed;
     let acknowledged: u64 = devices.iter().map(|device| device.acknowledged().len() as u64).sum();
     let restored = devices.iter().map(|device| device.restore_some(programs, RESTORED)).sum::<Result<u64>>()?;
     whole(programs, &data, &devices)?;
@@ -103,7 +102,8 @@ fn play(programs: &Programs, place: &Path, options: &Options) -> Result<()> {
         Count(options.kills),
         Count(options.devices),
         Count(acknowledged),
-        Count(scrubbed),
+        // After each kill, and at the end.
+        Count(options.kills + 1),
         Count(restored),
         SystemClock.now().since(begun_at)
     );
@@ -111,19 +111,14 @@ fn play(programs: &Programs, place: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What is left after the last kill.
-struct Killed {
-    server: Server,
-    scrubbed: u64,
-}
-
+/// Gives the server that was started after the last kill.
 fn kill_again_and_again(
     programs: &Programs,
     data: &Path,
     mut server: Server,
     devices: &[Device],
     options: &Options,
-) -> Result<Killed> {
+) -> Result<Server> {
     let entropy = SeededEntropy::new(options.seed);
     let (port, mut said_at) = (server.port, SystemClock.now());
     for kill in 1..=options.kills {
@@ -140,7 +135,7 @@ fn kill_again_and_again(
         }
         progress(&mut said_at, kill, options.kills);
     }
-    Ok(Killed { server, scrubbed: options.kills + 1 })
+    Ok(server)
 }
 
 /// Everything that was acknowledged is there, and a scrub of every byte finds nothing wrong.

@@ -167,7 +167,7 @@ impl Attempt<'_> {
     async fn ask_journal(&self, mark: Option<&Mark>) -> Option<Told> {
         let (dir, folders) = (self.dir.path().to_owned(), self.folders.to_vec());
         let since = mark.map(|mark| mark.position);
-        tokio::task::spawn_blocking(move || journal::ask(&dir, &folders, since.as_ref())).await.ok().flatten()
+        base::blocking(move || journal::ask(&dir, &folders, since.as_ref())).await.ok().flatten()
     }
 
     /// What says which entries a snapshot is made of, and how.

@@ -2,6 +2,7 @@
 //! old copy, a store that is one, and the store of somebody else are told before anything is written or removed.
 //! Refuses to guess: whoever finds the two apart is told what they are, and serves nobody.
 
+use crate::numbered::{self, LISTED_MAX};
 use crate::snapshots::store_name;
 use crate::{App, AppError, BROKEN_RETRY, chain};
 use crate::{keys, standing};
@@ -21,8 +22,6 @@ const APART: [&str; 6] =
     ["store_foreign", "database_older", "store_older", "installation_divided", standing::UNFINISHED, standing::MOVED];
 /// How often the two are looked at, at most, until nothing has come between.
 const LOOKS_MAX: usize = 20;
-/// Ages that are listed at once; there are two at most, but for a moment.
-const LISTED_MAX: usize = 1_000;
 
 /// Fails unless database and store have come to the same age, and the installation is whole.
 ///
@@ -206,13 +205,7 @@ pub(crate) async fn put(store: &dyn Store, age: &Age) -> Result<(), AppError> {
 /// # Errors
 /// The store does not answer.
 pub(crate) async fn clear(store: &dyn Store, number: u32) -> Result<(), AppError> {
-    let during = || AppError::store("removing an age of the store");
-    for object in store.list(AGES_PREFIX, None, LISTED_MAX).await.map_err(during())? {
-        if matches!(object.name.as_str().parse(), Ok(ObjectName::Age(found)) if found < number) {
-            store.remove(&object.name).await.map_err(during())?;
-        }
-    }
-    Ok(())
+    numbered::remove(store, AGES_PREFIX, |found| found < number, "removing an age of the store").await
 }
 
 fn fits(row: &InstallationRow, found: Option<&Age>) -> Result<(), AppError> {
@@ -295,16 +288,11 @@ mod tests {
 
     fn row(age: u32, nonce: u8, next: Option<u8>) -> InstallationRow {
         InstallationRow {
-            id: OWN,
-            secret: Vec::new(),
             keyring: 1,
             age,
             age_nonce: [nonce; 32],
             age_next: next.map(|nonce| [nonce; 32]),
-            kit_tested_at: None,
-            rebuild_at: None,
-            created_at: Timestamp::from_ms(0),
-            moved: db::MoveRow::default(),
+            ..InstallationRow::new(OWN, Timestamp::from_ms(0))
         }
     }
 

@@ -2,6 +2,7 @@
 //! says nothing new: a commit looks, and nearly always there is nothing to do.
 
 use crate::keys::RepositoryKeys;
+use crate::numbered;
 use crate::snapshots::store_name;
 use crate::{App, AppError};
 use base::DeviceId;
@@ -9,10 +10,7 @@ use db::{DeviceAbout, DeviceRow, UserRow};
 use format::limits::LABEL_MAX;
 use format::object::CARDS_PREFIX;
 use format::{Card, ObjectName};
-use store::{ObjectName as StoreName, Put};
-
-/// Cards of a device that are listed at once; there are two at most, but for a moment.
-const LISTED_MAX: usize = 1_000;
+use store::Put;
 
 /// Makes sure that the store has a card that says whose this device is now.
 ///
@@ -61,21 +59,7 @@ pub(crate) async fn remove_all(app: &App, id: DeviceId) -> Result<(), AppError> 
 }
 
 async fn remove(app: &App, id: DeviceId, which: impl Fn(u32) -> bool) -> Result<(), AppError> {
-    let prefix = format!("{CARDS_PREFIX}{id}/");
-    let during = || AppError::store("removing a card");
-    for object in app.store.list(&prefix, None, LISTED_MAX).await.map_err(during())? {
-        if number(&object.name).is_some_and(&which) {
-            app.store.remove(&object.name).await.map_err(during())?;
-        }
-    }
-    Ok(())
-}
-
-fn number(name: &StoreName) -> Option<u32> {
-    match name.as_str().parse() {
-        Ok(ObjectName::Card(_, number)) => Some(number),
-        _ => None,
-    }
+    numbered::remove(app.store.as_ref(), &format!("{CARDS_PREFIX}{id}/"), which, "removing a card").await
 }
 
 fn card(keys: &RepositoryKeys, device: &DeviceRow, user: &UserRow, key: Option<(u64, [u8; 32])>) -> Card {

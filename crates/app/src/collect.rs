@@ -5,7 +5,7 @@
 //! what protects whom is in docs/ordering.md, "Collection".
 
 mod dry_run;
-mod follow;
+pub(crate) mod follow;
 mod marking;
 mod remove;
 mod repack;
@@ -17,10 +17,10 @@ mod weigh;
 pub use dry_run::{Found, Progress, dry_run};
 pub use status::{Collected, Status, Waiting, start, status};
 
-use crate::jobs::Held;
+use crate::jobs::{Held, due};
 use crate::{App, AppError, chain};
-use base::{Bytes as Size, Count, Kind, RunId, Span, Timestamp};
-use db::{CollectionPhase, CollectionRow, JobStateRow, SegmentRow, Tx};
+use base::{Bytes as Size, Count, Kind, Planted, RunId, Span, is_planted};
+use db::{CollectionPhase, CollectionRow, SegmentRow};
 use marking::Marking;
 use segment::Kind as Marks;
 
@@ -57,7 +57,10 @@ async fn attend(app: &App, held: &Held<'_>, repository: i64) -> Result<(), AppEr
         advance(app, held, &mut row).await?;
         is_marking |= is_on_its_way(row.phase);
     }
-    if !is_marking && held.goes_on(app).await? && is_due(app, held, repository).await? {
+    if !is_marking
+        && held.goes_on(app).await?
+        && due::is_due(app, held, &job(repository), app.config.collect_every).await?
+    {
         let mut row = begin(app, held, repository).await?;
         advance(app, held, &mut row).await?;
     }
@@ -122,7 +125,7 @@ async fn begin(app: &App, held: &Held<'_>, repository: i64) -> Result<Collection
     let bounds = db::collection_bounds_get(&mut tx).await.map_err(during())?;
     let row = CollectionRow::new(repository, number, RunId::begun(now, app.entropy.as_ref()), now, bounds);
     // ORDER: what was asked for counts as done with the row that does it.
-    set_due(&mut tx, repository, now, next_due(app, now)).await?;
+    due::set(&mut tx, &job(repository), now, due::next(now, app.config.collect_every)).await?;
     db::collection_insert(&mut tx, &row).await.map_err(during())?;
     tx.commit().await.map_err(during())?;
     tracing::info!(collection = number, "collection {number} of repository {repository} begins");
@@ -133,7 +136,9 @@ async fn begin(app: &App, held: &Held<'_>, repository: i64) -> Result<Collection
 async fn later(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<(), AppError> {
     let during = || AppError::db("reading the newest snapshot");
     let mut tx = app.db.read().await.map_err(during())?;
-    (row.snapshot_last, _) = db::collection_bounds_get(&mut tx).await.map_err(during())?;
+    if !is_planted(Planted::LaterUnmarked) {
+        (row.snapshot_last, _) = db::collection_bounds_get(&mut tx).await.map_err(during())?;
+    }
     drop(tx);
     (row.device_done, row.snapshot_done) = (None, row.snapshot_first);
     next(app, held, row, CollectionPhase::Later).await
@@ -166,7 +171,9 @@ async fn condemned(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Resul
     db::repository_hidden_update(&mut tx, row.repository, row.number).await.map_err(during())?;
     db::repository_generation_update(&mut tx, row.repository).await.map_err(during())?;
     db::repository_damages_update(&mut tx, row.repository).await.map_err(during())?;
-    (row.snapshot_last, _) = db::collection_bounds_get(&mut tx).await.map_err(during())?;
+    if !is_planted(Planted::LaterUnmarked) {
+        (row.snapshot_last, _) = db::collection_bounds_get(&mut tx).await.map_err(during())?;
+    }
     (row.phase, row.phase_at) = (CollectionPhase::Settle, app.clock.now());
     db::collection_update(&mut tx, row).await.map_err(during())?;
     tx.commit().await.map_err(during())
@@ -248,55 +255,24 @@ async fn segments(app: &App, row: &CollectionRow, kinds: &[Marks]) -> Result<Vec
     Ok(segments)
 }
 
-/// Whether a collection is due. The first one comes when a server has run for as long as there is between two.
-async fn is_due(app: &App, held: &Held<'_>, repository: i64) -> Result<bool, AppError> {
-    let during = || AppError::db("reading when a collection is due");
-    let now = app.clock.now();
-    let mut tx = app.db.read().await.map_err(during())?;
-    let state = db::job_state_get(&mut tx, &job(repository)).await.map_err(during())?;
-    drop(tx);
-    let Some(state) = state else {
-        let mut tx = app.db.write().await.map_err(during())?;
-        held.need(&mut tx).await?;
-        set_due(&mut tx, repository, now, next_due(app, now)).await?;
-        tx.commit().await.map_err(during())?;
-        return Ok(false);
-    };
-    let every = app.config.collect_every;
-    // A clock that was set back does not put it off for longer than it ever waits.
-    Ok(state.due <= now || every > Span::ZERO && state.due.since(now) > every)
-}
-
-/// A time that does not come.
-const FAR: Timestamp = Timestamp::from_ms(i64::MAX);
-
-fn next_due(app: &App, now: Timestamp) -> Timestamp {
-    if app.config.collect_every == Span::ZERO { FAR } else { now + app.config.collect_every }
-}
-
 /// The row that says when a repository's collection is due.
 fn job(repository: i64) -> String {
     format!("{JOB} {repository}")
 }
 
-async fn set_due(tx: &mut Tx, repository: i64, now: Timestamp, due: Timestamp) -> Result<(), AppError> {
-    let state = JobStateRow { cursor: None, due, at: now, clock: now };
-    let kept = db::job_state_update(tx, &job(repository), &state).await;
-    kept.map_err(AppError::db("saying when a collection is due"))
-}
-
-/// Keeps a collection to the rate that it may read at.
-struct Pace<'a> {
+/// Keeps what follows every tree to the rate that it may read at.
+pub(crate) struct Pace<'a> {
     app: &'a App,
 }
 
 impl<'a> Pace<'a> {
-    fn new(app: &'a App) -> Self {
+    /// The rate that the configuration says. Never fails.
+    pub(crate) fn new(app: &'a App) -> Self {
         Self { app }
     }
 
-    /// So much was read: waits as long as that may take.
-    async fn read(&self, bytes: Size) {
+    /// So much was read: waits as long as that may take. Never fails.
+    pub(crate) async fn read(&self, bytes: Size) {
         let rate = self.app.config.collect_rate.0;
         if let Some(ms) = bytes.0.saturating_mul(1_000).checked_div(rate) {
             self.app.clock.sleep(Span::ms(ms)).await;

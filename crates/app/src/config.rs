@@ -88,6 +88,7 @@ pub struct Config {
     pub collect_memory: Bytes,
     pub collect_repack_below: u64,
     pub collect_rate: Bytes,
+    pub storage_report_every: Span,
     pub device_hold: Span,
     pub device_undelete: Span,
     /// How long a support bundle is kept, and an order for one that nobody answers.
@@ -153,6 +154,7 @@ impl Default for Config {
             collect_memory: Bytes::mib(128),
             collect_repack_below: 50,
             collect_rate: Bytes::mib(0),
+            storage_report_every: Span::ZERO,
             device_hold: Span::days(14),
             device_undelete: Span::days(7),
             support_bundle: Span::days(14),

@@ -174,6 +174,20 @@ impl AppError {
         }
     }
 
+    /// What a device or a program is told in its place, where a part of the server broke: whether what is stored is
+    /// lost, and whether to ask again. What is behind it is the operator's. `None` for what is said as it is. Never
+    /// fails.
+    pub fn outside(&self) -> Option<Self> {
+        match self {
+            AppError::Refused(_) | AppError::Said { .. } => None,
+            _ if self.code() == STORE_FULL.code() => Some(STORE_FULL.into()),
+            _ if self.kind() == Kind::Damaged => Some(Refusal::StoredDataDamaged.into()),
+            AppError::Db { .. } | AppError::Store { .. } | AppError::Format { .. } | AppError::File { .. } => {
+                Some(Self::broken())
+            }
+        }
+    }
+
     fn said(kind: Kind, code: &'static str, sentence: impl Into<String>) -> Self {
         Self::Said { kind, code, sentence: sentence.into(), retry: retry_said(kind, code) }
     }

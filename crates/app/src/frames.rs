@@ -188,7 +188,7 @@ async fn open(
     let frames = pack.frames[group].to_vec();
     let opener = Arc::clone(&pack.opener);
     let wanted = frames.len();
-    let opened = tokio::task::spawn_blocking(move || {
+    let opened = base::blocking(move || {
         let open = |(frame, sealed): (&FrameRow, Option<Bytes>)| {
             let plain = opener.open(frame.number, &sealed?, &entry(frame)?).ok()?;
             Some((frame.number, Bytes::from(plain)))

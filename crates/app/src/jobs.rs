@@ -1,16 +1,17 @@
 //! The work that goes on in the background: a loop for each job, so that none waits for another, and each by a lease,
-//! so that of several servers one does it. Refuses to rely on the lease alone: every job may be repeated, killed, and
-//! run beside itself and every other.
+//! so that of several servers one does it. Refuses to trust the clock of a lease: a job may be overtaken by another
+//! server, and writes nothing after that (`held`); it may be repeated, killed at any point, and run beside every other.
 
+pub(crate) mod due;
 mod held;
 pub(crate) mod prune;
 mod purge;
 mod sweep;
 
-pub(crate) use held::Held;
+pub(crate) use held::{Held, RENEW};
 
 use crate::scrub::sample;
-use crate::{App, AppError, campaigns, chain, collect, mail, quota};
+use crate::{App, AppError, campaigns, chain, collect, mail, quota, storage};
 use base::{Span, Timestamp};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, join_all};
@@ -31,7 +32,7 @@ struct Job {
 }
 
 /// Every job.
-const JOBS: [Job; 9] = [
+const JOBS: [Job; 10] = [
     Job { name: "campaigns", every: Span::seconds(1), tick: |app, _| Box::pin(campaigns::tick(app)) },
     Job { name: "reminders", every: Span::minutes(1), tick: |app, _| Box::pin(campaigns::remind(app)) },
     Job { name: "quota", every: Span::minutes(10), tick: |app, _| Box::pin(quota::tick(app)) },
@@ -40,6 +41,7 @@ const JOBS: [Job; 9] = [
     Job { name: "prune", every: Span::minutes(1), tick: |app, _| Box::pin(prune::tick(app)) },
     Job { name: "collect", every: Span::seconds(10), tick: |app, held| Box::pin(collect::tick(app, held)) },
     Job { name: sample::JOB, every: Span::minutes(1), tick: |app, held| Box::pin(sample::tick(app, held)) },
+    Job { name: storage::JOB, every: Span::seconds(10), tick: |app, held| Box::pin(storage::tick(app, held)) },
     Job { name: "sweep", every: Span::minutes(10), tick: |app, _| Box::pin(sweep::tick(app)) },
 ];
 
@@ -82,7 +84,7 @@ async fn attend_until<S: Future<Output = ()>>(app: &App, held: Held<'_>, job: &J
     held.give_back(app).await;
 }
 
-/// Ticks every job once, whoever holds it: for tests and the simulator. One that goes on for long goes on to its end.
+/// Ticks every job once, whoever holds it: for tests. One that goes on for long goes on to its end.
 ///
 /// # Errors
 /// The first job's that fails.
@@ -93,6 +95,26 @@ pub async fn tick_all(app: &App) -> Result<(), AppError> {
     Ok(())
 }
 
+/// Ticks every job once that `holder` gets hold of, one after the other: for the simulator, whose days would be longer
+/// with `run`. Gives the names of the jobs that failed, and why.
+pub async fn tick_held(app: &App, holder: &[u8; 16]) -> Vec<(&'static str, AppError)> {
+    let (stopping, mut failed) = (AtomicBool::new(false), Vec::new());
+    for job in &JOBS {
+        let ticked = tick(app, &Held::new(job.name, holder, &stopping), job).await;
+        failed.extend(ticked.err().map(|error| (job.name, error)));
+    }
+    failed
+}
+
+/// Ticks a job if this process gets hold of it. Gives whether it did.
+async fn tick(app: &App, held: &Held<'_>, job: &Job) -> Result<bool, AppError> {
+    let is_held = held.take(app).await?;
+    if is_held {
+        (job.tick)(app, held).await?;
+    }
+    Ok(is_held)
+}
+
 /// Ticks a job if it is due and this process holds it.
 async fn attend(app: &App, held: &Held<'_>, job: &Job, turn: &mut Turn) {
     let now = app.clock.now();
@@ -101,16 +123,9 @@ async fn attend(app: &App, held: &Held<'_>, job: &Job, turn: &mut Turn) {
     if now < turn.due && !overslept {
         return;
     }
-    let result = match held.take(app).await {
-        Ok(true) => (job.tick)(app, held).await,
-        Ok(false) => {
-            turn.due = now + held::RENEW;
-            return;
-        }
-        Err(error) => Err(error),
-    };
-    match result {
-        Ok(()) => {
+    match tick(app, held, job).await {
+        Ok(false) => turn.due = now + RENEW,
+        Ok(true) => {
             if turn.failures > 0 {
                 tracing::info!(job = job.name, "the job {} works again", job.name);
             }

@@ -20,8 +20,8 @@ pub(crate) use sealed::{open, seal};
 use crate::{App, AppError, backup};
 use base::{Entropy, InstallationId, RepositoryId, Secret, SnapshotId, Span, Timestamp};
 use control::Refusal;
-use db::{Db, Tx};
-use format::{ChunkRef, KeyPurpose, NamingKey, RepositoryKey};
+use db::{Db, DbError, RepositoryKeyRow, Tx};
+use format::{ChunkRef, KeyPurpose, KeyringKey, NamingKey, RepositoryKey};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -155,6 +155,20 @@ impl InstallationSecret {
         self.derive("holdfast 2026 v1 repository key sealing")
     }
 
+    /// Adds a key to a repository of the database, sealed. `created_at` says since when servers can know it.
+    async fn insert(
+        &self,
+        tx: &mut Tx,
+        (seq, id): (i64, RepositoryId),
+        key: &KeyringKey,
+        entropy: &dyn Entropy,
+        created_at: Timestamp,
+    ) -> Result<(), DbError> {
+        let sealed = self.seal(id, (key.purpose, key.id), &key.secret, entropy);
+        let row = RepositoryKeyRow { purpose: key.purpose.word().to_owned(), key_id: key.id, sealed, created_at };
+        db::repository_key_insert(tx, seq, &row).await
+    }
+
     /// Seals a repository's key for the database: nonce, ciphertext, tag. Never fails.
     fn seal(
         &self,
@@ -248,7 +262,7 @@ pub async fn follow(app: &App) {
     loop {
         let found = async {
             let mut tx = app.db.read().await?;
-            Ok::<_, db::DbError>(db::installation_get(&mut tx).await?.map(|row| row.keyring))
+            Ok::<_, DbError>(db::installation_get(&mut tx).await?.map(|row| row.keyring))
         };
         if let Ok(found) = found.await
             && known != found
@@ -269,7 +283,7 @@ async fn repositories(
     let mut repositories = BTreeMap::new();
     for repository in db::repository_list(tx).await.map_err(during())? {
         let rows = db::repository_key_list(tx, repository.seq).await.map_err(during())?;
-        let sealed = |row: db::RepositoryKeyRow| {
+        let sealed = |row: RepositoryKeyRow| {
             let purpose = KeyPurpose::from_word(&row.purpose).ok_or_else(keys_damaged)?;
             Ok(SealedKey { purpose, id: row.key_id, sealed: row.sealed, created_at: row.created_at })
         };

@@ -34,8 +34,10 @@ pub mod init;
 pub mod jobs;
 pub mod keys;
 pub mod lanes;
+mod listing;
 pub mod mail;
 pub mod migrate;
+mod numbered;
 pub mod page;
 pub mod password;
 pub mod passwords;
@@ -56,6 +58,7 @@ pub mod session;
 pub mod snapshots;
 mod standing;
 pub mod states;
+pub mod storage;
 mod stores;
 pub mod support_bundles;
 pub mod tickets;
@@ -143,13 +146,13 @@ impl App {
         let store = stores::open(data_dir, &config, &clock, &entropy).await?;
         let db = init::database_open(data_dir, &config).await?;
         standing::opened_or_refuse(&db).await?;
-        let master = keys::rotation_finish(data_dir, &config, opening.master_key.as_ref(), &db).await?;
+        let (master, keys) = keys::rotation_finish(data_dir, &config, opening.master_key.as_ref(), &db).await?;
         if !opening.is_unmatched {
             age::compare(&db, store.as_ref()).await?;
         }
         // Without it people are told less. What cannot go on without the certificates says so when it reads them.
         let ca_fingerprint = init::tls_files(data_dir).map(|files| files.ca_fingerprint).unwrap_or_default();
-        let app = App::with(db, store, clock, entropy, master, config).await?;
+        let app = App::assembled(db, store, clock, entropy, (master, keys), config).await?;
         Ok(App { ca_fingerprint, ..app })
     }
 
@@ -166,6 +169,17 @@ impl App {
         config: Config,
     ) -> Result<App, AppError> {
         let keys = keys::Keys::open(&db, &master).await?;
+        App::assembled(db, store, clock, entropy, (master, keys), config).await
+    }
+
+    async fn assembled(
+        db: Db,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        (master, keys): (keys::MasterKey, keys::Keys),
+        config: Config,
+    ) -> Result<App, AppError> {
         profiles::default_make(&db, entropy.as_ref(), clock.now()).await?;
         let passwords = password::Passwords::new(&config, entropy.as_ref());
         let states = states::DeviceStates::default();

@@ -110,7 +110,7 @@ pub async fn migrate(
     }
     age::compare(&source.db, source.store.as_ref()).await?;
     if options.switch {
-        turn::stopped_or_refuse(&source.db, clock.now()).await?;
+        turn::stopped_or_refuse(&source.db, clock).await?;
     }
     let seen = turn::Seen::of(&source.db).await?;
     let claim = claim::make(ends, entropy).await?;

@@ -181,7 +181,7 @@ pub(crate) fn hash_now(password: &Password, params: Params, salt: &[u8; SALT_LEN
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("the work does not panic, and the runtime outlives its requests")
+    base::blocking(work).await.expect("the work does not panic, and the runtime outlives its requests")
 }
 
 #[cfg(test)]

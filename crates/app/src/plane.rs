@@ -29,6 +29,8 @@ pub struct DataPlane {
     pub(crate) restore_groups: Semaphore,
     /// Dry runs of collections: one at a time.
     pub(crate) dry_runs: Semaphore,
+    /// Storage reports that are found out: one at a time.
+    pub(crate) reports: Semaphore,
     /// Opened frames.
     pub(crate) frames: FrameCache,
     received: Mutex<HashMap<RunId, Bytes>>,
@@ -46,6 +48,7 @@ impl DataPlane {
             verifiers: Semaphore::new(processors),
             restore_groups: Semaphore::new(RESTORE_GROUPS_MAX),
             dry_runs: Semaphore::new(1),
+            reports: Semaphore::new(1),
             frames: FrameCache::new(config.frame_cache),
             received: Mutex::default(),
         }

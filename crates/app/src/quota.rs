@@ -1,8 +1,10 @@
 //! What users' backups take beside what they may: asked when a run begins, sends and commits.
 //! Refuses by `control::quota` alone. Rules: docs/control.md, "Quota".
 
+mod check;
 mod notices;
 
+pub use check::{Checked, Difference, check};
 pub(crate) use notices::{tick, told};
 
 use crate::page::{Page, PageAsk, part};

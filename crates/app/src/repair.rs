@@ -1,8 +1,8 @@
 //! Repair: brings the rows of the database back to what the store holds, from what the objects say themselves. Packs
 //! that no row names are taken in, rows that differ from their pack are written anew, devices and snapshots that are in
-//! the store alone come back. Refuses to remove anything, to change an object, and to bring back what is older than
-//! what is known: that was let go. Says what it would do, unless it is told to do it. May be repeated, and killed at
-//! any point.
+//! the store alone come back. Refuses to remove anything, to change an object, and to bring back a snapshot whose run
+//! the database knows to have ended: that was let go, or was never acknowledged. Says what it would do, unless it is
+//! told to do it. May be repeated, and killed at any point.
 
 mod devices;
 mod packs;
@@ -11,14 +11,12 @@ mod snapshots;
 use crate::audit::{self, Deed};
 use crate::keys::{RepositoryKeys, keyring};
 use crate::{AdminActor, App, AppError, age};
-use base::{Bytes, Count, SnapshotId};
+use base::{Bytes, Count, DeviceId, SnapshotId};
 use std::fmt;
 use std::sync::Arc;
 
 /// The most objects that a report lists; all are counted.
 pub const LISTED_MAX: usize = 1_000;
-/// Names that are read at once.
-const PAGE: usize = 1_000;
 
 /// What is done.
 #[derive(Clone, Debug)]
@@ -70,7 +68,7 @@ pub struct Report {
     pub snapshots_taken: Count,
     /// Those among them of which something cannot be restored; known only where it was done.
     pub snapshots_hurt: Vec<SnapshotId>,
-    /// Manifests that stay out: an older snapshot that was let go, or a commit that broke off.
+    /// Manifests that stay out: of a snapshot that was let go, or of a commit that broke off.
     pub manifests_left: Count,
     /// How many objects cannot be read.
     pub unreadable_total: Count,
@@ -138,6 +136,31 @@ async fn finish(app: &App, report: &Report) -> Result<(), AppError> {
     audit::write(&mut tx, now, deed).await?;
     tx.commit().await.map_err(during())?;
     age::advance(app).await
+}
+
+/// What one device has in a listing, in which everything of a device stands together.
+struct ByDevice<T>(Option<(DeviceId, Vec<T>)>);
+
+impl<T> ByDevice<T> {
+    const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Adds the next item. Gives everything of the device before, when this one is another's.
+    fn add(&mut self, device: DeviceId, item: T) -> Option<(DeviceId, Vec<T>)> {
+        match &mut self.0 {
+            Some((last, items)) if *last == device => {
+                items.push(item);
+                None
+            }
+            other => other.replace((device, vec![item])),
+        }
+    }
+
+    /// Everything of the last device.
+    fn end(self) -> Option<(DeviceId, Vec<T>)> {
+        self.0
+    }
 }
 
 /// The repository whose keys open something, and what it opens to.

@@ -2,7 +2,7 @@
 //! that it was given last. Refuses to alarm for an answer that was lost: the one before counts as well, until the next.
 //! Rules and why they suffice: docs/control.md, "Clones". The seal over the bytes is the caller's.
 
-use base::{Span, Timestamp};
+use base::{Planted, Span, Timestamp, is_planted};
 
 /// Length of what is handed out: epoch 8 · number 8 · nonce 8 · MAC 32.
 pub const COUNTER_LEN: usize = 56;
@@ -64,7 +64,9 @@ pub fn judge(remembered: Option<&Remembered>, presented: Presented, epoch: u64, 
             Judgement::Next(hand_out(current.number.saturating_add(1), Some(shown.nonce)))
         }
         // The last answer was lost. What it gave is taken back: should another machine have it, it will be found.
-        Presented::Sealed(shown) if shown.epoch == epoch && Some(shown.nonce) == *before => {
+        Presented::Sealed(shown)
+            if shown.epoch == epoch && Some(shown.nonce) == *before && !is_planted(Planted::LostAnswerIsCopy) =>
+        {
             Judgement::Next(hand_out(current.number, *before))
         }
         // A program that keeps no counters is not mistaken for a copy, as long as none was ever presented.

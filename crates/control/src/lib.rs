@@ -21,6 +21,7 @@ mod refusal;
 pub mod retention;
 pub mod slots;
 mod state;
+pub mod storage;
 pub mod ticket;
 pub mod token;
 pub mod user;

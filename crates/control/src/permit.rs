@@ -26,6 +26,8 @@ pub enum Permit {
     RepositoryScrub,
     /// See what takes room that nobody needs, and have it removed.
     RepositoryCollect,
+    /// See what takes room in the store, by user, device and profile, and have that found out anew.
+    ReportRead,
     /// Read the audit log.
     AuditRead,
     /// Take the audit log out as a file.
@@ -60,7 +62,7 @@ pub struct Permits(u64);
 
 impl Permit {
     /// Every permit, in the order of docs/control.md.
-    pub const ALL: [Permit; 22] = [
+    pub const ALL: [Permit; 23] = [
         Permit::DeviceRead,
         Permit::DeviceManage,
         Permit::DeviceSupport,
@@ -70,6 +72,7 @@ impl Permit {
         Permit::SnapshotManage,
         Permit::RepositoryScrub,
         Permit::RepositoryCollect,
+        Permit::ReportRead,
         Permit::AuditRead,
         Permit::AuditExport,
         Permit::ProfileRead,
@@ -97,6 +100,7 @@ impl Permit {
             Permit::SnapshotManage => "snapshot_manage",
             Permit::RepositoryScrub => "repository_scrub",
             Permit::RepositoryCollect => "repository_collect",
+            Permit::ReportRead => "report_read",
             Permit::AuditRead => "audit_read",
             Permit::AuditExport => "audit_export",
             Permit::ProfileRead => "profile_read",

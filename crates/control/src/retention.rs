@@ -3,7 +3,7 @@
 //! Rules: docs/control.md, "Retention".
 
 use crate::policy::{EffectivePolicy, Key};
-use base::{Span, Timestamp};
+use base::{Planted, Span, Timestamp, is_planted};
 use jiff::civil::Date;
 use std::fmt;
 
@@ -81,15 +81,15 @@ pub fn judge(now: Timestamp, rules: Rules, held: bool, snapshots: &[Known]) -> V
     let newest_good = snapshots.iter().rposition(|known| known.good && !known.given_up);
     for (position, (known, verdict)) in snapshots.iter().zip(&mut verdicts).enumerate() {
         let reasons = &mut verdict.reasons;
-        if Some(position) == newest {
+        if Some(position) == newest && !is_planted(Planted::NewestForgotten) {
             reasons.push(Reason::Newest);
-        } else if Some(position) == newest_good {
+        } else if Some(position) == newest_good && !is_planted(Planted::NewestForgotten) {
             reasons.push(Reason::NewestGood);
         }
         if held {
             reasons.push(Reason::Held);
         }
-        if known.pinned {
+        if known.pinned && !is_planted(Planted::PinsForgotten) {
             reasons.push(Reason::Pinned);
         }
     }

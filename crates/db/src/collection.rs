@@ -159,6 +159,8 @@ pub struct SnapshotRootRow {
     pub device: DeviceId,
     /// The public name of its root tree.
     pub root: ChunkId,
+    /// Its logical bytes.
+    pub bytes: Bytes,
 }
 
 /// A run that a removal waits for.
@@ -354,7 +356,7 @@ pub async fn snapshot_root_list(
 ) -> Result<Vec<SnapshotRootRow>, DbError> {
     let (device, seq) = after.map_or((Vec::new(), 0), |(device, seq)| (device.as_bytes().to_vec(), seq));
     let rows = query(
-        "select seq, id, device_id, root_id from snapshot \
+        "select seq, id, device_id, root_id, bytes from snapshot \
          where repository = $1 and (device_id, seq) > ($2, $3) and seq <= $4 order by device_id, seq limit $5",
     )
     .bind(repository)
@@ -377,7 +379,7 @@ pub async fn snapshot_root_list_by_seq(
     limit: u32,
 ) -> Result<Vec<SnapshotRootRow>, DbError> {
     let rows = query(
-        "select seq, id, device_id, root_id from snapshot \
+        "select seq, id, device_id, root_id, bytes from snapshot \
          where repository = $1 and seq > $2 and seq <= $3 order by seq limit $4",
     )
     .bind(repository)
@@ -481,6 +483,7 @@ fn read_root(row: &Row) -> Result<SnapshotRootRow, DbError> {
         id: SnapshotId::from_bytes(row.bytes("id")?),
         device: DeviceId::from_bytes(row.bytes("device_id")?),
         root: ChunkId::from_bytes(row.bytes("root_id")?),
+        bytes: Bytes(row.number("bytes")?),
     })
 }
 

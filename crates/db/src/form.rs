@@ -26,7 +26,7 @@ pub enum Form {
 /// A file that is no database, or cannot be read.
 pub async fn form_of_file(path: &Path) -> Result<Form, DbError> {
     let path = path.to_owned();
-    let look = tokio::task::spawn_blocking(move || sqlite::form(&path)).await;
+    let look = base::blocking(move || sqlite::form(&path)).await;
     look.map_err(|_| failed("look at its tables")(crate::error::Cause::Closed))?
 }
 

@@ -67,6 +67,24 @@ impl Standing {
     }
 }
 
+impl InstallationRow {
+    /// An installation that has come to nothing yet, and has no secret. Never fails.
+    pub const fn new(id: InstallationId, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            secret: Vec::new(),
+            keyring: 0,
+            age: 0,
+            age_nonce: [0; 32],
+            age_next: None,
+            kit_tested_at: None,
+            rebuild_at: None,
+            created_at,
+            moved: MoveRow { standing: Standing::Here, id: None, to: String::new(), at: None },
+        }
+    }
+}
+
 /// Adds the row.
 ///
 /// # Errors
@@ -229,18 +247,8 @@ mod tests {
         for temp in testing::fixtures().await {
             let mut tx = temp.db.write().await.expect("nobody else writes");
             assert_eq!(installation_get(&mut tx).await.expect("readable"), None);
-            let row = InstallationRow {
-                id: InstallationId::from_bytes([1; 16]),
-                secret: vec![2; 60],
-                keyring: 0,
-                age: 0,
-                age_nonce: [0; 32],
-                age_next: None,
-                kit_tested_at: None,
-                rebuild_at: None,
-                created_at: Timestamp::from_ms(5),
-                moved: MoveRow::default(),
-            };
+            let fresh = InstallationRow::new(InstallationId::from_bytes([1; 16]), Timestamp::from_ms(5));
+            let row = InstallationRow { secret: vec![2; 60], ..fresh };
             installation_insert(&mut tx, &row).await.expect("new");
             assert_eq!(installation_get(&mut tx).await.expect("readable"), Some(row.clone()));
             assert!(!installation_age_update(&mut tx, 0).await.expect("writable"), "none is noted");

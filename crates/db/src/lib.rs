@@ -49,6 +49,7 @@ mod sign_in;
 mod snapshot;
 mod sql;
 mod sqlite;
+mod storage;
 mod support_bundle;
 mod table;
 mod tally;
@@ -197,7 +198,7 @@ pub use run::{
     run_aborted_update_by_device, run_committed_update, run_counters_update, run_get, run_get_by_request, run_insert,
     run_lease_update, run_manifest_update, run_superseded_update,
 };
-pub use scratch::Scratch;
+pub use scratch::{GraphScratch, Scratch, SetScratch};
 pub use setting::{SettingRow, setting_list, setting_remove, setting_update};
 pub use sign_in::{
     sign_in_failure_get, sign_in_failure_list, sign_in_failure_remove, sign_in_failure_remove_old,
@@ -207,7 +208,13 @@ pub use snapshot::{
     Pin, SnapshotAgeRow, SnapshotFate, SnapshotNew, SnapshotRow, snapshot_age_list, snapshot_count_get,
     snapshot_device_list, snapshot_expired_update, snapshot_get, snapshot_get_newest, snapshot_get_whole,
     snapshot_given_up_update, snapshot_hurt_update, snapshot_insert, snapshot_list, snapshot_list_by_device,
-    snapshot_list_with_merged, snapshot_pin_update, snapshot_remove,
+    snapshot_list_with_merged, snapshot_pin_update, snapshot_remove, snapshot_totals_update,
+};
+pub use storage::{
+    ChunkStoredRow, PackStoredRow, StorageDeviceRow, StorageFigures, StorageLevel, StorageReportRow, StorageShareRow,
+    StorageTotals, chunk_stored_list, pack_stored_list, storage_device_list, storage_report_ended_update,
+    storage_report_get, storage_report_insert, storage_report_list_old, storage_report_remove, storage_share_insert,
+    storage_share_list,
 };
 pub use support_bundle::{
     SupportBundleRow, support_bundle_asked_get, support_bundle_get, support_bundle_remove, support_bundle_remove_old,
@@ -226,7 +233,7 @@ pub use token::{
     TokenRow, token_expiry_update, token_failed_update, token_get, token_get_by_hash, token_insert, token_legacy_get,
     token_legacy_revoked_update, token_list, token_named_get, token_revoked_update, token_used_update,
 };
-pub use tx::{Db, Tx};
+pub use tx::{Db, Steps, Tx};
 pub use unlinked::{
     unlinked_insert, unlinked_list, unlinked_remove, unlinked_remove_by_device, unlinked_remove_by_folder,
     unlinked_remove_by_subject,

@@ -2,6 +2,12 @@
 //! process.
 //! Refuses to be shared, and to be kept: nothing in it is needed twice.
 
+mod graph;
+mod sets;
+
+pub use graph::GraphScratch;
+pub use sets::SetScratch;
+
 use crate::DbError;
 use crate::error::{Cause, failed};
 use rusqlite::Connection;
@@ -21,18 +27,9 @@ impl Scratch {
     /// # Errors
     /// No file can be made.
     pub fn new(memory_mib: u32) -> Result<Self, DbError> {
-        let open = || {
-            let conn = Connection::open("")?;
-            conn.execute_batch(&format!(
-                "pragma journal_mode = off; pragma synchronous = off; pragma locking_mode = exclusive; \
-                 pragma page_size = 8192; pragma cache_size = -{}; \
-                 create table name (id blob primary key) without rowid; \
-                 create table pending (seq integer primary key, id blob not null); begin",
-                u64::from(memory_mib) * 1_024
-            ))?;
-            Ok(Self { conn })
-        };
-        open().map_err(|error: rusqlite::Error| failed(OP)(Cause::from(error)))
+        let tables = "create table name (id blob primary key) without rowid; \
+                      create table pending (seq integer primary key, id blob not null)";
+        Ok(Self { conn: open(memory_mib, tables)? })
     }
 
     /// Adds names, and gives for each whether it was new. The same name twice is new once. Blocks.
@@ -51,12 +48,10 @@ impl Scratch {
             }
             Ok(())
         };
-        add().map_err(|error: rusqlite::Error| failed(OP)(Cause::from(error)))?;
+        said(add())?;
         Ok(new)
     }
-}
 
-impl Scratch {
     /// Puts names aside that are looked at later. Blocks.
     ///
     /// # Errors
@@ -66,7 +61,7 @@ impl Scratch {
             let mut statement = self.conn.prepare_cached("insert into pending (id) values (?1)")?;
             names.iter().try_for_each(|name| statement.execute([&name[..]]).map(|_| ()))
         };
-        put().map_err(|error: rusqlite::Error| failed(OP)(Cause::from(error)))
+        said(put())
     }
 
     /// Takes up to so many names back, of those that were put aside last. Blocks.
@@ -83,8 +78,26 @@ impl Scratch {
             }
             Ok(rows.into_iter().map(|(_, name)| name).collect())
         };
-        take().map_err(|error: rusqlite::Error| failed(OP)(Cause::from(error)))
+        said(take())
     }
+}
+
+/// A file of its own with these tables, of which so much is in memory.
+fn open(memory_mib: u32, tables: &str) -> Result<Connection, DbError> {
+    said((|| {
+        let conn = Connection::open("")?;
+        conn.execute_batch(&format!(
+            "pragma journal_mode = off; pragma synchronous = off; pragma locking_mode = exclusive; \
+             pragma page_size = 8192; pragma cache_size = -{}; {tables}; begin",
+            u64::from(memory_mib) * 1_024
+        ))?;
+        Ok(conn)
+    })())
+}
+
+/// The result of a statement on a scratch file.
+fn said<T>(result: Result<T, rusqlite::Error>) -> Result<T, DbError> {
+    result.map_err(|error| failed(OP)(Cause::from(error)))
 }
 
 #[cfg(test)]

@@ -297,6 +297,21 @@ pub async fn snapshot_pin_update(tx: &mut Tx, snapshot: SnapshotId, pin: Option<
     Ok(done.await.map_err(failed("pin a snapshot"))?.rows_affected() == 1)
 }
 
+/// Mends what is said of what is in a snapshot: its manifest or its trees say so.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_totals_update(tx: &mut Tx, snapshot: SnapshotId, totals: Totals) -> Result<(), DbError> {
+    let done = query("update snapshot set entries = $2, files = $3, bytes = $4 where id = $1")
+        .bind(&snapshot.as_bytes()[..])
+        .bind(int(totals.entries.0))
+        .bind(int(totals.files.0))
+        .bind(int(totals.bytes.0))
+        .execute(tx.conn());
+    done.await.map_err(failed("mend the totals of a snapshot"))?;
+    Ok(())
+}
+
 /// Notes that something of a snapshot is lost, or that it is whole. An older note stays.
 ///
 /// # Errors
@@ -503,6 +518,10 @@ mod tests {
             let newest = snapshot_get_newest(&mut tx, testing::DEVICE).await.expect("readable").expect("there");
             assert_eq!(newest.new, snapshot(3, testing::DEVICE));
             assert_eq!(snapshot_get(&mut tx, newest.new.id).await.expect("readable"), Some(newest.clone()));
+            let mended = Totals { entries: Count(30), files: Count(20), bytes: Bytes(10) };
+            snapshot_totals_update(&mut tx, newest.new.id, mended).await.expect("there");
+            let after = snapshot_get(&mut tx, newest.new.id).await.expect("readable").expect("there");
+            assert_eq!(after.new, SnapshotNew { totals: mended, ..newest.new.clone() });
             let list = async |tx: &mut Tx, epoch, before| {
                 let rows = snapshot_list_by_device(tx, testing::DEVICE, epoch, before, 10).await.expect("readable");
                 rows.iter().map(|row| row.new.id.as_bytes()[0]).collect::<Vec<u8>>()

@@ -68,7 +68,7 @@ impl Sqlite {
     /// Copies the database to a new file, whole and consistent, and gives the copy's bytes.
     pub(crate) async fn copy(&self, to: &Path) -> Result<u64, DbError> {
         let (from, to) = (self.path.clone(), to.to_owned());
-        let copied = tokio::task::spawn_blocking(move || copy::copy(&from, &to)).await;
+        let copied = base::blocking(move || copy::copy(&from, &to)).await;
         copied.map_err(|_| failed("copy its file")(crate::error::Cause::Closed))?
     }
 
@@ -103,5 +103,5 @@ async fn opened(path: &Path, way: Way) -> Result<Link, DbError> {
         }
         Ok(Link::new(conn))
     };
-    tokio::task::spawn_blocking(open).await.map_err(|_| failed("open its file")(crate::error::Cause::Closed))?
+    base::blocking(open).await.map_err(|_| failed("open its file")(crate::error::Cause::Closed))?
 }

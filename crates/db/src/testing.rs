@@ -75,7 +75,7 @@ impl OwnServer {
     /// Ends every process of the server as a crash would, and gives it back when it answers again.
     pub async fn crash(&self) {
         let server = Arc::clone(&self.server);
-        tokio::task::spawn_blocking(move || server.crash()).await.expect("the server starts again");
+        base::blocking(move || server.crash()).await.expect("the server starts again");
     }
 }
 

@@ -7,12 +7,23 @@ use crate::postgres::Postgres;
 use crate::sql::Conn;
 use crate::sqlite::{Lent, Reader, Sqlite};
 use sqlx::pool::PoolConnection;
+use std::fmt;
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
 
 /// An open database. Cheap to clone; all clones share the same connections.
 #[derive(Clone, Debug)]
 pub struct Db {
     inner: Either,
+    steps: Option<Arc<dyn Steps>>,
+}
+
+/// Waits before and after each commit of a writing transaction. The simulator lets others go on in between, and ends a
+/// server there; nobody else has any.
+pub trait Steps: fmt::Debug + Send + Sync {
+    /// Resolves when the step may be taken, or the next one after it. Never fails.
+    fn step(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 #[derive(Clone, Debug)]
@@ -30,6 +41,7 @@ enum Either {
 #[derive(Debug)]
 pub struct Tx {
     inner: Inner,
+    steps: Option<Arc<dyn Steps>>,
 }
 
 #[derive(Debug)]
@@ -47,7 +59,7 @@ impl Db {
     /// # Errors
     /// A path that cannot be opened, a file that is not a database, a database of a newer release.
     pub async fn open(path: &Path) -> Result<Db, DbError> {
-        Ok(Db { inner: Either::Sqlite(Sqlite::open(path).await?) })
+        Ok(Db { inner: Either::Sqlite(Sqlite::open(path).await?), steps: None })
     }
 
     /// Connects to a PostgreSQL database and brings its tables to this release's form. `url` is
@@ -58,7 +70,13 @@ impl Db {
     /// Unfit: an address that is none, a server older than version 15, a database that is not in UTF-8. Unavailable: a
     /// server that does not answer or does not let us in. Migrate: a database of a newer release.
     pub async fn connect(url: &str, password: Option<&str>) -> Result<Db, DbError> {
-        Ok(Db { inner: Either::Postgres(Postgres::connect(url, password).await?) })
+        Ok(Db { inner: Either::Postgres(Postgres::connect(url, password).await?), steps: None })
+    }
+
+    /// The same database, whose commits wait for `steps`. Never fails.
+    #[must_use]
+    pub fn with_steps(self, steps: Arc<dyn Steps>) -> Self {
+        Self { steps: Some(steps), ..self }
     }
 
     /// A transaction that may write. There is one at a time; the next waits for its turn.
@@ -70,7 +88,7 @@ impl Db {
             Either::Sqlite(db) => Inner::SqliteWrite(db.write().await?),
             Either::Postgres(db) => Inner::Postgres(db.write().await?),
         };
-        Ok(Tx { inner })
+        Ok(Tx { inner, steps: self.steps.clone() })
     }
 
     /// A transaction that reads one state of the database, whatever is written meanwhile.
@@ -82,7 +100,7 @@ impl Db {
             Either::Sqlite(db) => Inner::SqliteRead(db.read(true).await?),
             Either::Postgres(db) => Inner::Postgres(db.read().await?),
         };
-        Ok(Tx { inner })
+        Ok(Tx { inner, steps: None })
     }
 
     /// Reads without a transaction: each statement sees the state that there is then. For a single statement, and for
@@ -95,7 +113,7 @@ impl Db {
             Either::Sqlite(db) => Inner::SqliteRead(db.read(false).await?),
             Either::Postgres(db) => Inner::PostgresEach(db.read_each().await?),
         };
-        Ok(Tx { inner })
+        Ok(Tx { inner, steps: None })
     }
 
     /// Copies the database to the new file `to`, for its owner alone, whole and consistent while others write; the copy
@@ -129,12 +147,19 @@ impl Tx {
     /// then nobody knows, and whoever asks again finds in the rows whether it happened.
     pub async fn commit(self) -> Result<(), DbError> {
         let op = "commit a transaction";
-        match self.inner {
+        if let Some(steps) = &self.steps {
+            steps.step().await;
+        }
+        let committed = match self.inner {
             Inner::SqliteWrite(lent) => lent.commit().await,
             // Nothing is written.
             Inner::SqliteRead(_) | Inner::PostgresEach(_) => Ok(()),
             Inner::Postgres(inner) => inner.commit().await.map_err(failed(op)),
+        };
+        if let Some(steps) = &self.steps {
+            steps.step().await;
         }
+        committed
     }
 
     /// The connection, for the statements of this crate. Never fails.

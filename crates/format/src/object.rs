@@ -34,6 +34,16 @@ pub enum ObjectName {
     Age(u32),
 }
 
+impl ObjectName {
+    /// The number by which it takes the place of others; None for what stands alone. Never fails.
+    pub fn number(&self) -> Option<u32> {
+        match self {
+            ObjectName::Keyring(number) | ObjectName::Card(_, number) | ObjectName::Age(number) => Some(*number),
+            ObjectName::Pack(_) | ObjectName::Manifest(..) => None,
+        }
+    }
+}
+
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

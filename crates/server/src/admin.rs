@@ -39,8 +39,10 @@ pub(crate) mod openapi;
 pub(crate) mod passwords;
 pub(crate) mod policies;
 pub(crate) mod profiles;
+mod quota;
 mod scrub;
 pub(crate) mod snapshots;
+mod storage;
 pub(crate) mod templates;
 pub(crate) mod tickets;
 pub(crate) mod tokens;
@@ -67,6 +69,7 @@ pub(crate) fn table() -> Vec<Entry> {
         holds::routes(),
         profiles::routes(),
         policies::routes(),
+        quota::routes(),
         tokens::routes(),
         tickets::routes(),
         device_map::routes(),
@@ -78,6 +81,7 @@ pub(crate) fn table() -> Vec<Entry> {
         conflicts::routes(),
         scrub::routes(),
         collections::routes(),
+        storage::routes(),
         credentials::routes(),
         admins::routes(),
         audit::routes(),

@@ -26,6 +26,7 @@ mod profile;
 mod quota;
 mod recovery;
 mod repair;
+mod report;
 mod run;
 mod scrub;
 mod secret;
@@ -174,6 +175,9 @@ pub enum Command {
     /// See what takes room that nobody needs, and have it removed.
     #[command(subcommand)]
     Collect(collect::Collect),
+    /// See what takes room in the store, and whose it is.
+    #[command(subcommand)]
+    Report(report::Report),
 }
 
 /// What a command finds around it.
@@ -236,6 +240,7 @@ pub async fn run(arguments: Arguments, surroundings: Surroundings) -> ExitCode {
         Command::Recovery(recovery) => recovery.answer(&desk).await,
         Command::Keys(keys) => keys.answer(&desk).await,
         Command::Collect(collect) => collect.answer(&desk).await,
+        Command::Report(report) => report.answer(&desk).await,
         Command::Hold(hold) => hold.answer(&desk).await,
         Command::Audit(audit) => audit.answer(&desk).await,
         Command::Admin(admin) => admin.answer(&desk).await,

@@ -92,30 +92,9 @@ struct Said {
 }
 
 fn said(error: &AppError) -> Said {
-    match error {
-        AppError::Refused(refusal) => refused(refusal),
-        AppError::Said { kind, code, sentence, retry } => {
-            Said { kind: *kind, code, sentence: sentence.clone(), retry: *retry }
-        }
-        AppError::Db { .. } | AppError::Store { .. } | AppError::Format { .. } | AppError::File { .. } => broken(error),
-    }
-}
-
-fn refused(refusal: &Refusal) -> Said {
-    Said { kind: refusal.kind(), code: refusal.code(), sentence: refusal.sentence(), retry: refusal.retry() }
-}
-
-/// A part of the server did not do its work: the device learns that nothing is lost, and whether to ask again.
-fn broken(error: &AppError) -> Said {
-    if error.code() == Refusal::StoreFull.code() {
-        return refused(&Refusal::StoreFull);
-    }
-    match error.kind() {
-        Kind::Damaged => refused(&Refusal::StoredDataDamaged),
-        Kind::Invalid | Kind::Refused | Kind::NotFound | Kind::Conflict | Kind::Unavailable => {
-            said(&AppError::broken())
-        }
-    }
+    let outside = error.outside();
+    let error = outside.as_ref().unwrap_or(error);
+    Said { kind: error.kind(), code: error.code(), sentence: error.to_string(), retry: error.retry() }
 }
 
 /// The status by kind, and four that HTTP has its own word for.

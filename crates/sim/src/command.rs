@@ -2,6 +2,7 @@
 //! come from files.
 
 mod repository;
+mod simulate;
 
 use crate::fleet::{self, Device, Figures, Plan, SimError, Step};
 use crate::process::{self, Used};
@@ -34,6 +35,8 @@ pub enum Command {
     /// Make a large repository, and see what collecting it and asking it costs.
     #[command(subcommand)]
     Repository(repository::Repository),
+    /// Play days of servers and devices on one seed, with all that goes wrong, in seconds.
+    Simulate(simulate::Simulate),
 }
 
 /// What `fleet` takes.
@@ -118,6 +121,7 @@ pub fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> ExitCode {
     let asked = match arguments.command {
         Command::Fleet(asked) => asked,
         Command::Repository(asked) => return said(asked.answer(&clock)),
+        Command::Simulate(asked) => return asked.answer(arguments.json, &*clock),
     };
     match asked.answer(clock) {
         Ok(outcome) => {

@@ -5,3 +5,4 @@ pub mod command;
 pub mod fleet;
 pub mod process;
 pub mod repository;
+pub mod simulator;

@@ -8,7 +8,7 @@ mod make;
 pub use dedupe::{Asked, dedupe};
 pub use make::{Made, Plan, make};
 
-use app::{AdminActor, App, AppError, collect, jobs};
+use app::{AdminActor, App, AppError, collect, jobs, storage};
 use base::{Clock, Count, OsEntropy, Span};
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,15 @@ pub struct Collected {
     pub chunks_live: Count,
     /// Packs of which nothing is needed.
     pub packs_condemned: Count,
+}
+
+/// What a storage report took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reported {
+    /// From its beginning to its end.
+    pub span: Span,
+    /// What it found.
+    pub report: storage::Report,
 }
 
 /// Opens a data directory in this process.
@@ -51,4 +60,15 @@ pub async fn collect(app: &App) -> Result<Collected, AppError> {
         chunks_live: figures.chunks_live,
         packs_condemned: figures.packs_condemned,
     })
+}
+
+/// Makes a storage report in this process.
+///
+/// # Errors
+/// A database or a store that does not answer.
+pub async fn report(app: &App) -> Result<Option<Reported>, AppError> {
+    let begun_at = app.clock.now();
+    let status = storage::fresh(app, &AdminActor::Command, &mut |_| {}).await?;
+    let span = app.clock.now().since(begun_at);
+    Ok(status.report.map(|report| Reported { span, report }))
 }

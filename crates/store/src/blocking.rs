@@ -6,7 +6,7 @@ use crate::StoreError;
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
+    match base::blocking(work).await {
         Ok(result) => result,
         Err(end) => match end.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

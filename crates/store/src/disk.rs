@@ -1,7 +1,9 @@
 //! A store in a folder of a disk, durable and shared by any number of processes that have it open.
 //! Refuses to overwrite, to show half an object, and to work in a folder that holds no store (an unmounted disk).
 //! Where an object lies: disk/layout.rs. How it is put there: disk/write.rs. Listing in order: disk/walk.rs.
+//! On what it lies, the system's files or others: disk/files.rs.
 
+pub mod files;
 mod layout;
 mod walk;
 mod write;
@@ -10,10 +12,9 @@ use crate::blocking::blocking;
 use crate::{LIST_MAX, OBJECT_BYTES_MAX, ObjectInfo, ObjectName, Place, Put, Store, StoreError, Verb};
 use async_trait::async_trait;
 use bytes::Bytes;
+use files::{Files, Lock, OpenFile, System};
 use std::collections::HashSet;
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -24,10 +25,11 @@ pub struct Disk(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    files: Arc<dyn Files>,
     folder: PathBuf,
     reserve: base::Bytes,
     /// The layout file, locked as shared for as long as the store is open: see `clean`.
-    _lock: File,
+    layout: Box<dyn OpenFile>,
     /// Numbers the temporary files of this process.
     temp_next: AtomicU64,
     /// Folders whose own entries are known to be durable; bounded by the number of folders of the store.
@@ -41,9 +43,21 @@ impl Disk {
     /// # Errors
     /// `StoreExists`; `Folder` when the folder cannot be written, or its file system has no hard links or no locks.
     pub async fn create(folder: impl Into<PathBuf>, reserve: base::Bytes) -> Result<Disk, StoreError> {
+        Self::create_on(Arc::new(System), folder, reserve).await
+    }
+
+    /// The same on these files.
+    ///
+    /// # Errors
+    /// As `create`.
+    pub async fn create_on(
+        files: Arc<dyn Files>,
+        folder: impl Into<PathBuf>,
+        reserve: base::Bytes,
+    ) -> Result<Disk, StoreError> {
         let folder = folder.into();
-        blocking(move || match write::layout_file(&folder) {
-            Ok(Put::Created) => open(folder, reserve),
+        blocking(move || match write::layout_file(&*files, &folder) {
+            Ok(Put::Created) => open(files, folder, reserve),
             Ok(Put::Existed) => Err(StoreError::StoreExists { place: Place::Folder(folder) }),
             Err(cause) => Err(StoreError::Folder { folder, cause }),
         })
@@ -55,8 +69,20 @@ impl Disk {
     /// # Errors
     /// `NoStore`; `Layout` when another version made it; `Folder` when it cannot be read, written or locked.
     pub async fn open(folder: impl Into<PathBuf>, reserve: base::Bytes) -> Result<Disk, StoreError> {
+        Self::open_on(Arc::new(System), folder, reserve).await
+    }
+
+    /// The same on these files.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub async fn open_on(
+        files: Arc<dyn Files>,
+        folder: impl Into<PathBuf>,
+        reserve: base::Bytes,
+    ) -> Result<Disk, StoreError> {
         let folder = folder.into();
-        blocking(move || open(folder, reserve)).await
+        blocking(move || open(files, folder, reserve)).await
     }
 
     /// How much can still be written on the disk under the store in `folder`, the reserve among it.
@@ -65,7 +91,8 @@ impl Disk {
     /// `Folder` when it cannot be asked.
     pub async fn free(folder: impl Into<PathBuf>) -> Result<base::Bytes, StoreError> {
         let folder = folder.into();
-        blocking(move || write::free_bytes(&folder).map_err(|cause| StoreError::Folder { folder, cause })).await
+        let free = |folder: &Path| System.open(folder)?.free();
+        blocking(move || free(&folder).map_err(|cause| StoreError::Folder { folder, cause })).await
     }
 
     async fn run<T: Send + 'static>(
@@ -107,7 +134,7 @@ impl Store for Disk {
     ) -> Result<Vec<ObjectInfo>, StoreError> {
         let (prefix, after) = (prefix.to_owned(), after.cloned());
         self.run(move |inner| {
-            walk::list(&inner.folder, &prefix, after.as_ref(), limit.min(LIST_MAX))
+            walk::list(&*inner.files, &inner.folder, &prefix, after.as_ref(), limit.min(LIST_MAX))
                 .map_err(|cause| StoreError::List { prefix, cause })
         })
         .await
@@ -119,81 +146,79 @@ impl Store for Disk {
     }
 }
 
-fn open(folder: PathBuf, reserve: base::Bytes) -> Result<Disk, StoreError> {
+fn open(files: Arc<dyn Files>, folder: PathBuf, reserve: base::Bytes) -> Result<Disk, StoreError> {
     let failed = |cause| StoreError::Folder { folder: folder.clone(), cause };
-    let layout = match File::open(folder.join(layout::LAYOUT_FILE)) {
+    let layout = match files.open(&folder.join(layout::LAYOUT_FILE)) {
         Ok(file) => file,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
             return Err(StoreError::NoStore { place: Place::Folder(folder) });
         }
         Err(cause) => return Err(failed(cause)),
     };
-    let mut found = String::new();
-    (&layout).take(200).read_to_string(&mut found).map_err(failed)?;
+    let found = layout_text(&*layout).map_err(failed)?;
     if found != layout::LAYOUT_TEXT {
         let found = found.lines().next().unwrap_or_default().to_owned();
         return Err(StoreError::Layout { place: Place::Folder(folder), found });
     }
-    clean(&folder, &layout).map_err(failed)?;
-    let inner =
-        Inner { folder, reserve, _lock: layout, temp_next: AtomicU64::new(0), durable: Mutex::new(HashSet::new()) };
-    Ok(Disk(Arc::new(inner)))
+    clean(&*files, &folder, &*layout).map_err(failed)?;
+    let (temp_next, durable) = (AtomicU64::new(0), Mutex::new(HashSet::new()));
+    Ok(Disk(Arc::new(Inner { files, folder, reserve, layout, temp_next, durable })))
+}
+
+/// What the layout file says, as far as it can be of interest.
+fn layout_text(layout: &dyn OpenFile) -> io::Result<String> {
+    let mut found = vec![0; layout.size()?.0.min(200) as usize];
+    layout.read_at(&mut found, 0)?;
+    String::from_utf8(found).map_err(|cause| io::Error::new(io::ErrorKind::InvalidData, cause))
 }
 
 /// Removes all temporary files if no other process has the store open, and leaves the layout file locked as shared.
 // RACE: a temporary file may be that of a living writer, here or elsewhere. Every open store holds the shared lock;
 // who gets the exclusive one is alone, and puts nothing itself before this returns. Between the two locks another
 // opener may be alone too: it finds nothing to remove.
-fn clean(folder: &Path, layout: &File) -> io::Result<()> {
+fn clean(files: &dyn Files, folder: &Path, layout: &dyn OpenFile) -> io::Result<()> {
     let temp = folder.join(layout::TEMP_FOLDER);
-    match layout.try_lock() {
-        Ok(()) => {
-            fs::create_dir_all(&temp)?;
-            for left in fs::read_dir(&temp)? {
-                fs::remove_file(left?.path())?;
-            }
-            layout.unlock()?;
+    if layout.lock(Lock::Alone)? {
+        write::make_folder(files, &temp)?;
+        for left in files.list(&temp)? {
+            files.remove(&temp.join(left.name))?;
         }
-        Err(TryLockError::WouldBlock) => {}
-        Err(TryLockError::Error(cause)) => return Err(cause),
+        layout.lock(Lock::Released)?;
     }
-    layout.lock_shared()
+    layout.lock(Lock::Shared).map(|_| ())
 }
 
 impl Inner {
     fn get(&self, name: &ObjectName) -> Result<Bytes, StoreError> {
         let failed = |cause| read_failed(Verb::Get, name, cause);
-        let mut file = File::open(layout::place(&self.folder, name).file).map_err(failed)?;
-        let size = base::Bytes(file.metadata().map_err(failed)?.len());
+        let file = self.files.open(&layout::place(&self.folder, name).file).map_err(failed)?;
+        let size = file.size().map_err(failed)?;
         if size > OBJECT_BYTES_MAX {
             return Err(StoreError::TooLarge { name: name.clone(), size });
         }
         let mut bytes = vec![0; size.0 as usize];
-        file.read_exact(&mut bytes).map_err(failed)?;
+        file.read_at(&mut bytes, 0).map_err(failed)?;
         Ok(bytes.into())
     }
 
     fn get_range(&self, name: &ObjectName, offset: u64, len: u64) -> Result<Bytes, StoreError> {
         let failed = |cause| read_failed(Verb::GetRange, name, cause);
-        let file = File::open(layout::place(&self.folder, name).file).map_err(failed)?;
+        let file = self.files.open(&layout::place(&self.folder, name).file).map_err(failed)?;
         if base::Bytes(len) > OBJECT_BYTES_MAX {
             return Err(StoreError::TooLarge { name: name.clone(), size: base::Bytes(len) });
         }
-        let size = base::Bytes(file.metadata().map_err(failed)?.len());
+        let size = file.size().map_err(failed)?;
         if offset.checked_add(len).is_none_or(|end| end > size.0) {
             return Err(StoreError::Short { name: name.clone(), offset, len, size });
         }
         let mut bytes = vec![0; len as usize];
-        file.read_exact_at(&mut bytes, offset).map_err(failed)?;
+        file.read_at(&mut bytes, offset).map_err(failed)?;
         Ok(bytes.into())
     }
 
     fn head(&self, name: &ObjectName) -> Result<Option<base::Bytes>, StoreError> {
-        match fs::metadata(layout::place(&self.folder, name).file) {
-            Ok(metadata) => Ok(Some(base::Bytes(metadata.len()))),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(StoreError::Io { verb: Verb::Head, name: name.clone(), cause }),
-        }
+        let failed = |cause| StoreError::Io { verb: Verb::Head, name: name.clone(), cause };
+        self.files.size(&layout::place(&self.folder, name).file).map_err(failed)
     }
 }
 

@@ -15,7 +15,7 @@ mod s3;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use disk::Disk;
+pub use disk::{Disk, files};
 pub use error::StoreError;
 pub use fault::{Fault, Mishap};
 pub use memory::Memory;

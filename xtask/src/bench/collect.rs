@@ -41,17 +41,8 @@ pub struct Options {
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     let programs = Programs::sim_in(options.programs.as_deref(), root)?;
     let temp = tempfile::Builder::new().prefix("holdfast-collect-").tempdir().context("making a folder")?;
-    let place = options.place.as_deref().unwrap_or(temp.path());
-    let (data, chunks) = (place.join("data"), options.chunks.to_string());
-    if !data.exists() {
-        fs::create_dir_all(&data)?;
-        let password = place.join("password");
-        fs::write(&password, "correct horse battery staple\n")?;
-        fs::write(data.join("holdfast.toml"), format!("[database]\nurl = {}\n", json!(options.database)))?;
-        programs.init(&data, &password)?;
-        let made = sim(&programs, &data, "make", &["--chunks", &chunks])?;
-        eprintln!("made: {made}");
-    }
+    let (place, chunks) = (options.place.as_deref().unwrap_or(temp.path()), options.chunks.to_string());
+    let data = made(&programs, place, &options.database, &["--chunks", &chunks])?;
     let (mut collects, mut questions) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds {
         let collect = sim(&programs, &data, "collect", &[])?;
@@ -80,12 +71,34 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn sim(programs: &Programs, data: &Path, word: &str, more: &[&str]) -> Result<Value> {
+/// The data directory in this place, with a repository that `more` says; made where there is none yet.
+///
+/// # Errors
+/// A program fails, or the place cannot be written.
+pub(super) fn made(programs: &Programs, place: &Path, database: &str, more: &[&str]) -> Result<PathBuf> {
+    let data = place.join("data");
+    if !data.exists() {
+        fs::create_dir_all(&data)?;
+        let password = place.join("password");
+        fs::write(&password, "correct horse battery staple\n")?;
+        fs::write(data.join("holdfast.toml"), format!("[database]\nurl = {}\n", json!(database)))?;
+        programs.init(&data, &password)?;
+        eprintln!("made: {}", sim(programs, &data, "make", more)?);
+    }
+    Ok(data)
+}
+
+/// Has `holdfast-sim repository` do this, and gives what it says.
+///
+/// # Errors
+/// It fails.
+pub(super) fn sim(programs: &Programs, data: &Path, word: &str, more: &[&str]) -> Result<Value> {
     let mut command = programs.sim(&["repository", word]);
     ask(command.arg("--data").arg(data).args(more))
 }
 
-fn median(figures: &[Value], field: &str) -> f64 {
+/// The middle of what these say of one thing. Never fails.
+pub(super) fn median(figures: &[Value], field: &str) -> f64 {
     let mut sorted: Vec<f64> = figures.iter().filter_map(|figure| figure[field].as_f64()).collect();
     sorted.sort_unstable_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)

@@ -126,7 +126,7 @@ impl Server {
         self.child.id()
     }
 
-    /// Ends the process without a word, as a power cut would.
+    /// Ends the process without a word. What it has given to the system is not lost, as it would be by a power cut.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill().context("killing the server")?;
         self.child.wait().context("waiting for the server")?;

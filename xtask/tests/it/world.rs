@@ -97,7 +97,7 @@ impl World {
         self.server = Some(server);
     }
 
-    /// Ends the server without a word, as a power cut would.
+    /// Ends the server without a word.
     pub fn kill_server(&mut self) {
         drop(self.server.take());
     }

@@ -114,6 +114,7 @@ impl Sought {
         let (sender, counted) = oneshot::channel();
         let stops = Arc::clone(&stop);
         // The backup may be over first: nobody waits for the count then.
+        #[expect(clippy::disallowed_methods, reason = "it is begun now and nobody waits for it")]
         tokio::task::spawn_blocking(move || sender.send(count(&stops)));
         Sought::Counting { counted, stop }
     }

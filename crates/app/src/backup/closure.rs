@@ -262,7 +262,7 @@ impl<'a> Closure<'a> {
             let plain = plain.ok_or_else(|| self.broken(*branch, Flaw::Damaged))?;
             work.push((self.branches.get(*branch).role.clone(), plain));
         }
-        let decoded = tokio::task::spawn_blocking(move || {
+        let decoded = base::blocking(move || {
             work.iter().map(|(role, plain)| decode(role, plain)).collect::<Vec<Result<Decoded, format::Error>>>()
         });
         let decoded = decoded.await.expect("decoding does not panic, and the runtime is running");

@@ -7,7 +7,7 @@ use super::refused;
 use super::upload::put_error;
 use crate::snapshots::{self, SnapshotView, store_name};
 use crate::{App, AppError, DeviceActor, campaigns, cards, quota, runs};
-use base::{Bytes as Size, Count, RunId, SnapshotId, Timestamp};
+use base::{Bytes as Size, Count, Planted, RunId, SnapshotId, Timestamp, is_planted};
 use bytes::Bytes;
 use control::Refusal;
 use control::access::{Told, Verb};
@@ -102,8 +102,13 @@ async fn fresh(
         // ORDER: the store knows whose a device is before it has a snapshot of it.
         cards::ensure(app, actor.device, app.keys.repository(row.new.repository)?.as_ref()).await?;
         bind(app, actor, &row, &manifest_id).await?;
-        put(app, &opened, &manifest).await?;
+        if !is_planted(Planted::SnapshotBeforeManifest) {
+            put(app, &opened, &manifest).await?;
+        }
         if let Some(committed) = record(app, actor, &row, &opened, manifest_id, &closure, reported).await? {
+            if is_planted(Planted::SnapshotBeforeManifest) {
+                put(app, &opened, &manifest).await?;
+            }
             return Ok(committed);
         }
     }
@@ -251,7 +256,11 @@ async fn record(
     if !manifest.partial {
         campaigns::backed_up(&mut tx, &new, &counters, bytes_read).await?;
     }
-    tx.commit().await.map_err(during())?;
+    if is_planted(Planted::CommitUnkept) {
+        drop(tx);
+    } else {
+        tx.commit().await.map_err(during())?;
+    }
     let (device, files) = (new.device, new.totals.files);
     tracing::info!(
         run.id = %id, device.id = %device, snapshot.id = %new.id, upload_bytes = counters.bytes_received.0,

@@ -3,7 +3,7 @@
 
 use super::{bitmap, few_or_refuse};
 use crate::{App, AppError, DeviceActor, runs};
-use base::RunId;
+use base::{Planted, RunId, is_planted};
 use control::access::Verb;
 use db::RunPurpose;
 use format::{ChunkId, ChunkRef};
@@ -24,6 +24,9 @@ pub async fn dedupe(app: &App, actor: &DeviceActor, run: RunId, refs: &[ChunkRef
     let claims = db::chunk_claim_list(&mut tx, row.new.repository, &ids).await.map_err(during())?;
     drop(tx);
     let mut missing = claims.missing;
+    if is_planted(Planted::ChunksAskedAgain) {
+        missing = (0..).take(refs.len()).collect();
+    }
     if !claims.condemned.is_empty() {
         missing.extend(rescue(app, &claims.condemned).await?);
     }

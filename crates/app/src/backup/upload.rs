@@ -5,7 +5,7 @@
 use super::{body, contents};
 use crate::snapshots::store_name;
 use crate::{App, AppError, DeviceActor, quota, runs};
-use base::{Bytes as Size, Count, RunId};
+use base::{Bytes as Size, Count, Planted, RunId, is_planted};
 use body::Body;
 use bytes::Bytes;
 use contents::Contents;
@@ -71,8 +71,14 @@ async fn take_in(app: Arc<App>, actor: DeviceActor, run: RunRow, body: Body) -> 
     }
     // ORDER: the object is durable before the index names it. A crash between the two leaves an object that nothing
     // names, never a name without an object.
-    put(&app, body.pack, &body.bytes).await?;
-    index(&app, &actor, &run, body.pack, Size::of(body.bytes.len()), &contents).await
+    if !is_planted(Planted::IndexBeforePack) {
+        put(&app, body.pack, &body.bytes).await?;
+    }
+    let uploaded = index(&app, &actor, &run, body.pack, Size::of(body.bytes.len()), &contents).await?;
+    if is_planted(Planted::IndexBeforePack) {
+        put(&app, body.pack, &body.bytes).await?;
+    }
+    Ok(uploaded)
 }
 
 /// The pack, if this run has sent it before.
@@ -87,7 +93,7 @@ async fn known(app: &App, run: &RunRow, pack: PackId) -> Result<Option<PackRow>,
 async fn verify(app: &App, run: &RunRow, body: &Body) -> Result<Contents, AppError> {
     let _turn = app.plane.verifiers.acquire().await.expect("the semaphore is never closed");
     let (keys, run, bytes) = (app.keys.repository(run.new.repository)?, run.clone(), body.bytes.clone());
-    let verified = tokio::task::spawn_blocking(move || contents::verify(&keys, &run, &bytes));
+    let verified = base::blocking(move || contents::verify(&keys, &run, &bytes));
     verified.await.expect("looking through a pack does not panic, and the runtime is running")
 }
 

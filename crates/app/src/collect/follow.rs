@@ -121,13 +121,8 @@ impl<'a> Follow<'a> {
     }
 
     async fn read(&mut self, places: Vec<Place>, found: &mut Found) -> Result<(), AppError> {
-        let plain = frames::chunks(self.app, &places).await?;
-        let decoded = tokio::task::spawn_blocking(move || {
-            let named = |(plain, place): (Option<Bytes>, Place)| named(&plain?, place.kind).ok();
-            plain.into_iter().zip(places).map(named).collect::<Vec<Option<Named>>>()
-        });
         let mut below = Vec::new();
-        for named in decoded.await.expect("decoding does not panic, and the runtime is running") {
+        for named in named_by(self.app, places).await? {
             let Some(named) = named else {
                 found.flaws += Count(1);
                 continue;
@@ -150,8 +145,7 @@ impl<'a> Follow<'a> {
         work: impl FnOnce(&mut Scratch) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, AppError> {
         let scratch = Arc::clone(&self.seen);
-        let done =
-            tokio::task::spawn_blocking(move || work(&mut scratch.lock().unwrap_or_else(PoisonError::into_inner)));
+        let done = base::blocking(move || work(&mut scratch.lock().unwrap_or_else(PoisonError::into_inner)));
         let done = done.await.expect("keeping names does not panic, and the runtime is running");
         done.map_err(AppError::db("keeping what was followed"))
     }
@@ -159,9 +153,24 @@ impl<'a> Follow<'a> {
 
 /// What a tree or list names.
 #[derive(Default)]
-struct Named {
-    below: Vec<ChunkId>,
-    contents: Vec<ChunkId>,
+pub(crate) struct Named {
+    /// Trees and lists.
+    pub(crate) below: Vec<ChunkId>,
+    /// Content.
+    pub(crate) contents: Vec<ChunkId>,
+}
+
+/// What each of these trees and lists names; `None` for one that cannot be read.
+///
+/// # Errors
+/// A database or a store that does not answer.
+pub(crate) async fn named_by(app: &App, places: Vec<Place>) -> Result<Vec<Option<Named>>, AppError> {
+    let plain = frames::chunks(app, &places).await?;
+    let decoded = base::blocking(move || {
+        let named = |(plain, place): (Option<Bytes>, Place)| named(&plain?, place.kind).ok();
+        plain.into_iter().zip(places).map(named).collect::<Vec<Option<Named>>>()
+    });
+    Ok(decoded.await.expect("decoding does not panic, and the runtime is running"))
 }
 
 fn named(plain: &[u8], kind: ChunkKind) -> Result<Named, Error> {

@@ -9,7 +9,7 @@ use crate::jobs::Held;
 use crate::keys::RepositoryKeys;
 use crate::snapshots::store_name;
 use crate::{App, AppError, frames, scrub};
-use base::{Bytes as Size, Count, RunId};
+use base::{Bytes as Size, Count, Planted, RunId, is_planted};
 use bytes::Bytes;
 use db::{ChunkRow, CollectionRow, FrameRow, PackNew, PackRow, Place};
 use format::{ChunkId, ChunkKind, IndexedChunk, ObjectName, PackIndex, PackWriter, SealedPack};
@@ -168,7 +168,9 @@ impl<'a> Fresh<'a> {
         let (bytes, index) = (Bytes::from(sealed.bytes), sealed.index);
         // ORDER: the object is durable before a row names it.
         let name = store_name(&ObjectName::Pack(sealed.id));
-        app.store.put_new(&name, bytes.clone()).await.map_err(AppError::store("storing a new pack"))?;
+        if !is_planted(Planted::RepackBeforePack) {
+            self.put(&name, &bytes).await?;
+        }
         let during = || AppError::db("moving chunks to a new pack");
         let (id, run, created_at) = (sealed.id, self.run, app.clock.now());
         let header = *bytes.first_chunk().expect("a pack begins with its header");
@@ -180,6 +182,12 @@ impl<'a> Fresh<'a> {
         // RACE: a chunk that moved elsewhere since has two copies now; both are whole, and the row points to this one.
         let moved = db::chunk_moved_update(&mut tx, repository, seq, &ChunkRow::all(&index)).await.map_err(during())?;
         db::pack_chunks_new_update(&mut tx, seq, moved).await.map_err(during())?;
-        tx.commit().await.map_err(during())
+        tx.commit().await.map_err(during())?;
+        if is_planted(Planted::RepackBeforePack) { self.put(&name, &bytes).await } else { Ok(()) }
+    }
+
+    async fn put(&self, name: &store::ObjectName, bytes: &Bytes) -> Result<(), AppError> {
+        let put = self.app.store.put_new(name, bytes.clone()).await;
+        put.map(drop).map_err(AppError::store("storing a new pack"))
     }
 }

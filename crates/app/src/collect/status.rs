@@ -1,8 +1,9 @@
 //! What collections found and did, what can be had back now, and when the rest; and the word that starts one.
 //! Refuses estimates where there are facts: a date is given for what is condemned, and a reason for what waits.
 
-use super::{job, set_due};
+use super::job;
 use crate::audit::{self, Deed};
+use crate::jobs::due;
 use crate::{AdminActor, App, AppError};
 use base::{Bytes as Size, Count, RepositoryId, Span, Timestamp};
 use control::Permit;
@@ -63,7 +64,7 @@ pub async fn status(app: &App, actor: &AdminActor) -> Result<Status, AppError> {
     for keys in app.keys.repositories() {
         let (repository, seq) = (keys.id, keys.seq);
         let state = db::job_state_get(&mut tx, &job(seq)).await.map_err(during())?;
-        let due = state.map(|state| state.due).filter(|due| *due != super::FAR);
+        let due = state.map(|state| state.due).filter(|at| *at != due::FAR);
         next_at = next_at.into_iter().chain(due).min();
         let rows = db::collection_list(&mut tx, seq, SHOWN).await.map_err(during())?;
         collections.extend(rows.into_iter().map(|row| Collected { repository, row }));
@@ -96,7 +97,7 @@ pub async fn start(app: &App, actor: &AdminActor) -> Result<(), AppError> {
     let during = || AppError::db("starting a collection");
     let mut tx = app.db.write().await.map_err(during())?;
     for keys in app.keys.repositories() {
-        set_due(&mut tx, keys.seq, now, now).await?;
+        due::set(&mut tx, &job(keys.seq), now, now).await?;
     }
     let deed = Deed { action: "collection_start", subject: "repository".to_owned(), ..Deed::by(actor) };
     audit::write(&mut tx, now, deed).await?;

@@ -1,20 +1,19 @@
 //! Objects that no row names: left by uploads and commits that ended between object and row, and by collections that
 //! did not. Notes each when it is seen first, and lets it go once it cannot be named any more.
-//! Refuses to let anything go that might be somebody's: a manifest, a pack of a run that is open, that was committed or
-//! that nobody knows. Such objects tell of a database that is older than its store; while there is one, no pack goes.
+//! Refuses to let anything go that might be somebody's: a pack or a manifest of a run that is open, that was committed
+//! or that nobody knows. The last two tell of a database that is older than its store; while there is one, no pack
+//! goes.
 
 use super::remove::RUN_AHEAD_MAX;
 use super::{is_on_its_way, segment};
 use crate::jobs::Held;
+use crate::listing::{PAGE, Pages};
 use crate::scrub::is_named;
 use crate::{App, AppError};
 use base::{RunId, Timestamp};
 use db::{RunStatus, Tx};
 use format::{ObjectHeader, ObjectName as Named};
 use store::ObjectName;
-
-/// Names that are read at once.
-const PAGE: usize = 1_000;
 
 /// Looks at every object of the store, and then at the strays that were seen long enough ago.
 ///
@@ -28,12 +27,12 @@ pub(super) async fn look(app: &App, held: &Held<'_>) -> Result<(), AppError> {
     let now = app.clock.now();
     db::run_expired_update(&mut tx, now, now + RUN_AHEAD_MAX).await.map_err(during())?;
     tx.commit().await.map_err(during())?;
-    let mut after = None;
+    let mut pages = Pages::new(app.store.as_ref(), "", "listing objects");
     loop {
         if !held.goes_on(app).await? {
             return Ok(());
         }
-        let page = app.store.list("", after.as_ref(), PAGE).await.map_err(AppError::store("listing objects"))?;
+        let Some(page) = pages.next().await? else { break };
         // The rows are read after the names: an object that was named meanwhile is no stray.
         let during = || AppError::db("looking objects up");
         let mut tx = app.db.read().await.map_err(during())?;
@@ -54,10 +53,6 @@ pub(super) async fn look(app: &App, held: &Held<'_>) -> Result<(), AppError> {
             }
             tx.commit().await.map_err(during())?;
         }
-        if page.len() < PAGE {
-            break;
-        }
-        after = page.into_iter().last().map(|object| object.name);
     }
     let_go(app, held).await
 }
@@ -158,8 +153,6 @@ async fn fate(app: &App, name: &str, seen_at: Timestamp) -> Result<Fate, AppErro
         return Ok(Fate::Known);
     };
     match name.parse() {
-        // It may be all that tells of a snapshot.
-        Ok(Named::Manifest(..)) => Ok(Fate::Doubtful),
         // It may be all that tells of a device.
         Ok(Named::Card(device, _)) => {
             let mut tx = app.db.read().await.map_err(during())?;
@@ -168,12 +161,14 @@ async fn fate(app: &App, name: &str, seen_at: Timestamp) -> Result<Fate, AppErro
         }
         // A newer one has taken its place.
         Ok(Named::Keyring(_) | Named::Age(_)) => Ok(Fate::Go),
-        Ok(Named::Pack(_)) => {
+        Ok(named @ (Named::Pack(_) | Named::Manifest(..))) => {
             let len = (ObjectHeader::LEN as u64).min(size.0);
             let read = app.store.get_range(&object, 0, len).await;
-            match ObjectHeader::of_pack(&read.map_err(AppError::store("looking at a stray object"))?) {
+            let read = read.map_err(AppError::store("looking at a stray object"))?;
+            let is_pack = matches!(named, Named::Pack(_));
+            match if is_pack { ObjectHeader::of_pack(&read) } else { ObjectHeader::of_manifest(&read) } {
                 Ok(header) => of_run(app, header.run).await,
-                // What is no pack at all was never taken in; it is left for a person to look at.
+                // What is neither was never taken in; it is left for a person to look at.
                 Err(_) => Ok(Fate::Stay),
             }
         }
@@ -182,7 +177,7 @@ async fn fate(app: &App, name: &str, seen_at: Timestamp) -> Result<Fate, AppErro
     }
 }
 
-/// What becomes of an old stray pack of this run.
+/// What becomes of an old stray of this run.
 async fn of_run(app: &App, run: RunId) -> Result<Fate, AppError> {
     let during = || AppError::db("reading the run of a stray object");
     let mut tx = app.db.read().await.map_err(during())?;

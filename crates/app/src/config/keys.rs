@@ -232,7 +232,8 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "collect.memory_mib",
-        meaning: "Memory of a collection, whatever the size of the repository.",
+        meaning: "Memory of a collection, whatever the size of the repository; and of a storage report, which takes \
+                  up to 24 bytes for each tree besides.",
         field: Field::Mib(|c| &mut c.collect_memory, 32, 65_536),
     },
     Key {
@@ -242,8 +243,14 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "collect.rate_mib",
-        meaning: "How many MiB a collection reads from the store in a second, at most; 0: no limit.",
+        meaning: "How many MiB a collection, or a storage report, reads from the store in a second, at most; 0: no \
+                  limit.",
         field: Field::Mib(|c| &mut c.collect_rate, 0, 65_536),
+    },
+    Key {
+        name: "storage.report_hours",
+        meaning: "How often it is found out what takes room in the store, and whose it is; 0: only when an admin asks.",
+        field: Field::Span(|c| &mut c.storage_report_every, HOUR, 0, 8_760),
     },
     Key {
         name: "device.hold_days",

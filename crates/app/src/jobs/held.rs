@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 /// How long a holder keeps a job without renewing.
 const LEASE: Span = Span::seconds(30);
 /// A lease is renewed when no more than this is left of it.
-pub(super) const RENEW: Span = Span::seconds(10);
+pub(crate) const RENEW: Span = Span::seconds(10);
 
 /// A job's lease in the hands of this process.
 pub(crate) struct Held<'a> {

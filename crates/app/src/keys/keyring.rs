@@ -4,17 +4,16 @@
 use super::{CA_KEY_FILE, MasterKey, RepositoryKeys, key_file_read};
 use crate::damage::is_damage;
 use crate::init::CA_FILE;
+use crate::numbered::{self, LISTED_MAX};
 use crate::snapshots::store_name;
 use crate::{App, AppError};
 use base::{Entropy, SecretBytes};
-use db::Tx;
+use db::{InstallationRow, Tx};
 use format::object::KEYRINGS_PREFIX;
 use format::{KeyPurpose, Keyring, KeyringKey, KeyringRepository, ObjectName};
 use std::path::Path;
+use std::sync::Arc;
 use store::{Put, Store};
-
-/// Keyrings that are listed at once; there are two at most, but for a moment.
-const LISTED_MAX: usize = 1_000;
 
 /// Has the store hold one keyring with every key, and the database every key that a keyring has. A keyring that has
 /// more was written by a rotation that was interrupted, or after this database was copied: its keys are taken over.
@@ -22,7 +21,7 @@ const LISTED_MAX: usize = 1_000;
 /// # Errors
 /// `keys_foreign`: the master key was rotated meanwhile; a database or a store that does not answer.
 pub(crate) async fn ensure(app: &App, data_dir: &Path) -> Result<(), AppError> {
-    let found = found(app.store.as_ref(), &app.master).await?;
+    let found = found(app.store.as_ref(), &app.master).await?.unwrap_or_default();
     adopt(app, found.newest.as_ref()).await?;
     let mut wanted = wanted(app, data_dir).await?;
     let before = wanted.number;
@@ -37,20 +36,32 @@ pub(crate) async fn ensure(app: &App, data_dir: &Path) -> Result<(), AppError> {
     }
     // Above every other one, so that it is the one that counts.
     wanted.number = found.last.max(before) + 1;
-    let number = put(app.store.as_ref(), &app.master, wanted.clone(), app.entropy.as_ref()).await?;
+    put(app.store.as_ref(), &app.master, &mut wanted, app.entropy.as_ref()).await?;
+    // What another server that starts, or a rotation, has written meanwhile counts.
+    let Some((mut tx, row)) = turn(app, before, &wanted).await? else { return Ok(()) };
     let during = || AppError::db("noting a keyring");
-    let mut tx = app.db.write().await.map_err(during())?;
-    // RACE: another server that starts, or a rotation, has come between: what that has written counts.
-    let is_now =
-        self::now(&mut tx, app, data_dir).await.is_ok_and(|now| now.number == before && has_all(&wanted, &now));
-    if !is_now {
-        drop(tx);
-        return remove(app.store.as_ref(), number).await;
-    }
-    let row = db::installation_get(&mut tx).await.map_err(during())?.ok_or_else(super::missing)?;
-    db::installation_keyring_update(&mut tx, number, &row.secret).await.map_err(during())?;
+    db::installation_keyring_update(&mut tx, wanted.number, &row.secret).await.map_err(during())?;
     tx.commit().await.map_err(during())?;
-    clear(app.store.as_ref(), number).await
+    clear(app.store.as_ref(), wanted.number).await
+}
+
+/// The transaction in which a keyring that is in the store comes to count, and the installation as it is in it. `None`
+/// when it must not: the number is not `before` any more, the master key is another one, or there is a key that the
+/// keyring has not. Then it is gone from the store again.
+///
+/// # Errors
+/// The database or the store does not answer.
+pub(super) async fn turn(app: &App, before: u32, ring: &Keyring) -> Result<Option<(Tx, InstallationRow)>, AppError> {
+    let mut tx = app.db.write().await.map_err(AppError::db("having a keyring count"))?;
+    // RACE: others wrote between the look that the keyring was made of and this lock.
+    match held(&mut tx, app).await {
+        Ok((row, repositories)) if row.keyring == before && has_all(ring, &repositories) => return Ok(Some((tx, row))),
+        Err(error) if error.code() != super::foreign().code() => return Err(error),
+        Ok(_) | Err(_) => drop(tx),
+    }
+    let name = store_name(&ObjectName::Keyring(ring.number));
+    app.store.remove(&name).await.map_err(AppError::store("removing a keyring"))?;
+    Ok(None)
 }
 
 /// Adds the keys of a keyring that the database does not have. Nothing is lost by a key too many.
@@ -60,37 +71,48 @@ pub(crate) async fn ensure(app: &App, data_dir: &Path) -> Result<(), AppError> {
 pub(crate) async fn adopt(app: &App, ring: Option<&Keyring>) -> Result<(), AppError> {
     let Some(ring) = ring else { return Ok(()) };
     app.keys.refresh(&app.db).await?;
-    let during = || AppError::db("taking a key over");
-    let mut tx = app.db.write().await.map_err(during())?;
-    let mut is_new = false;
+    let mut missing = Vec::new();
     for keys in app.keys.repositories() {
         let known = keys.ring();
-        let theirs = ring.repositories.iter().find(|repository| repository.id == keys.id);
-        for key in theirs.iter().flat_map(|repository| &repository.keys) {
-            if known.keys.iter().any(|own| (own.purpose, own.id) == (key.purpose, key.id)) {
-                continue;
-            }
-            let sealed = app.keys.secret.seal(keys.id, (key.purpose, key.id), &key.secret, app.entropy.as_ref());
-            let purpose = key.purpose.word().to_owned();
-            let row = db::RepositoryKeyRow { purpose, key_id: key.id, sealed, created_at: app.clock.now() };
-            db::repository_key_insert(&mut tx, keys.seq, &row).await.map_err(during())?;
-            tracing::warn!(key.id, "a data key of the keyring {} was not in the database, and is now", ring.number);
-            is_new = true;
-        }
+        let theirs = ring.repositories.iter().filter(|repository| repository.id == keys.id);
+        let is_known = |key: &KeyringKey| known.keys.iter().any(|own| (own.purpose, own.id) == (key.purpose, key.id));
+        let fresh = theirs.flat_map(|repository| &repository.keys).filter(|key| !is_known(key));
+        missing.extend(fresh.map(|key| (Arc::clone(&keys), key)));
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let during = || AppError::db("taking a key over");
+    let mut tx = app.db.write().await.map_err(during())?;
+    for (keys, key) in missing {
+        let added = app.keys.secret.insert(&mut tx, (keys.seq, keys.id), key, app.entropy.as_ref(), app.clock.now());
+        added.await.map_err(during())?;
+        tracing::warn!(key.id, "a data key of the keyring {} was not in the database, and is now", ring.number);
     }
     tx.commit().await.map_err(during())?;
-    if is_new { app.keys.refresh(&app.db).await } else { Ok(()) }
+    app.keys.refresh(&app.db).await
 }
 
-/// The keyring with the highest number that opens; `None` where there is none.
+/// The keyring with the highest number that this master key opens; `None` when it opens none.
+///
+/// # Errors
+/// `keyring_missing` when the store has none at all; a store that does not answer.
+pub(crate) async fn newest(store: &dyn Store, master: &MasterKey) -> Result<Option<Keyring>, AppError> {
+    let sentence = "The store has no keyring: it is none of Holdfast, or was never used by a server.";
+    let missing = || AppError::not_found("keyring_missing", sentence);
+    Ok(found(store, master).await?.ok_or_else(missing)?.newest)
+}
+
+/// The same, and `None` also where there is none.
 ///
 /// # Errors
 /// A store that does not answer.
 pub(crate) async fn newest_maybe(app: &App) -> Result<Option<Keyring>, AppError> {
-    Ok(found(app.store.as_ref(), &app.master).await?.newest)
+    Ok(found(app.store.as_ref(), &app.master).await?.and_then(|found| found.newest))
 }
 
 /// What the store has of keyrings.
+#[derive(Default)]
 struct Found {
     /// The one with the highest number that opens.
     newest: Option<Keyring>,
@@ -98,15 +120,24 @@ struct Found {
     last: u32,
 }
 
-async fn found(store: &dyn Store, master: &MasterKey) -> Result<Found, AppError> {
+/// `None` when the store lists none.
+async fn found(store: &dyn Store, master: &MasterKey) -> Result<Option<Found>, AppError> {
     let listed = store.list(KEYRINGS_PREFIX, None, LISTED_MAX).await.map_err(AppError::store("listing keyrings"))?;
-    let number = |object: &store::ObjectInfo| match object.name.as_str().parse() {
-        Ok(ObjectName::Keyring(number)) => Some(number),
-        _ => None,
-    };
-    let last = listed.iter().filter_map(number).max().unwrap_or_default();
-    let newest = if listed.is_empty() { None } else { newest(store, master).await? };
-    Ok(Found { newest, last })
+    if listed.is_empty() {
+        return Ok(None);
+    }
+    let last = listed.iter().filter_map(numbered::number).max().unwrap_or_default();
+    for object in listed.iter().rev() {
+        let bytes = match store.get(&object.name).await {
+            Ok(bytes) => bytes,
+            Err(error) if is_damage(&error) => continue,
+            Err(error) => return Err(AppError::store("reading a keyring")(error)),
+        };
+        if let Ok(keyring) = Keyring::open(&bytes, master.secret()) {
+            return Ok(Some(Found { newest: Some(keyring), last }));
+        }
+    }
+    Ok(Some(Found { newest: None, last }))
 }
 
 /// The keyring that the store must have now.
@@ -115,39 +146,19 @@ async fn found(store: &dyn Store, master: &MasterKey) -> Result<Found, AppError>
 /// `keys_foreign`; a file that cannot be read; the database does not answer.
 pub(crate) async fn wanted(app: &App, data_dir: &Path) -> Result<Keyring, AppError> {
     let mut tx = app.db.read().await.map_err(AppError::db("reading the installation"))?;
-    now(&mut tx, app, data_dir).await
+    let (row, repositories) = held(&mut tx, app).await?;
+    drop(tx);
+    compose(app, repositories, data_dir, row.keyring)
 }
 
-/// The same, as it is in this transaction: number and keys of one moment, and the master key still the one.
-pub(super) async fn now(tx: &mut Tx, app: &App, data_dir: &Path) -> Result<Keyring, AppError> {
+/// The installation of this database and every key of its repositories, of one moment. `keys_foreign` when the master
+/// key is another one by now.
+async fn held(tx: &mut Tx, app: &App) -> Result<(InstallationRow, Vec<KeyringRepository>), AppError> {
     let during = || AppError::db("reading the installation");
     let row = db::installation_get(tx).await.map_err(during())?.ok_or_else(super::missing)?;
     app.master.open(row.id, &row.secret).ok_or_else(super::foreign)?;
     let keys = super::repositories(tx, &app.keys.secret).await?;
-    compose(app, keys.values().map(|keys| keys.ring()).collect(), data_dir, row.keyring)
-}
-
-/// The keyring with the highest number that this master key opens; `None` when it opens none.
-///
-/// # Errors
-/// `keyring_missing` when the store has none at all; a store that does not answer.
-pub(crate) async fn newest(store: &dyn Store, master: &MasterKey) -> Result<Option<Keyring>, AppError> {
-    let listed = store.list(KEYRINGS_PREFIX, None, LISTED_MAX).await.map_err(AppError::store("listing keyrings"))?;
-    if listed.is_empty() {
-        let sentence = "The store has no keyring: it is none of Holdfast, or was never used by a server.";
-        return Err(AppError::not_found("keyring_missing", sentence));
-    }
-    for object in listed.iter().rev() {
-        let bytes = match store.get(&object.name).await {
-            Ok(bytes) => bytes,
-            Err(error) if is_damage(&error) => continue,
-            Err(error) => return Err(AppError::store("reading a keyring")(error)),
-        };
-        if let Ok(keyring) = Keyring::open(&bytes, master.secret()) {
-            return Ok(Some(keyring));
-        }
-    }
-    Ok(None)
+    Ok((row, keys.values().map(|keys| keys.ring()).collect()))
 }
 
 fn compose(
@@ -175,25 +186,16 @@ fn compose(
     })
 }
 
-/// Removes a keyring that does not count.
-///
-/// # Errors
-/// A store that does not answer.
-pub(super) async fn remove(store: &dyn Store, number: u32) -> Result<(), AppError> {
-    let name = store_name(&ObjectName::Keyring(number));
-    store.remove(&name).await.map_err(AppError::store("removing a keyring"))
-}
-
-/// Puts a keyring into the store, under its number or the next free one. Gives the number.
+/// Puts a keyring into the store, under its number or the next free one: then that is its number.
 ///
 /// # Errors
 /// A store that does not answer.
 pub(super) async fn put(
     store: &dyn Store,
     master: &MasterKey,
-    mut keyring: Keyring,
+    keyring: &mut Keyring,
     entropy: &dyn Entropy,
-) -> Result<u32, AppError> {
+) -> Result<(), AppError> {
     loop {
         let mut salt = [0; 32];
         entropy.fill(&mut salt);
@@ -201,7 +203,7 @@ pub(super) async fn put(
         let name = store_name(&ObjectName::Keyring(keyring.number));
         let put = store.put_new(&name, sealed.into()).await.map_err(AppError::store("writing the keyring"))?;
         if put == Put::Created {
-            return Ok(keyring.number);
+            return Ok(());
         }
         // One that was written before a crash, and that no row names.
         keyring.number += 1;
@@ -213,24 +215,17 @@ pub(super) async fn put(
 /// # Errors
 /// A store that does not answer.
 pub(super) async fn clear(store: &dyn Store, number: u32) -> Result<(), AppError> {
-    let listed = store.list(KEYRINGS_PREFIX, None, LISTED_MAX).await.map_err(AppError::store("listing keyrings"))?;
-    for object in listed {
-        let is_older = matches!(object.name.as_str().parse(), Ok(ObjectName::Keyring(found)) if found < number);
-        if is_older {
-            store.remove(&object.name).await.map_err(AppError::store("removing a keyring"))?;
-        }
-    }
-    Ok(())
+    numbered::remove(store, KEYRINGS_PREFIX, |found| found < number, "removing a keyring").await
 }
 
-/// Whether a keyring has every key of another one.
-fn has_all(ring: &Keyring, other: &Keyring) -> bool {
-    let keys = |ring: &Keyring| -> Vec<_> {
-        let all = ring.repositories.iter().flat_map(|one| one.keys.iter().map(move |key| (one.id, key)));
+/// Whether a keyring has every key of these repositories.
+fn has_all(ring: &Keyring, repositories: &[KeyringRepository]) -> bool {
+    let keys = |repositories: &[KeyringRepository]| -> Vec<_> {
+        let all = repositories.iter().flat_map(|one| one.keys.iter().map(move |key| (one.id, key)));
         all.map(|(id, key)| (id, key.purpose, key.id, *key.secret.expose())).collect()
     };
-    let own = keys(ring);
-    keys(other).iter().all(|key| own.contains(key))
+    let own = keys(&ring.repositories);
+    keys(repositories).iter().all(|key| own.contains(key))
 }
 
 /// Whether two keyrings hold the same keys, whenever they were made.

@@ -3,7 +3,7 @@
 use super::{InstallationSecret, MasterKey};
 use crate::AppError;
 use base::{Entropy, InstallationId, RepositoryId, Secret, Timestamp};
-use db::{InstallationRow, MoveRow, RepositoryKeyRow, Tx};
+use db::{InstallationRow, Tx};
 use format::{KeyPurpose, Keyring, KeyringKey, KeyringRepository};
 
 const FIRST_KEY_ID: u32 = 1;
@@ -17,18 +17,7 @@ pub async fn make(tx: &mut Tx, master: &MasterKey, entropy: &dyn Entropy, now: T
     let keys = vec![key(KeyPurpose::Name), key(KeyPurpose::Seal)];
     let repository = KeyringRepository { id: RepositoryId::mint(entropy), keys };
     let secret = InstallationSecret(Secret::mint(entropy));
-    let row = InstallationRow {
-        id: InstallationId::mint(entropy),
-        secret: Vec::new(),
-        keyring: 0,
-        age: 0,
-        age_nonce: [0; 32],
-        age_next: None,
-        kit_tested_at: None,
-        rebuild_at: None,
-        created_at: now,
-        moved: MoveRow::default(),
-    };
+    let row = InstallationRow::new(InstallationId::mint(entropy), now);
     let made = insert(tx, (master, &secret), row, std::slice::from_ref(&repository), entropy, now).await?;
     Ok(made[0])
 }
@@ -46,16 +35,10 @@ pub(crate) async fn restore(
 ) -> Result<(), AppError> {
     let secret = InstallationSecret(keyring.secret.clone());
     let row = InstallationRow {
-        id: keyring.installation,
-        secret: Vec::new(),
         keyring: keyring.number,
-        age: 0,
-        age_nonce: [0; 32],
-        age_next: None,
         kit_tested_at: Some(now),
         rebuild_at: Some(now),
-        created_at: now,
-        moved: MoveRow::default(),
+        ..InstallationRow::new(keyring.installation, now)
     };
     // As old as the keyring: the newest of them is known wherever it was used.
     let made_at = keyring.made_at.min(now);
@@ -81,10 +64,7 @@ async fn insert(
     for repository in repositories {
         let seq = db::repository_insert(tx, repository.id, now).await.map_err(during())?;
         for key in &repository.keys {
-            let sealed = secret.seal(repository.id, (key.purpose, key.id), &key.secret, entropy);
-            let purpose = key.purpose.word().to_owned();
-            let row = RepositoryKeyRow { purpose, key_id: key.id, sealed, created_at: now };
-            db::repository_key_insert(tx, seq, &row).await.map_err(during())?;
+            secret.insert(tx, (seq, repository.id), key, entropy, now).await.map_err(during())?;
         }
         made.push(seq);
     }

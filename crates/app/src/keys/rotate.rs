@@ -6,7 +6,7 @@ use super::{Keys, MASTER_KEY_FILE, MasterKey, keyring};
 use crate::audit::{self, Deed};
 use crate::{AdminActor, App, AppError, Config, SecretText};
 use base::{RepositoryId, Secret};
-use db::{Db, RepositoryKeyRow};
+use db::Db;
 use format::{KeyPurpose, KeyringKey};
 use std::path::Path;
 
@@ -39,20 +39,13 @@ pub async fn rotate_data(app: &App, data_dir: &Path) -> Result<Rotated, AppError
     }
     // ORDER: the keyring is in the store before the key is in the database: nothing is ever sealed with a key that the
     // recovery kit does not open.
-    let number = keyring::put(app.store.as_ref(), &app.master, ring, app.entropy.as_ref()).await?;
-    let during = || AppError::db("adding a data key");
-    let mut tx = app.db.write().await.map_err(during())?;
-    let row = db::installation_get(&mut tx).await.map_err(during())?.ok_or_else(super::missing)?;
-    if row.keyring != before || app.master.open(row.id, &row.secret).is_none() {
-        drop(tx);
-        keyring::remove(app.store.as_ref(), number).await?;
-        return Err(overtaken());
-    }
+    keyring::put(app.store.as_ref(), &app.master, &mut ring, app.entropy.as_ref()).await?;
+    let (mut tx, row) = keyring::turn(app, before, &ring).await?.ok_or_else(overtaken)?;
+    let (number, during) = (ring.number, || AppError::db("adding a data key"));
     for keys in app.keys.repositories() {
         let Some((_, key)) = fresh.iter().find(|(id, _)| *id == keys.id) else { continue };
-        let sealed = app.keys.secret.seal(keys.id, (key.purpose, key.id), &key.secret, app.entropy.as_ref());
-        let row = RepositoryKeyRow { purpose: key.purpose.word().to_owned(), key_id: key.id, sealed, created_at: now };
-        db::repository_key_insert(&mut tx, keys.seq, &row).await.map_err(during())?;
+        let added = app.keys.secret.insert(&mut tx, (keys.seq, keys.id), key, app.entropy.as_ref(), now);
+        added.await.map_err(during())?;
     }
     db::installation_keyring_update(&mut tx, number, &row.secret).await.map_err(during())?;
     let (subject, detail) = (row.id.to_string(), format!("keyring {number}"));
@@ -94,16 +87,10 @@ pub async fn rotate_master(
     let mut ring = keyring::wanted(app, data_dir).await?;
     let before = ring.number;
     ring.number = before + 1;
-    let number = keyring::put(app.store.as_ref(), &next, ring, app.entropy.as_ref()).await?;
+    keyring::put(app.store.as_ref(), &next, &mut ring, app.entropy.as_ref()).await?;
     let now = app.clock.now();
-    let during = || AppError::db("changing the master key");
-    let mut tx = app.db.write().await.map_err(during())?;
-    let row = db::installation_get(&mut tx).await.map_err(during())?.ok_or_else(super::missing)?;
-    if row.keyring != before || app.master.open(row.id, &row.secret).is_none() {
-        drop(tx);
-        keyring::remove(app.store.as_ref(), number).await?;
-        return Err(overtaken());
-    }
+    let (mut tx, row) = keyring::turn(app, before, &ring).await?.ok_or_else(overtaken)?;
+    let (number, during) = (ring.number, || AppError::db("changing the master key"));
     let sealed = next.seal(row.id, &app.keys.secret.0, app.entropy.as_ref());
     db::installation_keyring_update(&mut tx, number, &sealed).await.map_err(during())?;
     // The kit at hand is the one before.
@@ -118,8 +105,8 @@ pub async fn rotate_master(
     Ok(Rotated { keyring: number, keys: Vec::new() })
 }
 
-/// The master key that opens this database. A rotation that was interrupted after it had changed the database is
-/// finished.
+/// The master key that opens this database, and what it opens. A rotation that was interrupted after it had changed the
+/// database is finished.
 ///
 /// # Errors
 /// As `MasterKey::load`; `keys_foreign` when the key does not open the database.
@@ -128,21 +115,21 @@ pub(crate) async fn rotation_finish(
     config: &Config,
     given: Option<&SecretText>,
     db: &Db,
-) -> Result<MasterKey, AppError> {
+) -> Result<(MasterKey, Keys), AppError> {
     let master = MasterKey::load(data_dir, config, given)?;
     let foreign = match Keys::open(db, &master).await {
         Err(error) if error.code() == super::foreign().code() => error,
         Err(error) => return Err(error),
-        Ok(_) => return Ok(master),
+        Ok(keys) => return Ok((master, keys)),
     };
     let path = data_dir.join(MASTER_KEY_NEXT_FILE);
     if !MasterKey::is_in_file(config, given) || !path.exists() {
         return Err(foreign);
     }
     let next = MasterKey::parse(&super::key_file_read(data_dir, MASTER_KEY_NEXT_FILE)?, MASTER_KEY_NEXT_FILE)?;
-    Keys::open(db, &next).await.map_err(|_| foreign)?;
+    let keys = Keys::open(db, &next).await.map_err(|_| foreign)?;
     take_place(data_dir)?;
-    Ok(next)
+    Ok((next, keys))
 }
 
 /// Durably gives the next key's file the place of the other.

@@ -136,7 +136,7 @@ impl Side {
         own_or_refuse(init::database_form(&data_dir, &config).await?)?;
         let store = stores::open(&data_dir, &config, clock, entropy).await?;
         let db = init::database_open(&data_dir, &config).await?;
-        let master = keys::rotation_finish(&data_dir, &config, given, &db).await?;
+        let (master, _) = keys::rotation_finish(&data_dir, &config, given, &db).await?;
         Ok((Self { data_dir, config, db, store }, master))
     }
 

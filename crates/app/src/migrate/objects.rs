@@ -254,7 +254,7 @@ async fn is_right(
 async fn is_named(name: &ObjectName, bytes: &Bytes) -> Option<bool> {
     let Ok(Kind::Pack(pack)) = name.as_str().parse() else { return None };
     let bytes = bytes.clone();
-    tokio::task::spawn_blocking(move || PackId::of(&bytes) == pack).await.ok()
+    base::blocking(move || PackId::of(&bytes) == pack).await.ok()
 }
 
 async fn remove(store: &dyn Store, name: &ObjectName) -> Result<(), AppError> {

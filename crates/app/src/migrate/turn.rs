@@ -5,13 +5,17 @@ use super::claim::{self, Claim};
 use super::ends::Ends;
 use super::objects::changed;
 use crate::audit::{self, Deed};
-use crate::{AdminActor, AppError, age, keys, standing};
+use crate::{AdminActor, AppError, age, jobs, keys, standing};
 use base::{Clock, Span, Timestamp};
 use db::{Db, InstallationRow, MoveRow, Standing, Tx};
 use format::Age;
 
 /// How long a server that was killed is taken for one that runs.
 const KILLED_SPAN: Span = Span::seconds(30);
+/// How long a server that runs may hold no job: another has just been stopped and has given its own back.
+const IDLE_SPAN: Span = Span::ms(jobs::RENEW.as_ms() + 2_000);
+/// How often it is looked whether one does.
+const LOOK_SPAN: Span = Span::seconds(1);
 
 /// What tells whether a database was used: a server that starts comes to another age, a command leaves a row in the
 /// log.
@@ -36,13 +40,22 @@ impl Seen {
     }
 }
 
-/// Fails while a server is at work: one that runs always holds a job.
+/// Fails while a server is at work. One that runs takes every job that nobody holds: nobody must have held any for as
+/// long as it takes at most until it has looked again.
 ///
 /// # Errors
 /// `servers_running`; the database does not answer.
-pub(super) async fn stopped_or_refuse(db: &Db, now: Timestamp) -> Result<(), AppError> {
-    let mut tx = db.read().await.map_err(AppError::db("looking whether a server runs"))?;
-    stopped_in_tx(&mut tx, now).await
+pub(super) async fn stopped_or_refuse(db: &Db, clock: &dyn Clock) -> Result<(), AppError> {
+    let ends = clock.now() + IDLE_SPAN;
+    loop {
+        let mut tx = db.read().await.map_err(AppError::db("looking whether a server runs"))?;
+        stopped_in_tx(&mut tx, clock.now()).await?;
+        drop(tx);
+        if clock.now() >= ends {
+            return Ok(());
+        }
+        clock.sleep(LOOK_SPAN).await;
+    }
 }
 
 async fn stopped_in_tx(tx: &mut Tx, now: Timestamp) -> Result<(), AppError> {

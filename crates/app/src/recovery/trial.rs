@@ -7,7 +7,7 @@ use crate::keys::{MasterKey, keyring};
 use crate::snapshots::store_name;
 use crate::{AdminActor, App, AppError};
 use base::{Count, SnapshotId, Timestamp};
-use format::{KeyPurpose, Keyring, Manifest, ObjectName, RepositoryKey};
+use format::{KeyPurpose, Keyring, Manifest, ObjectHeader, ObjectName, RepositoryKey};
 use std::path::Path;
 
 /// What a trial found.
@@ -55,15 +55,12 @@ async fn newest_opens(app: &App, ring: &Keyring) -> Result<Option<SnapshotId>, A
     let Some(row) = newest else { return Ok(None) };
     let name = store_name(&ObjectName::Manifest(row.new.device, row.new.id));
     let bytes = app.store.get(&name).await.map_err(AppError::store("reading a manifest"))?;
-    let seals = |id: u32| {
-        let keys = ring.repositories.iter().flat_map(|repository| &repository.keys);
-        let mut keys = keys.filter(move |key| key.purpose == KeyPurpose::Seal && key.id == id);
-        keys.find_map(|key| {
-            let key = RepositoryKey::new(key.id, key.secret.clone());
-            Manifest::open(&bytes, |header| Some(key.run_key(header.run))).ok()
-        })
-    };
-    let header = format::ObjectHeader::of_manifest(&bytes).map_err(AppError::format("opening a manifest"))?;
-    seals(header.key_id).ok_or_else(kit_foreign)?;
-    Ok(Some(row.new.id))
+    let header = ObjectHeader::of_manifest(&bytes).map_err(AppError::format("opening a manifest"))?;
+    let keys = ring.repositories.iter().flat_map(|repository| &repository.keys);
+    let mut seals = keys.filter(|key| key.purpose == KeyPurpose::Seal && key.id == header.key_id);
+    let opens = seals.any(|key| {
+        let key = RepositoryKey::new(key.id, key.secret.clone());
+        Manifest::open(&bytes, |header| Some(key.run_key(header.run))).is_ok()
+    });
+    if opens { Ok(Some(row.new.id)) } else { Err(kit_foreign()) }
 }

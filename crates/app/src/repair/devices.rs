@@ -1,8 +1,9 @@
 //! Devices: those that only the store knows come back by their cards, and with them their users. Each has to be
 //! activated again: which keys were good is not known. Refuses to change a record that is there.
 
-use super::{Options, PAGE, Progress, Report, opened};
+use super::{ByDevice, Options, Progress, Report, opened};
 use crate::damage::is_damage;
+use crate::listing::Pages;
 use crate::{App, AppError, users};
 use base::{Count, DeviceId, HoldId, UserId};
 use control::{Level, Rights, State};
@@ -20,32 +21,20 @@ pub(super) async fn repair(
     report: &mut Report,
 ) -> Result<HashSet<DeviceId>, AppError> {
     let mut taken = HashSet::new();
-    let (mut after, mut done, mut held) = (None, Count(0), None::<(DeviceId, Vec<ObjectInfo>)>);
-    loop {
-        let page =
-            app.store.list(CARDS_PREFIX, after.as_ref(), PAGE).await.map_err(AppError::store("listing cards"))?;
-        for object in &page {
+    let mut pages = Pages::new(app.store.as_ref(), CARDS_PREFIX, "listing cards");
+    let (mut done, mut held) = (Count(0), ByDevice::new());
+    while let Some(page) = pages.next().await? {
+        for object in page {
             let Ok(ObjectName::Card(device, _)) = object.name.as_str().parse() else { continue };
-            // Those of one device stand together.
-            match &mut held {
-                Some((last, cards)) if *last == device => cards.push(object.clone()),
-                other => {
-                    if let Some((device, cards)) = other.replace((device, vec![object.clone()])) {
-                        if look(app, options, device, &cards, report).await? {
-                            taken.insert(device);
-                        }
-                        done += Count(1);
-                        progress(Progress::Devices { done });
-                    }
-                }
+            let Some((device, cards)) = held.add(device, object) else { continue };
+            if look(app, options, device, &cards, report).await? {
+                taken.insert(device);
             }
+            done += Count(1);
+            progress(Progress::Devices { done });
         }
-        if page.len() < PAGE {
-            break;
-        }
-        after = page.into_iter().last().map(|object| object.name);
     }
-    if let Some((device, cards)) = held
+    if let Some((device, cards)) = held.end()
         && look(app, options, device, &cards, report).await?
     {
         taken.insert(device);

@@ -1,13 +1,14 @@
 //! Packs: those that no row names are taken in by the table that each has of itself; rows that say something else are
 //! written anew; what the store lacks is marked. Refuses to trust a table that the repository's key did not seal.
 
-use super::{Options, PAGE, Progress, Report};
+use super::{Options, Progress, Report};
 use crate::damage::{self, is_damage};
 use crate::keys::RepositoryKeys;
+use crate::listing::{PAGE, Pages};
 use crate::scrub::{is_going, rows_differ, table_of};
 use crate::snapshots::store_name;
 use crate::{App, AppError};
-use base::{Bytes, Count};
+use base::{Bytes, Count, RunId};
 use db::{ChunkRow, FrameRow, PackNew, PackRow};
 use format::object::PACKS_PREFIX;
 use format::{ObjectHeader, ObjectName, PackId, PackIndex};
@@ -27,12 +28,8 @@ pub(super) async fn repair(
 ) -> Result<(), AppError> {
     // ORDER: what the store lacks first: chunks of a pack that is marked move to the pack that has them.
     missing(app, options, report).await?;
-    let mut after = None;
-    loop {
-        let page =
-            app.store.list(PACKS_PREFIX, after.as_ref(), PAGE).await.map_err(AppError::store("listing packs"))?;
-        let is_last = page.len() < PAGE;
-        after = page.last().map(|object| object.name.clone());
+    let mut pages = Pages::new(app.store.as_ref(), PACKS_PREFIX, "listing packs");
+    while let Some(page) = pages.next().await? {
         let looked = stream::iter(page).map(|object| look(app, object)).buffered(TABLES_MAX);
         let mut looked = std::pin::pin!(looked);
         while let Some(pack) = looked.try_next().await? {
@@ -40,10 +37,8 @@ pub(super) async fn repair(
             report.packs += Count(1);
             progress(Progress::Packs { done: report.packs });
         }
-        if is_last {
-            return Ok(());
-        }
     }
+    Ok(())
 }
 
 /// What was found out about one object.
@@ -62,9 +57,19 @@ enum Looked {
 struct Pack {
     id: PackId,
     bytes: Bytes,
-    header: Vec<u8>,
+    run: RunId,
+    header: [u8; ObjectHeader::LEN],
     keys: Arc<RepositoryKeys>,
     index: PackIndex,
+}
+
+impl Pack {
+    /// A pack whose table has opened, and so its header.
+    fn new(id: PackId, bytes: Bytes, header: &[u8], keys: Arc<RepositoryKeys>, index: PackIndex) -> Self {
+        let run = ObjectHeader::of_pack(header).expect("a table opens only below a header that can be read").run;
+        let header = header.try_into().expect("such a header has its length");
+        Self { id, bytes, run, header, keys, index }
+    }
 }
 
 async fn look(app: &App, object: ObjectInfo) -> Result<Looked, AppError> {
@@ -97,9 +102,7 @@ async fn look(app: &App, object: ObjectInfo) -> Result<Looked, AppError> {
         match table_of(app, &object.name, len, &header, &keys).await {
             Ok(Ok(index)) => {
                 return Ok(match row {
-                    None => {
-                        Looked::Unknown(Box::new(Pack { id, bytes: object.size, header: header.to_vec(), keys, index }))
-                    }
+                    None => Looked::Unknown(Box::new(Pack::new(id, object.size, &header, keys, index))),
                     Some(row) if rows_differ(app, &row, &index).await? => Looked::Differs(Box::new(row), index),
                     Some(_) => Looked::Right,
                 });
@@ -137,7 +140,6 @@ async fn take(app: &App, options: &Options, looked: Looked, report: &mut Report)
 /// stored.
 async fn take_in(app: &App, pack: &Pack) -> Result<(), AppError> {
     let during = || AppError::db("taking a pack in");
-    let Ok(header) = ObjectHeader::of_pack(&pack.header) else { return Ok(()) };
     let mut tx = app.db.write().await.map_err(during())?;
     // RACE: its upload may be under way, and have written the row meanwhile; or a collection has found a stray in it.
     let name = store_name(&ObjectName::Pack(pack.id));
@@ -145,13 +147,13 @@ async fn take_in(app: &App, pack: &Pack) -> Result<(), AppError> {
     if leaves || db::pack_get(&mut tx, pack.id).await.map_err(during())?.is_some() {
         return tx.commit().await.map_err(during());
     }
-    let created_at = header.run.begun_at().min(app.clock.now());
+    let created_at = pack.run.begun_at().min(app.clock.now());
     let new = PackNew {
         id: pack.id,
         repository: pack.keys.seq,
-        run: header.run,
+        run: pack.run,
         bytes: pack.bytes,
-        header: pack.header.as_slice().try_into().expect("the header of a table that opened has its length"),
+        header: pack.header,
         created_at,
     };
     let seq = db::pack_insert(&mut tx, &new).await.map_err(during())?;

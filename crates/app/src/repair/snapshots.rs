@@ -1,13 +1,15 @@
 //! Snapshots: those that only the store knows come back by their manifests, device by device in the order in which
 //! their runs began. Refuses one whose run the database knows to have ended: it was let go, or was never acknowledged.
 
-use super::{Options, PAGE, Progress, Report, devices, opened};
+use super::{ByDevice, Options, Progress, Report, devices, opened};
 use crate::backup::{Closure, Index};
 use crate::damage::is_damage;
 use crate::keys::RepositoryKeys;
+use crate::listing::Pages;
 use crate::scrub::run_key;
 use crate::{App, AppError};
 use base::{Count, DeviceId, RunId, Timestamp, UserId};
+use control::State;
 use db::{RunStatus, SnapshotNew, Tx};
 use format::object::MANIFESTS_PREFIX;
 use format::{Card, Manifest, ObjectHeader, ObjectName};
@@ -28,30 +30,19 @@ pub(super) async fn repair(
 ) -> Result<(), AppError> {
     // What one snapshot of a repository has been found to hold need not be followed again for the next.
     let mut walks = HashMap::new();
-    let (mut after, mut done, mut held) = (None, Count(0), None::<(DeviceId, Vec<Found>)>);
-    loop {
-        let during = AppError::store("listing manifests");
-        let page = app.store.list(MANIFESTS_PREFIX, after.as_ref(), PAGE).await.map_err(during)?;
+    let mut pages = Pages::new(app.store.as_ref(), MANIFESTS_PREFIX, "listing manifests");
+    let (mut done, mut held) = (Count(0), ByDevice::new());
+    while let Some(page) = pages.next().await? {
         for object in &page {
             let Some((device, found)) = look(app, object, report).await? else { continue };
-            // Those of one device stand together.
-            match &mut held {
-                Some((last, all)) if *last == device => all.push(found),
-                other => {
-                    if let Some((_, all)) = other.replace((device, vec![found])) {
-                        take_all(app, options, cards, all, &mut walks, report).await?;
-                    }
-                }
+            if let Some((_, all)) = held.add(device, found) {
+                take_all(app, options, cards, all, &mut walks, report).await?;
             }
             done += Count(1);
             progress(Progress::Snapshots { done });
         }
-        if page.len() < PAGE {
-            break;
-        }
-        after = page.into_iter().last().map(|object| object.name);
     }
-    match held {
+    match held.end() {
         Some((_, all)) => take_all(app, options, cards, all, &mut walks, report).await,
         None => Ok(()),
     }
@@ -126,16 +117,18 @@ async fn take_all<'a>(
     let mut tx = app.db.read().await.map_err(during())?;
     let record = db::device_get(&mut tx, device).await.map_err(during())?;
     drop(tx);
-    let mut is_purged = false;
     match record {
         None if cards.contains(&device) => {}
         None => devices::take_in(app, options, &card(app, &keys, &first.manifest), report).await?,
-        Some(record) => is_purged = matches!(record.state, control::State::Purged),
+        Some(record) if matches!(record.state, State::Purged) => {
+            report.manifests_left += Count::of(all.len());
+            return Ok(());
+        }
+        Some(_) => {}
     }
     let total = all.len();
     all.sort_by_key(|found| (found.run.begun_at(), found.manifest.snapshot));
     all.dedup_by_key(|found| found.run);
-    all.retain(|_| !is_purged);
     report.manifests_left += Count::of(total - all.len());
     for found in &all {
         let mut tx = app.db.read().await.map_err(during())?;
@@ -148,15 +141,15 @@ async fn take_all<'a>(
 }
 
 /// Whether a snapshot may come back. A run that the database knows tells: one that has ended has its snapshot, or had
-/// one that was let go, or was refused it; one that is open commits what it is bound to. A run that it does not know
-/// came after the database was copied.
+/// one that was let go, or was refused it; one that is open commits what it is bound to. What a run is bound to, or the
+/// run itself, that it does not know of came after the database was copied.
 async fn fits(tx: &mut Tx, found: &Found) -> Result<bool, AppError> {
     let during = || AppError::db("reading the run of a snapshot");
     if db::snapshot_get(tx, found.manifest.snapshot).await.map_err(during())?.is_some() {
         return Ok(false);
     }
     let Some(run) = db::run_get(tx, found.run).await.map_err(during())? else { return Ok(true) };
-    Ok(run.status == RunStatus::Open && run.manifest_id == Some(found.id))
+    Ok(run.status == RunStatus::Open && run.manifest_id.is_none_or(|bound| bound == found.id))
 }
 
 /// Makes a snapshot known, as its commit has or would have. Gives whether it still had to be.

@@ -112,7 +112,7 @@ async fn send(app: &App, asker: &(DeviceActor, Verb), group: Group) -> Result<Ve
     let Group { pack, range, wanted } = group;
     let sealed = frames::read(app, &pack, range.clone()).await?;
     let (opener, rows) = (Arc::clone(&pack.opener), pack.frames[range].to_vec());
-    let made = tokio::task::spawn_blocking(move || {
+    let made = base::blocking(move || {
         let mut made = Vec::with_capacity(rows.len());
         for ((row, sealed), places) in rows.iter().zip(sealed).zip(&wanted) {
             let parcel = sealed

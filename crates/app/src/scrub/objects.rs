@@ -3,13 +3,11 @@
 
 use super::{Progress, Report};
 use crate::collect::segment;
+use crate::listing::Pages;
 use crate::{App, AppError};
 use base::Count;
 use db::Tx;
 use format::ObjectName;
-
-/// Names that are read at once.
-const PAGE: usize = 1_000;
 
 /// Lists every object and looks for the row that names it.
 pub(super) async fn scrub(
@@ -17,10 +15,9 @@ pub(super) async fn scrub(
     progress: &mut (dyn FnMut(Progress) + Send),
     report: &mut Report,
 ) -> Result<(), AppError> {
-    let mut after = None;
+    let mut pages = Pages::new(app.store.as_ref(), "", "listing objects");
     let mut done = Count(0);
-    loop {
-        let page = app.store.list("", after.as_ref(), PAGE).await.map_err(AppError::store("listing objects"))?;
+    while let Some(page) = pages.next().await? {
         // The rows are read after the names: an object that was named meanwhile is no orphan.
         let mut tx = app.db.read().await.map_err(AppError::db("looking objects up"))?;
         for object in &page {
@@ -33,11 +30,8 @@ pub(super) async fn scrub(
         drop(tx);
         done += Count::of(page.len());
         progress(Progress::Objects { done });
-        if page.len() < PAGE {
-            return Ok(());
-        }
-        after = page.into_iter().last().map(|object| object.name);
     }
+    Ok(())
 }
 
 /// Whether a row names the object.

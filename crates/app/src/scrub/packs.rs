@@ -193,7 +193,7 @@ async fn open_whole(
     let keys = app.keys.repository(looked.row.new.repository)?;
     let opener = frames::opener(app, &looked.row)?;
     let (row, frames) = (looked.row.clone(), frames.to_vec());
-    let opened = tokio::task::spawn_blocking(move || {
+    let opened = base::blocking(move || {
         let intact = PackId::of(&bytes) == row.new.id;
         match open_pack(&bytes, run_key(&keys)) {
             Ok(pack) => {
@@ -288,7 +288,8 @@ pub(crate) async fn rows_differ(app: &App, row: &PackRow, index: &PackIndex) -> 
     let frames = db::frame_list_by_pack(&mut tx, row.seq).await.map_err(during())?;
     drop(tx);
     let chunks = ChunkRow::all(index);
-    if FrameRow::all(index) != frames || compare(app, row, &chunks).await?.1 > Count(0) {
+    let Compared { absent, wrong, .. } = compare(app, row, &chunks).await?;
+    if FrameRow::all(index) != frames || absent + wrong > Count(0) {
         return Ok(true);
     }
     // What is here must be found whole: not in a pack that is damaged.
@@ -303,7 +304,9 @@ pub(crate) async fn rows_differ(app: &App, row: &PackRow, index: &PackIndex) -> 
     Ok(false)
 }
 
-/// Where the index says something else of a pack than the pack does; None when nowhere.
+/// Where the index says something else of a pack than the pack does; None when nowhere. That it says nothing of a chunk
+/// is no flaw of it: two packs may have brought the chunk, and the one that the index found it in has been collected.
+/// What a snapshot needs and the index lacks is found where its trees are followed.
 async fn differs(
     app: &App,
     row: &PackRow,
@@ -315,30 +318,38 @@ async fn differs(
         return Ok(Some("The index has other frames for it than it has.".to_owned()));
     }
     let chunks = ChunkRow::all(index);
-    let (here, wrong) = compare(app, row, &chunks).await?;
+    let Compared { here, wrong, .. } = compare(app, row, &chunks).await?;
     if wrong > Count(0) {
-        return Ok(Some(format!("The index lacks {wrong} of its chunks, or says something else of them.")));
+        return Ok(Some(format!("The index says something else of {wrong} of its chunks.")));
     }
     // Without the counts of all packs, rows that name more than is there are not looked for.
     if counts.is_none_or(|counts| counts.get(&row.seq).copied().unwrap_or_default() == here) {
         return Ok(None);
     }
     // RACE: rows of a damaged pack move to the pack that brought their chunks again. Counted anew, both must agree.
-    let (counts, (here, _)) = (self::counts(app).await?, compare(app, row, &chunks).await?);
+    let (counts, Compared { here, .. }) = (self::counts(app).await?, compare(app, row, &chunks).await?);
     let there = counts.get(&row.seq).copied().unwrap_or_default();
     Ok((there != here).then(|| format!("The index finds {there} chunks in it, and {here} are there.")))
 }
 
-/// How many of a pack's chunks the index finds in it, and how many it does not know or knows otherwise.
-async fn compare(app: &App, row: &PackRow, chunks: &[ChunkRow]) -> Result<(Count, Count), AppError> {
-    let (mut here, mut wrong) = (Count(0), Count(0));
+/// What the index says of a pack's chunks: how many of them it finds in the pack, how many it does not know, and how
+/// many it knows otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+struct Compared {
+    here: Count,
+    absent: Count,
+    wrong: Count,
+}
+
+async fn compare(app: &App, row: &PackRow, chunks: &[ChunkRow]) -> Result<Compared, AppError> {
+    let Compared { mut here, mut absent, mut wrong } = Compared::default();
     for chunks in chunks.chunks(CHUNKS_MAX) {
         let ids: Vec<_> = chunks.iter().map(|chunk| chunk.id).collect();
         let during = || AppError::db("looking the chunks of a pack up");
         let mut tx = app.db.read().await.map_err(during())?;
         let places = db::chunk_list(&mut tx, row.new.repository, &ids).await.map_err(during())?;
         drop(tx);
-        wrong += Count::of(chunks.len() - places.len());
+        absent += Count::of(chunks.len() - places.len());
         for place in places {
             let chunk = &chunks[place.position as usize];
             if place.pack == row.seq {
@@ -350,7 +361,7 @@ async fn compare(app: &App, row: &PackRow, chunks: &[ChunkRow]) -> Result<(Count
             }
         }
     }
-    Ok((here, wrong))
+    Ok(Compared { here, absent, wrong })
 }
 
 async fn counts(app: &App) -> Result<HashMap<i64, Count>, AppError> {

@@ -438,6 +438,27 @@ async fn what_an_ended_upload_left_goes_unless_the_database_may_be_older_than_th
     assert!(!has(&world, &another).await);
 }
 
+#[tokio::test]
+async fn the_manifest_of_a_run_that_has_ended_goes_and_keeps_no_pack() {
+    let world = world().await;
+    let device = world.device(1).await;
+    backup(&world.begin(&device).await, 1).await;
+    // Both are there, and the server ends before the commit; the device begins anew.
+    let run = world.begin(&device).await;
+    let (draft, root, totals) = sample_of(&run.naming, 2);
+    let (left, manifest) = (run.pack(&draft), run.manifest(root, totals));
+    let name = format!("manifests/{}/{}", device.actor.device, manifest.snapshot);
+    stray(&world, format!("packs/{}", left.id), &left.bytes).await;
+    stray(&world, name.clone(), &run.seal(&manifest)).await;
+    collect(&world).await;
+    assert_eq!(look(&world).await.orphans_total, Count(2), "the run may still be committed");
+    world.begin(&device).await;
+    world.clock.advance(Span::hours(3));
+    collect(&world).await;
+    later(&world).await;
+    assert_eq!(look(&world).await.orphans, [""; 0], "a run that was superseded commits nothing");
+}
+
 /// Has this done to a segment once it is written, and gives how the collection ends.
 async fn after_marks(
     world: &World,

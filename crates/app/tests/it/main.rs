@@ -38,6 +38,8 @@ mod restore;
 mod retention;
 mod scrub;
 mod smtp;
+mod storage;
+mod storage_model;
 mod support;
 mod ticket;
 mod token;

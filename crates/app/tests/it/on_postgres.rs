@@ -57,6 +57,10 @@ mod restore;
 mod retention;
 #[path = "scrub.rs"]
 mod scrub;
+#[path = "storage.rs"]
+mod storage;
+#[path = "storage_model.rs"]
+mod storage_model;
 #[path = "support.rs"]
 mod support;
 #[path = "ticket.rs"]

@@ -5,11 +5,12 @@ use super::world::{Device, Draft, Run, USER, World, code, noise};
 use app::page::PageAsk;
 use app::runs::Purpose;
 use app::{AppError, PolicySubject, quota};
-use base::Bytes;
+use base::{Bytes, Count, RunId, SnapshotId, Span};
 use control::policy::PolicyLevel;
 use control::{Level, Refusal, Rights, State};
-use db::RunCounters;
-use format::Manifest;
+use db::{RunCounters, SnapshotNew};
+use format::{Manifest, Totals};
+use store::Store as _;
 
 async fn limit(world: &World, text: &str) {
     let changes = values(&[("quota", text)]);
@@ -161,4 +162,98 @@ async fn the_users_value_wins_over_the_profiles_and_devices_that_do_not_count_ta
     assert_eq!(used(&world).await, 90_000, "a deactivated device still counts");
     world.state_set(&mut two, State::Decommissioning { was: Box::new(cut) }).await;
     assert_eq!(used(&world).await, 20_000);
+}
+
+async fn check(world: &World, apply: bool) -> quota::Checked {
+    quota::check(&world.app, &ADMIN, apply, &mut |_| {}).await.expect("the store answers")
+}
+
+/// Writes something wrong into the rows that quota goes by.
+async fn wrong(world: &World, of: &Device, totals: Option<Totals>, newest: Option<SnapshotId>) {
+    let snapshot = db_newest(world, of).await;
+    let mut tx = world.app.db.write().await.expect("nobody else writes");
+    if let Some(totals) = totals {
+        db::snapshot_totals_update(&mut tx, snapshot, totals).await.expect("there");
+    }
+    if let Some(newest) = newest {
+        db::device_last_snapshot_update(&mut tx, of.actor.device, newest).await.expect("there");
+    }
+    tx.commit().await.expect("nothing stands against it");
+}
+
+#[tokio::test]
+async fn a_wrong_row_is_found_listed_and_mended_and_a_right_one_left_alone() {
+    let world = World::new().await;
+    let (one, two) = (world.device(1).await, world.device(2).await);
+    backup(&world, &one, 30_000).await.expect("there is no limit");
+    let old = db_newest(&world, &one).await;
+    backup(&world, &one, 20_000).await.expect("there is no limit");
+    backup(&world, &two, 5_000).await.expect("there is no limit");
+    let clean = check(&world, true).await;
+    assert_eq!((clean.devices, clean.differences.len(), clean.is_clean()), (Count(2), 0, true));
+
+    let nothing = Totals { bytes: Bytes(1), ..Totals::default() };
+    for (totals, newest, believed) in [(Some(nothing), None, 1), (None, Some(old), 30_000)] {
+        wrong(&world, &one, totals, newest).await;
+        assert_eq!(used(&world).await, believed + 5_000, "quota goes by it");
+        for _ in 0..2 {
+            let found = check(&world, false).await;
+            assert_eq!((found.devices, found.differences_total, found.is_clean()), (Count(2), Count(1), false));
+            let difference = &found.differences[0];
+            assert_eq!((difference.device, difference.user), (one.actor.device, USER));
+            assert_eq!((difference.believed, difference.found), (Bytes(believed), Bytes(20_000)));
+            assert!(!difference.is_mended, "it only looks");
+        }
+        let mended = check(&world, true).await;
+        assert!(mended.is_clean() && mended.differences[0].is_mended);
+        assert_eq!((mended.differences_total, mended.mended_total), (Count(1), Count(1)));
+        assert_eq!(used(&world).await, 25_000);
+        let mut tx = world.app.db.read().await.expect("readable");
+        let audited = app::audit::list(&mut tx, 0).await.expect("readable").pop().expect("it was written");
+        assert_eq!((audited.action.as_str(), audited.subject), ("quota_mend", one.actor.device.to_string()));
+        drop(tx);
+        assert_eq!(check(&world, true).await, clean, "once");
+    }
+}
+
+#[tokio::test]
+async fn an_older_snapshot_that_a_repair_has_brought_back_is_not_the_newest() {
+    let world = World::new().await;
+    let device = world.device(1).await;
+    backup(&world, &device, 20_000).await.expect("there is no limit");
+    let id = db_newest(&world, &device).await;
+    let mut tx = world.app.db.write().await.expect("nobody else writes");
+    let newest = db::snapshot_get(&mut tx, id).await.expect("readable").expect("there").new;
+    let committed_at = newest.committed_at - Span::hours(1);
+    let (id, run) = (SnapshotId::from_bytes([9; 16]), RunId::from_bytes([9; 16]));
+    let older = SnapshotNew { id, run, committed_at, ..newest };
+    db::snapshot_insert(&mut tx, &older).await.expect("new");
+    tx.commit().await.expect("nothing stands against it");
+    let checked = check(&world, true).await;
+    assert!(checked.is_clean() && checked.differences.is_empty(), "{checked:?}");
+    assert_eq!(used(&world).await, 20_000);
+}
+
+#[tokio::test]
+async fn without_a_manifest_the_trees_say_it_and_without_both_nobody_does() {
+    let world = World::new().await;
+    let device = world.device(1).await;
+    backup(&world, &device, 20_000).await.expect("there is no limit");
+    let snapshot = db_newest(&world, &device).await;
+    let other_files = Totals { bytes: Bytes(20_000), ..Totals::default() };
+    wrong(&world, &device, Some(other_files), None).await;
+    world.object_remove(&format!("manifests/{}/{snapshot}", device.actor.device)).await;
+    let mended = check(&world, true).await;
+    assert!(mended.is_clean() && mended.differences.len() == 1, "what is not quota's is mended too: {mended:?}");
+    assert!(check(&world, false).await.differences.is_empty());
+    let packs = world.store.inner().list("packs/", None, 9).await.expect("memory does not fail");
+    for pack in packs {
+        world.object_remove(pack.name.as_str()).await;
+    }
+    // Another server has none of its trees in memory.
+    let other = world.beside().await;
+    let found = quota::check(&other, &ADMIN, true, &mut |_| {}).await.expect("the store answers");
+    assert_eq!((found.unreadable.as_slice(), found.is_clean()), (&[snapshot][..], false));
+    assert_eq!(found.unreadable_total, Count(1));
+    assert_eq!(used(&world).await, 20_000, "what cannot be known is left");
 }

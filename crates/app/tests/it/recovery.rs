@@ -224,6 +224,29 @@ fn remove_object(data_dir: &Path, name: &str) {
     std::fs::remove_file(path).expect("own file");
 }
 
+/// A copy of the database as it is now, as `backup-db` makes it.
+async fn database_copied(world: &World) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let copied = dir.path().join("copy.db");
+    app::database::copy(&world.app, &copied).await.expect("room enough");
+    (dir, copied)
+}
+
+/// Ends the server, and puts an old copy of the database in the place of the one it had.
+async fn database_put_back(world: &World, copied: &Path) {
+    world.app.db.close().await;
+    for name in ["holdfast.db-wal", "holdfast.db-shm"] {
+        let _ = std::fs::remove_file(world.data_dir().join(name));
+    }
+    std::fs::copy(copied, world.data_dir().join("holdfast.db")).expect("own file");
+}
+
+/// Puts an old copy of a store, or somebody else's, in the place of the one that the server had.
+fn store_put_back(world: &World, copied: &Path) {
+    std::fs::remove_dir_all(world.data_dir().join("store")).expect("own files");
+    copy(copied, &world.data_dir().join("store"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_copy_of_the_database_is_told_and_brought_up_to_its_store() {
     if POSTGRES {
@@ -232,9 +255,7 @@ async fn an_old_copy_of_the_database_is_told_and_brought_up_to_its_store() {
     let world = World::on_disk().await;
     let device = world.device(1).await;
     let mut made = vec![backup(&world, &device, 1).await];
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let copied = dir.path().join("copy.db");
-    app::database::copy(&world.app, &copied).await.expect("room enough");
+    let (_dir, copied) = database_copied(&world).await;
     // The server goes on: backups, another device, a start.
     made.push(backup(&world, &device, 2).await);
     let late = world.device(3).await;
@@ -242,12 +263,8 @@ async fn an_old_copy_of_the_database_is_told_and_brought_up_to_its_store() {
     let world = world.reopened().await;
     recovery::prepare(&world.app, &world.data_dir()).await.expect("it fits");
     made.push(backup(&world, &device, 4).await);
-    world.app.db.close().await;
 
-    for name in ["holdfast.db-wal", "holdfast.db-shm"] {
-        let _ = std::fs::remove_file(world.data_dir().join(name));
-    }
-    std::fs::copy(&copied, world.data_dir().join("holdfast.db")).expect("own file");
+    database_put_back(&world, &copied).await;
     assert_eq!(refused(open(&world, &world.data_dir()).await), "database_older");
     let app = open_unmatched(&world, &world.data_dir()).await;
     let shown = repaired(&app, &SHOWN).await;
@@ -274,8 +291,7 @@ async fn an_old_copy_of_the_store_is_told_and_what_it_lacks_is_sent_again() {
     let lost = backup(&world, &device, 2).await;
     let world = world.reopened().await;
     recovery::prepare(&world.app, &world.data_dir()).await.expect("it fits");
-    std::fs::remove_dir_all(world.data_dir().join("store")).expect("own files");
-    copy(&dir.path().join("store"), &world.data_dir().join("store"));
+    store_put_back(&world, &dir.path().join("store"));
 
     assert_eq!(refused(open(&world, &world.data_dir()).await), "store_older");
     let app = open_unmatched(&world, &world.data_dir()).await;
@@ -296,8 +312,7 @@ async fn the_store_of_somebody_else_is_refused_and_not_touched() {
     let (world, other) = (World::on_disk().await, World::on_disk_of(8).await);
     let device = other.device(1).await;
     backup(&other, &device, 1).await;
-    std::fs::remove_dir_all(world.data_dir().join("store")).expect("own files");
-    copy(&other.data_dir().join("store"), &world.data_dir().join("store"));
+    store_put_back(&world, &other.data_dir().join("store"));
     assert_eq!(refused(open(&world, &world.data_dir()).await), "store_foreign");
     let app = open_unmatched(&world, &world.data_dir()).await;
     for options in [SHOWN, DONE] {
@@ -451,18 +466,12 @@ async fn a_copy_from_before_a_rotation_takes_the_key_over_and_loses_nothing_that
     let world = World::on_disk().await;
     let device = world.device(1).await;
     let mut made = vec![backup(&world, &device, 1).await];
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let copied = dir.path().join("copy.db");
-    app::database::copy(&world.app, &copied).await.expect("room enough");
+    let (_dir, copied) = database_copied(&world).await;
     rotate_data(&world.app, &world.data_dir()).await.expect("a new key");
     world.clock.advance(keys::SETTLE_SPAN);
     made.push(backup(&world, &device, 2).await);
     recovery::prepare(&world.app, &world.data_dir()).await.expect("it fits");
-    world.app.db.close().await;
-    for name in ["holdfast.db-wal", "holdfast.db-shm"] {
-        let _ = std::fs::remove_file(world.data_dir().join(name));
-    }
-    std::fs::copy(&copied, world.data_dir().join("holdfast.db")).expect("own file");
+    database_put_back(&world, &copied).await;
     let app = open_unmatched(&world, &world.data_dir()).await;
     let done = repaired(&app, &DONE).await;
     assert_eq!((done.snapshots_taken, done.unreadable_total), (Count(1), Count(0)), "{done:?}");

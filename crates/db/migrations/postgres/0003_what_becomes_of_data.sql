@@ -119,6 +119,44 @@ CREATE TABLE stray (
     seen_at BIGINT NOT NULL
 );
 
+-- ---------------------------------------------------------------------------------------------------- reports
+
+-- Storage reports: the last two. A number is drawn when everything is found and its shares are about to be written.
+CREATE TABLE storage_report (
+    number    BIGINT PRIMARY KEY,
+    -- Snapshots that were there then are what it is of.
+    as_of     BIGINT NOT NULL,
+    -- When all of its shares were here; NULL before.
+    ended_at  BIGINT,
+    chunks    BIGINT NOT NULL,
+    -- Chunks that a snapshot names and nobody has, and trees that could not be read.
+    missing   BIGINT NOT NULL,
+    flaws     BIGINT NOT NULL,
+    packs     BIGINT NOT NULL,
+    -- Bytes of all packs: the stored bytes of the whole, and these two.
+    bytes     BIGINT NOT NULL,
+    unneeded  BIGINT NOT NULL,
+    framing   BIGINT NOT NULL,
+    -- Bytes of packs that are condemned already.
+    condemned BIGINT NOT NULL
+);
+
+-- What a subject takes. The whole has one row, with an empty subject.
+CREATE TABLE storage_share (
+    report        BIGINT NOT NULL,
+    level         TEXT COLLATE "C" NOT NULL CHECK (level IN ('whole', 'profile', 'user', 'device')),
+    subject       BYTEA NOT NULL,
+    snapshots     BIGINT NOT NULL,
+    newest        BIGINT NOT NULL,
+    logical       BIGINT NOT NULL,
+    unique_plain  BIGINT NOT NULL,
+    shared_plain  BIGINT NOT NULL,
+    plain         BIGINT NOT NULL,
+    unique_stored BIGINT NOT NULL,
+    stored        BIGINT NOT NULL,
+    PRIMARY KEY (report, level, subject)
+);
+
 -- ---------------------------------------------------------------------------------------------------- recovery
 
 -- One row: what makes database, store and servers one installation.

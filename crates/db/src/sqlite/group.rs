@@ -144,7 +144,7 @@ impl Owner {
         }
         if let Some(conn) = self.conn.take() {
             // The last one writes the log into the file, which may take its time.
-            let _closed_elsewhere = tokio::task::spawn_blocking(move || drop(conn)).await.is_err();
+            let _closed_elsewhere = base::blocking(move || drop(conn)).await.is_err();
         }
         if let Some(done) = self.closes.take() {
             let _gone = done.send(()).is_err();

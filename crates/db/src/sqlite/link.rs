@@ -7,7 +7,7 @@ use super::BUSY_SPAN;
 use crate::sql::{Text, Value};
 use base::Span;
 use rusqlite::types::{ToSqlOutput, Value as Cell, ValueRef};
-use rusqlite::{Connection, Error, ToSql, ffi};
+use rusqlite::{Connection, Error, ErrorCode, ToSql, ffi};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -73,19 +73,29 @@ impl Link {
         self.on_thread(move |conn| rows.iter().try_for_each(|row| steps(conn, &text, row).map(drop))).await
     }
 
-    /// Begins a transaction that writes, once no other process does; after `BUSY_SPAN` it gives up.
+    /// Begins a transaction that writes, once no other process does; after `BUSY_SPAN` it gives up. It waits without a
+    /// thread: two databases of one process, as the simulator has them, must not wait for each other on the same one.
     pub(crate) async fn begin(&self) -> Result<(), Error> {
         const BEGIN: &str = "BEGIN IMMEDIATE";
-        let begun = |conn: &Connection, patience: Option<fn(i32) -> bool>| {
-            conn.busy_handler(patience)?;
-            steps(conn, BEGIN, &[]).map(drop)
+        let begun = |conn: &Connection| {
+            conn.busy_handler(None)?;
+            let begun = steps(conn, BEGIN, &[]).map(drop);
+            conn.busy_handler(Some(waits))?;
+            begun
         };
-        // Mostly nobody holds the lock; who does holds it for long.
-        match self.conn.try_lock().ok().map(|conn| begun(&conn, None)) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) if error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy) => Err(error),
-            Some(Err(_)) | None => self.on_thread(move |conn| begun(conn, Some(waits))).await,
+        for _ in 0..BUSY_SPAN.as_ms() / BUSY_POLL.as_ms() {
+            // Mostly nobody holds the lock.
+            let tried = match self.conn.try_lock().ok().map(|conn| begun(&conn)) {
+                Some(tried) => tried,
+                None => self.on_thread(begun).await,
+            };
+            if tried.as_ref().err().and_then(Error::sqlite_error_code) != Some(ErrorCode::DatabaseBusy) {
+                return tried;
+            }
+            #[expect(clippy::disallowed_methods, reason = "what is waited for is another process, not a Clock")]
+            tokio::time::sleep(BUSY_POLL.as_duration()).await;
         }
+        Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None))
     }
 
     /// Writes the log back into the file and cuts it off. Waits for nobody: while somebody reads, it stays as it is.
@@ -106,7 +116,7 @@ impl Link {
     ) -> Result<T, Error> {
         let wanted = Wanted(Arc::new(AtomicBool::new(true)));
         let (is_wanted, conn) = (Arc::clone(&wanted.0), Arc::clone(&self.conn));
-        let done = tokio::task::spawn_blocking(move || {
+        let done = base::blocking(move || {
             let conn = lock(&conn);
             // RACE: looked at under the lock. Whoever comes after a dropped one waits for the lock, and finds this
             // statement done, or never begun: none slips into the transaction of the next.

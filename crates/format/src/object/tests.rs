@@ -19,6 +19,7 @@ fn names_have_this_form_and_parse_back() {
         assert_eq!(name.to_string(), text);
         assert_eq!(text.parse(), Ok(name));
     }
+    assert_eq!(cases.map(|(name, _)| name.number()), [None, None, Some(0x1f), Some(1), Some(u32::MAX)]);
 }
 
 #[test]

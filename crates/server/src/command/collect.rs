@@ -1,8 +1,9 @@
 //! `collect status|start|dry-run`: what takes room that nobody needs.
 
-use super::{Desk, lines, words};
+use super::lines::{self, Line};
+use super::{Desk, words};
 use crate::client::{Client, Said, call};
-use crate::out::{Answer, Failure, card, retry_own, table, wrapped};
+use crate::out::{Answer, Failure, card, table, wrapped};
 use base::{Bytes, Timestamp};
 use clap::Subcommand;
 use protocol::admin::Nothing;
@@ -31,10 +32,7 @@ impl Collect {
             }
             Collect::DryRun => {
                 let pieces = client.send(call("POST", "/collections/dry-run", &(), None)).await?;
-                let out = desk.surroundings.out;
-                let found = lines::followed(pieces, "dry run", |line| step(line, &|shown| out.progress(&shown))).await;
-                out.progress_end();
-                let found = found?;
+                let found = lines::followed(pieces, "dry run", desk.surroundings.out, said).await?;
                 let json = serde_json::to_value(found).expect("plain values");
                 Ok(Answer { text: found_text(&found), json, good: found.flaws == 0 })
             }
@@ -42,17 +40,13 @@ impl Collect {
     }
 }
 
-fn step(line: CollectionLine, show: &dyn Fn(String)) -> Option<Result<CollectionFound, Failure>> {
+fn said(line: CollectionLine) -> Line<CollectionFound> {
     match line {
-        CollectionLine::Found(found) => return Some(Ok(found)),
-        CollectionLine::Failed { code, sentence } => {
-            let retry = retry_own(&code);
-            return Some(Err(Failure::said(code, sentence, retry)));
-        }
-        CollectionLine::Marks => show("following snapshots".to_owned()),
-        CollectionLine::Weighs { snapshots } => show(format!("weighing packs, after {snapshots} snapshots")),
+        CollectionLine::Found(found) => Line::End(found),
+        CollectionLine::Failed { code, sentence } => Line::Failed { code, sentence },
+        CollectionLine::Marks => Line::Step("following snapshots".to_owned()),
+        CollectionLine::Weighs { snapshots } => Line::Step(format!("weighing packs, after {snapshots} snapshots")),
     }
-    None
 }
 
 fn found_text(found: &CollectionFound) -> String {

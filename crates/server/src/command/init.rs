@@ -3,6 +3,7 @@
 use super::{Desk, recovery, secret, unwritable};
 use crate::out::{Answer, Failure, card, wrapped};
 use app::init::{CA_FILE, Initialised, tls_files};
+use app::password::Password;
 use clap::Args;
 use serde_json::json;
 use std::io::{self, IsTerminal as _};
@@ -11,18 +12,33 @@ use std::path::PathBuf;
 /// What `init` takes.
 #[derive(Debug, Args)]
 pub struct Init {
+    #[command(flatten)]
+    founding: Founding,
+    /// Write the recovery kit to this new file; printed when the answer goes to a terminal otherwise.
+    #[arg(long, value_name = "FILE")]
+    recovery_kit: Option<PathBuf>,
+}
+
+/// What every new data directory needs.
+#[derive(Debug, Args)]
+pub struct Founding {
     /// The first admin's e-mail address.
     #[arg(long, value_name = "EMAIL")]
-    admin_email: String,
+    pub(super) admin_email: String,
     /// A file with the first admin's password; asked for on the terminal otherwise.
     #[arg(long, value_name = "FILE")]
     admin_password_file: Option<PathBuf>,
     /// A host name or address under which devices reach this server, for its certificate; may be repeated.
     #[arg(long = "name", value_name = "HOST")]
-    names: Vec<String>,
-    /// Write the recovery kit to this new file; printed when the answer goes to a terminal otherwise.
-    #[arg(long, value_name = "FILE")]
-    recovery_kit: Option<PathBuf>,
+    pub(super) names: Vec<String>,
+}
+
+impl Founding {
+    /// # Errors
+    /// As `secret::password`.
+    pub(super) fn password(&self) -> Result<Password, Failure> {
+        secret::password(self.admin_password_file.as_deref(), "Password of the first admin")
+    }
 }
 
 impl Init {
@@ -31,12 +47,12 @@ impl Init {
         if let Some(file) = self.recovery_kit.as_deref().filter(|file| file.exists()) {
             return Err(unwritable(file, &io::ErrorKind::AlreadyExists.into()));
         }
-        let password = secret::password(self.admin_password_file.as_deref(), "Password of the first admin")?;
+        let password = self.founding.password()?;
         let init = app::init::Init {
             data_dir,
-            admin_email: &self.admin_email,
+            admin_email: &self.founding.admin_email,
             admin_password: &password,
-            names: &self.names,
+            names: &self.founding.names,
             master_key: desk.surroundings.master_key.as_ref(),
         };
         let (clock, entropy) = (&desk.surroundings.clock, &desk.surroundings.entropy);

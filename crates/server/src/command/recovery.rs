@@ -1,6 +1,7 @@
 //! `recovery kit|test|rebuild`: what brings everything back when the server is lost. On the data directory alone, for
 //! the master key never travels.
 
+use super::init::Founding;
 use super::{Desk, repair, secret, unwritable, words};
 use crate::out::{Answer, Failure, card, wrapped};
 use app::keys::MasterKey;
@@ -35,15 +36,8 @@ pub struct RebuildArgs {
     /// A file with the kit, or with its key alone; asked for on the terminal otherwise.
     #[arg(long, value_name = "FILE")]
     kit_file: Option<PathBuf>,
-    /// The first admin's e-mail address.
-    #[arg(long, value_name = "EMAIL")]
-    admin_email: String,
-    /// A file with the first admin's password; asked for on the terminal otherwise.
-    #[arg(long, value_name = "FILE")]
-    admin_password_file: Option<PathBuf>,
-    /// A host name or address under which devices reach this server, for its certificate; may be repeated.
-    #[arg(long = "name", value_name = "HOST")]
-    names: Vec<String>,
+    #[command(flatten)]
+    founding: Founding,
 }
 
 impl Recovery {
@@ -116,13 +110,13 @@ async fn trial(app: &app::App, data_dir: &Path, key: &MasterKey) -> Result<Answe
 async fn rebuild(desk: &Desk, args: RebuildArgs) -> Result<Answer, Failure> {
     let data_dir = desk.data()?;
     let key = secret::kit_key(args.kit_file.as_deref())?;
-    let password = secret::password(args.admin_password_file.as_deref(), "Password of the first admin")?;
+    let password = args.founding.password()?;
     let (clock, entropy) = (&desk.surroundings.clock, &desk.surroundings.entropy);
     let rebuild = Rebuild {
         data_dir,
-        admin_email: &args.admin_email,
+        admin_email: &args.founding.admin_email,
         admin_password: &password,
-        names: &args.names,
+        names: &args.founding.names,
         key: &key,
         master_key: desk.surroundings.master_key.as_ref(),
     };

@@ -1,8 +1,9 @@
 //! `scrub`: exit code 1 when anything is not as it must be.
 
-use super::{Desk, lines};
+use super::Desk;
+use super::lines::{self, Line};
 use crate::client::call;
-use crate::out::{Answer, Failure, card, retry_own, wrapped};
+use crate::out::{Answer, Failure, card, wrapped};
 use base::Bytes;
 use clap::Args;
 use protocol::admin::scrub::{ScrubAsk, ScrubLine, ScrubReport};
@@ -29,28 +30,22 @@ impl Scrub {
         let body = serde_json::to_value(ScrubAsk { metadata_only: self.metadata_only, sample: self.sample })
             .expect("plain values");
         let pieces = desk.client().await?.send(call("POST", "/scrub", &(), Some(body))).await?;
-        let out = desk.surroundings.out;
-        let report = lines::followed(pieces, "scrub", |line| step(line, &|shown| out.progress(&shown))).await;
-        out.progress_end();
-        let report = report?;
+        let report = lines::followed(pieces, "scrub", desk.surroundings.out, said).await?;
         let json = serde_json::to_value(&report).expect("plain values");
         Ok(Answer { text: to_text(&report), json, good: report.clean })
     }
 }
 
-/// Shows a step; the report ends it.
-fn step(line: ScrubLine, show: &dyn Fn(String)) -> Option<Result<ScrubReport, Failure>> {
+fn said(line: ScrubLine) -> Line<ScrubReport> {
     match line {
-        ScrubLine::Report(report) => return Some(Ok(report)),
-        ScrubLine::Failed { code, sentence } => {
-            let retry = retry_own(&code);
-            return Some(Err(Failure::said(code, sentence, retry)));
+        ScrubLine::Report(report) => Line::End(report),
+        ScrubLine::Failed { code, sentence } => Line::Failed { code, sentence },
+        ScrubLine::Packs { done, total, bytes } => {
+            Line::Step(format!("packs: {done} of {total}, {} read", Bytes(bytes)))
         }
-        ScrubLine::Packs { done, total, bytes } => show(format!("packs: {done} of {total}, {} read", Bytes(bytes))),
-        ScrubLine::Snapshots { done } => show(format!("snapshots: {done}")),
-        ScrubLine::Objects { done } => show(format!("objects: {done}")),
+        ScrubLine::Snapshots { done } => Line::Step(format!("snapshots: {done}")),
+        ScrubLine::Objects { done } => Line::Step(format!("objects: {done}")),
     }
-    None
 }
 
 fn to_text(report: &ScrubReport) -> String {

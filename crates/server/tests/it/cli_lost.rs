@@ -91,13 +91,13 @@ async fn lost(world: &World, action: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast-server"));
     command.env_clear().arg("--server").arg(format!("https://localhost:{}", address.port()));
     command.arg("--credential-file").arg(&credential).arg("--ca").arg(world.data.join("ca.pem")).args(arguments);
-    let ran = tokio::task::spawn_blocking(move || command.output().expect("the program is built"));
+    let ran = tokio::spawn(base::blocking(move || command.output().expect("the program is built")));
     while done(world, action).await == 0 {
         SystemClock.sleep(Span::ms(20)).await;
     }
     assert!(!ran.is_finished(), "it waits for the answer");
     cut.notify_one();
-    let ran = ran.await.expect("it ends");
+    let ran = ran.await.expect("nobody stops it").expect("it ends");
     let text = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
     assert!(ran.status.success(), "{text}");
     assert_eq!(done(world, action).await, 1, "{action}: {text}");

@@ -15,6 +15,7 @@ mod cli_lost;
 mod cli_mail;
 mod cli_migrate;
 mod cli_policy;
+mod cli_report;
 mod cli_show;
 mod cut;
 mod device_map;

@@ -1,4 +1,4 @@
-//! `repository make|collect|dedupe`: what a large repository costs, in a process of its own for each.
+//! `repository make|collect|dedupe|report`: what a large repository costs, in a process of its own for each.
 
 use super::CommandError;
 use crate::process;
@@ -18,6 +18,8 @@ pub enum Repository {
     Collect(Place),
     /// Ask which of some names are missing, over and over.
     Dedupe(Dedupe),
+    /// Make a storage report.
+    Report(Place),
 }
 
 /// Where it is.
@@ -45,6 +47,12 @@ pub struct Make {
     /// One of so many snapshots is gone again.
     #[arg(long, default_value_t = 5)]
     gone_every: u64,
+    /// Devices, to which the snapshots go in turn.
+    #[arg(long, default_value_t = 1)]
+    devices: u64,
+    /// One of so many directories has the same content in every snapshot, under other names; 0: none.
+    #[arg(long, default_value_t = 0)]
+    shared_every: u64,
 }
 
 /// What `dedupe` takes.
@@ -77,13 +85,15 @@ impl Repository {
 
     async fn run(self, clock: &Arc<dyn Clock>) -> Result<Value, app::AppError> {
         match self {
-            Repository::Make(Make { place, chunks, directories, files, gone_every }) => {
+            Repository::Make(Make { place, chunks, directories, files, gone_every, devices, shared_every }) => {
                 let app = repository::open(&place.data, clock).await?;
                 let plan = Plan {
                     chunks,
                     directories: directories.max(1),
                     files: files.max(1),
                     gone_every: gone_every.max(2),
+                    devices: devices.max(1),
+                    shared_every,
                 };
                 let made = repository::make(&app, plan).await?;
                 app.db.close().await;
@@ -101,6 +111,10 @@ impl Repository {
                     "chunks_per_second": (took.chunks.0 as f64 / seconds).round(),
                 }))
             }
+            Repository::Report(place) => {
+                let app = repository::open(&place.data, clock).await?;
+                Ok(repository::report(&app).await?.map_or(Value::Null, reported))
+            }
             Repository::Dedupe(Dedupe { place, chunks, questions, names }) => {
                 let app = repository::open(&place.data, clock).await?;
                 let asked = repository::dedupe(&app, chunks, questions, names).await?;
@@ -114,6 +128,21 @@ impl Repository {
             }
         }
     }
+}
+
+fn reported(took: repository::Reported) -> Value {
+    let (seconds, report) = (took.span.as_ms() as f64 / 1_000.0, took.report);
+    let chunks = report.row.figures.chunks.0;
+    json!({
+        "seconds": seconds,
+        "chunks": chunks,
+        "chunks_per_second": (chunks as f64 / seconds).round(),
+        "snapshots": report.whole.snapshots.0,
+        "stored_bytes": report.whole.stored.0,
+        "unneeded_bytes": report.row.figures.unneeded.0,
+        "missing": report.row.figures.missing.0,
+        "flaws": report.row.figures.flaws.0,
+    })
 }
 
 /// Megabytes, as the goals count them.

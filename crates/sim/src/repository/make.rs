@@ -1,4 +1,4 @@
-//! Fills a data directory with snapshots of one device, some of them gone again. Refuses one that it has filled before:
+//! Fills a data directory with snapshots of some devices, some of them gone again. Refuses one that it filled before:
 //! what it makes must be all that there is.
 
 use app::keys::RepositoryKeys;
@@ -11,6 +11,7 @@ use format::{
     ChunkId, ChunkKind, ChunkRef, Content, Entry, EntryBody, IndexedChunk, Meta, ObjectName, PackId, PackWriter, Piece,
     SealedPack, Totals, Tree,
 };
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What is to be made.
@@ -24,6 +25,10 @@ pub struct Plan {
     pub files: u64,
     /// One of so many snapshots is gone again; nothing needs what it had.
     pub gone_every: u64,
+    /// Devices, of a user each, to which the snapshots go in turn.
+    pub devices: u64,
+    /// One of so many directories has the same content in every snapshot, under other names; 0: none.
+    pub shared_every: u64,
 }
 
 /// What was made.
@@ -46,6 +51,8 @@ const CHUNK_LEN: u32 = 80_000;
 /// Content chunks of a pack, and its frames.
 const PACK_CHUNKS: usize = 100;
 const PACK_FRAMES: u32 = 33;
+/// The bytes of a pack of content: its header, its frames, and about what its table takes.
+const CONTENT_PACK: Size = Size(64 + 34 * 240_016 + 9_000);
 /// Packs that are made known in one transaction.
 const PACKS_MAX: usize = 64;
 
@@ -58,13 +65,17 @@ pub async fn make(app: &App, plan: Plan) -> Result<Made, AppError> {
     let (names, drawn) = (SeededEntropy::new(NAMES_SEED), SeededEntropy::new(0));
     let newest = keys.newest(app.clock.now());
     let trees = PackWriter::new(newest.run_key(RUN), newest.id(), RUN, Arc::clone(&app.entropy));
-    let mut maker = Maker { app, keys, names, drawn, trees, made: Made::default(), waiting: Vec::new() };
-    let device = maker.device().await?;
+    let (made, waiting, common) = (Made::default(), Vec::new(), HashMap::new());
+    let mut maker = Maker { app, keys, names, drawn, trees, made, waiting, common };
+    let mut devices = Vec::new();
+    for number in 1..=plan.devices {
+        devices.push(maker.device(number).await?);
+    }
     let count = plan.chunks.div_ceil(plan.directories * plan.files);
     for number in 1..=count {
-        let (root, totals) = maker.snapshot(plan).await?;
+        let (root, totals) = maker.snapshot(plan, number).await?;
         if !number.is_multiple_of(plan.gone_every) {
-            maker.commit(device, &root, totals).await?;
+            maker.commit(devices[(number % plan.devices) as usize], &root, totals).await?;
         }
     }
     maker.flush().await?;
@@ -81,23 +92,27 @@ struct Maker<'a> {
     made: Made,
     /// Content packs that are not in the database yet.
     waiting: Vec<Vec<ChunkRow>>,
+    /// The content of the directories that every snapshot has.
+    common: HashMap<u64, Vec<ChunkRef>>,
 }
 
 impl Maker<'_> {
-    async fn device(&self) -> Result<DeviceId, AppError> {
-        let (id, user, now) = (DeviceId::from_bytes([1; 16]), UserId::from_bytes([1; 16]), self.app.clock.now());
+    async fn device(&self, number: u64) -> Result<DeviceId, AppError> {
+        let mut bytes = [1; 16];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        let (id, user, now) = (DeviceId::from_bytes(bytes), UserId::from_bytes(bytes), self.app.clock.now());
         let during = || AppError::db("making a device");
         let mut tx = self.app.db.write().await.map_err(during())?;
         let row = UserRow {
             id: user,
-            email: "repository@example.test".to_owned(),
+            email: format!("repository-{number}@example.test"),
             state: UserState::Active,
             repository: self.keys.seq,
             password_hash: String::new(),
             created_at: now,
         };
         db::user_insert(&mut tx, &row).await.map_err(during())?;
-        let made = DeviceRow::new(id, user, "repository".to_owned(), DeviceAbout::default(), now);
+        let made = DeviceRow::new(id, user, format!("repository {number}"), DeviceAbout::default(), now);
         let row = DeviceRow { state: State::Active { rights: Rights::Full }, epoch: 1, ..made };
         db::device_insert(&mut tx, &row).await.map_err(during())?;
         tx.commit().await.map_err(during())?;
@@ -105,18 +120,26 @@ impl Maker<'_> {
     }
 
     /// A tree of directories with files; its trees are stored, its content is known.
-    async fn snapshot(&mut self, plan: Plan) -> Result<(ChunkRef, Totals), AppError> {
+    async fn snapshot(&mut self, plan: Plan, number: u64) -> Result<(ChunkRef, Totals), AppError> {
         let (mut entries, mut below, mut contents) = (Vec::new(), Totals::default(), Vec::new());
         for directory in 0..plan.directories {
+            let is_common = directory.checked_rem(plan.shared_every) == Some(0);
+            let chunks = match self.common.get(&directory) {
+                Some(chunks) => chunks.clone(),
+                None => {
+                    let chunks: Vec<ChunkRef> = (0..plan.files).map(|_| self.drawn_ref()).collect();
+                    contents.extend(chunks.iter().map(ChunkRef::id));
+                    chunks
+                }
+            };
+            if is_common {
+                self.common.entry(directory).or_insert_with(|| chunks.clone());
+            }
             let mut files = Vec::with_capacity(plan.files as usize);
-            for file in 0..plan.files {
-                let mut bytes = [0; 32];
-                self.names.fill(&mut bytes);
-                let chunk = ChunkRef::from_bytes(bytes);
-                contents.push(chunk.id());
+            for (file, chunk) in chunks.into_iter().enumerate() {
                 let content = Content::Pieces(vec![Piece::Data { chunk, len: CHUNK_LEN }]);
                 let body = EntryBody::File { size: CHUNK_LEN.into(), content };
-                files.push(Entry { name: format!("file{file:06}").into_bytes(), meta: Meta::default(), body });
+                files.push(Entry { name: format!("file{file:06}-{number}").into_bytes(), meta: Meta::default(), body });
             }
             let (tree, totals) = self.tree(&Tree::leaf(files, Totals::default())).await?;
             below += totals;
@@ -142,6 +165,12 @@ impl Maker<'_> {
             }
         }
         Ok(root)
+    }
+
+    fn drawn_ref(&mut self) -> ChunkRef {
+        let mut bytes = [0; 32];
+        self.names.fill(&mut bytes);
+        ChunkRef::from_bytes(bytes)
     }
 
     /// Puts a tree into the pack of trees that is on its way.
@@ -184,7 +213,7 @@ impl Maker<'_> {
             let (mut id, mut header) = ([0; 32], [0; 64]);
             self.drawn.fill(&mut id);
             self.drawn.fill(&mut header);
-            self.known(&mut tx, PackId::from_bytes(id), Size(8_000_000), header, &frames, &chunks).await?;
+            self.known(&mut tx, PackId::from_bytes(id), CONTENT_PACK, header, &frames, &chunks).await?;
         }
         tx.commit().await.map_err(during())
     }

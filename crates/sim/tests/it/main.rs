@@ -1,4 +1,5 @@
-//! A fleet against the real server over TLS on loopback. One binary, one file a subject.
+//! A fleet against the real server over TLS on loopback, and the simulator. One binary, one file a subject.
 
 mod fleet;
+mod simulator;
 mod world;

@@ -4,6 +4,7 @@ use super::*;
 use crate::{Record, conformance};
 use base::Kind;
 use std::ffi::OsStr;
+use std::fs;
 use std::io::BufRead;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};

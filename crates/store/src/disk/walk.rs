@@ -1,18 +1,20 @@
 //! Listing a disk store in the order of names, reading only the folders that a page needs.
 //! Refuses to list what is not an object of the layout: strangers' files and folders are passed over.
 
+use super::files::Files;
 use super::layout;
 use crate::{ObjectInfo, ObjectName};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// At most `limit` objects whose names begin with `prefix` and are greater than `after`, in order.
 ///
 /// Always opens the folder, or takes the file, that may have the least name of all that are waiting: what a folder
 /// holds begins with the folder's own text, so nothing that comes out of it later can be less.
 pub(super) fn list(
+    files: &dyn Files,
     store: &Path,
     prefix: &str,
     after: Option<&ObjectName>,
@@ -25,9 +27,9 @@ pub(super) fn list(
         && let Some(Reverse(next)) = waiting.pop()
     {
         if next.level == Level::File {
-            page.extend(next.into_info()?);
+            page.extend(next.into_info(files)?);
         } else {
-            waiting.extend(next.children()?.into_iter().filter(|child| wanted.may_hold(child)).map(Reverse));
+            waiting.extend(next.children(files)?.into_iter().filter(|child| wanted.may_hold(child)).map(Reverse));
         }
     }
     Ok(page)
@@ -75,17 +77,15 @@ impl Waiting {
         Self { text: String::new(), level: Level::Components, above_len: 0, path: store.to_owned() }
     }
 
-    fn children(&self) -> io::Result<Vec<Waiting>> {
+    fn children(&self, files: &dyn Files) -> io::Result<Vec<Waiting>> {
         let mut children = Vec::new();
-        let read = match fs::read_dir(&self.path) {
+        let read = match files.list(&self.path) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(children),
             read => read?,
         };
         for found in read {
-            let found = found?;
-            let is_folder = found.file_type()?.is_dir();
-            if let Some(name) = found.file_name().to_str() {
-                children.extend(self.child(name, is_folder));
+            if let Some(name) = found.name.to_str() {
+                children.extend(self.child(name, found.is_folder));
             }
         }
         Ok(children)
@@ -113,13 +113,9 @@ impl Waiting {
     }
 
     /// The line of the listing; None when the object has been removed since its folder was read.
-    fn into_info(self) -> io::Result<Option<ObjectInfo>> {
+    fn into_info(self, files: &dyn Files) -> io::Result<Option<ObjectInfo>> {
         let Ok(name) = ObjectName::new(self.text) else { return Ok(None) };
-        match fs::metadata(&self.path) {
-            Ok(metadata) => Ok(Some(ObjectInfo { name, size: base::Bytes(metadata.len()) })),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(cause),
-        }
+        Ok(files.size(&self.path)?.map(|size| ObjectInfo { name, size }))
     }
 }
 

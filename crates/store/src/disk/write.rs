@@ -1,11 +1,10 @@
 //! Putting objects on a disk and taking them off: whole, once, and durable before anyone is told.
 //! Refuses to overwrite. Temporary file, fsync, link under the name, fsync of the folder.
 
+use super::files::Files;
 use super::{Inner, layout};
 use crate::{OBJECT_BYTES_MAX, ObjectName, Put, StoreError, Verb};
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,8 +16,8 @@ pub(super) fn put_new(inner: &Inner, name: &ObjectName, bytes: &[u8]) -> Result<
         return Err(StoreError::TooLarge { name: name.clone(), size });
     }
     let failed = |cause| put_failed(inner, name, cause);
-    if !layout::place(&inner.folder, name).file.try_exists().map_err(failed)? {
-        let free = free_bytes(&inner.folder).map_err(failed)?;
+    if inner.files.size(&layout::place(&inner.folder, name).file).map_err(failed)?.is_none() {
+        let free = inner.layout.free().map_err(failed)?;
         if free < size + inner.reserve {
             let (folder, reserve) = (inner.folder.clone(), inner.reserve);
             return Err(StoreError::Full { folder, free, reserve, cause: None });
@@ -32,60 +31,68 @@ pub(super) fn put_unasked(inner: &Inner, name: &ObjectName, bytes: &[u8]) -> Res
     let failed = |cause| put_failed(inner, name, cause);
     let place = layout::place(&inner.folder, name);
     make_folders(inner, &place.folders).map_err(failed)?;
-    let put = if place.file.try_exists().map_err(failed)? {
+    let files = &*inner.files;
+    let put = if files.size(&place.file).map_err(failed)?.is_some() {
         Put::Existed
     } else {
-        let temp = Temp::write(&inner.folder, &inner.temp_next, bytes).map_err(failed)?;
+        let temp = Temp::write(files, &inner.folder, &inner.temp_next, bytes).map_err(failed)?;
         temp.publish(&place.file).inspect_err(|_| doubt_folders(inner)).map_err(failed)?
     };
     // ORDER: also when it existed. The writer who linked the file may not have got so far as this yet, and the
     // caller may name the object in the database as soon as we answer.
-    sync_folder_of(&place.file).map_err(failed)?;
+    sync_folder_of(files, &place.file).map_err(failed)?;
     Ok(put)
 }
 
 /// See `Store::remove`.
 pub(super) fn remove(inner: &Inner, name: &ObjectName) -> Result<(), StoreError> {
     let file = layout::place(&inner.folder, name).file;
-    let removed = match fs::remove_file(&file) {
-        Ok(()) => sync_folder_of(&file),
+    let removed = match inner.files.remove(&file) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+        // ORDER: also when it was gone. Who took it away may not have got so far as this yet, or have been killed.
+        _ => sync_folder_of(&*inner.files, &file),
+    };
+    let removed = match removed {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(cause) => Err(cause),
+        removed => removed,
     };
     removed.map_err(|cause| StoreError::Io { verb: Verb::Remove, name: name.clone(), cause })
 }
 
 /// Makes the folder a store by writing its layout file, in the same way as an object. `Existed`: it was one.
-pub(super) fn layout_file(folder: &Path) -> io::Result<Put> {
-    let private = |recursive| {
-        let mut builder = DirBuilder::new();
-        builder.recursive(recursive).mode(0o700);
-        builder
-    };
-    private(true).create(folder)?;
+pub(super) fn layout_file(files: &dyn Files, folder: &Path) -> io::Result<Put> {
+    make_folder(files, folder)?;
     let temp = folder.join(layout::TEMP_FOLDER);
-    private(true).create(&temp)?;
-    let text = Temp::write(folder, &AtomicU64::new(0), layout::LAYOUT_TEXT.as_bytes())?;
+    make_folder(files, &temp)?;
+    let text = Temp::write(files, folder, &AtomicU64::new(0), layout::LAYOUT_TEXT.as_bytes())?;
     let put = text.publish(&folder.join(layout::LAYOUT_FILE))?;
-    sync_folder_of(&temp)?;
-    sync_folder_of(folder)?;
+    sync_folder_of(files, &temp)?;
+    sync_folder_of(files, folder)?;
     Ok(put)
+}
+
+/// Makes a folder unless it is there, and those above it that are missing, with their entries durable. That of the
+/// folder itself is the caller's to make durable.
+pub(super) fn make_folder(files: &dyn Files, folder: &Path) -> io::Result<()> {
+    match (files.make_folder(folder), folder.parent()) {
+        (Err(cause), Some(above)) if cause.kind() == io::ErrorKind::NotFound => {
+            make_folder(files, above)?;
+            sync_folder_of(files, above)?;
+            files.make_folder(folder)
+        }
+        (Err(cause), _) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        (made, _) => made,
+    }
 }
 
 fn put_failed(inner: &Inner, name: &ObjectName, cause: io::Error) -> StoreError {
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            let free = free_bytes(&inner.folder).unwrap_or_default();
+            let free = inner.layout.free().unwrap_or_default();
             StoreError::Full { folder: inner.folder.clone(), free, reserve: inner.reserve, cause: Some(cause) }
         }
         _ => StoreError::Io { verb: Verb::PutNew, name: name.clone(), cause },
     }
-}
-
-/// What is free for this user on the disk of the folder.
-pub(super) fn free_bytes(folder: &Path) -> io::Result<base::Bytes> {
-    let stat = rustix::fs::statvfs(folder)?;
-    Ok(base::Bytes(stat.f_bavail.saturating_mul(stat.f_frsize)))
 }
 
 /// Makes those of the folders that are missing, from the outermost on, and their entries durable.
@@ -96,9 +103,9 @@ fn make_folders(inner: &Inner, folders: &[PathBuf]) -> io::Result<()> {
         if inner.durable.lock().unwrap_or_else(PoisonError::into_inner).contains(folder) {
             continue;
         }
-        match DirBuilder::new().mode(0o700).create(folder) {
+        match inner.files.make_folder(folder) {
             Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause),
-            _ => sync_folder_of(folder)?,
+            _ => sync_folder_of(&*inner.files, folder)?,
         }
         inner.durable.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.clone());
     }
@@ -110,37 +117,40 @@ fn doubt_folders(inner: &Inner) {
     inner.durable.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
-fn sync_folder_of(file: &Path) -> io::Result<()> {
+fn sync_folder_of(files: &dyn Files, file: &Path) -> io::Result<()> {
     match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
+        Some(folder) if !folder.as_os_str().is_empty() => files.open(folder)?.sync(),
+        _ => files.open(Path::new("."))?.sync(),
     }
 }
 
 /// A temporary file whose bytes are durable; it is removed when dropped.
-struct Temp(PathBuf);
+struct Temp<'a> {
+    files: &'a dyn Files,
+    path: PathBuf,
+}
 
-impl Temp {
-    fn write(store: &Path, next: &AtomicU64, bytes: &[u8]) -> io::Result<Temp> {
-        let (temp, mut file) = loop {
+impl<'a> Temp<'a> {
+    fn write(files: &'a dyn Files, store: &Path, next: &AtomicU64, bytes: &[u8]) -> io::Result<Self> {
+        let (temp, file) = loop {
             // Processes share the folder, and their numbers may be equal on two machines: an exclusive open decides.
             let name = format!("{}-{}", std::process::id(), next.fetch_add(1, Ordering::Relaxed));
             let path = store.join(layout::TEMP_FOLDER).join(name);
-            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-                Ok(file) => break (Temp(path), file),
+            match files.make_file(&path) {
+                Ok(file) => break (Temp { files, path }, file),
                 Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(cause) => return Err(cause),
             }
         };
-        file.write_all(bytes)?;
+        file.write(bytes)?;
         // ORDER: the bytes are durable before a name leads to them.
-        file.sync_all()?;
+        file.sync()?;
         Ok(temp)
     }
 
     /// Gives the file its name. A link, unlike a rename, fails when the name is taken, on every file system.
     fn publish(self, file: &Path) -> io::Result<Put> {
-        match fs::hard_link(&self.0, file) {
+        match self.files.link(&self.path, file) {
             Ok(()) => Ok(Put::Created),
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(Put::Existed),
             Err(cause) => Err(cause),
@@ -148,9 +158,9 @@ impl Temp {
     }
 }
 
-impl Drop for Temp {
+impl Drop for Temp<'_> {
     fn drop(&mut self) {
         // What cannot be removed now is removed when the store is opened next.
-        let _ = fs::remove_file(&self.0);
+        let _ = self.files.remove(&self.path);
     }
 }

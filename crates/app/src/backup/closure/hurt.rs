@@ -2,7 +2,7 @@
 //! follow what was found whole.
 
 use super::decode::{ChildNamed, ContentNamed, Decoded, Role, decode};
-use super::{BATCH_BRANCHES, CONTENTS_MAX, Closure, Index};
+use super::{CONTENTS_MAX, Closure, Index};
 use crate::{AppError, frames};
 use bytes::Bytes;
 use db::Place;
@@ -10,7 +10,7 @@ use format::{ChunkId, ChunkKind, ChunkRef, StoredPath};
 use std::collections::{BTreeSet, HashSet};
 
 /// Trees and lists that are read at once.
-const BATCH: usize = if BATCH_BRANCHES < 64 { BATCH_BRANCHES } else { 64 };
+const BATCH: usize = 64;
 
 /// The files, and the folders as wholes, of which something cannot be restored.
 #[derive(Debug, Default)]

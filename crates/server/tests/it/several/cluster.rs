@@ -144,7 +144,7 @@ impl Server {
         self.process = Some(Process { child, said, address });
     }
 
-    /// Ends it as a power cut does.
+    /// Ends it without a word.
     pub async fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
         in_time("to be killed", process.child.kill()).await.expect("it is ours");
