@@ -9,15 +9,18 @@ use app::migrate::{Ends, Moves, NOT_MOVED, Options, Report, migrate, take_back, 
 use app::restore::fetch;
 use app::scrub::{Options as Scrub, scrub};
 use app::{AdminActor, App, AppError, PolicySubject, audit, tokens};
-use base::{Clock, Count, Entropy, SeededEntropy, SnapshotId, Span, Timestamp};
+use base::{Clock, Count, Entropy, ManualClock, SeededEntropy, SnapshotId, Span, Timestamp};
 use control::Permits;
 use control::campaign::{Reminders, Reset, Scope, Tell};
 use control::policy::FolderOs;
+use db::Db;
 use db::testing::TempDb;
 use format::{ChunkRef, SealedPack};
 use futures::TryStreamExt as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use store::testing::S3Server;
 use tempfile::TempDir;
 
@@ -374,29 +377,61 @@ async fn a_switch_is_taken_back_until_a_server_was_started_at_the_target() {
     assert_eq!(said, 2);
 }
 
+/// A clock on which a server takes a job after so many looks.
+struct Looks {
+    clock: Arc<ManualClock>,
+    db: Db,
+    left: AtomicU32,
+}
+
+impl Clock for Looks {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn sleep(&self, span: Span) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            self.clock.sleep(span).await;
+            if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                hold_job(&self.db, self.now(), Span::seconds(30)).await;
+            }
+        })
+    }
+}
+
+/// A server holds a job from now on.
+async fn hold_job(db: &Db, now: Timestamp, span: Span) {
+    let mut tx = db.write().await.expect("nobody else writes");
+    db::job_lease_update(&mut tx, "mail", &[1; 16], now, now + span).await.expect("writable");
+    tx.commit().await.expect("nothing stands against it");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_server_a_started_one_and_a_command_in_between_stop_the_last_pass() {
     let world = World::on_disk().await;
     let (here, many) = (world.data_dir(), many().await);
-    let held = async |until: Timestamp| {
-        let mut tx = world.app.db.write().await.expect("nobody else writes");
-        db::job_lease_update(&mut tx, "mail", &[1; 16], world.clock_now(), until).await.expect("writable");
-        tx.commit().await.expect("nothing stands against it");
-    };
-    held(world.clock_now() + Span::seconds(20)).await;
+    hold_job(&world.app.db, world.clock_now(), Span::seconds(20)).await;
     pass(&world, &here, &many.file, FIRST).await.expect("it may run beside");
     assert_eq!(refused(pass(&world, &here, &many.file, LAST).await), "servers_running");
+    world.clock.advance(Span::minutes(1));
+    // Another was just stopped and has given its jobs back: this one takes them when it looks next.
+    let (meant, entropy) = (ends(&world, &here, &many.file).await.expect("both answer"), parts(&world).1);
+    let (clock, db) = (Arc::clone(&world.clock), world.app.db.clone());
+    let looks = Looks { clock, db, left: AtomicU32::new(9) };
+    let done = migrate(&meant, LAST, &looks, entropy.as_ref(), &mut |_| {}).await;
+    assert_eq!(refused(done), "servers_running");
+    meant.close().await;
     world.clock.advance(Span::minutes(1));
 
     // A server that starts while rows are copied, and a command that changes something.
     for is_server in [true, false] {
         let ends = ends(&world, &here, &many.file).await.expect("both answer");
         let (clock, entropy) = parts(&world);
-        let (meant, app) = (std::sync::atomic::AtomicBool::new(true), Arc::clone(&world.app));
+        let (meant, app) = (AtomicBool::new(true), Arc::clone(&world.app));
         let data_dir = here.clone();
         let mut listen = |progress| {
             let is_table = matches!(progress, app::migrate::Progress::Compared { .. });
-            if is_table && meant.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            if is_table && meant.swap(false, Ordering::SeqCst) {
                 let (app, data_dir) = (Arc::clone(&app), data_dir.clone());
                 tokio::task::block_in_place(|| {
                     tokio::runtime::Handle::current().block_on(async move {

@@ -127,7 +127,7 @@ fn story(database: &str, bucket: &S3Server) {
 async fn an_admin_takes_a_server_from_one_machine_to_many_and_back() {
     let (database, bucket) = (db::testing::postgres().await, S3Server::start().await);
     let url = database.url().expect("it has one").to_owned();
-    tokio::task::spawn_blocking(move || story(&url, &bucket)).await.expect("the story ends well");
+    base::blocking(move || story(&url, &bucket)).await.expect("the story ends well");
 }
 
 #[test]
