@@ -211,7 +211,7 @@ pub(crate) async fn clear(store: &dyn Store, number: u32) -> Result<(), AppError
 fn fits(row: &InstallationRow, found: Option<&Age>) -> Result<(), AppError> {
     let Some(found) = found else {
         // A new installation has not come to its first age yet.
-        return if row.age == 0 { Ok(()) } else { Err(store_older(row.age, 0)) };
+        return if row.age == 0 { Ok(()) } else { Err(store_older(row, 0)) };
     };
     if found.installation != row.id {
         return Err(foreign(found));
@@ -219,7 +219,7 @@ fn fits(row: &InstallationRow, found: Option<&Age>) -> Result<(), AppError> {
     match found.number.cmp(&row.age) {
         Ordering::Equal if found.nonce == row.age_nonce => Ok(()),
         Ordering::Equal => Err(divided(row.age)),
-        Ordering::Less => Err(store_older(row.age, found.number)),
+        Ordering::Less => Err(store_older(row, found.number)),
         // It was being written when a server ended, or is being written.
         Ordering::Greater if found.number == row.age + 1 && row.age_next == Some(found.nonce) => Ok(()),
         Ordering::Greater => Err(database_older(row.age, found.number)),
@@ -259,14 +259,21 @@ fn database_older(here: u32, there: u32) -> AppError {
     )
 }
 
-fn store_older(here: u32, there: u32) -> AppError {
-    AppError::conflict(
-        "store_older",
-        format!(
+fn store_older(row: &InstallationRow, there: u32) -> AppError {
+    let (here, to) = (row.age, &row.moved.to);
+    let sentence = match to.is_empty() {
+        true => format!(
             "The store is older than its database: it is a copy of age {there}, or not all there, and the database has \
              come to {here}. `holdfast-server repair` says what is missing, and has devices send it again."
         ),
-    )
+        // Repair would have them send what is elsewhere.
+        false => format!(
+            "The store is older than its database: of age {there}, and the database has come to {here}. A `migrate` \
+             has taken the installation to {to}: use the configuration by which it is served there. Where this is that \
+             place and its store is a copy, or not all there, `holdfast-server repair` says what is missing."
+        ),
+    };
+    AppError::conflict("store_older", sentence)
 }
 
 fn divided(age: u32) -> AppError {

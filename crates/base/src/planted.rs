@@ -29,11 +29,21 @@ pub enum Planted {
     NewestForgotten,
     /// A device is asked for chunks that are there.
     ChunksAskedAgain,
+    /// A disk store links a file whose bytes are not durable.
+    FileUnsynced,
+    /// A disk store answers before the name of an object is durable.
+    FolderUnsynced,
+    /// A job goes on where it was though another server has had it in between.
+    FenceUnlooked,
+    /// A collection removes what a run that is under way was told is there.
+    RunsUnawaited,
+    /// A commit leaves condemned what it relies on.
+    ClosureUnheld,
 }
 
 impl Planted {
     /// Every one. Never fails.
-    pub const ALL: [Planted; 12] = [
+    pub const ALL: [Planted; 17] = [
         Planted::CommitUnkept,
         Planted::IndexBeforePack,
         Planted::SnapshotBeforeManifest,
@@ -46,6 +56,11 @@ impl Planted {
         Planted::PinsForgotten,
         Planted::NewestForgotten,
         Planted::ChunksAskedAgain,
+        Planted::FileUnsynced,
+        Planted::FolderUnsynced,
+        Planted::FenceUnlooked,
+        Planted::RunsUnawaited,
+        Planted::ClosureUnheld,
     ];
 }
 

@@ -221,8 +221,8 @@ pub use support_bundle::{
     support_bundle_sent_update, support_bundle_update,
 };
 pub use table::{
-    Table, TableKey, TableRows, table_broken_get, table_filled_get, table_list, table_number_get, table_number_update,
-    table_row_bytes_get, table_row_insert, table_row_list, table_row_remove_all,
+    Table, TableKey, TableRows, table_broken_get, table_counts_update, table_filled_get, table_list, table_number_get,
+    table_number_update, table_row_bytes_get, table_row_insert, table_row_list, table_row_remove_all,
 };
 pub use tally::{tally_get, tally_remove_old, tally_update};
 pub use template::{TemplateRow, template_get, template_list, template_remove, template_update};

@@ -8,8 +8,8 @@ mod sets;
 pub use graph::GraphScratch;
 pub use sets::SetScratch;
 
-use crate::DbError;
 use crate::error::{Cause, failed};
+use crate::{DbError, sqlite};
 use rusqlite::Connection;
 
 const OP: &str = "keep names in a scratch file";
@@ -86,6 +86,7 @@ impl Scratch {
 fn open(memory_mib: u32, tables: &str) -> Result<Connection, DbError> {
     said((|| {
         let conn = Connection::open("")?;
+        sqlite::steady(&conn)?;
         conn.execute_batch(&format!(
             "pragma journal_mode = off; pragma synchronous = off; pragma locking_mode = exclusive; \
              pragma page_size = 8192; pragma cache_size = -{}; {tables}; begin",

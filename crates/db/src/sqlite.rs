@@ -15,6 +15,7 @@ use group::Writer;
 pub(crate) use link::{Link, Row};
 pub(crate) use readers::Reader;
 use readers::Readers;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 pub(crate) use tables::form;
@@ -96,6 +97,7 @@ async fn opened(path: &Path, way: Way) -> Result<Link, DbError> {
         let mut conn = Connection::open_with_flags(path, flags).map_err(op())?;
         conn.busy_handler(Some(link::waits)).map_err(op())?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        steady(&conn).map_err(op())?;
         conn.execute_batch(SETTINGS).map_err(op())?;
         match way {
             Way::Read => conn.pragma_update(None, "query_only", true).map_err(op())?,
@@ -104,4 +106,11 @@ async fn opened(path: &Path, way: Way) -> Result<Link, DbError> {
         Ok(Link::new(conn))
     };
     base::blocking(open).await.map_err(|_| failed("open its file")(crate::error::Cause::Closed))?
+}
+
+/// Has a statement be prepared once. Without this SQLite looks at what is bound to a `limit`, and prepares the
+/// statement anew each time that something is: docs/performance.md. The price: a partial index is used only where its
+/// condition stands in the statement's text, and not where it is bound.
+pub(crate) fn steady(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }

@@ -266,6 +266,23 @@ pub async fn table_number_update(tx: &mut Tx, table: &Table, last: i64) -> Resul
     Ok(())
 }
 
+/// Has the database count what is in these tables now, where it plans by such counts: it would learn of many new rows a
+/// minute late, and read whole tables until then.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn table_counts_update(tx: &mut Tx, tables: &[Table]) -> Result<(), DbError> {
+    match tx.conn() {
+        // It plans by the indexes alone.
+        Conn::Sqlite(_) => Ok(()),
+        Conn::Postgres(_) => {
+            let names: Vec<String> = tables.iter().map(|table| quoted(&table.name)).collect();
+            let counted = query_made(format!("analyze {}", names.join(", "))).execute(tx.conn()).await;
+            counted.map(drop).map_err(failed("count what is in the tables"))
+        }
+    }
+}
+
 /// A table with a row that refers to nothing; `None` where all references hold.
 ///
 /// # Errors

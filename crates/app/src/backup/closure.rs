@@ -8,7 +8,7 @@ mod decode;
 mod hurt;
 
 use crate::{App, AppError, frames};
-use base::{Bytes as Size, Count, Span};
+use base::{Bytes as Size, Count, Planted, Span, is_planted};
 use branches::{Branch, Branches, Waiter};
 pub(crate) use broken::{Broken, Flaw};
 use bytes::Bytes;
@@ -145,7 +145,7 @@ impl<'a> Closure<'a> {
         }
         // INVARIANT: nothing beneath what is closed, or beneath a snapshot, is condemned: whoever says so takes it back
         // in the same transaction.
-        let needed: Vec<i64> = self.condemned.iter().copied().collect();
+        let needed: Vec<i64> = self.condemned.iter().copied().filter(|_| !is_planted(Planted::ClosureUnheld)).collect();
         let rescued = db::pack_rescued_update(tx, &needed).await.map_err(AppError::db("rescuing condemned packs"))?;
         Ok(rescued.len() == needed.len())
     }

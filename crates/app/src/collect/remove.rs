@@ -7,7 +7,7 @@ use crate::jobs::prune::READING_SPAN;
 use crate::scrub::is_named;
 use crate::snapshots::store_name;
 use crate::{App, AppError, age};
-use base::{Count, Span, Timestamp};
+use base::{Count, Planted, Span, Timestamp, is_planted};
 use db::{CollectionPhase, CollectionRow};
 use format::ObjectName as Named;
 use store::ObjectName;
@@ -63,7 +63,7 @@ async fn doom(app: &App, held: &Held<'_>, row: &mut CollectionRow) -> Result<boo
     // more. A run that goes on began after the settling, and has taken back what it relies on.
     db::run_expired_update(&mut tx, now, now + RUN_AHEAD_MAX).await.map_err(during())?;
     let (runs, _) = db::run_awaited_get(&mut tx, row.repository, row.number, now).await.map_err(during())?;
-    let is_free = runs == Count(0);
+    let is_free = runs == Count(0) || is_planted(Planted::RunsUnawaited);
     if is_free {
         db::pack_doomed_update(&mut tx, row.repository, row.number).await.map_err(during())?;
         (row.phase, row.phase_at, row.part) = (CollectionPhase::Remove, now, 0);

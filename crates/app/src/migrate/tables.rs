@@ -151,7 +151,8 @@ async fn fill(
     }
 }
 
-/// Has the target number its rows from where the source was: a number that a row had is never another's.
+/// Has the target number its rows from where the source was, for a number that a row had is never another's; and know
+/// how many there are.
 async fn number_on(from: &mut Tx, target: &Db, claim: &Claim, tables: &[Table]) -> Result<(), AppError> {
     let during = || AppError::db("numbering the rows of a table on");
     let mut to = target.write().await.map_err(during())?;
@@ -168,6 +169,7 @@ async fn number_on(from: &mut Tx, target: &Db, claim: &Claim, tables: &[Table]) 
             return Err(differs(&format!("another count of the rows of `{}`", table.name)));
         }
     }
+    db::table_counts_update(&mut to, tables).await.map_err(during())?;
     to.commit().await.map_err(during())
 }
 

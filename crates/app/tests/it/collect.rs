@@ -6,7 +6,7 @@ use app::backup::Uploaded;
 use app::collect::{self, Found, Status};
 use app::scrub::{Options, Report, scrub};
 use app::{AdminActor, AppError, Config, jobs};
-use base::{Count, ManualClock, SnapshotId, Span, Timestamp};
+use base::{Clock as _, Count, ManualClock, SnapshotId, Span, Timestamp};
 use db::CollectionPhase;
 use format::{ChunkId, SealedPack, Totals};
 use std::sync::Arc;
@@ -549,6 +549,35 @@ async fn a_server_that_has_lost_the_lease_writes_nothing_more() {
     let row = status(&world).await.collections[0].row.clone();
     assert_eq!((row.phase, row.snapshot_done), (CollectionPhase::Mark, 0), "none of its marks count");
     assert!(has(&world, &first).await);
+    clean(&look(&world).await);
+}
+
+#[tokio::test]
+async fn a_server_that_has_the_lease_again_does_not_go_on_where_it_was() {
+    let world = world().await;
+    let (_, first, second) = two(&world).await;
+    collect::start(&world.app, &ADMIN).await.expect("permitted");
+    let (clock, db) = (world.clock.clone(), world.app.db.clone());
+    // Another has the job while this one's first marks are on their way, and is killed.
+    world.store.after_put(move || {
+        Box::pin(async move {
+            clock.advance(Span::minutes(5));
+            let mut tx = db.write().await.expect("nobody else writes");
+            let until = clock.now() + Span::seconds(30);
+            let fence = db::job_lease_update(&mut tx, "collect", &[7; 16], clock.now(), until).await.expect("writable");
+            assert!(fence.is_some(), "the lease has run out");
+            tx.commit().await.expect("nothing stands against it");
+            clock.advance(Span::minutes(5));
+        })
+    });
+    let failed = jobs::tick_held(&world.app, &[1; 16]).await;
+    let failed: Vec<_> = failed.iter().map(|(job, error)| (*job, error.code())).collect();
+    assert_eq!(failed, [("collect", "job_taken_over")]);
+    let row = status(&world).await.collections[0].row.clone();
+    assert_eq!((row.phase, row.snapshot_done), (CollectionPhase::Mark, 0), "the other one may have begun anew");
+    assert!(jobs::tick_held(&world.app, &[1; 16]).await.is_empty(), "from what is written it does");
+    later(&world).await;
+    assert!(!has(&world, &first).await && has(&world, &second).await);
     clean(&look(&world).await);
 }
 

@@ -317,7 +317,9 @@ async fn the_store_alone_goes_elsewhere_and_comes_back_with_what_is_new() {
     world.app.db.close().await;
     let report = pass(&world, &world.data_dir(), &file, LAST).await.expect("nobody is served");
     assert_eq!((report.moves, report.tables.len()), (Moves { database: false, store: true }, 0));
-    assert_eq!(refused(open(&world, &world.data_dir()).await), "store_older", "by the configuration of before");
+    let error = open(&world, &world.data_dir()).await.err().expect("by the configuration of before");
+    assert_eq!(error.code(), "store_older");
+    assert!(error.to_string().contains("A `migrate` has taken the installation to the bucket"), "{error}");
     assert!(!bucket.keys().iter().any(|key| key.starts_with("migrate/")), "{:?}", bucket.keys());
     put_in_place(&world, &file, "before.toml");
     let data_dir = world.data_dir();

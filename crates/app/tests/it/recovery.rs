@@ -282,6 +282,32 @@ async fn an_old_copy_of_the_database_is_told_and_brought_up_to_its_store() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_run_was_told_that_the_copy_knows_as_open_comes_back_too() {
+    if POSTGRES {
+        return; // It is copied by its own tools.
+    }
+    let world = World::on_disk().await;
+    let device = world.device(1).await;
+    let first = backup(&world, &device, 1).await;
+    let run = world.begin(&device).await;
+    let (draft, root, totals) = sample_of(&run.naming, 2);
+    run.upload(&run.pack(&draft)).await.expect("the pack is good");
+    let (_dir, copied) = database_copied(&world).await;
+    let second = run.commit(&run.manifest(root, totals)).await.expect("the snapshot is good").snapshot.id;
+    drop(run);
+    let world = world.reopened().await;
+    recovery::prepare(&world.app, &world.data_dir()).await.expect("it fits");
+
+    database_put_back(&world, &copied).await;
+    let app = open_unmatched(&world, &world.data_dir()).await;
+    assert_eq!(snapshots(&app, device.actor.device).await, [first]);
+    assert_eq!(repaired(&app, &DONE).await.snapshots_taken, Count(1));
+    assert_eq!(snapshots(&app, device.actor.device).await, [first, second]);
+    assert!(is_clean(&app).await);
+    assert!(repaired(&app, &SHOWN).await.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_copy_of_the_store_is_told_and_what_it_lacks_is_sent_again() {
     let world = World::on_disk().await;
     let device = world.device(1).await;

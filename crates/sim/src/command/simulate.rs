@@ -43,18 +43,18 @@ pub struct Simulate {
     /// Print every step as it comes.
     #[arg(long)]
     trace: bool,
-    /// Plant every known bug, one after the other: each must break one of the seeds.
+    /// Plant this bug, or every known one, one after the other: each must break one of the seeds.
     #[cfg(feature = "planted")]
-    #[arg(long)]
-    plant: bool,
+    #[arg(long, value_name = "BUG", num_args = 0..=1, default_missing_value = "")]
+    plant: Option<String>,
 }
 
 impl Simulate {
     /// Plays, and prints what came of it. Never fails: the exit code tells.
     pub(super) fn answer(self, as_json: bool, clock: &dyn Clock) -> ExitCode {
         #[cfg(feature = "planted")]
-        if self.plant {
-            return self.plant_all();
+        if let Some(name) = &self.plant {
+            return self.plant(name);
         }
         let (next, is_broken) = (AtomicU64::new(self.seed), AtomicBool::new(false));
         let until = self.minutes.map(|minutes| clock.now() + Span::minutes(minutes));
@@ -95,15 +95,17 @@ impl Simulate {
         }
     }
 
-    /// Whether every planted bug is found.
+    /// Whether a planted bug is found, or every one where none is named.
     #[cfg(feature = "planted")]
-    fn plant_all(&self) -> ExitCode {
+    fn plant(&self, name: &str) -> ExitCode {
+        let is_meant = |bug: &&base::Planted| name.is_empty() || format!("{bug:?}") == name;
+        let bugs: Vec<&base::Planted> = base::Planted::ALL.iter().filter(is_meant).collect();
         let next = AtomicU64::new(0);
-        let is_missed = AtomicBool::new(false);
+        let is_missed = AtomicBool::new(bugs.is_empty());
         let plant = || {
-            while let Some(bug) = base::Planted::ALL.get(next.fetch_add(1, Ordering::SeqCst) as usize) {
+            while let Some(bug) = bugs.get(next.fetch_add(1, Ordering::SeqCst) as usize) {
                 let broken = (self.seed..self.seed + self.count).find_map(|seed| {
-                    let outcome = simulator::play(Plan { planted: Some(*bug), ..self.plan(seed) });
+                    let outcome = simulator::play(Plan { planted: Some(**bug), ..self.plan(seed) });
                     outcome.broken.map(|broken| (seed, broken))
                 });
                 is_missed.fetch_or(broken.is_none(), Ordering::SeqCst);

@@ -61,7 +61,9 @@ pub(super) async fn furnish(world: &Arc<World>) {
     world.keep_token(made.text);
     let profiles = profiles::page(&app, &ADMIN, None, &PageAsk::first()).await.expect("readable");
     let everybody = PolicySubject::Profile(profiles.items[0].id);
-    let rules = [("retention_days", RETENTION_DAYS), ("retention_weeks", 1), ("retention_months", 0)];
+    // Without a week of its own, what a device had is soon nowhere else.
+    let weeks = world.plan.seed % 2;
+    let rules = [("retention_days", RETENTION_DAYS), ("retention_weeks", weeks), ("retention_months", 0)];
     let rules = rules.map(|(key, value)| (key.to_owned(), Some(value.to_string())));
     policy::set(&app, &ADMIN, everybody, &rules).await.expect("good rules");
 }

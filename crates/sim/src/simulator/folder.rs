@@ -1,8 +1,9 @@
 //! What is on the disk of a simulated device: a few dozen files that change, go and come back; some are on many
 //! devices. The port `Source` over it as it is at one moment.
 
+use super::admin::RETENTION_DAYS;
 use super::dice::Dice;
-use base::{Bytes as Size, Entropy as _, SeededEntropy, Timestamp};
+use base::{Bytes as Size, Entropy as _, SeededEntropy, Span, Timestamp};
 use bytes::Bytes;
 use engine::{Details, EntryKind, Extent, Found, Listing, Source, SourceError, SourceFile, Stat};
 use format::{FileTime, StoredPath};
@@ -27,27 +28,34 @@ pub(super) struct File {
 
 /// Contents that a device has had and may have again.
 const PAST_MAX: usize = 30;
+/// For how long after its last snapshot has gone something is taken for about to be collected.
+const DUE_SPAN: Span = Span::days(2);
 
 /// All files of a device, by directory and name. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Folder(Arc<BTreeMap<(String, String), File>>);
 
-/// What a device had and has no more: it may come back when nothing else has it any more.
+/// What a device had and has no more, and since when: it may come back when nothing else has it any more.
 #[derive(Default)]
-pub(super) struct Past(VecDeque<Bytes>);
+pub(super) struct Past(VecDeque<(Timestamp, Bytes)>);
 
 impl Past {
-    fn keep(&mut self, file: Option<File>) {
-        self.0.extend(file.map(|file| file.bytes));
+    fn keep(&mut self, file: Option<File>, now: Timestamp) {
+        self.0.extend(file.map(|file| (now, file.bytes)));
         while self.0.len() > PAST_MAX {
             self.0.pop_front();
         }
     }
 
-    /// One of the older ones, taken out.
-    fn take(&mut self, dice: &Dice) -> Option<Bytes> {
-        let older = self.0.len() / 2;
-        if older == 0 { None } else { self.0.remove(dice.below(older as u64) as usize) }
+    /// One of the older ones, taken out: mostly one whose last snapshot has just gone, so that it is about to be
+    /// collected.
+    fn take(&mut self, dice: &Dice, now: Timestamp) -> Option<Bytes> {
+        let kept = Span::days(RETENTION_DAYS);
+        let is_due = |since: &Timestamp| (*since + kept..*since + kept + DUE_SPAN).contains(&now);
+        let due: Vec<usize> = (0..self.0.len()).filter(|at| is_due(&self.0[*at].0)).collect();
+        let older: Vec<usize> = (0..self.0.len() / 2).collect();
+        let at = dice.pick(if due.is_empty() || dice.once_in(4) { &older } else { &due }).copied()?;
+        self.0.remove(at).map(|(_, bytes)| bytes)
     }
 }
 
@@ -58,17 +66,17 @@ impl Folder {
         for _ in 0..=dice.below(6) {
             let path = (format!("d{}", dice.below(DIRECTORIES)), format!("f{}", dice.below(FILES)));
             if dice.once_in(5) {
-                past.keep(files.remove(&path));
+                past.keep(files.remove(&path), now);
                 continue;
             }
             let bytes = match dice.below(3) {
                 0 => content(dice.below(COMMON)),
-                1 => past.take(dice).unwrap_or_else(|| content(dice.seed())),
+                1 => past.take(dice, now).unwrap_or_else(|| content(dice.seed())),
                 _ => content(dice.seed()),
             };
             let (seconds, nanos) = (now.as_ms().div_euclid(1_000), 1 + dice.below(999_999_998) as u32);
             let file = File { bytes, changed: FileTime { seconds, nanos }, inode: 1 + dice.seed() / 2 };
-            past.keep(files.insert(path, file));
+            past.keep(files.insert(path, file), now);
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::clock;
 use super::files::Process;
+use super::server;
 use super::world::World;
 use base::Span;
 use std::fmt;
@@ -38,16 +39,18 @@ tokio::task_local! {
 #[derive(Clone)]
 pub(super) struct Life {
     world: Arc<World>,
+    server: u64,
     /// Which server's, and which life of it.
     pub(super) name: Arc<str>,
     dead: Arc<watch::Sender<bool>>,
 }
 
 impl Life {
-    pub(super) fn new(world: &Arc<World>, name: String) -> Self {
+    pub(super) fn new(world: &Arc<World>, server: u64, number: u64) -> Self {
+        let name = format!("server {server}, life {number}");
         let dead = Arc::new(watch::Sender::new(false));
         world.lives.add(&dead);
-        Self { world: Arc::clone(world), name: name.into(), dead }
+        Self { world: Arc::clone(world), server, name: name.into(), dead }
     }
 
     /// Ends it. Never fails.
@@ -68,7 +71,11 @@ impl Life {
         let is_job = IN_JOBS.try_with(|()| ()).is_ok();
         let oftener = if is_job { JOBS_OFTENER } else { 1 };
         let span = if world.faults.once_in(STALL_ONCE_IN / oftener) {
-            world.dice.span_of_any_size(STALL_SPAN)
+            let span = world.dice.span_of_any_size(STALL_SPAN);
+            if is_job {
+                world.spawn(server::take_over(Arc::clone(world), self.server, span));
+            }
+            span
         } else {
             world.dice.span(STEP_SPAN)
         };

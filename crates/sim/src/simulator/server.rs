@@ -32,6 +32,8 @@ const AWAY_SPAN: Span = Span::minutes(15);
 const BESIDE_ROUNDS: u32 = 5;
 const BESIDE_SPAN: Span = Span::seconds(4);
 const BESIDE_SPAN_LONG: Span = Span::minutes(2);
+/// After how long another server may take over a job.
+const LEASE_SPAN: Span = Span::seconds(31);
 /// How long it takes until nothing of a dead process is left.
 const END_SPAN: Span = Span::ms(50);
 
@@ -152,7 +154,7 @@ impl Server {
     }
 
     async fn start(self: &Arc<Self>, world: &Arc<World>, number: u64) -> Result<Life, AppError> {
-        let life = Life::new(world, format!("server {}, life {number}", self.number));
+        let life = Life::new(world, self.number, number);
         let db = Db::open(&world.database()).await.map_err(AppError::db("opening the database"))?;
         let db = db.with_steps(Arc::new(life.clone()));
         let grace = if world.plan.seed.is_multiple_of(3) { 7 } else { 0 };
@@ -194,6 +196,21 @@ async fn attend(world: Arc<World>, app: Arc<App>, jobs: Arc<Jobs>, name: String)
     loop {
         clock::pause(world.dice.span(JOBS_SPAN)).await;
         jobs.tick(&world, &app, &name).await;
+    }
+}
+
+/// Another server takes over the jobs of one that says nothing for so long, where that is longer than its leases.
+pub(super) async fn take_over(world: Arc<World>, silent: u64, span: Span) {
+    clock::pause(LEASE_SPAN).await;
+    let left = span.as_ms().saturating_sub(LEASE_SPAN.as_ms());
+    let other = world.servers.iter().find(|server| server.number != silent).map(Arc::clone);
+    let Some(server) = other.filter(|_| left > 0) else { return };
+    clock::pause(world.dice.span(Span::ms(left / 2))).await;
+    for _ in 0..BESIDE_ROUNDS {
+        let Some((app, jobs)) = server.jobs() else { return };
+        let beside = Arc::clone(&world);
+        server.work(&world, async move { jobs.tick(&beside, &app, "a server that takes over").await });
+        clock::pause(world.dice.span(BESIDE_SPAN_LONG)).await;
     }
 }
 

@@ -5,13 +5,15 @@ use sim::simulator::{Outcome, Plan, play};
 use std::thread;
 
 /// Seeds that have found something, with their devices and days. What they found has tests of its own.
-const REGRESSIONS: [(u64, u32, u32); 3] = [
+const REGRESSIONS: [(u64, u32, u32); 4] = [
     // A manifest that a killed commit had left kept every stray pack for ever.
     (12, 8, 12),
     // Two packs had brought a chunk, and scrub took it for a flaw that the index did not know it any more.
     (14, 8, 12),
     // Two collections at once, each without a lease, removed what was needed.
     (1, 8, 12),
+    // A collection went on where it was although another server had had it in between.
+    (23, 8, 12),
 ];
 
 fn small(seed: u64) -> Plan {
