@@ -55,8 +55,13 @@ pub enum Judgement {
 pub fn judge(remembered: Option<&Remembered>, presented: Presented, epoch: u64, nonce: [u8; NONCE_LEN]) -> Judgement {
     let hand_out = |number, before| Remembered { current: Counter { epoch, number, nonce }, before };
     let Some(Remembered { current, before }) = remembered.filter(|remembered| remembered.current.epoch == epoch) else {
-        // A new binding, or a new line after an admin has looked: whoever comes first begins it.
-        return Judgement::Next(hand_out(0, None));
+        // A new binding, or a new line after an admin has looked: whoever comes first begins it. What it has of the line
+        // before it shows again, should this answer be lost.
+        let shown = match presented {
+            Presented::Sealed(shown) => Some(shown.nonce),
+            Presented::Unsealed | Presented::Nothing => None,
+        };
+        return Judgement::Next(hand_out(0, shown));
     };
     match presented {
         // INVARIANT: what was presented is what may be presented again, and nothing older.
@@ -64,9 +69,7 @@ pub fn judge(remembered: Option<&Remembered>, presented: Presented, epoch: u64, 
             Judgement::Next(hand_out(current.number.saturating_add(1), Some(shown.nonce)))
         }
         // The last answer was lost. What it gave is taken back: should another machine have it, it will be found.
-        Presented::Sealed(shown)
-            if shown.epoch == epoch && Some(shown.nonce) == *before && !is_planted(Planted::LostAnswerIsCopy) =>
-        {
+        Presented::Sealed(shown) if Some(shown.nonce) == *before && !is_planted(Planted::LostAnswerIsCopy) => {
             Judgement::Next(hand_out(current.number, *before))
         }
         // A program that keeps no counters is not mistaken for a copy, as long as none was ever presented.

@@ -7,6 +7,7 @@ use super::network;
 use super::oracle::CLOCKS_SPAN;
 use super::storage;
 use super::world::World;
+use app::audit::{self, AuditFilter};
 use app::campaigns::{self, Plan};
 use app::devices::{self, DeviceAsk, DeviceOrder, DeviceView};
 use app::page::PageAsk;
@@ -105,6 +106,21 @@ pub(super) async fn devices(world: &Arc<World>) -> Vec<DeviceView> {
         async move { devices::page(&app, &ADMIN, &DeviceAsk::default(), &PageAsk::first()).await }.boxed()
     });
     page.await.map(|page| page.items).unwrap_or_default()
+}
+
+/// Notes what the audit log has about a device, the oldest first: why it is what it is.
+pub(super) async fn say_why(world: &Arc<World>, id: DeviceId) {
+    let page = admin(world, move |app| {
+        let page = async move {
+            let subject = id.to_string();
+            let filter = AuditFilter { subject: Some(&subject), ..AuditFilter::default() };
+            audit::page(&app, &ADMIN, &filter, &PageAsk::first()).await
+        };
+        page.boxed()
+    });
+    for row in page.await.map(|page| page.items).unwrap_or_default().iter().rev() {
+        world.say(format_args!("audit at {}: {} by {}: {}", row.at.as_ms(), row.action, row.actor, row.detail));
+    }
 }
 
 async fn order_any(world: &Arc<World>) {

@@ -79,6 +79,7 @@ async fn is_whole(world: &Arc<World>, id: DeviceId) -> bool {
         Some(State::Held { .. }) => DeviceOrder::Reactivate,
         Some(State::Active { .. } | State::Pending) => DeviceOrder::Approve,
         other => {
+            admin::say_why(world, id).await;
             world.broken(format_args!("{id} is {other:?}, and nobody has wanted that"));
             return false;
         }
