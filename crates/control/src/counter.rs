@@ -55,8 +55,8 @@ pub enum Judgement {
 pub fn judge(remembered: Option<&Remembered>, presented: Presented, epoch: u64, nonce: [u8; NONCE_LEN]) -> Judgement {
     let hand_out = |number, before| Remembered { current: Counter { epoch, number, nonce }, before };
     let Some(Remembered { current, before }) = remembered.filter(|remembered| remembered.current.epoch == epoch) else {
-        // A new binding, or a new line after an admin has looked: whoever comes first begins it. What it has of the line
-        // before it shows again, should this answer be lost.
+        // A new binding, or a new line after an admin has looked: whoever comes first begins it. What it has of the
+        // line before it shows again, should this answer be lost.
         let shown = match presented {
             Presented::Sealed(shown) => Some(shown.nonce),
             Presented::Unsealed | Presented::Nothing => None,
