@@ -80,8 +80,7 @@ pub(crate) async fn open_or_create(
 pub(crate) fn is_same(one: (&Path, &Config), other: (&Path, &Config)) -> bool {
     let bucket = |config: &Config| {
         let prefix = config.s3_prefix.trim_matches('/').to_owned();
-        let at = if config.s3_endpoint.is_empty() { &config.s3_region } else { &config.s3_endpoint };
-        (config.s3_bucket.clone(), at.trim_end_matches('/').to_owned(), prefix)
+        (config.s3_bucket.clone(), address(config).trim_end_matches('/').to_owned(), prefix)
     };
     match (one.1.s3_bucket.is_empty(), other.1.s3_bucket.is_empty()) {
         (true, true) => one.0 == other.0,
@@ -96,9 +95,13 @@ pub(crate) fn place(data_dir: &Path, config: &Config) -> String {
         let folder = data_dir.join(init::STORE_DIR);
         return format!("the folder {}", std::path::absolute(&folder).unwrap_or(folder).display());
     }
-    let at = if config.s3_endpoint.is_empty() { &config.s3_region } else { &config.s3_endpoint };
     let below = if config.s3_prefix.is_empty() { String::new() } else { format!(", below {}", config.s3_prefix) };
-    format!("the bucket {} at {at}{below}", config.s3_bucket)
+    format!("the bucket {} at {}{below}", config.s3_bucket, address(config))
+}
+
+/// Where the S3 server is: its address, or Amazon's region.
+fn address(config: &Config) -> &str {
+    if config.s3_endpoint.is_empty() { &config.s3_region } else { &config.s3_endpoint }
 }
 
 /// Where a bucket is, and what signs its requests.

@@ -1,5 +1,6 @@
 //! When a campaign closes, and what becomes of devices in conflict, merged and suspended in it: as its dry run said.
 
+use super::fleet::plan;
 use super::world::{Device, World, code};
 use app::campaigns::{self, Plan};
 use app::conflicts::{self, Decision};
@@ -7,26 +8,13 @@ use app::credentials::{self, CredentialNew};
 use app::idempotency::{self, Claim};
 use app::{AdminActor, devices};
 use base::{CampaignId, DeviceId, Span};
-use control::campaign::{Class, Place, Reminders, Reset, Scope, Status, Tell};
+use control::campaign::{Class, Place, Reset, Status};
 use control::{Event, Level, Permits, Proof, Rights, State};
 
 const ADMIN: AdminActor = AdminActor::Command;
 
 async fn made(world: &World, level: Reset) -> CampaignId {
-    let plan = Plan {
-        name: "all".to_owned(),
-        reason: "a laptop was stolen".to_owned(),
-        level,
-        scope: Scope { everyone: true, ..Scope::default() },
-        deadline: None,
-        append_until: None,
-        wave_size: 10,
-        wave_span: Span::ZERO,
-        watch_span: None,
-        template: String::new(),
-        tell: Tell::All,
-        reminders: Reminders::USUAL,
-    };
+    let plan = Plan { wave_span: Span::ZERO, ..plan(level) };
     campaigns::make(&world.app, &ADMIN, plan).await.expect("a good plan").id
 }
 

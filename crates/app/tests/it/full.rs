@@ -1,13 +1,14 @@
 //! A database whose disk fills up in the middle: of activations, of a campaign's wave, of a snapshot's commit, of an
 //! import. Refuses a thing that is lost or done twice, and a server that must be started anew once there is room.
 
+use crate::fleet::plan;
 use crate::machine::{ADMIN, Machine};
 use crate::world::{Draft, World, body, noise};
 use app::device_map::import_csv;
 use app::tokens::{Wish, get, make};
 use app::{AppError, campaigns};
 use base::{Count, Kind, Span};
-use control::campaign::{Reminders, Reset, Scope, Tell};
+use control::campaign::Reset;
 use db::testing::execute;
 use format::Totals;
 use std::collections::BTreeSet;
@@ -111,20 +112,8 @@ async fn a_wave_on_a_full_disk_goes_on_when_there_is_room_and_each_device_has_it
     for seed in 1..=200 {
         world.device(seed).await;
     }
-    let plan = campaigns::Plan {
-        name: "all".to_owned(),
-        reason: "a laptop was stolen, and this is a long reason ".repeat(4).trim().to_owned(),
-        level: Reset::Revoke,
-        scope: Scope { everyone: true, ..Scope::default() },
-        deadline: None,
-        append_until: None,
-        wave_size: 200,
-        wave_span: Span::minutes(10),
-        watch_span: None,
-        template: String::new(),
-        tell: Tell::All,
-        reminders: Reminders::USUAL,
-    };
+    let reason = "a laptop was stolen, and this is a long reason ".repeat(4).trim().to_owned();
+    let plan = campaigns::Plan { reason, wave_size: 200, wave_span: Span::minutes(10), ..plan(Reset::Revoke) };
     let campaign = campaigns::make(&world.app, &ADMIN, plan).await.expect("a good plan");
     campaigns::start(&world.app, &ADMIN, campaign.id, None).await.expect("a draft starts");
     let mut refused = 0;

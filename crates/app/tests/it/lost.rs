@@ -2,6 +2,7 @@
 //! terminated, the server crashes. Refuses a request that was lost, done twice, or told to be anything but repeated.
 
 use crate::between::{Between, Cut};
+use crate::fleet::plan;
 use crate::machine::{ADMIN, Asking, Machine, ticket_code};
 use crate::world::{World, sample_of};
 use app::activation::{Activated, Answer};
@@ -9,7 +10,7 @@ use app::tokens::{Wish, get, make};
 use app::{AppError, SecretText, campaigns, devices, tickets};
 use base::{Clock as _, Count, DeviceId, Kind, ManualClock, Span, SystemClock, Timestamp, TokenId, UserId};
 use control::activation::{Choice, Restore};
-use control::campaign::{Reminders, Reset, Scope, Tell};
+use control::campaign::Reset;
 use control::{Event, Level};
 use db::Db;
 use db::testing::{OwnServer, TempDb, execute};
@@ -200,20 +201,7 @@ async fn a_snapshot_and_a_wave_whose_commit_or_its_answer_is_lost_are_there_once
         let listed = db::snapshot_list_by_device(&mut tx, device.actor.device, None, None, 10).await.expect("readable");
         assert_eq!(listed.len(), 1, "{cut:?}");
     }
-    let plan = campaigns::Plan {
-        name: "all".to_owned(),
-        reason: "a laptop was stolen".to_owned(),
-        level: Reset::Revoke,
-        scope: Scope { everyone: true, ..Scope::default() },
-        deadline: None,
-        append_until: None,
-        wave_size: 10,
-        wave_span: Span::minutes(1),
-        watch_span: None,
-        template: String::new(),
-        tell: Tell::All,
-        reminders: Reminders::USUAL,
-    };
+    let plan = plan(Reset::Revoke);
     for seed in 3..=20 {
         world.device(seed).await;
     }

@@ -1,6 +1,7 @@
 //! An installation goes from one machine to many and back, in parts and as a whole: everything is there afterwards, and
 //! at no moment two places serve.
 
+use crate::fleet::plan;
 use crate::world::{Device, World, code, key_file, sample_of};
 use app::campaigns::{self, Plan};
 use app::credentials::CredentialNew;
@@ -11,7 +12,7 @@ use app::scrub::{Options as Scrub, scrub};
 use app::{AdminActor, App, AppError, PolicySubject, audit, tokens};
 use base::{Clock, Count, Entropy, ManualClock, SeededEntropy, SnapshotId, Span, Timestamp};
 use control::Permits;
-use control::campaign::{Reminders, Reset, Scope, Tell};
+use control::campaign::Reset;
 use control::policy::FolderOs;
 use db::Db;
 use db::testing::TempDb;
@@ -136,20 +137,7 @@ async fn administered(world: &World) {
         exclude: vec!["*.tmp".to_owned()],
     };
     app::folders::add(&world.app, &ADMIN, user, &folder).await.expect("a good folder");
-    let plan = Plan {
-        name: "all".to_owned(),
-        reason: "a laptop was stolen".to_owned(),
-        level: Reset::Rotate,
-        scope: Scope { everyone: true, ..Scope::default() },
-        deadline: None,
-        append_until: None,
-        wave_size: 200,
-        wave_span: Span::minutes(10),
-        watch_span: None,
-        template: String::new(),
-        tell: Tell::All,
-        reminders: Reminders::USUAL,
-    };
+    let plan = Plan { wave_size: 200, wave_span: Span::minutes(10), ..plan(Reset::Rotate) };
     let campaign = campaigns::make(&world.app, &ADMIN, plan).await.expect("a good plan");
     campaigns::start(&world.app, &ADMIN, campaign.id, Some(world.clock_now() + Span::days(9))).await.expect("a draft");
     let subject = db::HoldSubject::User(crate::world::USER);

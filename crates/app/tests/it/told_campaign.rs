@@ -2,12 +2,13 @@
 //! repeated or killed; and what the dry run and the board say of it.
 
 use super::fake_mailer::world;
+use super::fleet;
 use super::world::{USER, World, code};
 use app::campaigns::{self, Plan};
 use app::mail::{Answer, Letter, Template};
 use app::{AdminActor, conflicts, devices, jobs};
 use base::{CampaignId, Count, DeviceId, Span, Timestamp, UserId};
-use control::campaign::{Reminders, Reset, Scope, Tell};
+use control::campaign::{Reminders, Reset, Tell};
 use control::mail::MailStatus;
 use control::{Event, Proof, State};
 use db::{DeviceAbout, DeviceRow, MailRow, PageKey};
@@ -18,20 +19,7 @@ use std::sync::Arc;
 const ADMIN: AdminActor = AdminActor::Command;
 
 fn plan(level: Reset) -> Plan {
-    Plan {
-        name: "stolen laptops".to_owned(),
-        reason: "a laptop was stolen".to_owned(),
-        level,
-        scope: Scope { everyone: true, ..Scope::default() },
-        deadline: None,
-        append_until: None,
-        wave_size: 10,
-        wave_span: Span::ZERO,
-        watch_span: None,
-        template: String::new(),
-        tell: Tell::All,
-        reminders: Reminders::USUAL,
-    }
+    Plan { name: "stolen laptops".to_owned(), wave_span: Span::ZERO, ..fleet::plan(level) }
 }
 
 /// Three devices of two users, heard of today.

@@ -125,10 +125,19 @@ impl Server {
         now.as_ref().map(|now| Arc::clone(&now.app))
     }
 
-    /// The same, and its background jobs. Never fails.
-    fn jobs(&self) -> Option<(Arc<App>, Arc<Jobs>)> {
+    /// Ticks its background jobs once, as long as it lives; on request a collection is begun before. Whether it lives.
+    fn attend_once(&self, world: &Arc<World>, collects: bool, who: &'static str) -> bool {
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.as_ref().map(|now| (Arc::clone(&now.app), Arc::clone(&now.jobs)))
+        let parts = now.as_ref().map(|now| (Arc::clone(&now.app), Arc::clone(&now.jobs)));
+        drop(now);
+        let Some((app, jobs)) = parts else { return false };
+        let within = Arc::clone(world);
+        self.work(world, async move {
+            if collects {
+                drop(collect::start(&app, &ADMIN).await);
+            }
+            jobs.tick(&within, &app, who).await;
+        })
     }
 
     /// Kills it. Never fails.
@@ -207,9 +216,9 @@ pub(super) async fn take_over(world: Arc<World>, silent: u64, span: Span) {
     let Some(server) = other.filter(|_| left > 0) else { return };
     clock::pause(world.dice.span(Span::ms(left / 2))).await;
     for _ in 0..BESIDE_ROUNDS {
-        let Some((app, jobs)) = server.jobs() else { return };
-        let beside = Arc::clone(&world);
-        server.work(&world, async move { jobs.tick(&beside, &app, "a server that takes over").await });
+        if !server.attend_once(&world, false, "a server that takes over") {
+            return;
+        }
         clock::pause(world.dice.span(BESIDE_SPAN_LONG)).await;
     }
 }
@@ -220,14 +229,9 @@ pub(super) async fn collect_beside(world: Arc<World>) {
         let Some(server) = world.dice.pick(&world.servers).map(Arc::clone) else { return };
         let most = if world.dice.once_in(2) { BESIDE_SPAN } else { BESIDE_SPAN_LONG };
         clock::pause(world.dice.span(most)).await;
-        let Some((app, jobs)) = server.jobs() else { continue };
-        let beside = Arc::clone(&world);
-        server.work(&world, async move {
-            if round == 0 {
-                drop(collect::start(&app, &ADMIN).await);
-            }
-            jobs.tick(&beside, &app, "a server beside a backup").await;
-        });
+        if !server.attend_once(&world, round == 0, "a server beside a backup") {
+            continue;
+        }
         if world.faults.once_in(8) {
             clock::pause(world.dice.span_of_any_size(BESIDE_SPAN)).await;
             world.say(format_args!("server {} is killed beside a backup", server.number));
