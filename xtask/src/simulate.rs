@@ -19,7 +19,7 @@ pub struct Options {
 }
 
 /// What a change must pass.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 200;
 /// Seeds in which a planted bug must be found, how small they are, and that more is collected than usual.
 const PLANTED: [&str; 8] = ["--count", "60", "--devices", "8", "--days", "12", "--collect-once-in", "3"];
 

@@ -146,7 +146,7 @@ pub(super) async fn order_to(world: &Arc<World>, device: DeviceId, order: Device
         _ => None,
     };
     if cuts.is_none() {
-        world.oracle.may_be_back(device);
+        world.oracle.may_be_back(device, world.passed());
     }
     let view = admin(world, move |app| async move { devices::order(&app, &ADMIN, device, order).await }.boxed()).await;
     world.say(format_args!("{device} is to be {order:?}: {}", if view.is_some() { "done" } else { "no" }));

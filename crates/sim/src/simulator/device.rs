@@ -45,8 +45,8 @@ struct Disk {
     past: Past,
     /// The record that it is, and the key bound to it.
     bound: Option<Bound>,
-    /// The key and the request of an activation that is not answered yet.
-    asking: Option<([u8; 32], [u8; 16])>,
+    /// The key and the request of an activation that is not answered yet, and since when it is asked for.
+    asking: Option<([u8; 32], [u8; 16], Span)>,
     counter: Option<[u8; 56]>,
     /// The snapshot that it has made last.
     kept: Option<Kept>,

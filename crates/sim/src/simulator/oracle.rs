@@ -62,6 +62,8 @@ struct Book {
     figures: Figures,
     snapshots: BTreeMap<SnapshotId, Made>,
     devices: BTreeMap<DeviceId, Known>,
+    /// When somebody was about to bring a record back last.
+    back_at: BTreeMap<DeviceId, Span>,
 }
 
 /// A snapshot that a device has tried to make.
@@ -150,9 +152,14 @@ impl Oracle {
         }
     }
 
-    /// A record was bound to a key that may read nothing but what it makes itself. Never fails.
-    pub(super) fn appends_only(&self, device: DeviceId, epoch: u64) {
-        self.book().devices.entry(device).or_default().appends_only = Some(epoch);
+    /// A record was bound to a key that may read nothing but what it makes itself. The activation was first asked for
+    /// at `asked_at`: an answer that comes again says what was so then, and somebody may have let it read since. Never
+    /// fails.
+    pub(super) fn appends_only(&self, device: DeviceId, epoch: u64, asked_at: Span) {
+        let mut book = self.book();
+        if book.back_at.get(&device).is_none_or(|back_at| *back_at < asked_at) {
+            book.devices.entry(device).or_default().appends_only = Some(epoch);
+        }
     }
 
     /// Whether a binding must not read a snapshot of its record. Never fails.
@@ -162,8 +169,10 @@ impl Oracle {
     }
 
     /// The record may be back in service from here on: somebody is about to bring it back. Never fails.
-    pub(super) fn may_be_back(&self, device: DeviceId) {
-        self.book().devices.remove(&device);
+    pub(super) fn may_be_back(&self, device: DeviceId, now: Span) {
+        let mut book = self.book();
+        book.devices.remove(&device);
+        book.back_at.insert(device, now);
     }
 
     /// Why a device must not have been given what it asked for at `asked_at`; none where it may. Never fails.

@@ -28,8 +28,8 @@ impl Device {
     pub(super) async fn activate(&self, world: &Arc<World>) -> Result<(), RemoteError> {
         let kept = self.disk().asking;
         // ORDER: key and request are on the disk before they are sent: the same ones are sent until there is an answer.
-        let (key, request) = kept.unwrap_or_else(|| (self.bytes(), self.bytes()));
-        self.disk().asking = Some((key, request));
+        let (key, request, since) = kept.unwrap_or_else(|| (self.bytes(), self.bytes(), world.passed()));
+        self.disk().asking = Some((key, request, since));
         let before = self.disk().bound;
         let by_password = key[0].is_multiple_of(2);
         let deed = self.deed(world, (key, request), before, by_password);
@@ -55,7 +55,7 @@ impl Device {
             world.broken(format_args!("{} has come back as {}", before.device, activated.device));
         }
         if activated.rights == Rights::AppendOnly {
-            world.oracle.appends_only(activated.device, activated.epoch);
+            world.oracle.appends_only(activated.device, activated.epoch, since);
         }
         let mut disk = self.disk();
         disk.former = disk.kept;

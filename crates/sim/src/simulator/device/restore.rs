@@ -1,6 +1,7 @@
 //! A simulated device restores, and what comes back is compared with what was there. Refuses to take an error of the
 //! day for damage: nobody gets wrong bytes, and once the days are quiet everybody gets all of them.
 
+use super::super::admin;
 use super::super::target::Place;
 use super::super::world::World;
 use super::{Device, Kept, Line, plain};
@@ -73,6 +74,7 @@ impl Device {
         remote.abort().await;
         let outcome = run.map_err(plain)?;
         if is_closed && world.oracle.is_closed_to(line.bound.device, line.bound.epoch, &made) {
+            admin::say_why(world, line.bound.device).await;
             world.broken(format_args!("{} has read {snapshot}, which it may not", line.bound.device));
         } else if let Some(problem) = outcome.problems.first() {
             world.broken(format_args!("{snapshot} lacks {}: {}", problem.path, problem.code));
