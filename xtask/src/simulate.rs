@@ -1,5 +1,5 @@
 //! `cargo xtask simulate`: the simulator on many seeds, and proof that it can fail: every bug that is planted on
-//! purpose is found. Refuses a build of its own for each: one program, in release mode, does both.
+//! purpose is found. Refuses a build of its own for each: one optimised program does both.
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -58,16 +58,21 @@ pub fn run_for(root: &Path, first: u64, hours: u64) -> Result<()> {
     Ok(())
 }
 
+/// Builds the simulator with our own crates optimised, and with the checks of a build for tests. Everything else is as
+/// the tests have it, and is not built again: half the time of a release build, for a program that is as fast.
 fn build(root: &Path) -> Result<()> {
-    let arguments = ["build", "--release", "--locked", "--package", "sim", "--features", "planted"];
-    let built = Command::new("cargo").args(arguments).current_dir(root).status().context("starting cargo")?;
+    let arguments = ["build", "--locked", "--workspace", "--bin", "holdfast-sim", "--features", "sim/planted"];
+    let mut command = Command::new("cargo");
+    let command = command.args(arguments).current_dir(root);
+    let command = command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "3").env("CARGO_INCREMENTAL", "0");
+    let built = command.status().context("starting cargo")?;
     ensure!(built.success(), "the simulator was not built");
     Ok(())
 }
 
 fn simulator(root: &Path) -> Command {
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut command = Command::new(root.join("target/release/holdfast-sim"));
+    let mut command = Command::new(root.join("target/debug/holdfast-sim"));
     command.args(["simulate", "--threads", &threads.to_string()]).current_dir(root);
     command
 }

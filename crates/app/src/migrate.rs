@@ -21,7 +21,7 @@ pub use tables::{NOT_MOVED, TableMoved};
 pub use take_back::{take_back, take_back_alone};
 
 use crate::{AppError, age, standing};
-use base::{Bytes, Clock, Count, Entropy};
+use base::{Bytes, Clock, Count, Entropy, Span};
 use db::Standing;
 
 /// What is done.
@@ -38,6 +38,11 @@ pub struct Options {
 /// How far a migrate is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
+    /// It is watched whether a server runs at the source, for so long still at most.
+    Watches {
+        /// How long.
+        left: Span,
+    },
     /// So many objects.
     Objects {
         /// Looked at.
@@ -110,7 +115,7 @@ pub async fn migrate(
     }
     age::compare(&source.db, source.store.as_ref()).await?;
     if options.switch {
-        turn::stopped_or_refuse(&source.db, clock).await?;
+        turn::stopped_or_refuse(&source.db, clock, progress).await?;
     }
     let seen = turn::Seen::of(&source.db).await?;
     let claim = claim::make(ends, entropy).await?;

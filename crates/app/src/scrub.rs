@@ -2,12 +2,13 @@
 //! Refuses to mend: it marks damaged packs, so that devices send their chunks again, and names the snapshots that
 //! are hurt. Runs beside backups; what they add meanwhile is looked at next time.
 
+mod named;
 mod objects;
 mod packs;
 pub(crate) mod sample;
 mod trees;
 
-pub(crate) use objects::is_named;
+pub(crate) use named::{strays, unnamed};
 pub(crate) use packs::{is_going, rows_differ, run_key, table, table_of};
 
 use crate::{AdminActor, App, AppError};

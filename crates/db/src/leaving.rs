@@ -47,6 +47,16 @@ pub async fn leaving_list(tx: &mut Tx, now: Timestamp, limit: u32) -> Result<Vec
     rows.iter().map(|row| row.text("name")).collect()
 }
 
+/// Which of the objects from `first` to `last`, both included, may go, now or later; in the order of their names.
+///
+/// # Errors
+/// As the database says.
+pub async fn leaving_list_between(tx: &mut Tx, first: &str, last: &str) -> Result<Vec<String>, DbError> {
+    let rows = query("select name from leaving where name >= $1 and name <= $2 order by name").bind(first).bind(last);
+    let rows = rows.fetch_all(tx.conn()).await.map_err(failed("list objects of a page that may go"))?;
+    rows.iter().map(|row| row.text("name")).collect()
+}
+
 /// Whether the object is one that may go, now or later.
 ///
 /// # Errors
@@ -123,6 +133,10 @@ mod tests {
             assert_eq!(leaving_list(&mut tx, at(9), 1).await.expect("readable"), ["packs/b"]);
             leaving_remove(&mut tx, "packs/b").await.expect("writable");
             assert_eq!(leaving_list(&mut tx, at(9), 9).await.expect("readable"), ["packs/a", "packs/c"]);
+            let between = leaving_list_between(&mut tx, "packs/a", "packs/b").await.expect("readable");
+            assert_eq!(between, ["packs/a"]);
+            let between = leaving_list_between(&mut tx, "packs/Z", "packs/c").await.expect("readable");
+            assert_eq!(between, ["packs/a", "packs/c"], "the order is that of the bytes, as the store's is");
             assert_eq!(leaving_get(&mut tx, "packs/a").await.expect("readable"), Some(at(7)));
             assert_eq!(leaving_get(&mut tx, "packs/b").await.expect("readable"), None);
 

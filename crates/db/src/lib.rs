@@ -93,8 +93,8 @@ pub use campaign_slice::{
 };
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
-    ChunkRow, Claims, ClosedRow, Place, Shape, chunk_claim_list, chunk_content_claim_list, chunk_count_list,
-    chunk_insert, chunk_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
+    ChunkRow, Claims, ClosedRow, Place, Shape, chunk_claim_list, chunk_claim_list_halved, chunk_content_claim_list,
+    chunk_count_list, chunk_insert, chunk_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
 };
 pub use collection::{
     CollectionFigures, CollectionPhase, CollectionRow, RunAwaitedRow, SegmentRow, SnapshotRootRow,
@@ -121,7 +121,7 @@ pub use device::{
     device_candidate_list, device_get, device_insert, device_last_snapshot_update, device_list, device_list_by_user,
     device_page_list, device_policy_revision_update, device_seen_update, device_standing_get, device_update,
 };
-pub use device_card::{DeviceCardRow, device_card_get, device_card_update};
+pub use device_card::{DeviceCardRow, device_card_get, device_card_list, device_card_update};
 pub use device_counter::{DeviceCounterRow, device_counter_remove_all, device_counter_update};
 pub use device_fleet::{
     DeviceFleetRow, DeviceWatchRow, device_contact_update, device_fleet_list, device_good_update, device_list_over,
@@ -153,8 +153,8 @@ pub use installation::{
 pub use job_lease::{JobLeaseRow, job_lease_end_update, job_lease_get, job_lease_held_get, job_lease_update};
 pub use job_state::{JobStateRow, job_state_get, job_state_update};
 pub use leaving::{
-    leaving_get, leaving_insert, leaving_last_update, leaving_list, leaving_remove, stray_insert, stray_list,
-    stray_remove,
+    leaving_get, leaving_insert, leaving_last_update, leaving_list, leaving_list_between, leaving_remove, stray_insert,
+    stray_list, stray_remove,
 };
 pub use mail::{
     MailRow, mail_claim_update, mail_count_list, mail_dropped_update, mail_expired_update, mail_get, mail_insert,
@@ -163,8 +163,8 @@ pub use mail::{
 };
 pub use pack::{
     FrameRow, PackNew, PackRow, frame_insert, frame_list, frame_list_by_pack, pack_chunks_new_update, pack_count_get,
-    pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_list, pack_list_by_id, pack_missing_list,
-    pack_rows_remove, repository_damages_get, repository_damages_update,
+    pack_damaged_update, pack_get, pack_get_by_seq, pack_insert, pack_known_list, pack_list, pack_list_by_id,
+    pack_missing_list, pack_rows_remove, repository_damages_get, repository_damages_update,
 };
 pub use page::PageKey;
 pub use password::{
@@ -207,8 +207,8 @@ pub use sign_in::{
 pub use snapshot::{
     Pin, SnapshotAgeRow, SnapshotFate, SnapshotNew, SnapshotRow, snapshot_age_list, snapshot_count_get,
     snapshot_device_list, snapshot_expired_update, snapshot_get, snapshot_get_newest, snapshot_get_whole,
-    snapshot_given_up_update, snapshot_hurt_update, snapshot_insert, snapshot_list, snapshot_list_by_device,
-    snapshot_list_with_merged, snapshot_pin_update, snapshot_remove, snapshot_totals_update,
+    snapshot_given_up_update, snapshot_hurt_update, snapshot_insert, snapshot_known_list, snapshot_list,
+    snapshot_list_by_device, snapshot_list_with_merged, snapshot_pin_update, snapshot_remove, snapshot_totals_update,
 };
 pub use storage::{
     ChunkStoredRow, PackStoredRow, StorageDeviceRow, StorageFigures, StorageLevel, StorageReportRow, StorageShareRow,

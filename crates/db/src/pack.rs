@@ -162,6 +162,26 @@ pub async fn pack_missing_list(tx: &mut Tx, run: RunId, packs: &[PackId]) -> Res
     positions(&row)
 }
 
+/// Which of `packs` have a row: their places in the list, ascending.
+///
+/// # Errors
+/// As the database says.
+pub async fn pack_known_list(tx: &mut Tx, packs: &[PackId]) -> Result<Vec<u32>, DbError> {
+    let row = query_of(Pair {
+        sqlite: "with recursive n (i) as (select 0 where $2 > 0 union all select i + 1 from n where i + 1 < $2) \
+         select group_concat(i, ' ') as found from n where exists ( \
+         select 1 from pack where id = substr($1, i * 32 + 1, 32))",
+        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $2 - 1) as n (i) \
+         where exists ( select 1 from pack where id = substr($1, (i * 32 + 1)::int, 32))",
+    })
+    .bind(concat(packs.iter().map(PackId::as_bytes)))
+    .bind(packs.len() as i64)
+    .fetch_one(tx.conn())
+    .await
+    .map_err(failed("list packs that are known"))?;
+    positions(&row)
+}
+
 /// Keeps how many chunks of a pack were new.
 ///
 /// # Errors
@@ -370,6 +390,9 @@ mod tests {
             let missing = pack_missing_list(&mut tx, pack(1).run, &asked).await.expect("readable");
             assert_eq!(missing, [0, 2], "a pack of another run is none of this one's");
             assert_eq!(pack_missing_list(&mut tx, pack(1).run, &[]).await.expect("readable"), [0_u32; 0]);
+            let known = pack_known_list(&mut tx, &asked).await.expect("readable");
+            assert_eq!(known, [1, 2, 3], "whoever has sent them");
+            assert_eq!(pack_known_list(&mut tx, &[]).await.expect("readable"), [0_u32; 0]);
         }
     }
 

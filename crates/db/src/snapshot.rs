@@ -1,9 +1,10 @@
 //! Rows of `snapshot`: what a commit made, complete and restorable.
 //! Refuses two snapshots of one run, and to change what was committed: only what becomes of it changes.
 
+use crate::batch::{concat, positions};
 use crate::error::failed;
 use crate::row::{Columns as _, int};
-use crate::sql::{Row, query};
+use crate::sql::{Pair, Row, query, query_of};
 use crate::{DbError, Tx};
 use base::{Bytes, Count, DeviceId, RunId, SnapshotId, Timestamp, UserId};
 use format::{ChunkId, StoredPath, Totals};
@@ -147,6 +148,28 @@ pub async fn snapshot_insert(tx: &mut Tx, snapshot: &SnapshotNew) -> Result<i64,
 pub async fn snapshot_get(tx: &mut Tx, snapshot: SnapshotId) -> Result<Option<SnapshotRow>, DbError> {
     let row = query("select * from snapshot where id = $1").bind(&snapshot.as_bytes()[..]);
     row.fetch_optional(tx.conn()).await.map_err(failed("get a snapshot"))?.as_ref().map(read).transpose()
+}
+
+/// Which of `snapshots` there are, each with its device: their places in the list, ascending.
+///
+/// # Errors
+/// As the database says.
+pub async fn snapshot_known_list(tx: &mut Tx, snapshots: &[(DeviceId, SnapshotId)]) -> Result<Vec<u32>, DbError> {
+    let row = query_of(Pair {
+        sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
+         select group_concat(i, ' ') as found from n where exists ( \
+         select 1 from snapshot where id = substr($2, i * 16 + 1, 16) and device_id = substr($1, i * 16 + 1, 16))",
+        postgres: "select string_agg(i::text, ' ' order by i) as found from generate_series(0, $3 - 1) as n (i) \
+         where exists ( select 1 from snapshot where id = substr($2, (i * 16 + 1)::int, 16) \
+         and device_id = substr($1, (i * 16 + 1)::int, 16))",
+    })
+    .bind(concat(snapshots.iter().map(|(device, _)| device.as_bytes())))
+    .bind(concat(snapshots.iter().map(|(_, snapshot)| snapshot.as_bytes())))
+    .bind(snapshots.len() as i64)
+    .fetch_one(tx.conn())
+    .await
+    .map_err(failed("list snapshots that are known"))?;
+    positions(&row)
 }
 
 /// The newest snapshot of a device: the one committed last, whatever the clocks said.
@@ -515,6 +538,10 @@ mod tests {
                 snapshot_insert(&mut tx, &snapshot(n, testing::DEVICE)).await.expect("new");
             }
             let seq = snapshot_insert(&mut tx, &snapshot(9, other)).await.expect("new");
+            let asked = [(other, 9), (other, 3), (testing::DEVICE, 4), (testing::DEVICE, 1)];
+            let asked = asked.map(|(device, n)| (device, SnapshotId::from_bytes([n; 16])));
+            let known = snapshot_known_list(&mut tx, &asked).await.expect("readable");
+            assert_eq!(known, [0, 3], "a snapshot of another device is none");
             let newest = snapshot_get_newest(&mut tx, testing::DEVICE).await.expect("readable").expect("there");
             assert_eq!(newest.new, snapshot(3, testing::DEVICE));
             assert_eq!(snapshot_get(&mut tx, newest.new.id).await.expect("readable"), Some(newest.clone()));

@@ -4,7 +4,7 @@
 use super::keep;
 use crate::jobs::Held;
 use crate::jobs::prune::READING_SPAN;
-use crate::scrub::is_named;
+use crate::scrub::unnamed;
 use crate::snapshots::store_name;
 use crate::{App, AppError, age};
 use base::{Count, Planted, Span, Timestamp, is_planted};
@@ -140,7 +140,7 @@ pub(super) async fn leave(app: &App, held: &Held<'_>) -> Result<(), AppError> {
         for name in &names {
             let mut tx = app.db.read().await.map_err(during())?;
             // By the rules none is named again; one that is stays.
-            let is_named = is_named(&mut tx, name).await?;
+            let is_named = unnamed(&mut tx, &[name]).await?.is_empty();
             drop(tx);
             if let Ok(name) = ObjectName::new(name.as_str())
                 && !is_named

@@ -8,8 +8,7 @@ use super::remove::RUN_AHEAD_MAX;
 use super::{is_on_its_way, segment};
 use crate::jobs::Held;
 use crate::listing::{PAGE, Pages};
-use crate::scrub::is_named;
-use crate::{App, AppError};
+use crate::{App, AppError, scrub};
 use base::{RunId, Timestamp};
 use db::{RunStatus, Tx};
 use format::{ObjectHeader, ObjectName as Named};
@@ -37,10 +36,10 @@ pub(super) async fn look(app: &App, held: &Held<'_>) -> Result<(), AppError> {
         let during = || AppError::db("looking objects up");
         let mut tx = app.db.read().await.map_err(during())?;
         let mut strays = Vec::new();
-        for object in &page {
-            let name = object.name.as_str();
-            if !is_known(&mut tx, name).await? {
-                strays.push(object.name.clone());
+        let names: Vec<&str> = page.iter().map(|object| object.name.as_str()).collect();
+        for name in scrub::strays(&mut tx, &names).await? {
+            if !is_in_use(&mut tx, name).await? {
+                strays.push(name);
             }
         }
         drop(tx);
@@ -49,7 +48,7 @@ pub(super) async fn look(app: &App, held: &Held<'_>) -> Result<(), AppError> {
             let mut tx = app.db.write().await.map_err(during())?;
             held.need(&mut tx).await?;
             for name in &strays {
-                db::stray_insert(&mut tx, name.as_str(), now).await.map_err(during())?;
+                db::stray_insert(&mut tx, name, now).await.map_err(during())?;
             }
             tx.commit().await.map_err(during())?;
         }
@@ -57,18 +56,11 @@ pub(super) async fn look(app: &App, held: &Held<'_>) -> Result<(), AppError> {
     let_go(app, held).await
 }
 
-async fn is_known(tx: &mut Tx, name: &str) -> Result<bool, AppError> {
-    let during = || AppError::db("looking an object up");
-    if db::leaving_get(tx, name).await.map_err(during())?.is_some() {
-        return Ok(true);
-    }
-    match segment_of(name) {
-        Some((repository, number)) => {
-            let row = db::collection_get(tx, repository, number).await.map_err(during())?;
-            Ok(row.is_some_and(|row| is_on_its_way(row.phase)))
-        }
-        None => is_named(tx, name).await,
-    }
+/// Whether it is a segment of a collection that goes on.
+async fn is_in_use(tx: &mut Tx, name: &str) -> Result<bool, AppError> {
+    let Some((repository, number)) = segment_of(name) else { return Ok(false) };
+    let row = db::collection_get(tx, repository, number).await.map_err(AppError::db("looking a segment up"))?;
+    Ok(row.is_some_and(|row| is_on_its_way(row.phase)))
 }
 
 /// The repository and the collection that a segment belongs to.
@@ -141,7 +133,7 @@ async fn fate(app: &App, name: &str, seen_at: Timestamp) -> Result<Fate, AppErro
     let Ok(object) = ObjectName::new(name) else { return Ok(Fate::Known) };
     let during = || AppError::db("looking an object up");
     let mut tx = app.db.read().await.map_err(during())?;
-    if is_known(&mut tx, name).await? {
+    if scrub::strays(&mut tx, &[name]).await?.is_empty() || is_in_use(&mut tx, name).await? {
         return Ok(Fate::Known);
     }
     drop(tx);

@@ -4,6 +4,7 @@
 use super::claim::{self, Claim};
 use super::ends::Ends;
 use super::objects::changed;
+use super::{Listener, Progress};
 use crate::audit::{self, Deed};
 use crate::{AdminActor, AppError, age, jobs, keys, standing};
 use base::{Clock, Span, Timestamp};
@@ -45,9 +46,10 @@ impl Seen {
 ///
 /// # Errors
 /// `servers_running`; the database does not answer.
-pub(super) async fn stopped_or_refuse(db: &Db, clock: &dyn Clock) -> Result<(), AppError> {
+pub(super) async fn stopped_or_refuse(db: &Db, clock: &dyn Clock, progress: &mut Listener<'_>) -> Result<(), AppError> {
     let ends = clock.now() + IDLE_SPAN;
     loop {
+        progress(Progress::Watches { left: ends.since(clock.now()) });
         let mut tx = db.read().await.map_err(AppError::db("looking whether a server runs"))?;
         stopped_in_tx(&mut tx, clock.now()).await?;
         drop(tx);

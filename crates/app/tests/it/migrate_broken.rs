@@ -1,16 +1,21 @@
 //! A migrate that something comes between: killed at any step, a full disk, a wrong byte, a target that is somebody
 //! else's. Refuses a target that could be taken for a whole installation, and a source that is harmed.
 
-use crate::migrate::{FIRST, LAST, backup, ends, is_clean, many, one, open, parts, pass, refused};
+use crate::migrate::{FIRST, LAST, There, backup, ends, is_clean, many, one, open, parts, pass, refused};
 use crate::world::{World, key_file};
 use app::migrate::{Ends, Moves, Options, Progress, Side, migrate};
 use app::{App, chain};
 use base::Count;
+use db::Steps;
 use db::testing::{TempDb, execute};
 use futures::FutureExt as _;
+use std::future::pending;
+use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use store::{Fault, Memory, Mishap, ObjectName, Store, StoreError, Verb};
+use tokio::sync::Notify;
 
 /// Runs the last pass until its `nth` step, and drops it there, as a kill would. Gives whether it came to its end.
 async fn interrupted(world: &World, ends: &Ends, nth: usize) -> bool {
@@ -18,8 +23,9 @@ async fn interrupted(world: &World, ends: &Ends, nth: usize) -> bool {
     let steps = AtomicUsize::new(0);
     let (say, heard) = tokio::sync::oneshot::channel();
     let mut say = Some(say);
-    let mut listen = |_: Progress| {
-        if steps.fetch_add(1, Ordering::SeqCst) + 1 == nth {
+    let mut listen = |progress: Progress| {
+        // While it is watched whether a server runs, nothing is done.
+        if !matches!(progress, Progress::Watches { .. }) && steps.fetch_add(1, Ordering::SeqCst) + 1 == nth {
             let _ = say.take().map(|say| say.send(()));
         }
     };
@@ -57,6 +63,80 @@ async fn killed_at_any_step_it_goes_on_and_nobody_is_served_before_the_end() {
     assert!(kills > 10, "it was killed {kills} times");
     assert_eq!(refused(open(&world, &here).await), "installation_moved");
     assert!(is_clean(&open(&world, &many.data_dir()).await.expect("it is whole")).await);
+}
+
+/// Has whoever commits stop for good at the `nth` moment before or after a commit, as a kill would, and tells.
+#[derive(Debug)]
+struct Stop {
+    nth: usize,
+    steps: AtomicUsize,
+    reached: Notify,
+}
+
+impl Steps for Stop {
+    fn step(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            if self.steps.fetch_add(1, Ordering::SeqCst) + 1 == self.nth {
+                self.reached.notify_one();
+                pending::<()>().await;
+            }
+        })
+    }
+}
+
+/// Runs the last pass up to the `nth` moment before or after a commit; gives how many it came by.
+async fn stopped(world: &World, mut ends: Ends, nth: usize) -> usize {
+    let (clock, entropy) = parts(world);
+    let stop = Arc::new(Stop { nth, steps: AtomicUsize::new(0), reached: Notify::new() });
+    ends.source.db = ends.source.db.with_steps(Arc::clone(&stop) as _);
+    ends.target.db = ends.target.db.with_steps(Arc::clone(&stop) as _);
+    let mut listen = |_: Progress| {};
+    let work = migrate(&ends, LAST, clock.as_ref(), entropy.as_ref(), &mut listen);
+    tokio::select! {
+        biased;
+        () = stop.reached.notified() => {}
+        done = work => drop(done.expect("nothing stands against it")),
+    }
+    ends.close().await;
+    stop.steps.load(Ordering::SeqCst)
+}
+
+/// An installation with a backup, and where it is to go.
+async fn before_a_move() -> (World, There) {
+    let world = World::on_disk().await;
+    let device = world.device(1).await;
+    backup(&world, &device, 1).await;
+    world.app.db.close().await;
+    (world, many().await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_around_any_commit_of_the_switch_it_is_at_one_place_at_most_and_goes_on() {
+    let (world, many) = before_a_move().await;
+    let both = ends(&world, &world.data_dir(), &many.file).await.expect("both answer");
+    let all = stopped(&world, both, usize::MAX).await;
+    // From the end: the arrival, the leave, the word at the target that it is coming.
+    let (here, on_its_way, there) = (
+        (None, Some("migrate_unfinished")),
+        (Some("installation_moved"), Some("migrate_unfinished")),
+        (Some("installation_moved"), None),
+    );
+    for (nth, expected) in [(5, here), (4, here), (3, here), (2, on_its_way), (1, on_its_way), (0, there)] {
+        let (world, many) = before_a_move().await;
+        let both = ends(&world, &world.data_dir(), &many.file).await.expect("both answer");
+        assert_eq!(stopped(&world, both, all - nth).await, all - nth);
+        let served = async |data_dir: &Path| match open(&world, data_dir).await {
+            Ok(app) => {
+                app.db.close().await;
+                None
+            }
+            Err(error) => Some(error.code()),
+        };
+        assert_eq!((served(&world.data_dir()).await, served(&many.data_dir()).await), expected, "{nth} from the end");
+        assert!(pass(&world, &world.data_dir(), &many.file, LAST).await.expect("it goes on").switched);
+        assert_eq!(served(&world.data_dir()).await, Some("installation_moved"));
+        assert!(is_clean(&open(&world, &many.data_dir()).await.expect("it is whole")).await, "{nth} from the end");
+    }
 }
 
 /// The two sides as they are, with a store that goes wrong on request at the target.

@@ -79,6 +79,9 @@ fn taken_back(data_dir: &Path, is_lost: bool) -> Answer {
 
 fn step(progress: &Progress) -> String {
     match progress {
+        Progress::Watches { left } => {
+            format!("looking whether a server runs at the source: {} s more", left.as_ms() / 1_000)
+        }
         Progress::Objects { looked, copied, verified: Bytes(0) } => {
             format!("objects: {looked} looked at, {copied} copied")
         }

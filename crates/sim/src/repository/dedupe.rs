@@ -42,9 +42,7 @@ pub async fn dedupe(app: &App, chunks: u64, questions: usize, names: usize) -> R
             asked.push(if number % 10 == 0 { ChunkRef::from_bytes(bytes).id() } else { known[at as usize] });
         }
         let begun = Instant::now();
-        let mut tx = app.db.read().await.map_err(during())?;
-        let claims = db::chunk_claim_list(&mut tx, repository, &asked).await.map_err(during())?;
-        drop(tx);
+        let claims = db::chunk_claim_list_halved(&app.db, repository, &asked).await.map_err(during())?;
         times.push(begun.elapsed().as_secs_f64() * 1_000.0);
         assert_eq!(claims.missing.len(), names.div_ceil(10), "those that were not drawn are missing, and no other");
     }
