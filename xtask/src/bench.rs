@@ -3,6 +3,7 @@
 
 mod activations;
 mod collect;
+mod commits;
 mod connections;
 mod contenders;
 mod links;
@@ -27,6 +28,8 @@ pub enum Bench {
     Activations(activations::Options),
     /// A large repository: how fast it is collected, and how fast the index answers
     Collect(collect::Options),
+    /// What the server needs for a backup in which nothing has changed, with few files and with many
+    Commits(commits::Options),
     /// The server's memory while ten thousand devices are connected
     Connections(connections::Options),
     /// Backup and restore over lines with a delay and a rate, beside what the lines themselves carry
@@ -93,6 +96,7 @@ pub fn run(root: &Path, bench: &Bench) -> Result<()> {
         Bench::Peers(options) => peers::run(root, options),
         Bench::Activations(options) => activations::run(root, options),
         Bench::Collect(options) => collect::run(root, options),
+        Bench::Commits(options) => commits::run(root, options),
         Bench::Connections(options) => connections::run(root, options),
         Bench::Links(options) => links::run(root, options),
         Bench::Storage(options) => storage::run(root, options),

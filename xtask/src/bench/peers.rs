@@ -11,7 +11,7 @@ use super::{Work, settle};
 use crate::demo::programs::Programs;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-pub use corpora::{Name, Subject, count};
+pub use corpora::{Name, Subject, count, tiny};
 use report::{Figures, Row};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -71,6 +71,17 @@ impl Api {
         self.ask("GET", path, "", "")
     }
 
+    /// What the server counts about itself, in the words of Prometheus.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn metrics(&self) -> Result<String> {
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n\r\n", self.port);
+        let (status, text) = self.exchange(&request).context("no answer to GET /metrics")?;
+        ensure!(status == 200, "GET /metrics: {status} {text}");
+        Ok(text)
+    }
+
     /// Every item of a list, page by page.
     ///
     /// # Errors

@@ -124,6 +124,8 @@ impl Repository {
                     "p50_ms": asked.p50_ms,
                     "p99_ms": asked.p99_ms,
                     "max_ms": asked.max_ms,
+                    "control_p50_ms": asked.control_p50_ms,
+                    "control_p99_ms": asked.control_p99_ms,
                 }))
             }
         }

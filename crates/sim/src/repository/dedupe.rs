@@ -20,7 +20,16 @@ pub struct Asked {
     pub p99_ms: f64,
     /// The slowest.
     pub max_ms: f64,
+    /// The same for a piece of work that is always the same and asks nobody, done after each question: what the machine
+    /// itself adds to the slowest of a hundred.
+    pub control_p50_ms: f64,
+    /// Of a hundred such pieces 99 were not slower.
+    pub control_p99_ms: f64,
 }
+
+/// Bytes that the piece of work hashes, again and again the same few: some milliseconds.
+const CONTROL_LEN: usize = 16 << 10;
+const CONTROL_TIMES: usize = 1_000;
 
 /// Asks `questions` times for `names` names, a tenth of which are not there; the others are those that `make` has drawn
 /// first, in no order.
@@ -32,7 +41,8 @@ pub async fn dedupe(app: &App, chunks: u64, questions: usize, names: usize) -> R
     let known = drawn(chunks);
     let entropy = SeededEntropy::new(2);
     let during = || AppError::db("looking chunks up");
-    let mut times = Vec::with_capacity(questions);
+    let (mut times, mut controls) = (Vec::with_capacity(questions), Vec::with_capacity(questions));
+    let control = vec![0_u8; CONTROL_LEN];
     for _ in 0..questions {
         let mut asked: Vec<ChunkId> = Vec::with_capacity(names);
         for number in 0..names {
@@ -44,12 +54,23 @@ pub async fn dedupe(app: &App, chunks: u64, questions: usize, names: usize) -> R
         let begun = Instant::now();
         let claims = db::chunk_claim_list_halved(&app.db, repository, &asked).await.map_err(during())?;
         times.push(begun.elapsed().as_secs_f64() * 1_000.0);
+        let begun = Instant::now();
+        for _ in 0..CONTROL_TIMES {
+            std::hint::black_box(blake3::hash(std::hint::black_box(&control)));
+        }
+        controls.push(begun.elapsed().as_secs_f64() * 1_000.0);
         assert_eq!(claims.missing.len(), names.div_ceil(10), "those that were not drawn are missing, and no other");
     }
+    let [p50_ms, p99_ms, max_ms] = percentiles(&mut times);
+    let [control_p50_ms, control_p99_ms, _] = percentiles(&mut controls);
+    Ok(Asked { questions, names, p50_ms, p99_ms, max_ms, control_p50_ms, control_p99_ms })
+}
+
+/// The middle, the slowest of a hundred but one, and the slowest.
+fn percentiles(times: &mut [f64]) -> [f64; 3] {
     times.sort_unstable_by(f64::total_cmp);
-    let of = |percent: usize| times.get((questions * percent / 100).min(questions.saturating_sub(1)));
-    let [p50_ms, p99_ms, max_ms] = [50, 99, 100].map(|percent| of(percent).copied().unwrap_or_default());
-    Ok(Asked { questions, names, p50_ms, p99_ms, max_ms })
+    let last = times.len().saturating_sub(1);
+    [50, 99, 100].map(|percent| times.get((times.len() * percent / 100).min(last)).copied().unwrap_or_default())
 }
 
 /// The first names that `make` has drawn.

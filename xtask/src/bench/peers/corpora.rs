@@ -66,7 +66,7 @@ impl Subject {
                 (How::Nothing, None)
             }
             Name::Tiny => {
-                tiny(&folder)?;
+                tiny(&folder, TINY_FILES)?;
                 (How::Tiny, Some("10 files changed"))
             }
         };
@@ -137,8 +137,9 @@ pub fn count(folder: &Path) -> Result<(u64, u64)> {
 const TINY_FILES: u64 = 1_000_000;
 const TINY_IN_FOLDER: u64 = 1_000;
 
-fn tiny(folder: &Path) -> Result<()> {
-    for parent in 0..TINY_FILES / TINY_IN_FOLDER {
+/// Makes so many files of 0 to 200 bytes, a thousand in each folder.
+pub fn tiny(folder: &Path, files: u64) -> Result<()> {
+    for parent in 0..files / TINY_IN_FOLDER {
         let parent_folder = folder.join(format!("{parent:03}"));
         fs::create_dir_all(&parent_folder)?;
         for file in 0..TINY_IN_FOLDER {
