@@ -147,20 +147,23 @@ pub struct Claims {
 ///
 /// # Errors
 /// As the database says.
+// `pack_unfit` knows the few packs that are damaged or condemned: the row of a pack is looked at for no other chunk, and
+// what a collection has condemned is not listed anew for each question (docs/performance.md).
 pub async fn chunk_claim_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Result<Claims, DbError> {
     let order = Order::of(chunks.len(), |position| chunks[position]);
     let row = query_of(Pair {
-        sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3), \
-         found (i, pack) as (select i, (select pack from chunk \
-         where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32)) from n) \
-         select group_concat(i || ' ' || coalesce((select case when damaged_at is not null or doomed = 1 then 0 \
-         else seq end from pack where seq = found.pack), 0), ' ') as found from found where pack is null or pack in \
-         (select seq from pack where damaged_at is not null or condemned is not null)",
+        sqlite: "with recursive n (i) as (select 0 where $3 > 0 union all select i + 1 from n where i + 1 < $3) \
+         select group_concat(i || ' ' || case when unfit.seq is null or unfit.damaged_at is not null \
+         or unfit.doomed = 1 then 0 else unfit.seq end, ' ') as found from n left join chunk \
+         on chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) \
+         left join pack as unfit indexed by pack_unfit on unfit.seq = chunk.pack \
+         and (unfit.damaged_at is not null or unfit.condemned is not null) \
+         where chunk.pack is null or unfit.seq is not null",
         postgres: "select string_agg(i || ' ' || coalesce((select case when damaged_at is not null or doomed = 1 \
          then 0 else seq end from pack where seq = found.pack), 0), ' ' order by i) as found from (select i, \
          (select pack from chunk where chunk.repository = $1 and chunk.id = substr($2, (i * 32 + 1)::int, 32)) as pack \
-         from generate_series(0, $3 - 1) as n (i)) as found where pack is null or pack in \
-         (select seq from pack where damaged_at is not null or condemned is not null)",
+         from generate_series(0, $3 - 1) as n (i)) as found where pack is null or exists \
+         (select 1 from pack where seq = found.pack and (damaged_at is not null or condemned is not null))",
     })
     .bind(repository)
     .bind(concat(order.0.iter().map(|position| chunks[*position].as_bytes())))
@@ -171,8 +174,9 @@ pub async fn chunk_claim_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) 
     claims(&row, &order)
 }
 
-/// The same of many chunks for somebody who waits: in two halves side by side, each with a connection of its own. Most of
-/// the time of a question goes into fetching pages, of which each chunk needs another. The halves may see two states.
+/// The same of many chunks for somebody who waits: in two halves side by side, each with a connection of its own. Most
+/// of the time of a question goes into fetching pages, of which each chunk needs another. The halves may see two
+/// states.
 ///
 /// # Errors
 /// As the database says; Unavailable when no connection becomes free in time.
@@ -206,20 +210,21 @@ pub async fn chunk_content_claim_list(
 ) -> Result<Claims, DbError> {
     let order = Order::of(chunks.len(), |position| chunks[position].0);
     let row = query_of(Pair {
-        sqlite: "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5), \
-         found (i, pack) as (select i, (select pack from chunk \
-         where chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and chunk.kind = $4 \
-         and chunk.len = cast(substr($3, i * 12 + 1, 12) as integer)) from n) \
-         select group_concat(i || ' ' || coalesce((select case when damaged_at is not null or doomed = 1 then 0 \
-         else seq end from pack where seq = found.pack), 0), ' ') as found from found where pack is null or pack in \
-         (select seq from pack where damaged_at is not null or condemned is not null)",
+        sqlite: "with recursive n (i) as (select 0 where $5 > 0 union all select i + 1 from n where i + 1 < $5) \
+         select group_concat(i || ' ' || case when unfit.seq is null or unfit.damaged_at is not null \
+         or unfit.doomed = 1 then 0 else unfit.seq end, ' ') as found from n left join chunk \
+         on chunk.repository = $1 and chunk.id = substr($2, i * 32 + 1, 32) and chunk.kind = $4 \
+         and chunk.len = cast(substr($3, i * 12 + 1, 12) as integer) \
+         left join pack as unfit indexed by pack_unfit on unfit.seq = chunk.pack \
+         and (unfit.damaged_at is not null or unfit.condemned is not null) \
+         where chunk.pack is null or unfit.seq is not null",
         postgres: "select string_agg(i || ' ' || coalesce((select case when damaged_at is not null or doomed = 1 \
          then 0 else seq end from pack where seq = found.pack), 0), ' ' order by i) as found from (select i, \
          (select pack \
          from chunk where chunk.repository = $1 and chunk.id = substr($2, (i * 32 + 1)::int, 32) and chunk.kind = $4 \
          and chunk.len = convert_from(substr($3, (i * 12 + 1)::int, 12), 'utf8')::bigint) as pack \
-         from generate_series(0, $5 - 1) as n (i)) as found where pack is null or pack in \
-         (select seq from pack where damaged_at is not null or condemned is not null)",
+         from generate_series(0, $5 - 1) as n (i)) as found where pack is null or exists \
+         (select 1 from pack where seq = found.pack and (damaged_at is not null or condemned is not null))",
     })
     .bind(repository)
     .bind(concat(order.0.iter().map(|position| chunks[*position].0.as_bytes())))

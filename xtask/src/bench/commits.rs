@@ -1,6 +1,6 @@
 //! The commit of a snapshot in which nothing has changed: real endpoints with few files and with many, in turns, each
-//! with a server of its own that says how long each of its answers took. Refuses a time that the endpoint has seen: that
-//! one grows with the files, as it looks at each.
+//! with a server of its own that says how long each of its answers took. Refuses a time that the endpoint has seen:
+//! that one grows with the files, as it looks at each.
 
 use super::contenders::{self, Contender, Place};
 use super::peers::tiny;

@@ -1,5 +1,5 @@
-//! Which objects of the store no row names: the question that scrub and collection ask of every object, a page at a time.
-//! Refuses to say what becomes of them.
+//! Which objects of the store no row names: the question that scrub and collection ask of every object, a page at a
+//! time. Refuses to say what becomes of them.
 
 use crate::AppError;
 use db::Tx;
