@@ -3,7 +3,8 @@
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
@@ -59,7 +60,8 @@ pub fn run_for(root: &Path, first: u64, hours: u64) -> Result<()> {
 }
 
 /// Builds the simulator with our own crates optimised, and with the checks of a build for tests. Everything else is as
-/// the tests have it, and is not built again: half the time of a release build, for a program that is as fast.
+/// the programs of the tests have it, and is not built again: half the time of a release build, for a program that is
+/// as fast. It is copied: the next build of the programs would put its own in this one's place.
 fn build(root: &Path) -> Result<()> {
     let arguments = ["build", "--locked", "--workspace", "--bin", "holdfast-sim", "--features", "sim/planted"];
     let mut command = Command::new("cargo");
@@ -67,12 +69,22 @@ fn build(root: &Path) -> Result<()> {
     let command = command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "3").env("CARGO_INCREMENTAL", "0");
     let built = command.status().context("starting cargo")?;
     ensure!(built.success(), "the simulator was not built");
+    fs::create_dir_all(root.join(FOLDER)).context("making the folder of the simulator")?;
+    let name = format!("holdfast-sim{}", std::env::consts::EXE_SUFFIX);
+    fs::copy(root.join("target/debug").join(name), program(root)).context("putting the simulator aside")?;
     Ok(())
+}
+
+/// Where the simulator is kept.
+const FOLDER: &str = "target/tmp";
+
+fn program(root: &Path) -> PathBuf {
+    root.join(FOLDER).join(format!("holdfast-sim-planted{}", std::env::consts::EXE_SUFFIX))
 }
 
 fn simulator(root: &Path) -> Command {
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let mut command = Command::new(root.join("target/debug/holdfast-sim"));
+    let mut command = Command::new(program(root));
     command.args(["simulate", "--threads", &threads.to_string()]).current_dir(root);
     command
 }

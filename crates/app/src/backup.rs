@@ -13,7 +13,7 @@ mod verify;
 pub(crate) use closure::{Closure, Index};
 pub use commit::{Committed, Reported, commit};
 pub(crate) use contents::verify_frame;
-pub use dedupe::dedupe;
+pub use dedupe::{claims, dedupe};
 pub(crate) use upload::put_error;
 pub use upload::{Uploaded, upload};
 pub use verify::verify;

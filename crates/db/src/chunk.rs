@@ -5,7 +5,7 @@ use crate::batch::{concat, digits, narrow, numbers};
 use crate::error::failed;
 use crate::row::{Columns as _, int};
 use crate::sql::{Pair, Row, query, query_of};
-use crate::{Db, DbError, Tx};
+use crate::{DbError, Tx};
 use base::{Bytes, Count};
 use format::{ChunkId, ChunkKind, IndexedChunk, PackIndex, Totals};
 use std::ops::Range;
@@ -147,8 +147,8 @@ pub struct Claims {
 ///
 /// # Errors
 /// As the database says.
-// `pack_unfit` knows the few packs that are damaged or condemned: the row of a pack is looked at for no other chunk, and
-// what a collection has condemned is not listed anew for each question (docs/performance.md).
+// On SQLite `pack_unfit` knows the packs that are damaged or condemned: the row of a pack is looked at for no other
+// chunk, and what a collection has condemned is not listed anew for each question (docs/performance.md).
 pub async fn chunk_claim_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) -> Result<Claims, DbError> {
     let order = Order::of(chunks.len(), |position| chunks[position]);
     let row = query_of(Pair {
@@ -173,31 +173,6 @@ pub async fn chunk_claim_list(tx: &mut Tx, repository: i64, chunks: &[ChunkId]) 
     .map_err(failed("list chunks that are missing"))?;
     claims(&row, &order)
 }
-
-/// The same of many chunks for somebody who waits: in two halves side by side, each with a connection of its own. Most
-/// of the time of a question goes into fetching pages, of which each chunk needs another. The halves may see two
-/// states.
-///
-/// # Errors
-/// As the database says; Unavailable when no connection becomes free in time.
-pub async fn chunk_claim_list_halved(db: &Db, repository: i64, chunks: &[ChunkId]) -> Result<Claims, DbError> {
-    let half = async |chunks: &[ChunkId]| {
-        let mut tx = db.read().await?;
-        chunk_claim_list(&mut tx, repository, chunks).await
-    };
-    if chunks.len() < HALVED_MIN {
-        return half(chunks).await;
-    }
-    let (left, right) = chunks.split_at(chunks.len() / 2);
-    let (mut claims, more) = tokio::try_join!(half(left), half(right))?;
-    let position = |position: u32| position + left.len() as u32;
-    claims.missing.extend(more.missing.into_iter().map(position));
-    claims.condemned.extend(more.condemned.into_iter().map(|(at, pack)| (position(at), pack)));
-    Ok(claims)
-}
-
-/// Fewer chunks are not worth a second connection.
-const HALVED_MIN: usize = 200;
 
 /// What there is of `chunks` as content of these lengths.
 ///

@@ -93,8 +93,8 @@ pub use campaign_slice::{
 };
 pub use challenge::{challenge_used_insert, challenge_used_remove};
 pub use chunk::{
-    ChunkRow, Claims, ClosedRow, Place, Shape, chunk_claim_list, chunk_claim_list_halved, chunk_content_claim_list,
-    chunk_count_list, chunk_insert, chunk_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
+    ChunkRow, Claims, ClosedRow, Place, Shape, chunk_claim_list, chunk_content_claim_list, chunk_count_list,
+    chunk_insert, chunk_list, chunk_whole_list, closed_insert, closed_list, closed_remove,
 };
 pub use collection::{
     CollectionFigures, CollectionPhase, CollectionRow, RunAwaitedRow, SegmentRow, SnapshotRootRow,

@@ -20,7 +20,7 @@ pub struct Db {
 }
 
 /// Waits before and after each commit of a writing transaction. The simulator lets others go on in between, and ends a
-/// server there; nobody else has any.
+/// server there, as tests do; nobody else has any.
 pub trait Steps: fmt::Debug + Send + Sync {
     /// Resolves when the step may be taken, or the next one after it. Never fails.
     fn step(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;

@@ -3,6 +3,7 @@
 //! round is as fast as the first, or the bench shows by how much not. Refuses to leave anything out: the connection,
 //! the signatures, the transaction and its flush to the disk are in every figure.
 
+use super::measure::median;
 use crate::demo::programs::Programs;
 use crate::fleet::place::Place;
 use anyhow::{Context, Result, ensure};
@@ -134,9 +135,4 @@ fn summary(mode: &str, rounds: &[Round]) -> Result<String> {
         cores * 1e6 / cpu_us,
         last.per_second()? / first.per_second()?.max(1.0)
     ))
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_unstable_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(0.0)
 }

@@ -2,6 +2,7 @@
 //! takes to answer which of a thousand names are missing. Each in a process of its own, so that peaks are its own.
 //! Refuses one round: the middle of several counts.
 
+use super::measure;
 use crate::demo::programs::{Programs, ask};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -104,7 +105,5 @@ pub(super) fn sim(programs: &Programs, data: &Path, word: &str, more: &[&str]) -
 
 /// The middle of what these say of one thing. Never fails.
 pub(super) fn median(figures: &[Value], field: &str) -> f64 {
-    let mut sorted: Vec<f64> = figures.iter().filter_map(|figure| figure[field].as_f64()).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+    measure::median(figures.iter().filter_map(|figure| figure[field].as_f64()).collect())
 }

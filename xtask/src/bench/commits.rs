@@ -3,6 +3,7 @@
 //! that one grows with the files, as it looks at each.
 
 use super::contenders::{self, Contender, Place};
+use super::measure::median;
 use super::peers::tiny;
 use crate::demo::programs::Programs;
 use crate::fleet::api::Api;
@@ -107,9 +108,9 @@ impl<'a> Endpoint<'a> {
         format!(
             "| {} | {:.1} | {most:.1} | {:.1} | {:.2} |",
             self.files,
-            median(&self.commits),
-            median(&self.answers),
-            median(&self.cpu)
+            median(self.commits.clone()),
+            median(self.answers.clone()),
+            median(self.cpu.clone())
         )
     }
 }
@@ -118,12 +119,6 @@ impl<'a> Endpoint<'a> {
 fn seconds(metrics: &str, part: &str) -> f64 {
     let sums = metrics.lines().filter(|line| line.starts_with("holdfast_request_seconds_sum") && line.contains(part));
     sums.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
-fn median(figures: &[f64]) -> f64 {
-    let mut sorted = figures.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

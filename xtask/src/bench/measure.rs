@@ -85,6 +85,16 @@ pub fn together(commands: &mut [Command], server: u32) -> Result<Together> {
     Ok(Together { each, server: Measured { wall_s, cpu_s, peak, ..Measured::default() } })
 }
 
+/// The middle of these, of an even number that between the two in the middle; not a number when there are none.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        len if len % 2 == 1 => values[len / 2],
+        len => f64::midpoint(values[len / 2 - 1], values[len / 2]),
+    }
+}
+
 fn has_ended(pid: u32) -> Result<bool> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("a process has a number")?;
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;

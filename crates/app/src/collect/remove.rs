@@ -139,11 +139,11 @@ pub(super) async fn leave(app: &App, held: &Held<'_>) -> Result<(), AppError> {
         age::compare(&app.db, app.store.as_ref()).await?;
         for name in &names {
             let mut tx = app.db.read().await.map_err(during())?;
-            // By the rules none is named again; one that is stays.
-            let is_named = unnamed(&mut tx, &[name]).await?.is_empty();
+            // By the rules none is named again; one that is stays. Looked at just before it would go, each by itself.
+            let may_go = !unnamed(&mut tx, &[name]).await?.is_empty();
             drop(tx);
             if let Ok(name) = ObjectName::new(name.as_str())
-                && !is_named
+                && may_go
             {
                 app.store.remove(&name).await.map_err(AppError::store("removing an object"))?;
             }

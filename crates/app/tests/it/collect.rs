@@ -582,6 +582,32 @@ async fn a_server_that_has_the_lease_again_does_not_go_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_question_in_two_halves_has_the_answer_of_one() {
+    let world = world().await;
+    let (_, first, second) = two(&world).await;
+    let known = first.index.chunks().chain(second.index.chunks()).map(|(_, _, chunk)| chunk.chunk.id());
+    let known: Vec<ChunkId> = known.collect();
+    let mut tx = world.app.db.write().await.expect("nobody else writes");
+    let gone = db::pack_get(&mut tx, first.id).await.expect("readable").expect("there").seq;
+    let kept = db::pack_get(&mut tx, second.id).await.expect("readable").expect("there").seq;
+    db::pack_condemned_update(&mut tx, world.repository, 5, kept, &[gone]).await.expect("there");
+    tx.commit().await.expect("nothing stands against it");
+    for len in [0, 1, 199, 200, 201, 999] {
+        let name = |n: usize| match n % 3 {
+            0 => ChunkId::from_bytes([n as u8; 32]),
+            _ => known[n * 7 % known.len()],
+        };
+        let asked: Vec<ChunkId> = (0..len).map(name).collect();
+        let mut tx = world.app.db.read().await.expect("readable");
+        let whole = db::chunk_claim_list(&mut tx, world.repository, &asked).await.expect("readable");
+        drop(tx);
+        let halved = app::backup::claims(&world.app, world.repository, &asked).await.expect("readable");
+        assert_eq!(halved, whole, "{len} names");
+        assert_eq!((halved.missing.len(), halved.condemned.is_empty()), (len.div_ceil(3), len < 2), "{len} names");
+    }
+}
+
+#[tokio::test]
 async fn every_chunk_of_what_is_kept_is_known_afterwards_and_no_other() {
     let world = world().await;
     let (_, first, second) = two(&world).await;

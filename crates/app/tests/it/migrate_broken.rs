@@ -111,7 +111,7 @@ async fn before_a_move() -> (World, There) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_around_any_commit_of_the_switch_it_is_at_one_place_at_most_and_goes_on() {
+async fn killed_around_any_commit_of_the_switch_of_both_it_is_at_one_place_at_most_and_goes_on() {
     let (world, many) = before_a_move().await;
     let both = ends(&world, &world.data_dir(), &many.file).await.expect("both answer");
     let all = stopped(&world, both, usize::MAX).await;

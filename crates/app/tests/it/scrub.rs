@@ -3,10 +3,11 @@
 use super::world::{World, code, directory, noise, sample, sample_of};
 use app::AdminActor;
 use app::scrub::{Options, Problem, ProblemCode, Progress, Report, scrub};
-use base::{Count, Kind, SnapshotId, Span};
+use base::{Count, DeviceId, Kind, SnapshotId, Span, Timestamp};
 use bytes::Bytes;
+use db::testing::execute;
 use db::{ChunkRow, Shape};
-use format::{ChunkId, ChunkKind, SealedPack, Totals};
+use format::{ChunkId, ChunkKind, ObjectName as Named, PackId, SealedPack, Totals};
 use store::{Mishap, ObjectName, Store as _, StoreError, Verb};
 
 const WHOLE: Options = Options { read_data: true };
@@ -245,6 +246,43 @@ async fn an_object_that_nothing_names_is_told_and_is_no_problem() {
     let report = look(&world, WHOLE).await;
     assert!(report.is_clean());
     assert_eq!(report.orphans, [left, "strange".to_owned()]);
+}
+
+#[tokio::test]
+async fn of_objects_that_take_each_others_place_the_older_are_left_over_and_what_leaves_is_not_told() {
+    let world = World::new().await;
+    let (one, two) = (world.device(1).await, world.device(2).await);
+    let (snapshot, _) = world.backup(&one).await;
+    let stranger = DeviceId::from_bytes([9; 16]);
+    let pack = |byte: u8| PackId::from_bytes([byte; 32]);
+    let mut tx = world.app.db.write().await.expect("nobody else writes");
+    assert_eq!(execute(&mut tx, "update installation set keyring = 5").await, 1);
+    db::device_card_update(&mut tx, one.actor.device, 5, &[0; 32]).await.expect("writable");
+    let leaving =
+        [Named::Card(one.actor.device, 3), Named::Manifest(two.actor.device, snapshot), Named::Pack(pack(0xee))];
+    for name in &leaving {
+        db::leaving_insert(&mut tx, &name.to_string(), Timestamp::from_ms(0)).await.expect("writable");
+    }
+    tx.commit().await.expect("nothing stands against it");
+    let named =
+        [Named::Card(one.actor.device, 5), Named::Card(one.actor.device, 6), Named::Keyring(5), Named::Keyring(6)];
+    let left = [
+        Named::Card(one.actor.device, 4),
+        Named::Card(stranger, 1),
+        Named::Keyring(4),
+        Named::Manifest(one.actor.device, SnapshotId::from_bytes([9; 16])),
+        Named::Manifest(stranger, snapshot),
+        Named::Pack(pack(0x00)),
+        Named::Pack(pack(0xff)),
+    ];
+    let mut before = look(&world, QUICK).await.orphans;
+    for name in named.iter().chain(&leaving).chain(&left) {
+        let name = ObjectName::new(name.to_string()).expect("a name");
+        world.store.put_new(&name, Bytes::from_static(b"left")).await.expect("memory does not fail");
+    }
+    before.extend(left.map(|name| name.to_string()));
+    before.sort_unstable();
+    assert_eq!(look(&world, QUICK).await.orphans, before);
 }
 
 #[tokio::test]

@@ -177,30 +177,6 @@ async fn what_lies_in_a_condemned_pack_can_be_used_until_the_pack_is_doomed() {
 }
 
 #[tokio::test]
-async fn a_question_in_two_halves_has_the_same_answer() {
-    for temp in testing::fixtures().await {
-        let mut tx = temp.db.write().await.expect("nobody else writes");
-        let (first, second) = (pack(&mut tx, 1).await, pack(&mut tx, 2).await);
-        let (here, going): (Vec<u32>, Vec<u32>) = (0..2_000).filter(|n| n % 7 != 0).partition(|n| n % 5 != 0);
-        for (seq, numbers) in [(first, here), (second, going)] {
-            let chunks: Vec<ChunkRow> = numbers.into_iter().map(chunk).collect();
-            chunk_insert(&mut tx, testing::REPOSITORY, seq, &chunks).await.expect("new");
-        }
-        pack_condemned_update(&mut tx, testing::REPOSITORY, 5, first, &[second]).await.expect("there");
-        tx.commit().await.expect("nothing stands against it");
-        for len in [0, 1, 199, 200, 201, 999, 1_000] {
-            let asked: Vec<ChunkId> = (0..len).map(|n| id(n * 17 % 2_000)).collect();
-            let mut tx = temp.db.read().await.expect("readable");
-            let whole = chunk_claim_list(&mut tx, testing::REPOSITORY, &asked).await.expect("readable");
-            drop(tx);
-            let halved = chunk_claim_list_halved(&temp.db, testing::REPOSITORY, &asked).await.expect("readable");
-            assert_eq!(halved, whole, "{len} names");
-            assert_eq!(halved.missing.is_empty(), len == 0);
-        }
-    }
-}
-
-#[tokio::test]
 async fn hidden_closed_trees_do_not_count_until_they_are_found_closed_again() {
     for temp in testing::fixtures().await {
         let mut tx = temp.db.write().await.expect("nobody else writes");

@@ -40,7 +40,6 @@ pub async fn dedupe(app: &App, chunks: u64, questions: usize, names: usize) -> R
     let repository = app.keys.repositories().first().expect("a data directory has a repository").seq;
     let known = drawn(chunks);
     let entropy = SeededEntropy::new(2);
-    let during = || AppError::db("looking chunks up");
     let (mut times, mut controls) = (Vec::with_capacity(questions), Vec::with_capacity(questions));
     let control = vec![0_u8; CONTROL_LEN];
     for _ in 0..questions {
@@ -52,7 +51,7 @@ pub async fn dedupe(app: &App, chunks: u64, questions: usize, names: usize) -> R
             asked.push(if number % 10 == 0 { ChunkRef::from_bytes(bytes).id() } else { known[at as usize] });
         }
         let begun = Instant::now();
-        let claims = db::chunk_claim_list_halved(&app.db, repository, &asked).await.map_err(during())?;
+        let claims = app::backup::claims(app, repository, &asked).await?;
         times.push(begun.elapsed().as_secs_f64() * 1_000.0);
         let begun = Instant::now();
         for _ in 0..CONTROL_TIMES {

@@ -5,7 +5,7 @@ mod debian;
 mod image;
 
 use crate::demo::corpus::{Corpus, noise};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -137,8 +137,9 @@ pub fn count(folder: &Path) -> Result<(u64, u64)> {
 const TINY_FILES: u64 = 1_000_000;
 const TINY_IN_FOLDER: u64 = 1_000;
 
-/// Makes so many files of 0 to 200 bytes, a thousand in each folder.
+/// Makes so many files of 0 to 200 bytes, a thousand in each folder: whole thousands.
 pub fn tiny(folder: &Path, files: u64) -> Result<()> {
+    ensure!(files > 0 && files.is_multiple_of(TINY_IN_FOLDER), "{files} files are not whole thousands");
     for parent in 0..files / TINY_IN_FOLDER {
         let parent_folder = folder.join(format!("{parent:03}"));
         fs::create_dir_all(&parent_folder)?;

@@ -2,7 +2,7 @@
 
 use super::corpora::Subject;
 use crate::bench::Work;
-use crate::bench::measure::Measured;
+use crate::bench::measure::{Measured, median};
 use base::Bytes;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -177,15 +177,6 @@ impl Median {
             "loopback_bytes": self.loopback.0,
             "repository_bytes": self.repository.0,
         })
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        len if len % 2 == 1 => values[len / 2],
-        len => f64::midpoint(values[len / 2 - 1], values[len / 2]),
     }
 }
 
