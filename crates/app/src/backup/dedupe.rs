@@ -30,8 +30,8 @@ pub async fn dedupe(app: &App, actor: &DeviceActor, run: RunId, refs: &[ChunkRef
     Ok(bitmap(refs.len(), &missing))
 }
 
-/// What there is of `chunks`, asked in two halves side by side, each with a connection of its own: most of the time of a
-/// question goes into fetching pages, of which each chunk needs another.
+/// What there is of `chunks`, asked in two halves side by side, each with a connection of its own: most of the time of
+/// a question goes into fetching pages, of which each chunk needs another.
 ///
 /// # Errors
 /// The database does not answer.
