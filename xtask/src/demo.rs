@@ -2,7 +2,7 @@
 //! same device, goes on where it was, and everything can be restored. Ends with the ledger and its verdict.
 //! Refuses to change the folder it is given: the story plays on a copy of it.
 
-mod compare;
+pub mod compare;
 pub mod corpus;
 mod ledger;
 pub mod programs;

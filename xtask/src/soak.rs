@@ -1,5 +1,8 @@
-//! Property tests and the simulator with more seeds than a normal run has.
+//! Property tests and the simulator with more seeds than a normal run has, and the suite for stores on a Ceph gateway.
 //! Refuses to build anything of its own: what is played is what `cargo xtask test` runs too.
+
+mod ceph;
+mod store;
 
 use crate::simulate;
 use anyhow::{Context, Result, ensure};
@@ -23,6 +26,8 @@ pub enum Soak {
         #[arg(long)]
         first: Option<u64>,
     },
+    /// The suite for stores on a Ceph gateway that is started for it, and a backup into that with the real programs
+    Store(store::Options),
 }
 
 /// Which seeds.
@@ -50,6 +55,7 @@ pub fn run(root: &Path, soak: &Soak) -> Result<()> {
             let now = u64::try_from(SystemClock.now().as_ms() / 1_000).unwrap_or_default();
             return simulate::run_for(root, first.unwrap_or(now), *hours);
         }
+        Soak::Store(options) => return store::run(root, options),
     };
     let told = root.join(TOLD);
     fs::create_dir_all(told.parent().expect("it has a directory")).context("making the directory for tests")?;

@@ -92,7 +92,7 @@ async fn a_removed_object_is_gone_and_can_be_put_again(store: &dyn Store) {
     assert_eq!(store.get(&object).await.expect("reading"), &b"second"[..]);
 }
 
-async fn of_many_at_once_exactly_one_creates(store: &Arc<dyn Store>, rounds: u8, writers: u8, len: usize) {
+pub(crate) async fn of_many_at_once_exactly_one_creates(store: &Arc<dyn Store>, rounds: u8, writers: u8, len: usize) {
     for round in 0..rounds {
         let object = name(&format!("race/{len}/{round:04}/object"));
         let tasks: Vec<_> = (0..writers)

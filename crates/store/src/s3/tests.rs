@@ -12,6 +12,7 @@ use std::io;
 mod large;
 mod mishaps;
 mod opening;
+mod outside;
 mod tls;
 
 /// A caller that has read nothing from a file yet: it gives the key that the server takes now.
@@ -66,6 +67,23 @@ async fn new_store() -> (Arc<S3Server>, S3) {
 
 fn name(text: &str) -> ObjectName {
     ObjectName::new(text).expect("a plain name")
+}
+
+/// What every call answers when there is no bucket.
+async fn refused_without_a_bucket(store: &S3) {
+    let object = name("x");
+    let errors = [
+        store.get(&object).await.expect_err("no bucket"),
+        store.get_range(&object, 0, 1).await.expect_err("no bucket"),
+        store.head(&object).await.expect_err("no bucket"),
+        store.list("", None, 9).await.expect_err("no bucket"),
+        store.put_new(&object, Bytes::new()).await.expect_err("no bucket"),
+        store.remove(&object).await.expect_err("no bucket"),
+    ];
+    for (place, error) in errors.iter().enumerate() {
+        assert!(matches!(error, StoreError::NoBucket { .. }), "call {place}: {error:?}");
+        assert_eq!(error.kind(), Kind::Unavailable);
+    }
 }
 
 /// An error and all its causes, as an admin is shown them.
