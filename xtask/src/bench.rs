@@ -104,6 +104,11 @@ pub fn run(root: &Path, bench: &Bench) -> Result<()> {
     }
 }
 
+/// Where a bench keeps what it makes: the folder that it is told, or `target/bench`.
+fn place(told: Option<&Path>, root: &Path) -> PathBuf {
+    told.map_or_else(|| root.join("target").join("bench"), Path::to_owned)
+}
+
 /// ext4 without a journal passes over every inode that was deleted within the last minute, or the last six where the
 /// block that says so is not on the disk, and looks for another one (recently_deleted, fs/ext4/ialloc.c): whoever makes
 /// many files after many were deleted pays for it, manifold. Nobody shall: nothing is taken away within a round, and

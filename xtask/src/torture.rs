@@ -44,10 +44,7 @@ const SHORT: (u64, u64) = (8, 3);
 /// # Errors
 /// The first thing that was acknowledged and is not there, or not what it was; a program that does not do its work.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    let programs = match &options.programs {
-        Some(folder) => Programs::in_folder(folder),
-        None => Programs::build(root)?,
-    };
+    let programs = Programs::endpoint_in(options.programs.as_deref(), root)?;
     let place = tempfile::tempdir().context("making a temporary folder")?;
     let ended = play(&programs, place.path(), options);
     if ended.is_err() {
@@ -73,7 +70,7 @@ fn play(programs: &Programs, place: &Path, options: &Options) -> Result<()> {
     let password = place.join("password");
     fs::write(&password, "a password for nobody else\n")?;
     programs.init(&data, &password)?;
-    ask(programs.admin(&data, &["user", "add", EMAIL, "--password-file"]).arg(&password))?;
+    programs.user_add(&data, EMAIL, &password)?;
     let server = programs.serve(&data, 0)?;
     let port = server.port;
     let devices = (0..options.devices).map(|number| {

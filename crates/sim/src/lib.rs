@@ -3,6 +3,7 @@
 
 pub mod command;
 pub mod fleet;
+pub mod percentile;
 pub mod process;
 pub mod repository;
 pub mod simulator;

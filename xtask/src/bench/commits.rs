@@ -39,11 +39,8 @@ pub struct Options {
 /// # Errors
 /// A program that cannot be run, or fails.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    let programs = match &options.programs {
-        Some(folder) => Programs::in_folder(folder),
-        None => Programs::build(root)?,
-    };
-    let place = options.place.clone().unwrap_or_else(|| root.join("target").join("bench"));
+    let programs = Programs::endpoint_in(options.programs.as_deref(), root)?;
+    let place = super::place(options.place.as_deref(), root);
     fs::create_dir_all(&place).context("making the bench's folder")?;
     let folder = tempfile::tempdir_in(&place).context("making a folder for the bench")?;
     let corpora: Vec<PathBuf> =

@@ -59,13 +59,10 @@ impl Options {
 /// # Errors
 /// A program that cannot be had, cannot be run, fails, or restores another number of files or bytes.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    let place = options.place.clone().unwrap_or_else(|| root.join("target").join("bench"));
+    let place = super::place(options.place.as_deref(), root);
     let (store, tools) = (place.join("downloads"), place.join("peers"));
     [&store, &tools].into_iter().try_for_each(fs::create_dir_all).context("making the bench's folders")?;
-    let programs = match &options.programs {
-        Some(folder) => Programs::in_folder(folder),
-        None => Programs::build(root)?,
-    };
+    let programs = Programs::endpoint_in(options.programs.as_deref(), root)?;
     let mut figures = Figures::default();
     let peers = or_all(&options.peers);
     for peer in &peers {

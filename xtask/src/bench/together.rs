@@ -37,13 +37,10 @@ pub struct Options {
 /// A program that cannot be run, fails, or restores another number of files or bytes; a server that needs more than it
 /// may.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    let place = options.place.clone().unwrap_or_else(|| root.join("target").join("bench"));
+    let place = super::place(options.place.as_deref(), root);
     let store = place.join("downloads");
     fs::create_dir_all(&store).context("making the bench's folders")?;
-    let programs = match &options.programs {
-        Some(folder) => Programs::in_folder(folder),
-        None => Programs::build(root)?,
-    };
+    let programs = Programs::endpoint_in(options.programs.as_deref(), root)?;
     let folder = tempfile::tempdir_in(&place).context("making a folder for the bench")?;
     let mut endpoints = Vec::new();
     for (nth, name) in or_all(&options.corpora).into_iter().enumerate() {
@@ -55,12 +52,9 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     programs.init(&data, &password)?;
     let server = programs.serve(&data, 0)?;
     for endpoint in &endpoints {
-        let mut add = programs.admin(&data, &["user", "add", &endpoint.email(), "--password-file"]);
-        ask(add.arg(&password))?;
-        let url = format!("https://localhost:{}", server.port);
-        let mut activate = endpoint.command(&programs, &["activate", "--server", &url, "--email", &endpoint.email()]);
-        activate.arg("--password-file").arg(&password).arg("--ca").arg(data.join("ca.pem"));
-        ask(activate.arg("--folder").arg(&endpoint.subject.folder))?;
+        let (state, email, folder) = (endpoint.state(), endpoint.email(), &endpoint.subject.folder);
+        programs.user_add(&data, &email, &password)?;
+        ask(&mut endpoint.alone(&programs.activation(&state, server.port, &data, &email, &password, folder)))?;
     }
     let mut figures = Figures::default();
     for work in ["first", "unchanged", "restore"] {
@@ -100,14 +94,21 @@ impl Endpoint {
         format!("{}@example.test", self.host_name())
     }
 
+    fn state(&self) -> PathBuf {
+        self.own.join("state")
+    }
+
     /// A command at this endpoint, as if it were a computer by itself.
     fn command(&self, programs: &Programs, arguments: &[&str]) -> Command {
+        self.alone(&programs.device(&self.state(), arguments))
+    }
+
+    fn alone(&self, endpoint: &Command) -> Command {
         let alone = "hostname \"$0\" && { [ ! -d /sys/class/dmi/id ] || mount -t tmpfs tmpfs /sys/class/dmi/id; } && \
                      exec \"$@\"";
         let mut command = Command::new("unshare");
         let is_root = rustix::process::geteuid().is_root();
         command.args([if is_root { "-mu" } else { "-rmu" }, "sh", "-c", alone, &self.host_name()]);
-        let endpoint = programs.device(&self.own.join("state"), arguments);
         command.arg(endpoint.get_program()).args(endpoint.get_args());
         command
     }

@@ -33,6 +33,11 @@ impl Programs {
         folder.map_or_else(|| Self::build_with(root, "sim"), |folder| Ok(Self::in_folder(folder)))
     }
 
+    /// The server and the endpoint: as they lie in a folder, or else built in release mode.
+    pub fn endpoint_in(folder: Option<&Path>, root: &Path) -> Result<Self> {
+        folder.map_or_else(|| Self::build(root), |folder| Ok(Self::in_folder(folder)))
+    }
+
     /// The programs as they lie in a folder.
     pub fn in_folder(folder: &Path) -> Self {
         let program = |name: &str| folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
@@ -79,6 +84,28 @@ impl Programs {
     pub fn admin(&self, data: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.server);
         command.arg("--json").arg("--data").arg(data).args(arguments);
+        command
+    }
+
+    /// Adds a user with this password.
+    pub fn user_add(&self, data: &Path, email: &str, password: &Path) -> Result<()> {
+        ask(self.admin(data, &["user", "add", email, "--password-file"]).arg(password)).map(drop)
+    }
+
+    /// The command that activates a device of this user, which backs up `folder`, at the server of `data`, which
+    /// listens at this port of the machine.
+    pub fn activation(
+        &self,
+        state: &Path,
+        port: u16,
+        data: &Path,
+        email: &str,
+        password: &Path,
+        folder: &Path,
+    ) -> Command {
+        let url = format!("https://localhost:{port}");
+        let mut command = self.device(state, &["activate", "--server", &url, "--email", email]);
+        command.arg("--password-file").arg(password).arg("--ca").arg(data.join("ca.pem")).arg("--folder").arg(folder);
         command
     }
 

@@ -61,8 +61,7 @@ impl<'a> Story<'a> {
         let password = place.join("password");
         fs::write(&password, "correct horse battery staple\n")?;
         programs.init(&data, &password)?;
-        let mut add = programs.admin(&data, &["user", "add", EMAIL, "--password-file"]);
-        ask(add.arg(&password))?;
+        programs.user_add(&data, EMAIL, &password)?;
         let server = Some(programs.serve(&data, 0)?);
         eprintln!(
             "The story plays on a copy of {}: {} files, {}.",
@@ -79,10 +78,8 @@ impl<'a> Story<'a> {
 
     /// Activates the device with e-mail and password; its identifier.
     fn activate(&mut self, name: &str, outcome: &str) -> Result<String> {
-        let url = format!("https://localhost:{}", self.port()?);
-        let mut command = self.programs.device(&self.state, &["activate", "--server", &url, "--email", EMAIL]);
-        command.arg("--password-file").arg(&self.password).arg("--ca").arg(self.data.join("ca.pem"));
-        command.arg("--folder").arg(&self.corpus.copy);
+        let (port, folder) = (self.port()?, &self.corpus.copy);
+        let mut command = self.programs.activation(&self.state, port, &self.data, EMAIL, &self.password, folder);
         let answer = self.timed(name, Shown::Spinner, |_| ask(&mut command))?;
         let got = text(&answer, "outcome")?;
         ensure!(got == outcome || (outcome == "reactivated" && got == "replaced"), "the activation is {got}");

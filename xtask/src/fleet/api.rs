@@ -77,9 +77,7 @@ impl Api {
     /// No answer.
     pub fn metrics(&self) -> Result<String> {
         let request = format!("GET /metrics HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n\r\n", self.port);
-        let (status, text) = self.exchange(&request).context("no answer to GET /metrics")?;
-        ensure!(status == 200, "GET /metrics: {status} {text}");
-        Ok(text)
+        self.answer("GET /metrics", &request)
     }
 
     /// Every item of a list, page by page.
@@ -125,13 +123,18 @@ impl Api {
         }
         request.push_str("\r\n");
         request.push_str(body);
-        let (status, text) = match self.exchange(&request) {
+        self.answer(&format!("{method} {path}"), &request)
+    }
+
+    /// The text of the answer; `what` names the request in an error.
+    fn answer(&self, what: &str, request: &str) -> Result<String> {
+        let (status, text) = match self.exchange(request) {
             // The server closes what has been idle for long; whatever is asked here may be asked twice.
-            Err(_) => self.exchange(&request),
+            Err(_) => self.exchange(request),
             answered => answered,
         }
-        .with_context(|| format!("no answer to {method} {path}"))?;
-        ensure!((200..300).contains(&status), "{method} {path}: {status} {text}");
+        .with_context(|| format!("no answer to {what}"))?;
+        ensure!((200..300).contains(&status), "{what}: {status} {text}");
         Ok(text)
     }
 

@@ -2,7 +2,7 @@
 //! that is started for it. Refuses to leave the gateway running, and to show the secret of its user.
 
 use super::ceph::Ceph;
-use crate::demo::programs::{Programs, Server, ask};
+use crate::demo::programs::{Programs, ask};
 use crate::demo::{compare, corpus};
 use anyhow::{Context, Result, bail, ensure};
 use base::{Clock as _, Span, SystemClock};
@@ -92,14 +92,14 @@ fn back_up_and_restore(programs: &Programs, ceph: &Ceph, key_file: &Path, place:
     fs::write(data.join("holdfast.toml"), settings).context("writing the configuration")?;
     fs::copy(key_file, data.join("s3.key")).context("copying the access key")?;
     programs.init(&data, &password)?;
-    ask(programs.admin(&data, &["user", "add", EMAIL, "--password-file"]).arg(&password))?;
+    programs.user_add(&data, EMAIL, &password)?;
     let server = programs.serve(&data, 0)?;
 
     let original = place.join("small tree");
     corpus::make_small(&original)?;
     let folder = corpus::Corpus::copy(Some(&original), place)?;
     let state = place.join("endpoint");
-    activate(programs, &state, &server, &data, &password, &folder.copy)?;
+    ask(&mut programs.activation(&state, server.port, &data, EMAIL, &password, &folder.copy))?;
     ask(&mut programs.device(&state, &["backup"]))?;
     folder.change_one_percent()?;
     ask(&mut programs.device(&state, &["backup"]))?;
@@ -113,20 +113,6 @@ fn back_up_and_restore(programs: &Programs, ceph: &Ceph, key_file: &Path, place:
     compare::trees(&folder.copy, &copy).context("the restored folder differs")?;
     ensure!(!data.join("store").exists(), "there is a store on the disk beside the bucket");
     Ok(())
-}
-
-fn activate(
-    programs: &Programs,
-    state: &Path,
-    server: &Server,
-    data: &Path,
-    password: &Path,
-    folder: &Path,
-) -> Result<()> {
-    let url = format!("https://localhost:{}", server.port);
-    let mut command = programs.device(state, &["activate", "--server", &url, "--email", EMAIL]);
-    command.arg("--password-file").arg(password).arg("--ca").arg(data.join("ca.pem"));
-    ask(command.arg("--folder").arg(folder)).map(drop)
 }
 
 fn scrub(programs: &Programs, data: &Path) -> Result<()> {

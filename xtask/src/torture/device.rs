@@ -46,10 +46,8 @@ impl Device {
     }
 
     pub(super) fn activate(&self, programs: &Programs, data: &Path, password: &Path, port: u16) -> Result<()> {
-        let url = format!("https://localhost:{port}");
-        let mut command = programs.device(&self.state, &["activate", "--server", &url, "--email", EMAIL]);
-        command.args(["--choice", "add", "--password-file"]).arg(password).arg("--ca").arg(data.join("ca.pem"));
-        ask(command.arg("--folder").arg(&self.folder)).map(drop)
+        let mut command = programs.activation(&self.state, port, data, EMAIL, password, &self.folder);
+        ask(command.args(["--choice", "add"])).map(drop)
     }
 
     /// Backs up until it is told to stop.

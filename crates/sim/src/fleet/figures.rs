@@ -1,6 +1,7 @@
 //! What a fleet has lived through: how long each kind of request took, what was refused, how devices came back.
 //! Refuses averages: a distribution is told by its middle, its tail and its worst.
 
+use crate::percentile::percentile;
 use base::Span;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -58,10 +59,7 @@ impl Figures {
     pub fn latency(&self, word: &str) -> Latency {
         let mut sorted = self.took.get(word).cloned().unwrap_or_default();
         sorted.sort_unstable();
-        let at = |percent: usize| {
-            let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-            Span::ms(sorted.get(rank).copied().unwrap_or(0).into())
-        };
+        let at = |percent| Span::ms(percentile(&sorted, percent).unwrap_or(0).into());
         Latency { count: sorted.len(), p50: at(50), p99: at(99), max: at(100) }
     }
 

@@ -2,6 +2,7 @@
 //! is the slowest of a hundred.
 
 use super::make::NAMES_SEED;
+use crate::percentile::percentile;
 use app::{App, AppError};
 use base::{Entropy as _, SeededEntropy};
 use format::{ChunkId, ChunkRef};
@@ -68,8 +69,7 @@ pub async fn dedupe(app: &App, chunks: u64, questions: usize, names: usize) -> R
 /// The middle, the slowest of a hundred but one, and the slowest.
 fn percentiles(times: &mut [f64]) -> [f64; 3] {
     times.sort_unstable_by(f64::total_cmp);
-    let last = times.len().saturating_sub(1);
-    [50, 99, 100].map(|percent| times.get((times.len() * percent / 100).min(last)).copied().unwrap_or_default())
+    [50, 99, 100].map(|percent| percentile(times, percent).unwrap_or_default())
 }
 
 /// The first names that `make` has drawn.

@@ -9,6 +9,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+/// Whose the endpoint is.
+const EMAIL: &str = "ann@example.test";
+
 /// Holdfast with one server.
 pub struct Holdfast<'a> {
     programs: &'a Programs,
@@ -33,12 +36,10 @@ impl<'a> Holdfast<'a> {
     pub fn begin(programs: &'a Programs, place: Place<'a>, door: &mut dyn FnMut(u16) -> Result<u16>) -> Result<Self> {
         let (data, password) = (place.repository(), place.password());
         programs.init(&data, &password)?;
-        ask(programs.admin(&data, &["user", "add", "ann@example.test", "--password-file"]).arg(&password))?;
+        programs.user_add(&data, EMAIL, &password)?;
         let server = programs.serve(&data, 0)?;
-        let url = format!("https://localhost:{}", door(server.port)?);
-        let arguments = ["activate", "--server", &url, "--email", "ann@example.test", "--password-file"];
-        let mut activate = programs.device(&place.own.join("endpoint"), &arguments);
-        ask(activate.arg(&password).arg("--ca").arg(data.join("ca.pem")).arg("--folder").arg(place.folder))?;
+        let (state, port) = (place.own.join("endpoint"), door(server.port)?);
+        ask(&mut programs.activation(&state, port, &data, EMAIL, &password, place.folder))?;
         Ok(Self { programs, place, server, watch: None })
     }
 
